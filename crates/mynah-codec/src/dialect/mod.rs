@@ -1,0 +1,1 @@
+//! Whole wires, one module each.

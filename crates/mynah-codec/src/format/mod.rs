@@ -1,0 +1,129 @@
+//! Formats: values to bytes and back, one whole message at a time.
+
+pub mod cbor;
+mod error;
+pub mod json;
+
+pub use error::{DecodeError, DecodeErrorKind, EncodeError};
+
+use mynah_protocol::{DecodeLimits, FormatId};
+use serde::{Deserialize, Serialize};
+
+/// A format of a stranger's own.
+///
+/// Decoding must hold the limits that it is given and refuse what is left over behind the value.
+pub trait CustomFormat: Send + Sync + std::fmt::Debug {
+    /// The number under which both ends know it.
+    fn id(&self) -> u16;
+
+    /// Writes one value behind what is in `out`.
+    ///
+    /// # Errors
+    /// [`EncodeError::Value`] when the format cannot say it; `out` may hold a part of it.
+    fn encode(&self, value: &dyn erased_serde::Serialize, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+
+    /// Reads the one value that is the whole of `bytes` and hands a deserializer over it to `visit`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not exactly one value within `limits`, or `visit` failed.
+    fn decode<'de>(
+        &self,
+        bytes: &'de [u8],
+        limits: &DecodeLimits,
+        visit: &mut dyn FnMut(&mut dyn erased_serde::Deserializer<'de>) -> Result<(), erased_serde::Error>,
+    ) -> Result<(), DecodeError>;
+
+    /// Checks that `bytes` are exactly one value within `limits`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are not.
+    fn scan(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError>;
+}
+
+/// How values become bytes.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Format {
+    /// CBOR (RFC 8949).
+    Cbor,
+    /// JSON (RFC 8259).
+    Json,
+    /// A stranger's own.
+    Custom(&'static dyn CustomFormat),
+}
+
+impl Format {
+    /// The built-in format of an id, `None` for a stranger's.
+    #[must_use]
+    pub const fn built_in(id: FormatId) -> Option<Self> {
+        match id {
+            FormatId::Cbor => Some(Self::Cbor),
+            FormatId::Json => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> FormatId {
+        match self {
+            Self::Cbor => FormatId::Cbor,
+            Self::Json => FormatId::Json,
+            Self::Custom(custom) => FormatId::Other(custom.id()),
+        }
+    }
+
+    /// Writes one value behind what is in `out`; on an error `out` is as it was.
+    ///
+    /// # Errors
+    /// [`EncodeError::Value`] when the format cannot say it.
+    #[inline]
+    pub fn encode<T: Serialize + ?Sized>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let start = out.len();
+        let written = match self {
+            Self::Cbor => cbor::encode(value, out),
+            Self::Json => json::encode(value, out),
+            Self::Custom(custom) => custom.encode(&value, out),
+        };
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    /// Reads the one value that is the whole of `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: not well-formed, something is left over, a limit is exceeded, or the value has another shape.
+    #[inline]
+    pub fn decode<'de, T: Deserialize<'de>>(
+        &self,
+        bytes: &'de [u8],
+        limits: &DecodeLimits,
+    ) -> Result<T, DecodeError> {
+        match self {
+            Self::Cbor => cbor::decode(bytes, limits),
+            Self::Json => json::decode(bytes, limits),
+            Self::Custom(custom) => {
+                let mut value = None;
+                custom.decode(bytes, limits, &mut |deserializer| {
+                    value = Some(erased_serde::deserialize(deserializer)?);
+                    Ok(())
+                })?;
+                value.ok_or_else(|| DecodeError::shape("the format decoded nothing", 0))
+            }
+        }
+    }
+
+    /// Checks that `bytes` are exactly one value within `limits`, with the verdict that decoding would give.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are not.
+    pub fn scan(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
+        match self {
+            Self::Cbor => cbor::scan(bytes, limits),
+            Self::Json => json::scan(bytes, limits),
+            Self::Custom(custom) => custom.scan(bytes, limits),
+        }
+    }
+}

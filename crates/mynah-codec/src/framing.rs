@@ -1,0 +1,1 @@
+//! How a byte stream is cut into frames, resumable.

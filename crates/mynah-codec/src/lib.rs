@@ -1,0 +1,19 @@
+//! How it is written: value formats, framings and dialects. Bytes in, envelopes out; no I/O.
+//!
+//! - [`format`](mod@format): values to bytes and back (CBOR, JSON, or a stranger's own), with limits fused in.
+//! - [`framing`]: how a byte stream is cut into frames, resumable.
+//! - [`dialect`]: whole wires, one module each; every one implements [`Wire`].
+//! - [`Output`]: where a wire writes, with frame ends marked and two lanes.
+
+pub mod dialect;
+pub mod format;
+pub mod framing;
+mod output;
+mod wire;
+
+pub use format::{DecodeError, DecodeErrorKind, EncodeError, Format};
+pub use output::{FrameSpan, Lane, Output, OutputChunk};
+pub use wire::{Step, Wire, WireError};
+
+/// The version of this crate, shared by every crate of the workspace.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

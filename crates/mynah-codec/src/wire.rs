@@ -1,0 +1,110 @@
+//! One object that speaks a whole wire, in both directions.
+
+use crate::{DecodeError, EncodeError, FrameSpan, Lane, Output};
+use mynah_protocol::{Envelope, ErrorCode, Profile};
+
+/// What [`Wire::decode`] found at the start of its input.
+#[derive(Debug)]
+pub enum Step<'b> {
+    /// Not a whole frame yet: at least so many bytes must follow what is there.
+    Need(usize),
+    /// So many bytes say nothing that concerns the connection: an unknown kind, a padding, a message
+    /// that a peer may send and that means nothing.
+    Skip(usize),
+    /// The first so many bytes are this envelope.
+    Envelope(usize, Envelope<'b>),
+}
+
+/// A wire: framing, layout of envelopes and what it can carry, for one connection.
+///
+/// One object serves both directions, because some wires share state between them (ids, batches, a
+/// handshake). It does no I/O and reads no clock.
+pub trait Wire: Send + std::fmt::Debug {
+    /// What this wire can say.
+    fn profile(&self) -> &Profile;
+
+    /// Reads one step from the start of `input`.
+    ///
+    /// `input` is everything that has arrived and was not consumed yet: after `Need`, the next call sees the same
+    /// bytes with more behind them, and the wire resumes where it stopped instead of reading them
+    /// again. After `Skip(n)` and `Envelope(n, _)` the caller drops `n` bytes; `n` is never 0.
+    ///
+    /// # Errors
+    /// [`WireError`]: the bytes cannot be understood from here on; the connection ends.
+    fn decode<'b>(&mut self, input: &'b [u8]) -> Result<Step<'b>, WireError>;
+
+    /// Writes one envelope as one frame in the given lane: all of it or nothing.
+    ///
+    /// # Errors
+    /// - [`EncodeError::Unsupported`] when this wire cannot say it; nothing was written.
+    /// - [`EncodeError::TooLarge`] when the frame exceeds what the peer takes; nothing was written.
+    /// - [`EncodeError::Value`] when a payload cannot be put on this wire; nothing was written.
+    fn encode(
+        &mut self,
+        envelope: &Envelope<'_>,
+        lane: Lane,
+        out: &mut Output,
+    ) -> Result<FrameSpan, EncodeError>;
+
+    /// Writes what the wire has to say of its own: a preface and a hello at the start, the answer to a handshake.
+    /// The driver calls it once at the start and after every read; it may write nothing.
+    fn own_output(&mut self, out: &mut Output);
+
+    /// What to tell the peer about a [`WireError`] before the connection is closed, for wires that have a way to say
+    /// it. The default says nothing.
+    fn farewell(&mut self, error: &WireError, out: &mut Output) {
+        let _ = (error, out);
+    }
+}
+
+/// The bytes of a peer cannot be understood; the connection ends.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// A frame announces or has more bytes than the limit.
+    #[error("frame of {len} bytes exceeds limit of {limit}")]
+    TooLarge {
+        /// Its size in bytes, as far as it is known.
+        len: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A frame is not well-formed.
+    #[error("frame is not well-formed")]
+    Decode(#[source] DecodeError),
+    /// The peer does not speak this wire, or another version of it.
+    #[error("peer does not speak {dialect}: {detail}")]
+    Handshake {
+        /// The dialect that was expected.
+        dialect: &'static str,
+        /// What was found instead.
+        detail: String,
+    },
+    /// A frame is well-formed and breaks the rules of the wire.
+    #[error("peer broke the rules of {dialect}: {detail}")]
+    Violation {
+        /// The dialect.
+        dialect: &'static str,
+        /// The rule.
+        detail: String,
+    },
+}
+
+impl WireError {
+    /// The code that tells the peer what was wrong.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::TooLarge { .. } => ErrorCode::TOO_LARGE,
+            Self::Decode(_) => ErrorCode::PARSE_ERROR,
+            Self::Handshake { .. } => ErrorCode::VERSION_MISMATCH,
+            Self::Violation { .. } => ErrorCode::PROTOCOL_VIOLATION,
+        }
+    }
+}
+
+impl From<DecodeError> for WireError {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}

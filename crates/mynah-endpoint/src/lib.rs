@@ -1,0 +1,1 @@
+//! Opens and accepts connections by URL.

@@ -1,0 +1,1 @@
+//! What a program uses: peers, servers, routers, contexts and calls, on tokio.

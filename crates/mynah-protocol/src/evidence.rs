@@ -1,0 +1,86 @@
+//! What the transport knows about the peer. A peer cannot send any of it.
+
+use crate::Value;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// The name of one fact in [`Evidence`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EvidenceKey(&'static str);
+
+impl EvidenceKey {
+    /// The kind of transport: `tcp`, `memory`, …
+    pub const TRANSPORT: Self = Self("transport");
+    /// The address of the remote end, as text.
+    pub const REMOTE_ADDRESS: Self = Self("remote_address");
+    /// The address of this end, as text.
+    pub const LOCAL_ADDRESS: Self = Self("local_address");
+
+    /// A key of a transport's own.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// Facts about the peer that come from the transport and not from the peer: addresses, user ids,
+/// certificates, keys.
+///
+/// Shape: a short list of named values in the order in which the transport found them, each name
+/// once. Empty when the transport knows nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    facts: Vec<(EvidenceKey, Value)>,
+}
+
+impl Evidence {
+    /// No facts.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { facts: Vec::new() }
+    }
+
+    /// Adds a fact, or replaces the one of the same name.
+    #[must_use]
+    pub fn with(mut self, key: EvidenceKey, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        match self.facts.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, old)) => *old = value,
+            None => self.facts.push((key, value)),
+        }
+        self
+    }
+
+    /// The value of a fact.
+    #[must_use]
+    pub fn fact(&self, key: EvidenceKey) -> Option<&Value> {
+        self.facts.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// The value of a fact that is a text.
+    #[must_use]
+    pub fn text(&self, key: EvidenceKey) -> Option<&str> {
+        self.fact(key).and_then(Value::as_str)
+    }
+
+    /// All facts.
+    pub fn iter(&self) -> impl Iterator<Item = (EvidenceKey, &Value)> {
+        self.facts.iter().map(|(key, value)| (*key, value))
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.text(EvidenceKey::TRANSPORT), self.text(EvidenceKey::REMOTE_ADDRESS)) {
+            (Some(transport), Some(address)) => write!(f, "{transport} {address}"),
+            (Some(only), None) | (None, Some(only)) => f.write_str(only),
+            (None, None) => f.write_str("unknown peer"),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What is said between two Mynah peers: envelopes, ids, errors, limits, evidence, and the
+//! traits that a transport implements.
+//!
+//! This crate does no I/O, knows no clock, no runtime and no byte format. It is `no_std` with
+//! `alloc`; the feature `std` switches on the `std` features of its dependencies and adds nothing else.
+//!
+//! A stranger's transport depends on this crate alone: a byte transport implements [`Listener`]
+//! and [`Dialer`] over any type of connection, a carrier of whole envelopes implements
+//! [`Transport`].
+//!
+//! What it is not: it writes no bytes (`mynah-codec` does) and enforces no rules of a running
+//! connection (`mynah-connection` does).
+#![no_std]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod code;
+mod end;
+mod envelope;
+mod error;
+mod evidence;
+mod id;
+mod limits;
+mod metadata;
+mod moment;
+mod name;
+mod payload;
+mod profile;
+mod transport;
+pub mod value;
+
+pub use code::{ErrorCode, RetryClass, Scope};
+pub use end::{By, EndReason};
+pub use envelope::{
+    Cancel, CancelReason, Envelope, Event, GoingAway, Hello, Log, Notification, Progress, Request,
+    Response,
+};
+pub use error::RpcError;
+pub use evidence::{Evidence, EvidenceKey};
+pub use id::{CallId, WireId};
+pub use limits::{DecodeLimits, DuplicateKeys, Limits};
+pub use metadata::Metadata;
+pub use moment::Moment;
+pub use name::{MethodName, NameError};
+pub use payload::{FormatId, Payload, PayloadBytes};
+pub use profile::{Capabilities, OnTimeout, ParamsShape, Profile, Remote};
+pub use transport::{
+    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, Transport, TransportError,
+    TransportErrorKind,
+};
+pub use value::Value;
+
+/// The version of this crate, shared by every crate of the workspace.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,172 @@
+//! All that the connection knows of a dialect.
+
+use crate::{DuplicateKeys, FormatId};
+
+/// How a wire spells the params of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ParamsShape {
+    /// An array, one element per parameter.
+    Positional,
+    /// A map from parameter name to value.
+    Named,
+    /// One value.
+    Object,
+}
+
+/// What a timeout of the caller does to the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnTimeout {
+    /// The call ends, the connection stays.
+    Keep,
+    /// Replies have no ids, so a late one would be taken for the next: the connection ends.
+    Close,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Remote {
+    /// One peer.
+    One,
+    /// A group of which any member may answer.
+    Group,
+}
+
+/// What a wire can say beyond calls and their answers.
+///
+/// A capability that is absent makes the call that needs it fail with `Unsupported` where it is
+/// made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Requests without an answer.
+    pub notifications: bool,
+    /// Asking the other side to stop a call.
+    pub cancel: bool,
+    /// Progress and logs beside a call.
+    pub side_messages: bool,
+    /// The remaining time of a call.
+    pub deadline: bool,
+    /// Key-value pairs beside a request.
+    pub metadata: bool,
+    /// Service and method as two names; without it a method has one flat name.
+    pub services: bool,
+    /// Error codes and data; without it an error is a text.
+    pub error_codes: bool,
+    /// Events by topic.
+    pub events: bool,
+    /// Ping and pong.
+    pub ping: bool,
+    /// Saying that this side goes away.
+    pub going_away: bool,
+}
+
+impl Capabilities {
+    /// Everything.
+    pub const ALL: Self = Self {
+        notifications: true,
+        cancel: true,
+        side_messages: true,
+        deadline: true,
+        metadata: true,
+        services: true,
+        error_codes: true,
+        events: true,
+        ping: true,
+        going_away: true,
+    };
+    /// Calls and answers only.
+    pub const NONE: Self = Self {
+        notifications: false,
+        cancel: false,
+        side_messages: false,
+        deadline: false,
+        metadata: false,
+        services: false,
+        error_codes: false,
+        events: false,
+        ping: false,
+        going_away: false,
+    };
+}
+
+/// All that the connection knows of a dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Profile {
+    /// The name of the dialect: `native`, `cbor-rpc`, …
+    pub dialect: &'static str,
+    /// What the wire can say.
+    pub capabilities: Capabilities,
+    /// How it spells params.
+    pub params: ParamsShape,
+    /// The format in which payloads travel.
+    pub format: FormatId,
+    /// What a timeout does.
+    pub on_timeout: OnTimeout,
+    /// Who is at the other end.
+    pub remote: Remote,
+    /// The depth that this dialect needs where real peers nest deeper than the default; `None`: the
+    /// limit in force.
+    pub max_depth: Option<u32>,
+    /// What duplicate keys do on this wire.
+    pub duplicate_keys: DuplicateKeys,
+}
+
+impl Profile {
+    /// A profile of a dialect that carries everything in the given format, positional params.
+    #[must_use]
+    pub const fn new(dialect: &'static str, format: FormatId) -> Self {
+        Self {
+            dialect,
+            capabilities: Capabilities::ALL,
+            params: ParamsShape::Positional,
+            format,
+            on_timeout: OnTimeout::Keep,
+            remote: Remote::One,
+            max_depth: None,
+            duplicate_keys: DuplicateKeys::Refuse,
+        }
+    }
+
+    /// The same profile with other capabilities.
+    #[must_use]
+    pub const fn with_capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// The same profile with another spelling of params.
+    #[must_use]
+    pub const fn with_params(mut self, params: ParamsShape) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// The same profile with a depth of its own.
+    #[must_use]
+    pub const fn with_max_depth(mut self, depth: u32) -> Self {
+        self.max_depth = Some(depth);
+        self
+    }
+
+    /// The same profile with another rule for duplicate keys.
+    #[must_use]
+    pub const fn with_duplicate_keys(mut self, rule: DuplicateKeys) -> Self {
+        self.duplicate_keys = rule;
+        self
+    }
+
+    /// The limits for values on this wire: those in force, with what the dialect states for itself.
+    #[must_use]
+    pub fn decode_limits(&self, limits: &crate::Limits) -> crate::DecodeLimits {
+        let mut decode = limits.decode;
+        decode.max_depth = self.max_depth.unwrap_or(decode.max_depth);
+        if self.duplicate_keys == DuplicateKeys::LastWins {
+            decode.duplicate_keys = DuplicateKeys::LastWins;
+        }
+        decode
+    }
+}

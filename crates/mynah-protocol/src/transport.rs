@@ -1,0 +1,228 @@
+//! What a transport implements.
+//!
+//! There are two kinds. A *byte transport* (tcp, unix, stdio, ssh) yields a duplex stream of bytes
+//! and [`Evidence`], and knows no dialect: it implements [`Listener`] and [`Dialer`] with its
+//! connection type. A *carrier of envelopes* (the memory pair, a broker) moves whole envelopes: its
+//! connection implements [`Transport`].
+
+use crate::{Envelope, Evidence, Profile};
+use alloc::boxed::Box;
+use alloc::string::{String, ToString as _};
+use async_trait::async_trait;
+use core::any::Any;
+use core::fmt;
+use core::task::{Context, Poll};
+use futures_core::Stream;
+use futures_sink::Sink;
+
+/// An ordered, reliable, two-way carrier of whole envelopes.
+///
+/// As a `Stream` it yields what the peer said; as a `Sink` it takes what is to be said. An error,
+/// or the end of the stream, ends the connection. The driver polls both halves from one task: the
+/// stream must make progress while the sink is full.
+pub trait Transport:
+    Stream<Item = Result<Inbound, TransportError>> + Sink<Outbound, Error = TransportError> + Send
+{
+    /// What this carrier can say.
+    fn profile(&self) -> &Profile;
+
+    /// What it knows about the peer.
+    fn evidence(&self) -> &Evidence;
+}
+
+/// An envelope that arrived, and what must be settled once it is done with.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The envelope.
+    pub envelope: Envelope<'static>,
+    /// What a broker wants back when the envelope has been dealt with. `None`: nothing.
+    pub receipt: Option<Receipt>,
+}
+
+/// What is handed to a carrier.
+#[derive(Debug)]
+pub enum Outbound {
+    /// Say this.
+    Send(Envelope<'static>),
+    /// This inbound envelope has been dealt with.
+    Settle(Receipt, Settled),
+}
+
+/// How an inbound envelope was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It is done; it must not be delivered again.
+    Done,
+    /// It was not started; somebody else may have it.
+    Release,
+}
+
+/// What a carrier wants back when an inbound envelope has been dealt with.
+pub struct Receipt {
+    token: Box<dyn Any + Send>,
+    attempt: u32,
+}
+
+impl Receipt {
+    /// A receipt with a token that only the carrier understands, for the n-th delivery (from 1).
+    pub fn new(token: impl Any + Send, attempt: u32) -> Self {
+        Self { token: Box::new(token), attempt }
+    }
+
+    /// Which delivery of the envelope this is, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The token, for the carrier that made it.
+    ///
+    /// # Errors
+    /// The receipt itself when its token has another type.
+    pub fn into_token<T: Any>(self) -> Result<Box<T>, Self> {
+        let attempt = self.attempt;
+        self.token.downcast().map_err(|token| Self { token, attempt })
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+/// A connection that a listener accepted.
+#[derive(Debug)]
+pub struct Accepted<C> {
+    /// The connection: async bytes, or a [`Transport`].
+    pub connection: C,
+    /// What is known about the peer.
+    pub evidence: Evidence,
+}
+
+/// Accepts connections.
+///
+/// An error is about one attempt, never about the listener: the driver counts it, waits a moment
+/// and polls again. A listener that can never accept again returns `Ready(None)`.
+pub trait Listener: Send + Unpin + 'static {
+    /// What an accepted connection is: async bytes, or a [`Transport`].
+    type Connection: Send + 'static;
+
+    /// Waits for the next connection. Cancel safe: nothing is lost when it is not polled again.
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Accepted<Self::Connection>, TransportError>>>;
+
+    /// Where it listens, as text for people and logs: `tcp://127.0.0.1:9000`.
+    fn address(&self) -> String;
+}
+
+/// Opens connections to one place, again and again if need be.
+#[async_trait]
+pub trait Dialer: Send + Sync + 'static {
+    /// What an opened connection is: async bytes, or a [`Transport`].
+    type Connection: Send + 'static;
+
+    /// Opens one connection. Dropping the future gives up and leaves nothing open.
+    async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError>;
+}
+
+/// What kind of thing failed below the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// Nobody answers at that address.
+    Refused,
+    /// The address is no address, or cannot be used.
+    Address,
+    /// It took too long.
+    TimedOut,
+    /// The connection broke.
+    Broken,
+    /// A limit of this side or of the machine is reached (connections, file descriptors).
+    Exhausted,
+    /// The peer sent more than a limit allows.
+    TooLarge,
+    /// Not allowed.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+/// The environment failed: a socket, a process, a broker.
+#[derive(Debug)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    message: Box<str>,
+    source: Option<Box<dyn core::error::Error + Send + Sync>>,
+}
+
+impl TransportError {
+    /// An error of a kind, with what was attempted.
+    pub fn new(kind: TransportErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into().into_boxed_str(), source: None }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl core::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// What kind of thing failed.
+    #[must_use]
+    pub const fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    /// The text of the error and of its causes, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = core::error::Error::source(self);
+        while let Some(error) = next {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            next = error.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl core::error::Error for TransportError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<std::io::Error> for TransportError {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            Io::ConnectionRefused | Io::NotFound => TransportErrorKind::Refused,
+            Io::AddrInUse | Io::AddrNotAvailable | Io::InvalidInput => TransportErrorKind::Address,
+            Io::TimedOut => TransportErrorKind::TimedOut,
+            Io::PermissionDenied => TransportErrorKind::Denied,
+            Io::BrokenPipe
+            | Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::UnexpectedEof
+            | Io::NotConnected => TransportErrorKind::Broken,
+            _ => TransportErrorKind::Other,
+        };
+        Self::new(kind, "i/o failed").with_source(error)
+    }
+}

@@ -1,0 +1,1 @@
+//! In-memory transport: a pair of connected ends that carry envelopes.

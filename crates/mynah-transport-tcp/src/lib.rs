@@ -1,0 +1,1 @@
+//! TCP for Mynah: connect, listen, and what the socket knows about the peer.

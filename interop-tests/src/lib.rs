@@ -1,0 +1,1 @@
+//! Real peers in other languages against Mynah.
