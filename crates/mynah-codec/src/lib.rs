@@ -12,7 +12,8 @@ mod output;
 mod wire;
 
 pub use format::{DecodeError, DecodeErrorKind, EncodeError, Format};
-pub use output::{FrameSpan, Lane, Output, OutputChunk};
+pub use mynah_protocol::Lane;
+pub use output::{FrameSpan, Output, OutputChunk};
 pub use wire::{Step, Wire, WireError};
 
 /// The version of this crate, shared by every crate of the workspace.

@@ -1,15 +1,7 @@
 //! Where a wire writes: two lanes, frame ends marked.
 
 use crate::EncodeError;
-
-/// Which lane a frame goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// In order with everything else.
-    Data,
-    /// Overtakes data that has not left, at frame boundaries only: busy, pong, cancel, going-away.
-    Control,
-}
+use mynah_protocol::Lane;
 
 /// Where a frame stands in its lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +75,20 @@ impl Output {
             return Err(error);
         }
         chunk.ends.push(chunk.bytes.len());
-        Ok(FrameSpan { start: base + start as u64, len: chunk.bytes.len() - start })
+        Ok(FrameSpan {
+            start: base + start as u64,
+            len: chunk.bytes.len() - start,
+        })
     }
 
     /// Takes a data frame back that has not been handed to I/O. `false` when it has left already.
     pub fn withdraw(&mut self, span: FrameSpan) -> bool {
-        let Some(start) = span.start.checked_sub(self.data_base) else { return false };
-        let Ok(start) = usize::try_from(start) else { return false };
+        let Some(start) = span.start.checked_sub(self.data_base) else {
+            return false;
+        };
+        let Ok(start) = usize::try_from(start) else {
+            return false;
+        };
         let end = start + span.len;
         if end > self.data.bytes.len() {
             return false;

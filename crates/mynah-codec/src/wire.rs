@@ -8,9 +8,11 @@ use mynah_protocol::{Envelope, ErrorCode, Profile};
 pub enum Step<'b> {
     /// Not a whole frame yet: at least so many bytes must follow what is there.
     Need(usize),
-    /// So many bytes say nothing that concerns the connection: an unknown kind, a padding, a message
-    /// that a peer may send and that means nothing.
+    /// So many bytes are padding between messages (white space, a preface): they cost the peer nothing.
     Skip(usize),
+    /// So many bytes are a whole message that means nothing here (an unknown kind, say). It is dropped and charged to
+    /// the peer's budget of breaches.
+    Ignore(usize),
     /// The first so many bytes are this envelope.
     Envelope(usize, Envelope<'b>),
 }
@@ -27,7 +29,7 @@ pub trait Wire: Send + std::fmt::Debug {
     ///
     /// `input` is everything that has arrived and was not consumed yet: after `Need`, the next call sees the same
     /// bytes with more behind them, and the wire resumes where it stopped instead of reading them
-    /// again. After `Skip(n)` and `Envelope(n, _)` the caller drops `n` bytes; `n` is never 0.
+    /// again. After `Skip(n)`, `Ignore(n)` and `Envelope(n, _)` the caller drops `n` bytes; `n` is never 0.
     ///
     /// # Errors
     /// [`WireError`]: the bytes cannot be understood from here on; the connection ends.
@@ -49,6 +51,11 @@ pub trait Wire: Send + std::fmt::Debug {
     /// Writes what the wire has to say of its own: a preface and a hello at the start, the answer to a handshake.
     /// The driver calls it once at the start and after every read; it may write nothing.
     fn own_output(&mut self, out: &mut Output);
+
+    /// Whether the handshake, if this wire has one, is over. Until then the handshake time-out runs.
+    fn is_ready(&self) -> bool {
+        true
+    }
 
     /// What to tell the peer about a [`WireError`] before the connection is closed, for wires that have a way to say
     /// it. The default says nothing.

@@ -139,7 +139,10 @@ impl ErrorCode {
     /// const TAKEN: mynah_protocol::ErrorCode = mynah_protocol::ErrorCode::application(-32001);
     /// ```
     #[must_use]
-    #[allow(clippy::panic, reason = "a mistake of the programmer, found at compile time in a const")]
+    #[allow(
+        clippy::panic,
+        reason = "a mistake of the programmer, found at compile time in a const"
+    )]
     pub const fn application(code: i64) -> Self {
         match Self::try_application(code) {
             Some(code) => code,
@@ -150,7 +153,11 @@ impl ErrorCode {
     /// A code of the application's own, `None` when it is in the reserved range.
     #[must_use]
     pub const fn try_application(code: i64) -> Option<Self> {
-        if code >= Self::RESERVED_MIN && code <= Self::RESERVED_MAX { None } else { Some(Self(code)) }
+        if code >= Self::RESERVED_MIN && code <= Self::RESERVED_MAX {
+            None
+        } else {
+            Some(Self(code))
+        }
     }
 
     /// The number.

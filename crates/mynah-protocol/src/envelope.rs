@@ -5,6 +5,16 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use core::time::Duration;
 
+/// Which lane an envelope takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// In order with everything else.
+    Data,
+    /// Overtakes data that has not left, at frame boundaries only: busy, pong, going-away, cancel of a
+    /// request that has left.
+    Control,
+}
+
 /// One decoded protocol message.
 ///
 /// A dialect maps envelopes to bytes and back, and says in its [`Profile`](crate::Profile) which
@@ -152,7 +162,10 @@ impl Hello<'_> {
     /// A hello that says only the version.
     #[must_use]
     pub fn version(version: u64) -> Self {
-        Self { version, ..Self::default() }
+        Self {
+            version,
+            ..Self::default()
+        }
     }
 }
 

@@ -20,7 +20,11 @@ pub struct RpcError {
 impl RpcError {
     /// An error with a code and a text.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into().into_boxed_str(), data: None }
+        Self {
+            code,
+            message: message.into().into_boxed_str(),
+            data: None,
+        }
     }
 
     /// An error of the table with its public text.

@@ -60,7 +60,10 @@ impl Evidence {
     /// The value of a fact.
     #[must_use]
     pub fn fact(&self, key: EvidenceKey) -> Option<&Value> {
-        self.facts.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+        self.facts
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| value)
     }
 
     /// The value of a fact that is a text.
@@ -77,7 +80,10 @@ impl Evidence {
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.text(EvidenceKey::TRANSPORT), self.text(EvidenceKey::REMOTE_ADDRESS)) {
+        match (
+            self.text(EvidenceKey::TRANSPORT),
+            self.text(EvidenceKey::REMOTE_ADDRESS),
+        ) {
             (Some(transport), Some(address)) => write!(f, "{transport} {address}"),
             (Some(only), None) | (None, Some(only)) => f.write_str(only),
             (None, None) => f.write_str("unknown peer"),

@@ -15,7 +15,11 @@ impl CallId {
     /// An id, `None` above [`Self::MAX`].
     #[must_use]
     pub const fn new(id: u64) -> Option<Self> {
-        if id <= Self::MAX { Some(Self(id)) } else { None }
+        if id <= Self::MAX {
+            Some(Self(id))
+        } else {
+            None
+        }
     }
 
     /// The number.

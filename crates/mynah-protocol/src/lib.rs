@@ -34,8 +34,8 @@ pub mod value;
 pub use code::{ErrorCode, RetryClass, Scope};
 pub use end::{By, EndReason};
 pub use envelope::{
-    Cancel, CancelReason, Envelope, Event, GoingAway, Hello, Log, Notification, Progress, Request,
-    Response,
+    Cancel, CancelReason, Envelope, Event, GoingAway, Hello, Lane, Log, Notification, Progress,
+    Request, Response,
 };
 pub use error::RpcError;
 pub use evidence::{Evidence, EvidenceKey};

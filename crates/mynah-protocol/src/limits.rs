@@ -73,6 +73,9 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Silence after which a connection without calls in flight is closed. `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// Silence after which the peer is asked for a sign of life, on wires that have one; after a second
+    /// such silence it counts as gone. `None`: never.
+    pub keep_alive: Option<Duration>,
     /// Time in which a peer must take at least one byte of what waits for it.
     pub write_timeout: Duration,
     /// Breaches of the protocol that are forgiven at once; ten more are forgiven each second.
@@ -96,6 +99,7 @@ impl Limits {
         connections: 10_000,
         handshake_timeout: Duration::from_secs(10),
         idle_timeout: None,
+        keep_alive: None,
         write_timeout: Duration::from_secs(30),
         violation_budget: 1000,
         max_deadline: None,
@@ -154,6 +158,8 @@ with! {
     with_handshake_timeout, handshake_timeout: Duration;
     /// Sets the silence after which an unused connection is closed.
     with_idle_timeout, idle_timeout: Option<Duration>;
+    /// Sets the silence after which the peer is asked for a sign of life.
+    with_keep_alive, keep_alive: Option<Duration>;
     /// Sets the time in which a peer must take a byte.
     with_write_timeout, write_timeout: Duration;
     /// Sets how many breaches are forgiven.

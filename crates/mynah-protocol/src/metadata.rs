@@ -35,12 +35,17 @@ impl Metadata {
     /// The value of a name.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
     /// All entries.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().flat_map(|entries| entries.iter()).map(|(name, value)| (&**name, &**value))
+        self.entries
+            .iter()
+            .flat_map(|entries| entries.iter())
+            .map(|(name, value)| (&**name, &**value))
     }
 
     /// How many entries there are.
@@ -58,6 +63,8 @@ impl Metadata {
     /// Bytes of all names and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum()
     }
 }

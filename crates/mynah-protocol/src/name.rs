@@ -34,7 +34,10 @@ impl<'a> MethodName<'a> {
     /// A name that borrows.
     #[must_use]
     pub const fn new(service: &'a str, method: &'a str) -> Self {
-        Self { service: Cow::Borrowed(service), method: Cow::Borrowed(method) }
+        Self {
+            service: Cow::Borrowed(service),
+            method: Cow::Borrowed(method),
+        }
     }
 
     /// Checks it: the method is not empty, both together are not longer than `limit` bytes.
@@ -65,7 +68,10 @@ impl<'a> MethodName<'a> {
 
 impl From<(&str, &str)> for MethodName<'static> {
     fn from((service, method): (&str, &str)) -> Self {
-        Self { service: Cow::Owned(String::from(service)), method: Cow::Owned(String::from(method)) }
+        Self {
+            service: Cow::Owned(String::from(service)),
+            method: Cow::Owned(String::from(method)),
+        }
     }
 }
 

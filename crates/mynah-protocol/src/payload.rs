@@ -47,13 +47,19 @@ impl<'a> Payload<'a> {
     /// A payload in a borrowed buffer.
     #[must_use]
     pub const fn lent(format: FormatId, bytes: &'a [u8]) -> Self {
-        Self { format, bytes: PayloadBytes::Lent(bytes) }
+        Self {
+            format,
+            bytes: PayloadBytes::Lent(bytes),
+        }
     }
 
     /// A payload with a buffer of its own.
     #[must_use]
     pub const fn owned(format: FormatId, bytes: Bytes) -> Self {
-        Self { format, bytes: PayloadBytes::Owned(bytes) }
+        Self {
+            format,
+            bytes: PayloadBytes::Owned(bytes),
+        }
     }
 
     /// The format.
@@ -84,7 +90,10 @@ impl<'a> Payload<'a> {
             PayloadBytes::Lent(bytes) => Bytes::copy_from_slice(bytes),
             PayloadBytes::Owned(bytes) => bytes,
         };
-        Payload { format: self.format, bytes: PayloadBytes::Owned(bytes) }
+        Payload {
+            format: self.format,
+            bytes: PayloadBytes::Owned(bytes),
+        }
     }
 }
 
@@ -96,6 +105,11 @@ impl PartialEq for Payload<'_> {
 
 impl fmt::Debug for Payload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload({}, {} bytes)", self.format, self.as_slice().len())
+        write!(
+            f,
+            "Payload({}, {} bytes)",
+            self.format,
+            self.as_slice().len()
+        )
     }
 }

@@ -67,7 +67,10 @@ pub struct Receipt {
 impl Receipt {
     /// A receipt with a token that only the carrier understands, for the n-th delivery (from 1).
     pub fn new(token: impl Any + Send, attempt: u32) -> Self {
-        Self { token: Box::new(token), attempt }
+        Self {
+            token: Box::new(token),
+            attempt,
+        }
     }
 
     /// Which delivery of the envelope this is, from 1.
@@ -82,13 +85,17 @@ impl Receipt {
     /// The receipt itself when its token has another type.
     pub fn into_token<T: Any>(self) -> Result<Box<T>, Self> {
         let attempt = self.attempt;
-        self.token.downcast().map_err(|token| Self { token, attempt })
+        self.token
+            .downcast()
+            .map_err(|token| Self { token, attempt })
     }
 }
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt").field("attempt", &self.attempt).finish_non_exhaustive()
+        f.debug_struct("Receipt")
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,7 +169,11 @@ pub struct TransportError {
 impl TransportError {
     /// An error of a kind, with what was attempted.
     pub fn new(kind: TransportErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into().into_boxed_str(), source: None }
+        Self {
+            kind,
+            message: message.into().into_boxed_str(),
+            source: None,
+        }
     }
 
     /// The same error with its cause.

@@ -4,14 +4,21 @@ use alloc::format;
 #[test]
 fn every_code_of_the_table_is_reserved_and_complete() {
     for code in ErrorCode::ALL {
-        assert!(ErrorCode::try_application(code.value()).is_none(), "{code} is not reserved");
+        assert!(
+            ErrorCode::try_application(code.value()).is_none(),
+            "{code} is not reserved"
+        );
         assert!(code.name().is_some() && code.public_text().is_some());
         assert!((400..600).contains(&code.http_status()), "{code}");
     }
     let mut numbers: alloc::vec::Vec<_> = ErrorCode::ALL.iter().collect();
     numbers.sort();
     numbers.dedup();
-    assert_eq!(numbers.len(), ErrorCode::ALL.len(), "a number stands twice in the table");
+    assert_eq!(
+        numbers.len(),
+        ErrorCode::ALL.len(),
+        "a number stands twice in the table"
+    );
 }
 
 #[test]
