@@ -1,0 +1,67 @@
+"""A client of the real package that runs one named scenario against a server.
+
+usage: cbor_rpc_client.py PORT {cbor|json} SCENARIO [ARGUMENT...]
+
+Prints one line of JSON per check and ends with {"done": SCENARIO}. On a failed check it says so on stderr and ends
+with status 1. It ends when its stdin ends, and by itself after 60 s.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+from cbor_rpc import RpcV1, TcpPipe
+
+import scenarios
+from common import Methods, end_with_stdin, new_state, transformer
+
+
+class Client:
+    """One connection: the package's RpcV1 with the common methods behind it, plus what a scenario looks at."""
+
+    def __init__(self, codec):
+        self.codec = codec
+        self.methods = Methods(new_state())
+        self.closed = asyncio.Event()
+
+    async def connect(self, port):
+        self.tcp = await TcpPipe.create_connection("127.0.0.1", port)
+        self.pipe = transformer(self.codec).apply_transformer(self.tcp)
+        self.methods.pipe = self.pipe
+        self.methods.rpc = RpcV1.make_rpc_v1(self.pipe, "client", self.methods.handle, self.methods.on_event)
+        self.pipe.on("close", lambda *args: self.closed.set())
+        return self
+
+    @property
+    def rpc(self):
+        return self.methods.rpc
+
+    @property
+    def state(self):
+        return self.methods.state
+
+    async def call(self, method, *args):
+        return await self.rpc.call_method(method, *args)
+
+
+def check(name, condition, **seen):
+    """One line of the report; a failed one ends the program."""
+    if not condition:
+        print(f"check failed: {name}: {seen!r}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(1)
+    print(json.dumps({"check": name, "ok": True}), flush=True)
+
+
+async def main(port, codec, scenario, arguments):
+    end_with_stdin(asyncio.get_running_loop(), lambda: os._exit(3))
+    client = await Client(codec).connect(port)
+    await asyncio.wait_for(getattr(scenarios, scenario)(client, check, *arguments), 60)
+    print(json.dumps({"done": scenario}), flush=True)
+    # A plain exit would wait for nothing and report loops that are still running; what matters was checked.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]))

@@ -1,0 +1,67 @@
+"""A server of the real package. Prints "listening PORT"; ends when its stdin ends.
+
+usage: cbor_rpc_server.py {cbor|json} [--server-class]
+
+--server-class serves through the package's RpcV1Server, which installs no event handler; without it each connection
+is a plain RpcV1.
+"""
+
+import asyncio
+import sys
+
+from cbor_rpc import RpcV1, RpcV1Server, TcpServer
+
+from common import Methods, end_with_stdin, new_state, transformer
+
+
+class Acceptor(TcpServer):
+    async def accept(self, pipe):
+        return True
+
+
+class DocumentedServer(RpcV1Server):
+    """The way the package's own page shows."""
+
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+        self.methods = {}
+
+    async def handle_method_call(self, connection_id, context, method, args):
+        methods = self.methods.get(connection_id)
+        if methods is None:
+            methods = self.methods[connection_id] = Methods(self.state)
+            methods.rpc = self.rpc_clients[connection_id]
+            methods.pipe = self.active_connections[connection_id]
+        return await methods.handle(context, method, args)
+
+
+async def main(codec, documented):
+    state = new_state()
+    done = asyncio.Event()
+    end_with_stdin(asyncio.get_running_loop(), done.set)
+    server = await Acceptor.create("127.0.0.1", 0)
+
+    if documented:
+        service = DocumentedServer(state)
+
+        async def on_connection(pipe):
+            conn_id = str(pipe.get_peer_info())
+            await service.add_connection(conn_id, transformer(codec).apply_transformer(pipe))
+
+    else:
+
+        def on_connection(pipe):
+            methods = Methods(state)
+            methods.pipe = transformer(codec).apply_transformer(pipe)
+            methods.rpc = RpcV1.make_rpc_v1(
+                methods.pipe, str(pipe.get_peer_info()), methods.handle, methods.on_event
+            )
+
+    server.on("connection", on_connection)
+    print("listening", server.get_address()[1], flush=True)
+    await done.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], "--server-class" in sys.argv[2:]))
