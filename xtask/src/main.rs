@@ -1,2 +1,65 @@
-//! The chores of this workspace.
-fn main() {}
+//! The chores of this workspace, run as `cargo xtask <command>`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program: its output is what it is for"
+)]
+
+mod bench;
+mod fuzz;
+mod layers;
+mod process;
+mod python;
+mod release_check;
+mod test;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What a chore gives back; the error is a sentence for a person.
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  test                     everything: layers, release check, no_std probe, unit tests, doctests,
+                           examples, fuzz regressions, interop with Python
+  layers                   dependencies of every crate against xtask/layers.toml
+  release-check            versions, pins, VERSION constants and changelog against each other
+  fuzz [TARGET] [--seconds N]
+                           one fuzz target of crates/mynah-fuzz, or all of them (10 s each)
+  bench [--quick] [--rounds N] [--only NAME,..] [--pin same,split,mt] [--instructions]
+                           every contender of xtask/bench/contenders.toml, interleaved";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next();
+    let rest: Vec<String> = args.collect();
+    let outcome = match command.as_deref() {
+        Some("test") => no_arguments(&rest).and_then(|()| test::run()),
+        Some("layers") => no_arguments(&rest).and_then(|()| layers::run()),
+        Some("release-check") => no_arguments(&rest).and_then(|()| release_check::run()),
+        Some("fuzz") => fuzz::run(&rest),
+        Some("bench") => bench::run(&rest),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(format!("unknown command {other}\n\n{USAGE}").into()),
+        None => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn no_arguments(rest: &[String]) -> Outcome {
+    match rest.first() {
+        None => Ok(()),
+        Some(argument) => Err(format!("unexpected argument {argument}\n\n{USAGE}").into()),
+    }
+}

@@ -1,0 +1,74 @@
+//! What the fuzz targets hold true of any bytes.
+//!
+//! Each target is a function here, so that the files of `regressions/` go through the very same
+//! code in normal tests. A property that breaks is a panic.
+
+mod any;
+
+use any::Any;
+use mynah_codec::Format;
+use mynah_protocol::DecodeLimits;
+use serde::de::IgnoredAny;
+
+/// A target: a name and what it does with its input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them, under the names of the manifest.
+pub const TARGETS: &[Target] = &[
+    ("cbor_scan_decode", cbor_scan_decode),
+    ("json_scan_decode", json_scan_decode),
+];
+
+/// CBOR: the scan and the decoder agree, and what was decoded survives a round trip.
+pub fn cbor_scan_decode(bytes: &[u8]) {
+    scan_decode(Format::Cbor, bytes);
+}
+
+/// JSON: the scan and the decoder agree, and what was decoded survives a round trip.
+pub fn json_scan_decode(bytes: &[u8]) {
+    scan_decode(Format::Json, bytes);
+}
+
+fn scan_decode(format: Format, bytes: &[u8]) {
+    let limits = DecodeLimits::DEFAULT;
+    let scanned = format.scan(bytes, &limits);
+    let ignored = format.decode::<IgnoredAny>(bytes, &limits);
+    let decoded = format.decode::<Any>(bytes, &limits);
+
+    assert_eq!(
+        scanned.is_ok(),
+        ignored.is_ok(),
+        "scan {scanned:?}, skipping {:?}",
+        ignored.err()
+    );
+    assert_eq!(
+        scanned.is_ok(),
+        decoded.is_ok(),
+        "scan {scanned:?}, decoding {:?}",
+        decoded.err()
+    );
+
+    let Ok(decoded) = decoded else { return };
+    let first = encode(format, &decoded);
+    if let Err(error) = format.scan(&first, &limits) {
+        panic!("our own bytes are refused: {error:?}");
+    }
+    let again = match format.decode::<Any>(&first, &limits) {
+        Ok(again) => again,
+        Err(error) => panic!("our own bytes are not decoded: {error:?}"),
+    };
+    // Bytes are compared instead of values, because a NaN is not equal to itself.
+    assert_eq!(
+        first,
+        encode(format, &again),
+        "{decoded:?} became {again:?}"
+    );
+}
+
+fn encode(format: Format, value: &Any) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match format.encode(value, &mut bytes) {
+        Ok(()) => bytes,
+        Err(error) => panic!("{value:?} was decoded and cannot be encoded: {error:?}"),
+    }
+}

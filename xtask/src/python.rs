@@ -1,0 +1,76 @@
+//! The Python environments of the interop tests.
+
+use crate::{Outcome, process};
+use std::path::Path;
+use std::process::Command;
+
+/// Folder and requirements file, both below `interop-tests`.
+const ENVIRONMENTS: [(&str, &str); 2] = [
+    (".venv", "requirements.txt"),
+    (".venv-1.0.0", "requirements-1.0.0.txt"),
+];
+
+const PACKAGES: [&str; 3] = ["python3", "python3-venv", "python3-pip"];
+
+/// Makes the environments that are missing, broken or made from other requirements.
+///
+/// # Errors
+/// Python or its `venv` module is missing and cannot be installed, or pip fails.
+pub(crate) fn set_up() -> Outcome {
+    let tests = process::root().join("interop-tests");
+    for (folder, requirements) in ENVIRONMENTS {
+        set_up_one(&tests.join(folder), &tests.join(requirements))?;
+    }
+    Ok(())
+}
+
+fn set_up_one(folder: &Path, requirements: &Path) -> Outcome {
+    let wanted = std::fs::read_to_string(requirements)
+        .map_err(|error| format!("cannot read {}: {error}", requirements.display()))?;
+    let python = folder.join("bin/python");
+    // Written last, so an interrupted installation is not taken for a finished one.
+    let stamp = folder.join("installed-requirements.txt");
+    let installed = std::fs::read_to_string(&stamp).unwrap_or_default();
+    let runs = process::read(Command::new(&python).args(["-c", "pass"])).is_ok();
+    if runs && installed == wanted {
+        println!("    {} is up to date", folder.display());
+        return Ok(());
+    }
+    require_python()?;
+    process::run(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(folder),
+    )?;
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+    ]);
+    process::run(pip.arg(requirements))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+/// Sees that `python3 -m venv` works, and installs it where that may be done.
+fn require_python() -> Outcome {
+    let works =
+        || process::read(Command::new("python3").args(["-c", "import ensurepip, venv"])).map(drop);
+    if works().is_ok() {
+        return Ok(());
+    }
+    if process::can_apt_install() {
+        process::apt_install(&PACKAGES)?;
+        return works();
+    }
+    let packages = PACKAGES.join(" ");
+    Err(format!(
+        "the interop tests need python3 with its venv module; run \
+         `sudo apt-get update && sudo apt-get install -y {packages}` or what your system has for it"
+    )
+    .into())
+}

@@ -1,0 +1,148 @@
+//! Everything that has to pass, in an order in which the first failure is the most telling one.
+
+use crate::{Outcome, fuzz, layers, process, python, release_check};
+use std::time::{Duration, Instant};
+
+/// The crates without I/O; what is wrong there makes the rest fail too.
+const PURE: [&str; 3] = ["mynah-protocol", "mynah-codec", "mynah-connection"];
+const INTEROP: &str = "interop-tests";
+const PROBE: &str = "xtask/no-std-probe";
+
+/// One thing that can fail.
+struct Step {
+    name: &'static str,
+    run: fn() -> Outcome,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "layers",
+        run: layers::run,
+    },
+    Step {
+        name: "release check",
+        run: release_check::run,
+    },
+    Step {
+        name: "tests of the pure crates",
+        run: pure,
+    },
+    Step {
+        name: "mynah-protocol is no_std",
+        run: no_std,
+    },
+    Step {
+        name: "tests of the other crates",
+        run: others,
+    },
+    Step {
+        name: "the tour runs",
+        run: tour,
+    },
+    Step {
+        name: "fuzz targets on their regressions",
+        run: fuzz::replay,
+    },
+    Step {
+        name: "Python environments",
+        run: python::set_up,
+    },
+    Step {
+        name: "interop with Python",
+        run: interop,
+    },
+];
+
+/// The chore: every step in order, up to the first that fails.
+pub(crate) fn run() -> Outcome {
+    let mut done: Vec<(&str, Duration)> = Vec::new();
+    let mut failure = None;
+    for (number, step) in (1..).zip(STEPS) {
+        println!("\n==> [{number}/{}] {}", STEPS.len(), step.name);
+        let start = Instant::now();
+        let outcome = (step.run)();
+        done.push((step.name, start.elapsed()));
+        if let Err(error) = outcome {
+            eprintln!("{error}");
+            failure = Some(step.name);
+            break;
+        }
+    }
+    summary(&done, failure);
+    match failure {
+        None => Ok(()),
+        Some(name) => Err(format!("failed at: {name}").into()),
+    }
+}
+
+fn summary(done: &[(&str, Duration)], failure: Option<&str>) {
+    println!("\n==> cargo xtask test");
+    for step in STEPS {
+        match done.iter().find(|(name, _)| *name == step.name) {
+            Some((name, time)) => {
+                let verdict = if failure == Some(*name) {
+                    "FAILED"
+                } else {
+                    "passed"
+                };
+                println!("    {verdict}  {:>7.1} s  {name}", time.as_secs_f64());
+            }
+            None => println!("    not run             {}", step.name),
+        }
+    }
+    let total: Duration = done.iter().map(|(_, time)| *time).sum();
+    let verdict = if failure.is_some() {
+        "FAILED"
+    } else {
+        "all passed"
+    };
+    println!("    {verdict} in {:.1} s", total.as_secs_f64());
+}
+
+fn pure() -> Outcome {
+    let mut command = process::cargo(["test"]);
+    for name in PURE {
+        command.args(["--package", name]);
+    }
+    process::run(&mut command)
+}
+
+fn others() -> Outcome {
+    let mut command = process::cargo(["test", "--workspace"]);
+    for name in PURE.iter().chain([&INTEROP]) {
+        command.args(["--exclude", name]);
+    }
+    process::run(&mut command)
+}
+
+fn interop() -> Outcome {
+    process::run(&mut process::cargo(["test", "--package", INTEROP]))
+}
+
+/// The README's first command: it ends by itself and ends well.
+fn tour() -> Outcome {
+    process::run(&mut process::cargo(["run", "--quiet", "--example", "tour"]))
+}
+
+/// A crate without `std` that has a panic handler and an allocator of its own: linking `std` into
+/// it, through whichever dependency, is an error of the compiler ("duplicate lang item").
+///
+/// The second build turns the feature `std` on and must fail, or the first says nothing.
+fn no_std() -> Outcome {
+    let probe = process::root().join(PROBE).join("Cargo.toml");
+    let target = process::target_dir().join("no-std-probe");
+    let build = || {
+        let mut command = process::cargo(["build", "--quiet", "--manifest-path"]);
+        command.arg(&probe).arg("--target-dir").arg(&target);
+        command
+    };
+    process::run(&mut build())?;
+    match process::read(build().args(["--features", "std"])) {
+        Err(error) if error.to_string().contains("panic_impl") => {
+            println!("    with the feature std it is refused, as it must be");
+            Ok(())
+        }
+        Err(error) => Err(format!("the probe fails for another reason with std: {error}").into()),
+        Ok(_) => Err("the probe takes std without a word, so it proves nothing".into()),
+    }
+}
