@@ -1,25 +1,126 @@
 //! JSON (RFC 8259).
+//!
+//! Encoding writes what `serde_json` writes, without white space, except that a float that is not
+//! finite is an error and not silently `null`. Decoding is a deserializer of our own, because the
+//! limits belong into it.
+//!
+//! What a peer may rely on, beyond the grammar:
+//!
+//! - A key twice in one object is an error at every level, also where the value is ignored and
+//!   where the two are escaped differently; or the last one wins, as the limits say.
+//! - Integers keep their value: up to 64 bits, and up to 128 where the type asks for them. `-0` and
+//!   anything with a fraction or an exponent is a float and no integer. A float becomes the nearest
+//!   `f64`; one beyond its range is [`DecodeErrorKind::Shape`](crate::DecodeErrorKind::Shape).
+//! - Texts are valid UTF-8, and half a surrogate pair is no text.
+//! - Structs are read from objects and, by position, from arrays; enums are tagged externally.
 
-use crate::{DecodeError, EncodeError};
-use mynah_protocol::DecodeLimits;
+mod de;
+mod error;
+mod keys;
+mod number;
+mod options;
+mod raw;
+mod ser;
+mod string;
+
+pub use options::{NonFinite, Options};
+pub use raw::Raw;
+
+use crate::{DecodeError, DecodeErrorKind, EncodeError};
+use de::Decoder;
+use error::Failure;
+use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::{Deserialize, Serialize};
 
 /// Writes one value behind what is in `out`.
 ///
 /// # Errors
-/// [`EncodeError::Value`] when JSON cannot say it.
+/// [`EncodeError::Value`] when JSON cannot say it; `out` may then hold a part of it.
+#[inline]
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let _ = (value, out);
-    todo!()
+    encode_with(value, out, Options::STRICT)
 }
 
-/// Reads the one value that is the whole of `bytes`.
+/// Writes one value behind what is in `out`, in the JSON of a foreign dialect.
 ///
 /// # Errors
-/// [`DecodeError`].
-pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], limits: &DecodeLimits) -> Result<T, DecodeError> {
-    let _ = (bytes, limits);
-    todo!()
+/// [`EncodeError::Value`] when that JSON cannot say it; `out` may then hold a part of it.
+#[inline]
+pub fn encode_with<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    options: Options,
+) -> Result<(), EncodeError> {
+    value
+        .serialize(&mut ser::Encoder::new(out, options))
+        .map_err(error::Refusal::into_error)
+}
+
+/// Reads the one value that is the whole of `bytes`, apart from white space around it.
+///
+/// # Errors
+/// [`DecodeError`] when the bytes are not exactly one value within `limits`, or one of another
+/// shape.
+#[inline]
+pub fn decode<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    limits: &DecodeLimits,
+) -> Result<T, DecodeError> {
+    decode_with(bytes, limits, Options::STRICT)
+}
+
+/// Reads the one value that is the whole of `bytes`, in the JSON of a foreign dialect.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    limits: &DecodeLimits,
+    options: Options,
+) -> Result<T, DecodeError> {
+    check_size(bytes, limits)?;
+    let mut decoder = Decoder::new(bytes, limits, options);
+    let result = whole(&mut decoder);
+    result.map_err(|failure| failure.into_error(decoder.offset()))
+}
+
+#[inline]
+fn whole<'de, T: Deserialize<'de>>(decoder: &mut Decoder<'de>) -> Result<T, Failure> {
+    let value = T::deserialize(&mut *decoder)?;
+    decoder.end()?;
+    Ok(value)
+}
+
+/// Holds the limit on the size, which does not count white space around the value.
+#[inline]
+fn check_size(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
+    if bytes.len() > limits.max_message_bytes {
+        return check_trimmed_size(bytes, limits);
+    }
+    Ok(())
+}
+
+#[cold]
+fn check_trimmed_size(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
+    // Unlike `trim_ascii` this leaves the form feed alone, which is no white space in JSON.
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    let value = bytes
+        .iter()
+        .position(|byte| !is_blank(byte))
+        .unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .rposition(|byte| !is_blank(byte))
+        .map_or(value, |last| last + 1);
+    if end - value > limits.max_message_bytes {
+        let offset = value.saturating_add(limits.max_message_bytes);
+        return Err(DecodeError::new(
+            DecodeErrorKind::TooLarge,
+            "message is larger than the limit",
+            offset,
+        ));
+    }
+    Ok(())
 }
 
 /// Checks that `bytes` are exactly one item.
@@ -27,6 +128,5 @@ pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], limits: &DecodeLimits)
 /// # Errors
 /// [`DecodeError`].
 pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
-    let _ = (bytes, limits);
-    todo!()
+    decode::<serde::de::IgnoredAny>(bytes, limits).map(drop)
 }
