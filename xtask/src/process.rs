@@ -42,6 +42,24 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     }
 }
 
+/// Runs a command whose output goes to standard error, where standard output is a report.
+///
+/// # Errors
+/// It cannot be started, or does not end well; the message holds the command line.
+pub(crate) fn run_quietly(command: &mut Command) -> Outcome {
+    let line = line_of(command);
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .map_err(|error| format!("cannot start `{line}`: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{line}` failed: {status}").into())
+    }
+}
+
 /// Runs a command and gives back what it prints on standard output.
 ///
 /// # Errors

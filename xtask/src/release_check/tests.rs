@@ -181,7 +181,7 @@ fn the_same_version_written_out_passes() {
         "version.workspace = true",
         &stated,
     );
-    assert_eq!(copy.problems(), Vec::<String>::new());
+    assert_eq!(copy.new_problems(), Vec::<String>::new());
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_changelog_that_lags_is_seen() {
 fn a_missing_changelog_is_seen() {
     let copy = Copy::new();
     std::fs::remove_file(copy.root.join("CHANGELOG.md")).unwrap();
-    let problems = copy.problems();
+    let problems = copy.new_problems();
     assert!(
         matches!(&problems[..], [one] if one.starts_with("CHANGELOG.md: ")),
         "{problems:?}"

@@ -1,0 +1,92 @@
+//! tarpc over tcp, variants `bincode` and `json`; channel settings and deadline are its defaults.
+
+use futures::StreamExt as _;
+use mynah_bench::{Contender, Echo, Failure, Load, Tally, TypedEcho, echo_tasks};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use tarpc::server::{BaseChannel, Channel as _};
+use tarpc::{ClientMessage, Response, client, context, serde_transport};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_serde::formats::{Bincode, Json};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+#[tarpc::service]
+trait EchoService {
+    async fn echo(value: Echo) -> Echo;
+}
+
+#[derive(Clone)]
+struct Server;
+
+impl EchoService for Server {
+    async fn echo(self, _: context::Context, value: Echo) -> Echo {
+        value
+    }
+}
+
+#[derive(Clone)]
+struct Tarpc(EchoServiceClient);
+
+impl Contender for Tarpc {
+    async fn serve(listener: TcpListener, variant: &str) -> Result<(), Failure> {
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let framed = framed(stream);
+            match variant {
+                "bincode" => answer(serde_transport::new(framed, Bincode::default())),
+                "json" => answer(serde_transport::new(framed, Json::default())),
+                other => return Err(format!("unknown variant {other}").into()),
+            }
+        }
+    }
+
+    async fn connect(address: Option<SocketAddr>, variant: &str) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address.ok_or("tarpc needs an address")?).await?;
+        stream.set_nodelay(true)?;
+        let framed = framed(stream);
+        let config = client::Config::default();
+        Ok(Self(match variant {
+            "bincode" => {
+                let transport = serde_transport::new(framed, Bincode::default());
+                EchoServiceClient::new(config, transport).spawn()
+            }
+            "json" => {
+                let transport = serde_transport::new(framed, Json::default());
+                EchoServiceClient::new(config, transport).spawn()
+            }
+            other => return Err(format!("unknown variant {other}").into()),
+        }))
+    }
+
+    async fn load(&self, load: &Load) -> Result<Tally, Failure> {
+        echo_tasks(self, load).await
+    }
+}
+
+impl TypedEcho for Tarpc {
+    async fn echo(&self, value: Echo) -> Result<Echo, Failure> {
+        Ok(self.0.echo(context::current(), value).await?)
+    }
+}
+
+fn framed(stream: TcpStream) -> Framed<TcpStream, LengthDelimitedCodec> {
+    Framed::new(stream, LengthDelimitedCodec::new())
+}
+
+/// As in tarpc's own examples: a task for each request.
+fn answer<T>(transport: T)
+where
+    T: tarpc::Transport<Response<EchoServiceResponse>, ClientMessage<EchoServiceRequest>>
+        + Send
+        + 'static,
+{
+    let channel = BaseChannel::with_defaults(transport);
+    tokio::spawn(channel.execute(Server.serve()).for_each(|response| async {
+        tokio::spawn(response);
+    }));
+}
+
+fn main() -> ExitCode {
+    mynah_bench::run::<Tarpc>()
+}
