@@ -10,11 +10,12 @@ use super::error::Failure;
 use super::number::{Number, Spelling, spelling};
 use super::options::{NonFinite, Options};
 use super::raw::RAW;
+use super::scan::{KeyRule, Scan, Scanner};
 
 use super::string::{Unit, escaped, hex, next_special, pair, unit};
 use crate::DecodeErrorKind as Kind;
 use access::{Elements, Entries, Variant};
-use mynah_protocol::DecodeLimits;
+use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{self, Error as _, Expected, Unexpected, Visitor};
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -47,8 +48,10 @@ pub(super) struct Decoder<'de> {
     depth_left: u32,
     max_len: usize,
     tokens: bool,
-    /// A map with a key twice was met.
-    pub(super) duplicates: bool,
+    /// What a key that is there twice does in a value that is passed over.
+    rule: KeyRule,
+    /// An object with a key twice was met.
+    duplicates: bool,
     /// Offsets of keys, ascending, whose entries a later one replaces.
     overridden: Vec<usize>,
     scratch: String,
@@ -68,6 +71,10 @@ impl<'de> Decoder<'de> {
             depth_left: limits.max_depth,
             max_len: limits.max_collection_len,
             tokens: options.non_finite == NonFinite::Tokens,
+            rule: match limits.duplicate_keys {
+                DuplicateKeys::Refuse => KeyRule::Refuse,
+                DuplicateKeys::LastWins => KeyRule::Ignore,
+            },
             duplicates: false,
             overridden: Vec::new(),
             scratch: String::new(),
@@ -78,6 +85,11 @@ impl<'de> Decoder<'de> {
     pub(super) fn overriding(mut self, overridden: Vec<usize>) -> Self {
         self.overridden = overridden;
         self
+    }
+
+    /// Whether it has failed over a key that is there twice, and the last one is to win.
+    pub(super) fn must_override(&self) -> bool {
+        self.duplicates && self.rule == KeyRule::Ignore
     }
 
     /// Where it stands.
@@ -448,10 +460,27 @@ impl<'de> Decoder<'de> {
 
     #[inline(never)]
     fn skip_container(&mut self) -> Result<()> {
-        if self.start()? == b'[' {
-            self.visit_array(de::IgnoredAny).map(drop)
-        } else {
-            self.visit_object(de::IgnoredAny).map(drop)
+        let limits = DecodeLimits {
+            max_depth: self.depth_left,
+            max_collection_len: self.max_len,
+            max_message_bytes: usize::MAX,
+            ..DecodeLimits::DEFAULT
+        };
+        let input = self.input.get(self.at..).unwrap_or_default();
+        let mut scanner = Scanner::with_rule(&limits, self.tokens, self.rule);
+        match scanner.advance(input) {
+            Ok(Scan::Done(len)) => {
+                self.at += len;
+                Ok(())
+            }
+            Ok(_) => {
+                self.at = self.input.len();
+                Err(self.fail(Kind::Truncated, "input ends within a value"))
+            }
+            Err(error) => {
+                self.at += error.offset();
+                Err(error.at(self.at).into())
+            }
         }
     }
 

@@ -20,16 +20,18 @@ mod keys;
 mod number;
 mod options;
 mod raw;
+mod scan;
 mod ser;
 mod string;
 
 pub use options::{NonFinite, Options};
 pub use raw::Raw;
+pub use scan::{Scan, Scanner, scan, scan_with};
 
 use crate::{DecodeError, DecodeErrorKind, EncodeError};
 use de::Decoder;
 use error::Failure;
-use mynah_protocol::{DecodeLimits, DuplicateKeys};
+use mynah_protocol::DecodeLimits;
 use serde::{Deserialize, Serialize};
 
 /// Writes one value behind what is in `out`.
@@ -81,6 +83,23 @@ pub fn decode_with<'de, T: Deserialize<'de>>(
     check_size(bytes, limits)?;
     let mut decoder = Decoder::new(bytes, limits, options);
     let result = whole(&mut decoder);
+    if decoder.must_override() {
+        return decode_overriding(bytes, limits, options);
+    }
+    result.map_err(|failure| failure.into_error(decoder.offset()))
+}
+
+/// Decodes a message that has a key twice where the last one wins: the deserializers of structs do
+/// not take a second value, so the entries that do not count must be known before.
+#[cold]
+fn decode_overriding<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    limits: &DecodeLimits,
+    options: Options,
+) -> Result<T, DecodeError> {
+    let overridden = scan::overridden_keys(bytes, limits, options)?;
+    let mut decoder = Decoder::new(bytes, limits, options).overriding(overridden);
+    let result = whole(&mut decoder);
     result.map_err(|failure| failure.into_error(decoder.offset()))
 }
 
@@ -121,12 +140,4 @@ fn check_trimmed_size(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeE
         ));
     }
     Ok(())
-}
-
-/// Checks that `bytes` are exactly one item.
-///
-/// # Errors
-/// [`DecodeError`].
-pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
-    decode::<serde::de::IgnoredAny>(bytes, limits).map(drop)
 }

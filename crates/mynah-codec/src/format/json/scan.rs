@@ -1,0 +1,599 @@
+//! The strict scan: whether bytes are a value, and where it ends, without reading what it means.
+//!
+//! A machine with a stack of its own, so it neither recurses nor starts over: it stops wherever the
+//! input does, in the middle of a character if need be, and goes on from there.
+
+mod number;
+mod text;
+
+use super::check_size;
+use super::error::Failure;
+use super::keys::{FEW, KeyTable, alike};
+use super::options::{NonFinite, Options};
+use crate::{DecodeError, DecodeErrorKind as Kind};
+use mynah_protocol::{DecodeLimits, DuplicateKeys};
+use number::NumberPart;
+use std::ops::Range;
+use text::TextPart;
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// What a scan has found so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// The value goes on for at least so many more bytes.
+    Need(usize),
+    /// So many bytes of white space precede the value. The next input must start behind them.
+    Blank(usize),
+    /// The value is complete and has so many bytes.
+    Done(usize),
+}
+
+/// What happens to a key that an object has twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyRule {
+    /// It is an error.
+    Refuse,
+    /// Nothing.
+    Ignore,
+    /// The earlier one is noted down.
+    Record,
+}
+
+/// How many children of a top-level array are noted down.
+const CHILDREN: usize = 8;
+
+/// A resumable scan of JSON values that follow one another, with white space or nothing between
+/// them.
+///
+/// Its verdict on a value is the one that decoding gives: of the same kind for the same limits. It
+/// looks at each byte once, however the input is cut, and holds memory for the open containers and
+/// their keys only.
+///
+/// ```
+/// use mynah_codec::format::json::{Scan, Scanner};
+/// use mynah_protocol::DecodeLimits;
+///
+/// let mut scanner = Scanner::new(&DecodeLimits::DEFAULT);
+/// assert_eq!(scanner.advance(b"\n[1,"), Ok(Scan::Blank(1)));
+/// assert!(matches!(scanner.advance(b"[1,"), Ok(Scan::Need(_))));
+/// assert_eq!(scanner.advance(b"[1, {}] 7"), Ok(Scan::Done(7)));
+/// assert_eq!(scanner.children(), [1..2, 4..6]);
+/// ```
+#[derive(Debug)]
+pub struct Scanner {
+    max_depth: usize,
+    max_len: usize,
+    max_bytes: usize,
+    tokens: bool,
+    rule: KeyRule,
+    state: State,
+    /// How far the input has been examined.
+    at: usize,
+    examined: usize,
+    frames: Vec<Frame>,
+    /// The keys of the open objects that have few, innermost last.
+    keys: Vec<Span>,
+    /// Where the key that is being read, or was read last, starts and whether it has escapes.
+    key: (usize, bool),
+    children: [Range<usize>; CHILDREN],
+    child_count: usize,
+    overridden: Vec<usize>,
+}
+
+/// Where a key stands between its quotes.
+type Span = (usize, usize);
+
+/// An open container.
+#[derive(Debug)]
+struct Frame {
+    object: bool,
+    /// A key has escapes.
+    escaped: bool,
+    count: usize,
+    /// Where its keys start in `Scanner::keys`.
+    keys: usize,
+    many: Option<Box<KeyTable<Span>>>,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// White space before the value, or the value.
+    Start,
+    /// A value.
+    Value,
+    /// A value, or the end of an array.
+    FirstValue,
+    /// A key.
+    Key,
+    /// A key, or the end of an object.
+    FirstKey,
+    /// The colon behind a key.
+    Colon,
+    /// A comma, or the end of the container.
+    Comma,
+    /// The rest of a text.
+    Text(TextPart),
+    /// The rest of a text that is a key.
+    KeyText(TextPart),
+    /// The rest of a number.
+    Number(NumberPart),
+    /// The rest of a word.
+    Word(&'static [u8]),
+    /// Nothing: the value is complete.
+    Done,
+}
+
+impl Scanner {
+    /// A scanner of plain JSON.
+    #[must_use]
+    pub fn new(limits: &DecodeLimits) -> Self {
+        Self::with_options(limits, Options::STRICT)
+    }
+
+    /// A scanner of the JSON of a foreign dialect.
+    #[must_use]
+    pub fn with_options(limits: &DecodeLimits, options: Options) -> Self {
+        let rule = match limits.duplicate_keys {
+            DuplicateKeys::Refuse => KeyRule::Refuse,
+            DuplicateKeys::LastWins => KeyRule::Ignore,
+        };
+        Self::with_rule(limits, options.non_finite == NonFinite::Tokens, rule)
+    }
+
+    pub(super) fn with_rule(limits: &DecodeLimits, tokens: bool, rule: KeyRule) -> Self {
+        Self {
+            max_depth: usize::try_from(limits.max_depth).unwrap_or(usize::MAX),
+            max_len: limits.max_collection_len,
+            max_bytes: limits.max_message_bytes,
+            tokens,
+            rule,
+            state: State::Start,
+            at: 0,
+            examined: 0,
+            frames: Vec::new(),
+            keys: Vec::new(),
+            key: (0, false),
+            children: [const { 0..0 }; CHILDREN],
+            child_count: 0,
+            overridden: Vec::new(),
+        }
+    }
+
+    /// Goes on with a value. `input` starts where the value does, or the white space before it, and
+    /// is what the call before got plus what has come since; after [`Scan::Blank`] it starts so many
+    /// bytes later.
+    ///
+    /// White space before a value does not count against the limit on its size and need not be kept.
+    /// A number that is no part of anything is complete at the byte behind it, or with
+    /// [`finish`](Self::finish). Behind [`Scan::Done`] nothing is examined until
+    /// [`reset`](Self::reset).
+    ///
+    /// # Errors
+    /// [`DecodeError`] at the first byte that no value within the limits has there. Only
+    /// [`reset`](Self::reset) makes sense after one.
+    pub fn advance(&mut self, input: &[u8]) -> std::result::Result<Scan, DecodeError> {
+        if matches!(self.state, State::Start) {
+            let blank = input.iter().take_while(|byte| is_blank(**byte)).count();
+            if blank > 0 {
+                self.examined = self.examined.saturating_add(blank);
+                return Ok(Scan::Blank(blank));
+            }
+            if !input.is_empty() {
+                self.state = State::Value;
+            }
+        }
+        // One byte beyond the limit, so that the end of a number that just fits is seen.
+        let window = input.get(..=self.max_bytes).unwrap_or(input);
+        let before = self.at;
+        let complete = self.run(window);
+        self.examined = self.examined.saturating_add(self.at.saturating_sub(before));
+        let complete = complete.map_err(|failure| failure.into_error(self.at))?;
+        if self.at > self.max_bytes {
+            let detail = "message is larger than the limit";
+            return Err(DecodeError::new(Kind::TooLarge, detail, self.max_bytes));
+        }
+        Ok(if complete {
+            Scan::Done(self.at)
+        } else {
+            Scan::Need(self.missing())
+        })
+    }
+
+    /// Says that nothing follows the input of the last [`advance`](Self::advance). Returns the
+    /// size of the value.
+    ///
+    /// # Errors
+    /// [`DecodeErrorKind::Truncated`](Kind::Truncated) when the value is not complete, or has not
+    /// begun.
+    pub fn finish(&mut self) -> std::result::Result<usize, DecodeError> {
+        match self.state {
+            State::Done => Ok(self.at),
+            State::Number(part) if self.frames.is_empty() && part.may_end() => {
+                self.state = State::Done;
+                Ok(self.at)
+            }
+            _ => Err(DecodeError::new(
+                Kind::Truncated,
+                "input ends within a value",
+                self.at,
+            )),
+        }
+    }
+
+    /// Makes ready for the next value. Its input starts behind this one.
+    pub fn reset(&mut self) {
+        self.state = State::Start;
+        self.at = 0;
+        self.examined = 0;
+        self.frames.clear();
+        self.keys.clear();
+        self.child_count = 0;
+        self.overridden.clear();
+    }
+
+    /// Whether nothing of a value has been seen yet.
+    #[must_use]
+    pub const fn is_blank(&self) -> bool {
+        matches!(self.state, State::Start)
+    }
+
+    /// How many elements the value has that are its direct children; 0 when it is no array.
+    #[must_use]
+    pub const fn child_count(&self) -> usize {
+        self.child_count
+    }
+
+    /// Where the first eight elements of the value stand in the input; none when it is no array.
+    #[must_use]
+    pub fn children(&self) -> &[Range<usize>] {
+        self.children
+            .get(..self.child_count)
+            .unwrap_or(&self.children)
+    }
+
+    /// How many bytes have been examined for this value, a byte counting as often as it was.
+    #[must_use]
+    pub const fn bytes_examined(&self) -> usize {
+        self.examined
+    }
+
+    /// A lower bound on the bytes that are missing.
+    fn missing(&self) -> usize {
+        let own = match self.state {
+            State::Start | State::Value | State::Text(_) | State::Number(_) => 1,
+            State::Key => 4,
+            State::KeyText(_) => 3,
+            State::Colon => 2,
+            State::Word(rest) => rest.len(),
+            State::FirstValue | State::FirstKey | State::Comma | State::Done => 0,
+        };
+        // A number within a container needs nothing but the end of the container.
+        let open = self.frames.len();
+        if matches!(self.state, State::Number(_)) {
+            open.max(1)
+        } else {
+            open + own
+        }
+    }
+
+    #[cold]
+    fn fail<T>(&self, kind: Kind, detail: &str) -> Result<T> {
+        Err(Failure::new(kind, detail, self.at))
+    }
+
+    /// Examines what is new. True when the value is complete.
+    fn run(&mut self, input: &[u8]) -> Result<bool> {
+        if matches!(self.state, State::Done) {
+            return Ok(true);
+        }
+        while let Some(byte) = input.get(self.at) {
+            let done = match self.state {
+                State::Text(part) => self.text(input, part)?,
+                State::KeyText(part) => self.key_text(input, part)?,
+                State::Number(part) => self.number(input, part)?,
+                State::Word(rest) => self.word(input, rest)?,
+                _ if is_blank(*byte) => {
+                    self.at += 1;
+                    false
+                }
+                State::Start | State::Value => self.value(*byte)?,
+                State::FirstValue if *byte == b']' => self.close(),
+                State::FirstValue => self.value(*byte)?,
+                State::FirstKey if *byte == b'}' => self.close(),
+                State::FirstKey | State::Key => self.open_key(*byte)?,
+                State::Colon => self.colon(*byte)?,
+                State::Comma => self.comma(*byte)?,
+                State::Done => true,
+            };
+            if done {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Starts a value.
+    #[inline]
+    fn value(&mut self, byte: u8) -> Result<bool> {
+        if let Some(frame) = self.frames.last_mut()
+            && !frame.object
+        {
+            if byte == b']' {
+                return self.fail(Kind::Malformed, "comma before a closing bracket");
+            }
+            if frame.count >= self.max_len {
+                return self.fail(Kind::TooLong, "more elements than the limit");
+            }
+            if self.frames.len() == 1 {
+                if let Some(child) = self.children.get_mut(self.child_count) {
+                    child.start = self.at;
+                }
+                self.child_count += 1;
+            }
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            frame.count += usize::from(!frame.object);
+        }
+        self.state = match byte {
+            b'"' => State::Text(TextPart::Plain),
+            b'[' | b'{' => return self.open(byte == b'{'),
+            b'-' => State::Number(NumberPart::Minus),
+            b'0' => State::Number(NumberPart::Zero),
+            b'1'..=b'9' => State::Number(NumberPart::Integer),
+            b'n' => State::Word(b"ull"),
+            b't' => State::Word(b"rue"),
+            b'f' => State::Word(b"alse"),
+            b'N' if self.tokens => State::Word(b"aN"),
+            b'I' if self.tokens => State::Word(b"nfinity"),
+            _ => return self.fail(Kind::Malformed, "no JSON starts with this byte"),
+        };
+        self.at += 1;
+        Ok(false)
+    }
+
+    /// Goes past an opening bracket.
+    fn open(&mut self, object: bool) -> Result<bool> {
+        if self.frames.len() >= self.max_depth {
+            return self.fail(Kind::TooDeep, "nested deeper than the limit");
+        }
+        self.frames.push(Frame {
+            object,
+            escaped: false,
+            count: 0,
+            keys: self.keys.len(),
+            many: None,
+        });
+        self.state = if object {
+            State::FirstKey
+        } else {
+            State::FirstValue
+        };
+        self.at += 1;
+        Ok(false)
+    }
+
+    /// Goes past a closing bracket.
+    fn close(&mut self) -> bool {
+        if let Some(frame) = self.frames.pop() {
+            self.keys.truncate(frame.keys);
+        }
+        self.at += 1;
+        self.end_value()
+    }
+
+    /// A value ends before `at`. True when it is the whole.
+    #[inline]
+    fn end_value(&mut self) -> bool {
+        let Some(frame) = self.frames.last() else {
+            self.state = State::Done;
+            return true;
+        };
+        if self.frames.len() == 1
+            && !frame.object
+            && let Some(child) = self.children.get_mut(self.child_count.wrapping_sub(1))
+        {
+            child.end = self.at;
+        }
+        self.state = State::Comma;
+        false
+    }
+
+    fn comma(&mut self, byte: u8) -> Result<bool> {
+        let object = self.frames.last().is_some_and(|frame| frame.object);
+        match byte {
+            b',' => {
+                self.state = if object { State::Key } else { State::Value };
+                self.at += 1;
+                Ok(false)
+            }
+            b']' if !object => Ok(self.close()),
+            b'}' if object => Ok(self.close()),
+            _ => self.fail(Kind::Malformed, "a comma or a closing bracket is missing"),
+        }
+    }
+
+    fn colon(&mut self, byte: u8) -> Result<bool> {
+        if byte != b':' {
+            return self.fail(Kind::Malformed, "a colon is missing");
+        }
+        self.state = State::Value;
+        self.at += 1;
+        Ok(false)
+    }
+
+    fn open_key(&mut self, byte: u8) -> Result<bool> {
+        if byte != b'"' {
+            return self.fail(Kind::Malformed, "a key is missing");
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            if frame.count >= self.max_len {
+                return self.fail(Kind::TooLong, "more elements than the limit");
+            }
+            frame.count += 1;
+        }
+        self.at += 1;
+        self.key = (self.at, false);
+        self.state = State::KeyText(TextPart::Plain);
+        Ok(false)
+    }
+
+    fn text(&mut self, input: &[u8], part: TextPart) -> Result<bool> {
+        Ok(match self.text_part(input, part)? {
+            Some(part) => {
+                self.state = State::Text(part);
+                false
+            }
+            None => self.end_value(),
+        })
+    }
+
+    fn key_text(&mut self, input: &[u8], part: TextPart) -> Result<bool> {
+        self.state = match self.text_part(input, part)? {
+            Some(part) => State::KeyText(part),
+            None => {
+                self.add_key(input)?;
+                State::Colon
+            }
+        };
+        Ok(false)
+    }
+
+    /// Compares the key that ends before `at` with those that the object has.
+    fn add_key(&mut self, input: &[u8]) -> Result<()> {
+        if self.rule == KeyRule::Ignore {
+            return Ok(());
+        }
+        let (start, escaped) = self.key;
+        let key = (start, self.at - 1);
+        let spelling = |(start, end): Span| input.get(start..end).unwrap_or_default();
+        let Some(frame) = self.frames.last_mut() else {
+            return Ok(());
+        };
+        frame.escaped |= escaped;
+        let known = if let Some(many) = &mut frame.many {
+            many.insert(key, spelling)
+        } else {
+            let few = self.keys.get_mut(frame.keys..).unwrap_or_default();
+            let text = spelling(key);
+            let same = |known: &&mut Span| {
+                let known = spelling(**known);
+                known == text || (frame.escaped && alike(known, text))
+            };
+            if let Some(known) = few.iter_mut().find(same) {
+                Some(std::mem::replace(known, key))
+            } else if few.len() < FEW {
+                self.keys.push(key);
+                None
+            } else {
+                let mut many = Box::<KeyTable<Span>>::default();
+                for known in self.keys.drain(frame.keys..) {
+                    many.insert(known, spelling);
+                }
+                many.insert(key, spelling);
+                frame.many = Some(many);
+                None
+            }
+        };
+        match known {
+            Some((earlier, _)) if self.rule == KeyRule::Record => {
+                self.overridden.push(earlier - 1);
+                Ok(())
+            }
+            Some(_) => {
+                let detail = "an object has a key twice";
+                Err(Failure::new(Kind::DuplicateKey, detail, start - 1))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn word(&mut self, input: &[u8], rest: &'static [u8]) -> Result<bool> {
+        let mut rest = rest;
+        while let (Some(wanted), Some(byte)) = (rest.first(), input.get(self.at)) {
+            if byte != wanted {
+                return self.fail(Kind::Malformed, "unknown word");
+            }
+            rest = rest.get(1..).unwrap_or_default();
+            self.at += 1;
+        }
+        if rest.is_empty() {
+            return Ok(self.end_value());
+        }
+        self.state = State::Word(rest);
+        Ok(false)
+    }
+}
+
+/// Checks that `bytes` are exactly one value within `limits`, apart from white space around it, with
+/// the verdict that decoding gives.
+///
+/// # Errors
+/// [`DecodeError`] when they are not.
+pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> std::result::Result<(), DecodeError> {
+    scan_with(bytes, limits, Options::STRICT)
+}
+
+/// Checks that `bytes` are exactly one value, in the JSON of a foreign dialect.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_with(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    options: Options,
+) -> std::result::Result<(), DecodeError> {
+    check_size(bytes, limits)?;
+    scan_whole(bytes, &mut Scanner::with_options(limits, options))
+}
+
+/// Where the keys start, ascending, that have the same key behind them in the same object.
+pub(super) fn overridden_keys(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    options: Options,
+) -> std::result::Result<Vec<usize>, DecodeError> {
+    let tokens = options.non_finite == NonFinite::Tokens;
+    let mut scanner = Scanner::with_rule(limits, tokens, KeyRule::Record);
+    scan_whole(bytes, &mut scanner)?;
+    let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+    let mut overridden = scanner.overridden;
+    for key in &mut overridden {
+        *key += blank;
+    }
+    overridden.sort_unstable();
+    Ok(overridden)
+}
+
+fn scan_whole(bytes: &[u8], scanner: &mut Scanner) -> std::result::Result<(), DecodeError> {
+    let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+    let value = bytes.get(blank..).unwrap_or_default();
+    let len = match scanner.advance(value) {
+        Ok(Scan::Done(len)) => Ok(len),
+        Ok(_) => scanner.finish(),
+        Err(error) => Err(error),
+    };
+    let len = len.map_err(|error| {
+        let offset = blank + error.offset();
+        error.at(offset)
+    })?;
+    let rest = value.get(len..).unwrap_or_default();
+    if let Some(trailing) = rest.iter().position(|byte| !is_blank(*byte)) {
+        let detail = "something is left over behind the value";
+        return Err(DecodeError::new(
+            Kind::Trailing,
+            detail,
+            blank + len + trailing,
+        ));
+    }
+    Ok(())
+}
+
+#[inline]
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+#[cfg(test)]
+mod tests;
