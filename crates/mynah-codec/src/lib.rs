@@ -11,6 +11,7 @@ pub mod framing;
 mod output;
 mod wire;
 
+pub use dialect::{Dialect, Side};
 pub use format::{DecodeError, DecodeErrorKind, EncodeError, Format};
 pub use mynah_protocol::Lane;
 pub use output::{FrameSpan, Output, OutputChunk};

@@ -1,1 +1,34 @@
 //! What a program uses: peers, servers, routers, contexts and calls, on tokio.
+//!
+//! One task per connection reads, dispatches and writes. A caller encodes its params in a buffer of
+//! its thread, appends the request to the connection's output under a short lock, and wakes that
+//! task if it sleeps. A handler is polled once where its request was read; only if it is not ready does it join
+//! the connection's running handlers. No code of the user runs under the lock.
+//!
+//! Programs depend on the facade crate `mynah`, which re-exports this one.
+
+mod call;
+mod context;
+mod driver;
+mod error;
+mod handler;
+mod link;
+mod local;
+mod method;
+mod peer;
+mod router;
+mod scratch;
+mod server;
+
+pub use call::{Call, CallFuture, Caller, Notify, OutgoingCall, ServiceClient, SideEffects, Ticket};
+pub use context::{Context, Shield};
+pub use error::{CallError, DomainError, WasSent};
+pub use handler::{Routes, Service};
+pub use local::{InProcess, LocalServer};
+pub use method::{MethodInfo, MethodKind};
+pub use peer::{Peer, PeerBuilder, PeerStats};
+pub use router::{RegisterError, Router};
+pub use server::{DrainReport, Server, ServerError, ServerHandle};
+
+/// The version of this crate, shared by every crate of the workspace.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

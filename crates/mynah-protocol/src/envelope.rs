@@ -222,6 +222,25 @@ impl Envelope<'_> {
         }
     }
 
+    /// Bytes of the payloads in it.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        let len = |payload: &Payload<'_>| payload.as_slice().len();
+        match self {
+            Self::Request(request) => len(&request.params),
+            Self::Notification(notification) => len(&notification.params),
+            Self::Response(response) => response.result.as_ref().map_or(0, len),
+            Self::Progress(progress) => len(&progress.value) + progress.note.as_ref().map_or(0, len),
+            Self::Log(log) => len(&log.content),
+            Self::Event(event) => len(&event.message),
+            Self::Cancel(_)
+            | Self::Hello(_)
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::GoingAway(_) => 0,
+        }
+    }
+
     /// The name of the kind, for errors and logs.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

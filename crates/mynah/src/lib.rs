@@ -1,1 +1,100 @@
 //! Define a service once as a trait; serve and call it over any transport, in the wire format of the peer.
+//!
+//! Both ends of a connection are equal: a handler calls back through `cx.peer()`, and a client may register services
+//! of its own.
+//!
+//! ```
+//! use mynah::prelude::*;
+//!
+//! #[mynah::service]
+//! pub trait Arith {
+//!     async fn add(&self, cx: &Context, a: i64, b: i64) -> Result<i64, RpcError>;
+//! }
+//!
+//! struct MyArith;
+//!
+//! impl Arith for MyArith {
+//!     async fn add(&self, _cx: &Context, a: i64, b: i64) -> Result<i64, RpcError> {
+//!         a.checked_add(b).ok_or_else(|| RpcError::new(ErrorCode::application(1), "too large"))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::new()
+//!     .register(ArithService::new(MyArith))
+//!     .listen("tcp://127.0.0.1:0")
+//!     .start()
+//!     .await?;
+//! let arith: ArithClient = mynah::connect(server.address()).await?.client();
+//! assert_eq!(arith.add(2, 3).await?, 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | crate | what it holds |
+//! |---|---|
+//! | `mynah-protocol` | what is said: envelopes, ids, errors, limits, transport traits |
+//! | `mynah-codec` | how it is written: formats, framings, dialects |
+//! | `mynah-connection` | the rules of one connection, without I/O |
+//! | `mynah-peer` | what a program uses |
+//! | `mynah-transport-…` | one adapter each |
+//! | `mynah` | this one: re-exports, and URLs |
+
+mod url;
+
+#[doc(inline)]
+pub use mynah_macros::{DomainError, service};
+#[doc(inline)]
+pub use mynah_peer::{
+    Call, CallError, CallFuture, Caller, Context, DomainError, DrainReport, LocalServer, MethodInfo, Notify,
+    Peer, PeerBuilder, PeerStats, RegisterError, Router, Server, ServerError, ServerHandle,
+    Service, ServiceClient, Shield, WasSent,
+};
+#[doc(inline)]
+pub use mynah_protocol::{
+    By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
+    Metadata, RpcError, Value,
+};
+pub use url::{ConnectError, Connector, Listen, connect, connector};
+
+pub use mynah_connection::CloseReason;
+
+/// Wire formats of peers, to choose from.
+pub mod dialect {
+    pub use mynah_codec::dialect::cbor_rpc::CborRpc;
+    pub use mynah_codec::dialect::native::Native;
+    pub use mynah_codec::{Dialect, Side};
+}
+
+/// Envelopes, and the traits that a transport implements.
+pub use mynah_protocol as protocol;
+
+/// Formats, framings and wires.
+pub use mynah_codec as codec;
+
+/// TCP.
+pub use mynah_transport_tcp as tcp;
+
+/// Pairs of connected ends in memory.
+pub use mynah_transport_memory as memory;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::url::Listen as _;
+    pub use crate::{CallError, Context, ErrorCode, Peer, RpcError, Server};
+}
+
+/// What generated code refers to. Not for programs: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use mynah_peer::{
+        Call, Caller, Context, DomainError, MethodInfo, Notify, Peer, Routes, Service,
+        ServiceClient,
+    };
+    pub use mynah_protocol::{ErrorCode, RpcError, Value};
+    pub use std::sync::Arc;
+}
+
+/// The version of this crate, shared by every crate of the workspace.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

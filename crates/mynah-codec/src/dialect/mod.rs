@@ -1,1 +1,43 @@
 //! Whole wires, one module each.
+
+pub mod cbor_rpc;
+pub mod native;
+
+use crate::Wire;
+use mynah_protocol::Limits;
+use std::fmt;
+
+/// Which side of a connection a wire is for. Only the handshake of some wires tells the two apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The side that opened the connection.
+    Dial,
+    /// The side that accepted it.
+    Accept,
+}
+
+/// A dialect as it is chosen: makes one [`Wire`] for each connection.
+pub trait Dialect: Send + Sync + fmt::Debug + 'static {
+    /// Its name: `native`, `cbor-rpc`, …
+    fn name(&self) -> &'static str;
+
+    /// The wire of one connection.
+    fn wire(&self, side: Side, limits: &Limits) -> Box<dyn Wire>;
+
+    /// A copy behind a pointer.
+    fn clone_box(&self) -> Box<dyn Dialect>;
+}
+
+impl Dialect for Box<dyn Dialect> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn wire(&self, side: Side, limits: &Limits) -> Box<dyn Wire> {
+        (**self).wire(side, limits)
+    }
+
+    fn clone_box(&self) -> Box<dyn Dialect> {
+        (**self).clone_box()
+    }
+}

@@ -1,0 +1,262 @@
+//! The wire that Mynah peers speak with each other.
+//!
+//! A preface of eight bytes from each side names version and format; frames follow: a 32-bit length, a head (one
+//! positional array), and a body (one value, encoded as it was handed over). Specified in
+//! `docs/wire/native.md`.
+
+mod head;
+mod read;
+mod write;
+
+use crate::framing::{Cut, LengthFraming};
+use crate::dialect::{Dialect, Side};
+use crate::{EncodeError, Format, FrameSpan, Output, Step, Wire, WireError};
+use mynah_protocol::{
+    Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile,
+};
+
+/// The name of this dialect.
+pub const NAME: &str = "native";
+/// The version of the wire.
+pub const VERSION: u8 = 1;
+/// The first bytes that each side sends: this, the version, a byte for the format, a line feed.
+pub const MAGIC: &[u8; 5] = b"MYNAH";
+/// Bytes of the preface.
+pub const PREFACE: usize = 8;
+
+/// Kinds of frames, the first element of a head.
+pub(crate) mod kind {
+    pub(crate) const HELLO: u64 = 0;
+    pub(crate) const REQUEST: u64 = 1;
+    pub(crate) const RESULT: u64 = 2;
+    pub(crate) const ERROR: u64 = 3;
+    pub(crate) const NOTIFICATION: u64 = 4;
+    pub(crate) const CANCEL: u64 = 5;
+    pub(crate) const PROGRESS: u64 = 6;
+    pub(crate) const LOG: u64 = 7;
+    pub(crate) const EVENT: u64 = 8;
+    pub(crate) const PING: u64 = 9;
+    pub(crate) const PONG: u64 = 10;
+    pub(crate) const GOING_AWAY: u64 = 11;
+}
+
+/// The native dialect: CBOR unless told otherwise. A side that accepts speaks whatever format the other side asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Native {
+    format: FormatId,
+}
+
+impl Native {
+    /// The native dialect in CBOR.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { format: FormatId::Cbor }
+    }
+
+    /// The native dialect in JSON.
+    #[must_use]
+    pub const fn json() -> Self {
+        Self { format: FormatId::Json }
+    }
+}
+
+impl Default for Native {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Dialect for Native {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn wire(&self, side: Side, limits: &Limits) -> Box<dyn Wire> {
+        Box::new(match side {
+            Side::Dial => NativeWire::dial(self.format, limits),
+            Side::Accept => NativeWire::accept(limits),
+        })
+    }
+
+    fn clone_box(&self) -> Box<dyn Dialect> {
+        Box::new(*self)
+    }
+}
+
+/// One connection on the native wire.
+#[derive(Debug)]
+pub struct NativeWire {
+    profile: Profile,
+    limits: Limits,
+    framing: LengthFraming,
+    /// The largest frame that the peer takes, from its hello.
+    peer_limit: usize,
+    said_preface: bool,
+    /// A side that accepts takes the format of the side that dials.
+    heard_preface: bool,
+    dials: bool,
+}
+
+impl NativeWire {
+    /// The side that dials, in the given format (CBOR or JSON).
+    #[must_use]
+    pub fn dial(format: FormatId, limits: &Limits) -> Self {
+        Self::new(format, limits, true)
+    }
+
+    /// The side that accepts: it speaks the format that the dialling side names.
+    #[must_use]
+    pub fn accept(limits: &Limits) -> Self {
+        Self::new(FormatId::Cbor, limits, false)
+    }
+
+    fn new(format: FormatId, limits: &Limits, dials: bool) -> Self {
+        Self {
+            profile: Profile::new(NAME, format),
+            limits: limits.clone(),
+            framing: LengthFraming::new(limits.decode.max_message_bytes),
+            peer_limit: u32::MAX as usize,
+            said_preface: false,
+            heard_preface: false,
+            dials,
+        }
+    }
+
+    fn format(&self) -> Format {
+        Format::built_in(self.profile.format).unwrap_or(Format::Cbor)
+    }
+
+    /// Reads the peer's preface. Knows after the first wrong byte that it is none.
+    fn read_preface(&mut self, input: &[u8]) -> Result<Step<'static>, WireError> {
+        let wrong = |detail: &str| WireError::Handshake { dialect: NAME, detail: detail.to_owned() };
+        if input.iter().zip(MAGIC).any(|(byte, magic)| byte != magic) {
+            return Err(wrong("the first bytes are not the preface"));
+        }
+        let [_, _, _, _, _, version, format, end] = *match input.first_chunk::<PREFACE>() {
+            Some(preface) => preface,
+            None => return Ok(Step::Need(PREFACE - input.len())),
+        };
+        if version != VERSION {
+            return Err(WireError::Handshake {
+                dialect: NAME,
+                detail: format!("peer speaks version {version}, this side version {VERSION}"),
+            });
+        }
+        let format = match format {
+            b'C' => FormatId::Cbor,
+            b'J' => FormatId::Json,
+            _ => return Err(wrong("peer asks for a format that is unknown here")),
+        };
+        if end != b'\n' {
+            return Err(wrong("the preface does not end with a line feed"));
+        }
+        if self.dials && format != self.profile.format {
+            return Err(wrong("peer answers in another format than was asked for"));
+        }
+        self.profile.format = format;
+        self.heard_preface = true;
+        Ok(Step::Skip(PREFACE))
+    }
+
+    fn say_preface(&mut self, out: &mut Output) {
+        self.said_preface = true;
+        let format = if self.profile.format == FormatId::Json { b'J' } else { b'C' };
+        let mut preface = [0; PREFACE];
+        let bytes = MAGIC.iter().copied().chain([VERSION, format, b'\n']);
+        preface.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+        let written = out.frame(Lane::Data, |buffer| {
+            buffer.extend_from_slice(&preface);
+            Ok(())
+        });
+        debug_assert!(written.is_ok(), "a preface always fits");
+    }
+}
+
+impl Wire for NativeWire {
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    #[inline]
+    fn decode<'b>(&mut self, input: &'b [u8]) -> Result<Step<'b>, WireError> {
+        if !self.heard_preface {
+            return self.read_preface(input);
+        }
+        let (start, end) = match self.framing.cut(input)? {
+            Cut::Need(more) => return Ok(Step::Need(more)),
+            Cut::Frame { start, end } => (start, end),
+        };
+        let frame = input.get(start..end).unwrap_or_default();
+        match read::envelope(frame, self.profile.format, self.format(), &self.limits)? {
+            Some(envelope) => {
+                if let Envelope::Hello(Hello { max_message_bytes: Some(limit), .. }) = &envelope {
+                    self.peer_limit = usize::try_from(*limit).unwrap_or(usize::MAX);
+                }
+                Ok(Step::Envelope(end, envelope))
+            }
+            None => Ok(Step::Ignore(end)),
+        }
+    }
+
+    #[inline]
+    fn encode(
+        &mut self,
+        envelope: &Envelope<'_>,
+        lane: Lane,
+        out: &mut Output,
+    ) -> Result<FrameSpan, EncodeError> {
+        let limit = self.peer_limit;
+        let format = self.profile.format;
+        out.frame(lane, |buffer| {
+            let start = buffer.len();
+            buffer.extend_from_slice(&[0; LengthFraming::HEAD]);
+            write::envelope(envelope, format, buffer)?;
+            let len = buffer.len() - start - LengthFraming::HEAD;
+            match u32::try_from(len) {
+                Ok(announced) if len <= limit => {
+                    if let Some(head) = buffer
+                        .get_mut(start..)
+                        .and_then(|frame| frame.first_chunk_mut::<{ LengthFraming::HEAD }>())
+                    {
+                        *head = announced.to_be_bytes();
+                    }
+                    Ok(())
+                }
+                _ => Err(EncodeError::TooLarge { len, limit }),
+            }
+        })
+    }
+
+    fn own_output(&mut self, out: &mut Output) {
+        if self.said_preface || !(self.dials || self.heard_preface) {
+            return;
+        }
+        self.say_preface(out);
+        let mut hello = Hello::version(u64::from(VERSION));
+        hello.max_message_bytes = Some(self.limits.decode.max_message_bytes as u64);
+        hello.calls_in_flight = Some(u64::from(self.limits.calls_in_flight));
+        hello.agent = concat!("mynah/", env!("CARGO_PKG_VERSION")).into();
+        let written = self.encode(&Envelope::Hello(hello), Lane::Data, out);
+        debug_assert!(written.is_ok(), "a hello always fits");
+    }
+
+    fn is_ready(&self) -> bool {
+        self.heard_preface
+    }
+
+    fn farewell(&mut self, error: &WireError, out: &mut Output) {
+        if !self.said_preface {
+            self.say_preface(out);
+        }
+        let away = GoingAway {
+            code: match error.code() {
+                ErrorCode::PARSE_ERROR => ErrorCode::PROTOCOL_VIOLATION,
+                code => code,
+            },
+            message: error.to_string().into(),
+        };
+        // Nothing is lost when it does not fit: the connection ends either way.
+        drop(self.encode(&Envelope::GoingAway(away), Lane::Data, out));
+    }
+}
+

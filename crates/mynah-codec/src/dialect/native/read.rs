@@ -1,0 +1,178 @@
+//! Frames to envelopes.
+
+use super::head::{CborHead, Head, JsonHead, item_len};
+use super::{NAME, kind};
+use crate::{DecodeError, Format, WireError};
+use mynah_protocol::{
+    Cancel, CancelReason, Envelope, ErrorCode, Event, FormatId, GoingAway, Hello, Limits, Log,
+    Metadata, MethodName, Notification, Payload, Progress, Request, Response, RpcError, Value,
+};
+use std::time::Duration;
+
+/// Reads one frame. `None` for a kind that this version does not know.
+#[inline]
+pub(super) fn envelope<'b>(
+    frame: &'b [u8],
+    id: FormatId,
+    format: Format,
+    limits: &Limits,
+) -> Result<Option<Envelope<'b>>, WireError> {
+    match format {
+        Format::Json => with_head(JsonHead::new(frame)?, id, format, limits),
+        Format::Cbor | Format::Custom(_) => with_head(CborHead::new(frame)?, id, format, limits),
+    }
+}
+
+#[inline]
+fn with_head<'b, H: Head<'b>>(
+    mut head: H,
+    id: FormatId,
+    format: Format,
+    limits: &Limits,
+) -> Result<Option<Envelope<'b>>, WireError> {
+    let decode = &limits.decode;
+    let payload = |bytes| Payload::lent(id, bytes);
+    let envelope = match head.uint()? {
+        kind::REQUEST => {
+            let call = head.id()?;
+            let name = name(&mut head, limits)?;
+            let timeout = head.optional_uint()?.map(Duration::from_millis);
+            let metadata = metadata(&mut head, format, limits)?;
+            let params = payload(head.body(decode)?);
+            Envelope::Request(Request { id: call, name, timeout, metadata, params })
+        }
+        kind::RESULT => {
+            let call = head.id()?;
+            Envelope::Response(Response { id: call, result: Ok(payload(head.body(decode)?)) })
+        }
+        kind::ERROR => {
+            let call = head.id()?;
+            let error = error(format, head.body(decode)?, limits)?;
+            Envelope::Response(Response { id: call, result: Err(Box::new(error)) })
+        }
+        kind::NOTIFICATION => {
+            let name = name(&mut head, limits)?;
+            let metadata = metadata(&mut head, format, limits)?;
+            let params = payload(head.body(decode)?);
+            Envelope::Notification(Notification { name, id: None, metadata, params })
+        }
+        kind::CANCEL => {
+            let call = head.id()?;
+            let reason = match head.optional_uint()? {
+                Some(1) => CancelReason::Deadline,
+                _ => CancelReason::Caller,
+            };
+            head.body(decode)?;
+            Envelope::Cancel(Cancel { id: call, reason })
+        }
+        kind::PROGRESS => {
+            let call = head.id()?;
+            let body = head.body(decode)?;
+            let split = item_len(format, body, decode)?;
+            let (value, note) = body.split_at_checked(split).unwrap_or((body, &[]));
+            let note = (!note.is_empty()).then(|| payload(note));
+            Envelope::Progress(Progress { id: call, value: payload(value), note })
+        }
+        kind::LOG => {
+            let call = if head.null()? { None } else { Some(head.id()?) };
+            let level = head.int()?;
+            let dropped = head.optional_uint()?.unwrap_or(0);
+            let content = payload(head.body(decode)?);
+            Envelope::Log(Log { id: call, level, dropped, content })
+        }
+        kind::EVENT => {
+            let topic = head.text()?;
+            Envelope::Event(Event { topic, message: payload(head.body(decode)?) })
+        }
+        kind::HELLO => hello(head, format, limits)?,
+        kind::PING => {
+            let number = head.uint()?;
+            head.body(decode)?;
+            Envelope::Ping(number)
+        }
+        kind::PONG => {
+            let number = head.uint()?;
+            head.body(decode)?;
+            Envelope::Pong(number)
+        }
+        kind::GOING_AWAY => {
+            let code = ErrorCode::from_wire(head.int()?);
+            let message = head.text()?;
+            head.body(decode)?;
+            Envelope::GoingAway(GoingAway { code, message })
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(envelope))
+}
+
+#[inline]
+fn name<'b, H: Head<'b>>(head: &mut H, limits: &Limits) -> Result<MethodName<'b>, WireError> {
+    let name = MethodName { service: head.text()?, method: head.text()? };
+    match name.check(limits.max_name_bytes) {
+        Ok(()) => Ok(name),
+        Err(error) => Err(WireError::Violation { dialect: NAME, detail: error.to_string() }),
+    }
+}
+
+#[inline]
+fn metadata<'b, H: Head<'b>>(
+    head: &mut H,
+    format: Format,
+    limits: &Limits,
+) -> Result<Metadata, WireError> {
+    if !head.more()? || head.null()? {
+        return Ok(Metadata::new());
+    }
+    let raw = head.raw(&limits.decode)?;
+    if raw.len() > limits.max_metadata_bytes {
+        let detail =
+            format!("metadata of {} bytes exceeds limit of {}", raw.len(), limits.max_metadata_bytes);
+        return Err(WireError::Violation { dialect: NAME, detail });
+    }
+    let mut decode = limits.decode;
+    decode.max_collection_len = limits.max_metadata_entries;
+    let value: Value = format.decode(raw, &decode)?;
+    let mut metadata = Metadata::new();
+    for (name, value) in value.as_map().unwrap_or_default() {
+        match (name.as_str(), value.as_str()) {
+            (Some(name), Some(value)) => metadata.insert(name, value),
+            _ => return Err(DecodeError::shape("metadata is not a map of texts", 0).into()),
+        }
+    }
+    Ok(metadata)
+}
+
+/// `[code, message]` or `[code, message, data]`; what follows is for newer peers.
+fn error(format: Format, body: &[u8], limits: &Limits) -> Result<RpcError, WireError> {
+    let value: Value = format.decode(body, &limits.decode)?;
+    let shape = || DecodeError::shape("an error is [code, message, data]", 0);
+    let Value::Array(elements) = value else { return Err(shape().into()) };
+    let mut elements = elements.into_iter();
+    let code = elements.next().and_then(|code| code.as_i64()).ok_or_else(shape)?;
+    let Some(Value::Text(message)) = elements.next() else { return Err(shape().into()) };
+    let error = RpcError::new(ErrorCode::from_wire(code), message);
+    Ok(match elements.next() {
+        Some(data) if data != Value::Null => error.with_data(data),
+        _ => error,
+    })
+}
+
+fn hello<'b, H: Head<'b>>(
+    mut head: H,
+    format: Format,
+    limits: &Limits,
+) -> Result<Envelope<'b>, WireError> {
+    let mut hello = Hello::version(head.uint()?);
+    let abilities: Value = if head.more()? && !head.null()? {
+        format.decode(head.raw(&limits.decode)?, &limits.decode)?
+    } else {
+        Value::Null
+    };
+    head.body(&limits.decode)?;
+    hello.max_message_bytes = abilities.get("max_message_bytes").and_then(Value::as_u64);
+    hello.calls_in_flight = abilities.get("calls_in_flight").and_then(Value::as_u64);
+    let agent = abilities.get("agent").and_then(Value::as_str).unwrap_or_default();
+    hello.agent = agent.to_owned().into();
+    Ok(Envelope::Hello(hello))
+}

@@ -1,0 +1,345 @@
+//! Envelopes to frames.
+
+use super::{NAME, kind};
+use crate::{EncodeError, Format};
+use mynah_protocol::{
+    CancelReason, Envelope, FormatId, Hello, Metadata, MethodName, Payload, RpcError, Value, WireId,
+};
+use std::time::Duration;
+
+/// Writes head and body of one envelope.
+#[inline]
+pub(super) fn envelope(
+    envelope: &Envelope<'_>,
+    id: FormatId,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    match id {
+        FormatId::Json => with_head(envelope, id, Format::Json, &mut JsonHead { out, first: true }),
+        _ => with_head(envelope, id, Format::Cbor, &mut CborHead { out }),
+    }
+}
+
+/// Writes a head in either format.
+trait Head {
+    /// Begins an array of `len` elements.
+    fn begin(&mut self, len: u8);
+    fn uint(&mut self, value: u64);
+    fn int(&mut self, value: i64);
+    fn text(&mut self, value: &str);
+    fn null(&mut self);
+    fn value(&mut self, value: &Value) -> Result<(), EncodeError>;
+    fn end(&mut self) -> &mut Vec<u8>;
+}
+
+#[inline]
+fn with_head(
+    envelope: &Envelope<'_>,
+    id: FormatId,
+    format: Format,
+    head: &mut impl Head,
+) -> Result<(), EncodeError> {
+    match envelope {
+        Envelope::Request(request) => {
+            let timeout = request.timeout.map(millis);
+            let len = 4 + optional_len(timeout.is_some(), !request.metadata.is_empty());
+            head.begin(len);
+            head.uint(kind::REQUEST);
+            call_id(&request.id, head)?;
+            name(&request.name, head);
+            if let Some(timeout) = timeout {
+                head.uint(timeout);
+            } else if len > 4 {
+                head.null();
+            }
+            metadata(&request.metadata, head)?;
+            body(&request.params, id, head.end())
+        }
+        Envelope::Response(response) => {
+            head.begin(2);
+            head.uint(if response.result.is_ok() { kind::RESULT } else { kind::ERROR });
+            call_id(&response.id, head)?;
+            match &response.result {
+                Ok(payload) => body(payload, id, head.end()),
+                Err(error) => error_body(error, format, head.end()),
+            }
+        }
+        Envelope::Notification(notification) => {
+            head.begin(3 + u8::from(!notification.metadata.is_empty()));
+            head.uint(kind::NOTIFICATION);
+            name(&notification.name, head);
+            metadata(&notification.metadata, head)?;
+            body(&notification.params, id, head.end())
+        }
+        Envelope::Cancel(cancel) => {
+            head.begin(3);
+            head.uint(kind::CANCEL);
+            call_id(&cancel.id, head)?;
+            head.uint(u64::from(cancel.reason == CancelReason::Deadline));
+            head.end();
+            Ok(())
+        }
+        Envelope::Progress(progress) => {
+            head.begin(2);
+            head.uint(kind::PROGRESS);
+            call_id(&progress.id, head)?;
+            let out = head.end();
+            body(&progress.value, id, out)?;
+            if let Some(note) = &progress.note {
+                if id == FormatId::Json {
+                    out.push(b' ');
+                }
+                body(note, id, out)?;
+            }
+            Ok(())
+        }
+        Envelope::Log(log) => {
+            head.begin(4);
+            head.uint(kind::LOG);
+            match &log.id {
+                Some(call) => call_id(call, head)?,
+                None => head.null(),
+            }
+            head.int(log.level);
+            head.uint(log.dropped);
+            body(&log.content, id, head.end())
+        }
+        Envelope::Event(event) => {
+            head.begin(2);
+            head.uint(kind::EVENT);
+            head.text(&event.topic);
+            body(&event.message, id, head.end())
+        }
+        Envelope::Hello(hello) => {
+            head.begin(3);
+            head.uint(kind::HELLO);
+            head.uint(hello.version);
+            head.value(&abilities(hello))?;
+            head.end();
+            Ok(())
+        }
+        Envelope::Ping(number) => scalar(kind::PING, *number, head),
+        Envelope::Pong(number) => scalar(kind::PONG, *number, head),
+        Envelope::GoingAway(away) => {
+            head.begin(3);
+            head.uint(kind::GOING_AWAY);
+            head.int(away.code.value());
+            head.text(&away.message);
+            head.end();
+            Ok(())
+        }
+        _ => Err(EncodeError::Unsupported { dialect: NAME, feature: envelope.kind() }),
+    }
+}
+
+/// How many elements follow the names of a request.
+const fn optional_len(timeout: bool, metadata: bool) -> u8 {
+    match (timeout, metadata) {
+        (_, true) => 2,
+        (true, false) => 1,
+        (false, false) => 0,
+    }
+}
+
+/// Remaining time in whole milliseconds, rounded up: a budget that is not used up is never sent as 0.
+fn millis(timeout: Duration) -> u64 {
+    u64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
+fn scalar(kind: u64, number: u64, head: &mut impl Head) -> Result<(), EncodeError> {
+    head.begin(2);
+    head.uint(kind);
+    head.uint(number);
+    head.end();
+    Ok(())
+}
+
+#[inline]
+fn call_id(id: &WireId, head: &mut impl Head) -> Result<(), EncodeError> {
+    match id {
+        WireId::Uint(id) => head.uint(*id),
+        WireId::Text(id) => head.text(id),
+        _ => return Err(EncodeError::Unsupported { dialect: NAME, feature: "this kind of id" }),
+    }
+    Ok(())
+}
+
+#[inline]
+fn name(name: &MethodName<'_>, head: &mut impl Head) {
+    head.text(&name.service);
+    head.text(&name.method);
+}
+
+fn metadata(metadata: &Metadata, head: &mut impl Head) -> Result<(), EncodeError> {
+    if metadata.is_empty() {
+        return Ok(());
+    }
+    let entries = metadata.iter().map(|(name, value)| (Value::from(name), Value::from(value)));
+    head.value(&Value::Map(entries.collect()))
+}
+
+#[inline]
+fn body(payload: &Payload<'_>, id: FormatId, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    if payload.format() != id {
+        let text = format!("payload is in {}, the wire in {id}", payload.format());
+        return Err(EncodeError::Value(text));
+    }
+    out.extend_from_slice(payload.as_slice());
+    Ok(())
+}
+
+fn error_body(error: &RpcError, format: Format, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let code = error.code().value();
+    match error.data() {
+        Some(data) => format.encode(&(code, error.message(), data), out),
+        None => format.encode(&(code, error.message()), out),
+    }
+}
+
+fn abilities(hello: &Hello<'_>) -> Value {
+    let mut entries = Vec::new();
+    if let Some(limit) = hello.max_message_bytes {
+        entries.push((Value::from("max_message_bytes"), Value::from(limit)));
+    }
+    if let Some(limit) = hello.calls_in_flight {
+        entries.push((Value::from("calls_in_flight"), Value::from(limit)));
+    }
+    entries.push((Value::from("agent"), Value::from(&*hello.agent)));
+    Value::Map(entries)
+}
+
+struct CborHead<'o> {
+    out: &'o mut Vec<u8>,
+}
+
+impl CborHead<'_> {
+    /// Shortest form of major type and argument.
+    #[inline]
+    fn put(&mut self, major: u8, value: u64) {
+        let major = major << 5;
+        let be = value.to_be_bytes();
+        match (value, be) {
+            (0..=23, [.., low]) => self.out.push(major | low),
+            (24..=0xff, [.., low]) => self.out.extend_from_slice(&[major | 24, low]),
+            (0x100..=0xffff, [.., b, a]) => self.out.extend_from_slice(&[major | 25, b, a]),
+            (0x1_0000..=0xffff_ffff, [.., d, c, b, a]) => {
+                self.out.extend_from_slice(&[major | 26, d, c, b, a]);
+            }
+            (_, [h, g, f, e, d, c, b, a]) => {
+                self.out.extend_from_slice(&[major | 27, h, g, f, e, d, c, b, a]);
+            }
+        }
+    }
+}
+
+impl Head for CborHead<'_> {
+    #[inline]
+    fn begin(&mut self, len: u8) {
+        self.put(4, u64::from(len));
+    }
+
+    #[inline]
+    fn uint(&mut self, value: u64) {
+        self.put(0, value);
+    }
+
+    fn int(&mut self, value: i64) {
+        match u64::try_from(value) {
+            Ok(value) => self.put(0, value),
+            Err(_negative) => self.put(1, !value.cast_unsigned()),
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, value: &str) {
+        self.put(3, value.len() as u64);
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    fn null(&mut self) {
+        self.out.push(0xf6);
+    }
+
+    fn value(&mut self, value: &Value) -> Result<(), EncodeError> {
+        Format::Cbor.encode(value, self.out)
+    }
+
+    #[inline]
+    fn end(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+}
+
+struct JsonHead<'o> {
+    out: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl JsonHead<'_> {
+    fn separate(&mut self) {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+    }
+
+    fn digits(&mut self, mut value: u64) {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        for slot in digits.iter_mut().rev() {
+            start -= 1;
+            let [digit, ..] = (value % 10).to_le_bytes();
+            *slot = b'0' + digit;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    }
+}
+
+impl Head for JsonHead<'_> {
+    fn begin(&mut self, _len: u8) {
+        self.out.push(b'[');
+    }
+
+    fn uint(&mut self, value: u64) {
+        self.separate();
+        self.digits(value);
+    }
+
+    fn int(&mut self, value: i64) {
+        self.separate();
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        self.digits(value.unsigned_abs());
+    }
+
+    fn text(&mut self, value: &str) {
+        self.separate();
+        if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+            self.out.push(b'"');
+            self.out.extend_from_slice(value.as_bytes());
+            self.out.push(b'"');
+        } else {
+            let written = Format::Json.encode(value, self.out);
+            debug_assert!(written.is_ok(), "every text can be written");
+        }
+    }
+
+    fn null(&mut self) {
+        self.separate();
+        self.out.extend_from_slice(b"null");
+    }
+
+    fn value(&mut self, value: &Value) -> Result<(), EncodeError> {
+        self.separate();
+        Format::Json.encode(value, self.out)
+    }
+
+    fn end(&mut self) -> &mut Vec<u8> {
+        self.out.push(b']');
+        self.out
+    }
+}

@@ -1,0 +1,46 @@
+//! How many breaches of the protocol a peer is forgiven.
+
+use mynah_protocol::{ErrorCode, Moment};
+use std::time::Duration;
+
+/// The peer broke the rules once too often; the connection ends.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {what}")]
+pub struct Violation {
+    /// The code that says so on the wire.
+    pub code: ErrorCode,
+    /// The last breach.
+    pub what: &'static str,
+}
+
+/// A bucket of forgiven breaches: full at the start, refilled at ten a second.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    tokens: u32,
+    capacity: u32,
+    refilled: Moment,
+}
+
+const REFILL: Duration = Duration::from_millis(100);
+
+impl Budget {
+    pub(crate) const fn new(capacity: u32) -> Self {
+        Self { tokens: capacity, capacity, refilled: Moment::ZERO }
+    }
+
+    /// Takes one token.
+    pub(crate) fn charge(&mut self, now: Moment, what: &'static str) -> Result<(), Violation> {
+        if self.tokens == 0 {
+            let earned = now.since(self.refilled).as_millis() / REFILL.as_millis();
+            self.tokens = u32::try_from(earned).unwrap_or(u32::MAX).min(self.capacity);
+            self.refilled = now;
+        }
+        match self.tokens.checked_sub(1) {
+            Some(left) => {
+                self.tokens = left;
+                Ok(())
+            }
+            None => Err(Violation { code: ErrorCode::PROTOCOL_VIOLATION, what }),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a connection asks of whoever drives it.
+
+use crate::InboundKey;
+use mynah_protocol::{
+    Cancel, CancelReason, Envelope, Event, Lane, Log, Notification, Payload, Progress, Request,
+    RpcError,
+};
+
+/// How a call that this side made ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<'a> {
+    /// The peer answered with a result.
+    Reply(Payload<'a>),
+    /// The peer answered with an error.
+    Error(Box<RpcError>),
+    /// The deadline passed here.
+    Deadline,
+    /// The connection ended before an answer came. Whether the request had left is for the driver
+    /// to know.
+    Lost,
+}
+
+/// What the peer says beside a call, before its end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SideMessage<'a> {
+    /// How far the call is.
+    Progress(Progress<'a>),
+    /// A line of log.
+    Log(Log<'a>),
+}
+
+/// What a connection asks of its driver while it handles something.
+///
+/// Called while the driver holds its lock: an implementation stores, appends and collects wakers;
+/// it runs no code of the user.
+pub trait Effects<O, I> {
+    /// Say this to the peer.
+    fn send(&mut self, lane: Lane, envelope: Envelope<'_>);
+
+    /// A call of ours ended. Called exactly once for each call that was opened and not cancelled.
+    fn complete(&mut self, slot: &mut O, outcome: Outcome<'_>);
+
+    /// The peer said something beside a call of ours that has not ended.
+    fn side(&mut self, slot: &mut O, message: SideMessage<'_>);
+
+    /// A call of ours is over for us: take its request back if it has not left, else send this.
+    fn withdraw(&mut self, slot: &mut O, cancel: Cancel);
+
+    /// The peer calls. Start the handler; answer with [`Connection::finish`](crate::Connection::finish).
+    fn request(&mut self, key: InboundKey, slot: &mut I, request: Request<'_>);
+
+    /// The peer notifies. Start the handler; end with [`Connection::finish`](crate::Connection::finish).
+    fn notification(&mut self, key: InboundKey, slot: &mut I, notification: Notification<'_>);
+
+    /// A call of the peer should stop. The driver still answers it (nobody may be listening).
+    fn cancelled(&mut self, key: InboundKey, slot: &mut I, reason: CancelReason);
+
+    /// An event arrived.
+    fn event(&mut self, event: Event<'_>);
+
+    /// A line of log that belongs to no call arrived.
+    fn log(&mut self, log: Log<'_>);
+}

@@ -1,0 +1,171 @@
+//! The calls that this side made.
+
+use mynah_protocol::{CallId, Moment};
+
+/// The state of one slot.
+///
+/// ```text
+///            open              complete (reply, error, deadline, lost)
+///   Free ───────────▶ Waiting ────────────────────────────────────────▶ Ended
+///    ▲                   │ cancel                                          │ take
+///    └───────────────────┴─────────────────────────────────────────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    Waiting,
+    Ended,
+}
+
+#[derive(Debug)]
+struct Slot<O> {
+    generation: u64,
+    deadline: Moment,
+    state: State,
+    data: O,
+}
+
+/// The calls that this side made, in slots that are used again.
+///
+/// An id is `generation << 16 | slot`, so a late answer to an earlier call in the same slot is told
+/// apart. Generations start at 1: no id is 0, which some wires give a meaning.
+#[derive(Debug)]
+pub(crate) struct Outgoing<O> {
+    slots: Vec<Slot<O>>,
+    free: Vec<usize>,
+    waiting: usize,
+    capacity: usize,
+}
+
+const SLOT_BITS: u32 = 16;
+const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
+const MAX_GENERATION: u64 = CallId::MAX >> SLOT_BITS;
+
+/// What an id from the peer stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// A call that waits.
+    Waiting(usize),
+    /// A call that was made once and is over for us.
+    Over,
+    /// No call of ours.
+    Never,
+}
+
+impl<O: Default> Outgoing<O> {
+    pub(crate) fn new(limit: u32) -> Self {
+        let capacity = usize::try_from(limit).unwrap_or(usize::MAX).min(1 << SLOT_BITS);
+        Self { slots: Vec::new(), free: Vec::new(), waiting: 0, capacity }
+    }
+
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Calls that wait for an answer.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Slots that are not free.
+    pub(crate) fn in_use(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn open(&mut self, deadline: Moment) -> Option<(CallId, &mut O)> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.slots.len() < self.capacity => {
+                let data = O::default();
+                self.slots.push(Slot { generation: 0, deadline, state: State::Free, data });
+                self.slots.len() - 1
+            }
+            None => return None,
+        };
+        let slot = self.slots.get_mut(index)?;
+        // Wraps after 2^37 calls in one slot; a reply that late finds no peer.
+        slot.generation = if slot.generation >= MAX_GENERATION { 1 } else { slot.generation + 1 };
+        slot.deadline = deadline;
+        slot.state = State::Waiting;
+        self.waiting += 1;
+        let id = CallId::new(slot.generation << SLOT_BITS | index as u64)?;
+        Some((id, &mut slot.data))
+    }
+
+    pub(crate) fn known(&self, id: CallId) -> Known {
+        let Some((index, slot)) = self.slot(id) else { return Known::Never };
+        let generation = id.value() >> SLOT_BITS;
+        if generation == slot.generation && slot.state == State::Waiting {
+            Known::Waiting(index)
+        } else if generation <= slot.generation && generation > 0 {
+            Known::Over
+        } else {
+            Known::Never
+        }
+    }
+
+    /// Moves a waiting call to its end and hands out its data.
+    pub(crate) fn end(&mut self, index: usize) -> Option<&mut O> {
+        let slot = self.slots.get_mut(index)?;
+        slot.state = State::Ended;
+        self.waiting -= 1;
+        Some(&mut slot.data)
+    }
+
+    pub(crate) fn waiting_mut(&mut self, index: usize) -> Option<&mut O> {
+        self.slots.get_mut(index).map(|slot| &mut slot.data)
+    }
+
+    /// The data of a call that is not free, and whether it has ended.
+    pub(crate) fn data_mut(&mut self, id: CallId) -> Option<(&mut O, bool)> {
+        let index = self.live(id)?;
+        let slot = self.slots.get_mut(index)?;
+        Some((&mut slot.data, slot.state == State::Ended))
+    }
+
+    /// Frees a call. Returns its data, and whether it was still waiting.
+    pub(crate) fn release(&mut self, id: CallId) -> Option<(&mut O, bool)> {
+        let index = self.live(id)?;
+        let slot = self.slots.get_mut(index)?;
+        let waited = slot.state == State::Waiting;
+        slot.state = State::Free;
+        self.waiting -= usize::from(waited);
+        self.free.push(index);
+        Some((&mut slot.data, waited))
+    }
+
+    /// Ends every waiting call that `due` picks by its deadline; returns the earliest deadline that is left.
+    pub(crate) fn sweep(
+        &mut self,
+        due: impl Fn(Moment) -> bool,
+        mut ended: impl FnMut(CallId, &mut O),
+    ) -> Moment {
+        let mut next = Moment::NEVER;
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if slot.state != State::Waiting {
+                continue;
+            }
+            if !due(slot.deadline) {
+                next = next.min(slot.deadline);
+                continue;
+            }
+            slot.state = State::Ended;
+            self.waiting -= 1;
+            if let Some(id) = CallId::new(slot.generation << SLOT_BITS | index as u64) {
+                ended(id, &mut slot.data);
+            }
+        }
+        next
+    }
+
+    fn live(&self, id: CallId) -> Option<usize> {
+        let (index, slot) = self.slot(id)?;
+        let same = id.value() >> SLOT_BITS == slot.generation && slot.state != State::Free;
+        same.then_some(index)
+    }
+
+    fn slot(&self, id: CallId) -> Option<(usize, &Slot<O>)> {
+        let index = usize::try_from(id.value() & SLOT_MASK).ok()?;
+        self.slots.get(index).map(|slot| (index, slot))
+    }
+}

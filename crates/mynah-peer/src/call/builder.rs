@@ -1,0 +1,168 @@
+//! A call before it is made.
+
+use super::caller::Timeout;
+use super::{CallFuture, CallOptions, Caller};
+use crate::context::Context;
+use crate::error::{CallError, DomainError};
+use crate::method::MethodInfo;
+use mynah_codec::Format;
+use mynah_protocol::DecodeLimits;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A call before it is made. Await it, or [`start`](Self::start) it; nothing is sent before.
+///
+/// Cancel safety: the future may be dropped at any time. A request that has not left is taken back;
+/// one that has left is cancelled at the peer, once.
+#[must_use = "a call is made when it is awaited or started"]
+pub struct Call<P, T, E, C> {
+    pub(super) caller: C,
+    pub(super) method: &'static MethodInfo,
+    pub(super) params: P,
+    pub(super) options: CallOptions,
+    pub(super) listeners: Listeners,
+    pub(super) result: PhantomData<fn() -> Result<T, E>>,
+}
+
+/// Decodes and hands out one progress: value, note, format, limits.
+pub(super) type OnProgress = Box<dyn FnMut(&[u8], Option<&[u8]>, Format, &DecodeLimits) + Send>;
+/// Decodes and hands out one line: level, dropped before it, content, format, limits.
+pub(super) type OnLog = Box<dyn FnMut(i64, u64, &[u8], Format, &DecodeLimits) + Send>;
+
+#[derive(Default)]
+pub(super) struct Listeners {
+    pub(super) progress: Option<OnProgress>,
+    pub(super) log: Option<OnLog>,
+}
+
+impl<P, T, E, C> fmt::Debug for Call<P, T, E, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl<P, T, E, C> Call<P, T, E, C> {
+    /// A call of a method through a caller. Made by the macro.
+    #[inline]
+    pub fn new(caller: C, method: &'static MethodInfo, params: P) -> Self {
+        Self {
+            caller,
+            method,
+            params,
+            options: CallOptions::default(),
+            listeners: Listeners::default(),
+            result: PhantomData,
+        }
+    }
+
+    /// The time for the whole call: waiting, writing, running, reading. Zero ends it at once.
+    pub fn deadline(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Timeout::Of(timeout);
+        self
+    }
+
+    /// No deadline, not even the default one.
+    pub fn no_deadline(mut self) -> Self {
+        self.options.timeout = Timeout::Never;
+        self
+    }
+
+    /// The call ends no later than the one that is being handled.
+    pub fn within(mut self, context: &Context) -> Self {
+        self.options.deadline = match (self.options.deadline, context.deadline()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self
+    }
+
+    /// Adds an entry that travels beside the params.
+    pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
+        self.options.metadata.insert(name, value);
+        self
+    }
+
+    /// Hands progress to `listener`, in order, before the result; values of another shape are passed over. It runs
+    /// where the call is awaited.
+    pub fn on_progress<V: DeserializeOwned>(
+        mut self,
+        mut listener: impl FnMut(V) + Send + 'static,
+    ) -> Self {
+        self.listeners.progress = Some(Box::new(move |value, _note, format, limits| {
+            match format.decode::<V>(value, limits) {
+                Ok(value) => listener(value),
+                Err(error) => tracing::debug!(%error, "progress of another shape"),
+            }
+        }));
+        self
+    }
+
+    /// The same with the note beside each value; `None` when there is none, or it is of another shape.
+    pub fn on_progress_with<V: DeserializeOwned, N: DeserializeOwned>(
+        mut self,
+        mut listener: impl FnMut(V, Option<N>) + Send + 'static,
+    ) -> Self {
+        self.listeners.progress = Some(Box::new(move |value, note, format, limits| {
+            match format.decode::<V>(value, limits) {
+                Ok(value) => {
+                    listener(value, note.and_then(|note| format.decode(note, limits).ok()));
+                }
+                Err(error) => tracing::debug!(%error, "progress of another shape"),
+            }
+        }));
+        self
+    }
+
+    /// Hands lines of the callee's log to `listener`: level (1 critical to 5 debug) and content, in
+    /// order, before the result. It runs where the call is awaited.
+    pub fn on_log<V: DeserializeOwned>(
+        mut self,
+        mut listener: impl FnMut(i64, V) + Send + 'static,
+    ) -> Self {
+        self.listeners.log = Some(Box::new(move |level, dropped, content, format, limits| {
+            if dropped > 0 {
+                tracing::debug!(dropped, "lines of the callee's log were dropped");
+            }
+            match format.decode::<V>(content, limits) {
+                Ok(content) => listener(level, content),
+                Err(error) => tracing::debug!(%error, "line of log of another shape"),
+            }
+        }));
+        self
+    }
+}
+
+impl<P, T, E, C> Call<P, T, E, C>
+where
+    P: Serialize + Send + 'static,
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    /// Sends the request now, if there is room, and returns the future of its answer.
+    pub fn start(self) -> CallFuture<P, T, E, C> {
+        let mut future = self.into_future();
+        future.send();
+        future
+    }
+}
+
+impl<P, T, E, C> IntoFuture for Call<P, T, E, C>
+where
+    P: Serialize + Send + 'static,
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    type Output = Result<T, CallError<E>>;
+    type IntoFuture = CallFuture<P, T, E, C>;
+
+    #[inline]
+    fn into_future(self) -> Self::IntoFuture {
+        CallFuture::new(self)
+    }
+}

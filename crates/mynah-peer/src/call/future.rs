@@ -1,0 +1,270 @@
+//! A call on its way.
+
+use super::builder::Listeners;
+use super::{Call, CallOptions, Caller, OutgoingCall, SideEffects, Ticket};
+use crate::error::{CallError, DomainError};
+use crate::link::Side;
+use crate::local::TypedCall;
+use crate::method::MethodInfo;
+use crate::scratch;
+use mynah_codec::Format;
+use mynah_protocol::{CancelReason, DecodeLimits};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{self, Poll, Waker};
+use tokio::time::{Instant, Sleep};
+
+/// The future of a call.
+///
+/// Cancel safety: may be dropped at any time. A request that has not left is taken back; one that
+/// has left is cancelled at the peer, once.
+#[must_use = "futures do nothing unless polled"]
+pub struct CallFuture<P, T, E, C: Caller> {
+    caller: C,
+    method: &'static MethodInfo,
+    stage: Stage<P, T, E>,
+    options: CallOptions,
+    listeners: Listeners,
+    sides: SideEffects,
+    format: Option<(Format, DecodeLimits)>,
+    /// Runs while the call waits to be sent; once it is sent, the connection watches its deadline.
+    waiting: Option<Pin<Box<Sleep>>>,
+    result: PhantomData<fn() -> Result<T, E>>,
+}
+
+/// How far a call is.
+///
+/// ```text
+///   Unsent ──▶ Sent ──▶ Done
+///      │─────▶ Local ────▲
+///      └─────────────────┘  it cannot be sent
+/// ```
+enum Stage<P, T, E> {
+    Unsent(P),
+    Sent(Ticket),
+    /// In process: the handler is polled in place.
+    Local(TypedCall<T, E>),
+    /// It could not be sent when it was started.
+    Failed(CallError<E>),
+    Done,
+}
+
+impl<P, T, E, C: Caller> fmt::Debug for CallFuture<P, T, E, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFuture").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+// Nothing in it is pinned: the handler of a call in process has a pinned place of its own.
+impl<P, T, E, C: Caller> Unpin for CallFuture<P, T, E, C> {}
+
+impl<P, T, E, C> CallFuture<P, T, E, C>
+where
+    P: Serialize + Send + 'static,
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    #[inline]
+    pub(super) fn new(call: Call<P, T, E, C>) -> Self {
+        let Call { caller, method, params, options, listeners, result } = call;
+        Self {
+            caller,
+            method,
+            stage: Stage::Unsent(params),
+            options,
+            listeners,
+            sides: SideEffects::default(),
+            format: None,
+            waiting: None,
+            result,
+        }
+    }
+
+    /// Sends the request if there is room; whoever polls later takes over.
+    pub(super) fn send(&mut self) {
+        let mut cx = task::Context::from_waker(Waker::noop());
+        if let Poll::Ready(Err(error)) = self.poll_send(&mut cx) {
+            self.stage = Stage::Failed(error);
+        }
+    }
+
+    /// Stops the call: it ends as cancelled by its caller.
+    pub fn cancel(&mut self) {
+        self.give_up();
+        self.stage = Stage::Failed(CallError::Cancelled(mynah_protocol::By::Caller));
+    }
+
+    #[inline]
+    fn poll_send(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        let timeout = self.options.timeout(self.caller.default_timeout());
+        if let Some(server) = self.caller.in_process() {
+            let Stage::Unsent(params) = std::mem::replace(&mut self.stage, Stage::Done) else {
+                return Poll::Ready(Ok(()));
+            };
+            let listens = self.listeners.progress.is_some() || self.listeners.log.is_some();
+            let metadata = std::mem::take(&mut self.options.metadata);
+            let call = server.start::<P, T, E>(self.method, params, timeout, metadata, listens)?;
+            self.format = Some((Format::Cbor, DecodeLimits::DEFAULT));
+            self.stage = Stage::Local(call);
+            return Poll::Ready(Ok(()));
+        }
+        let (format, limits) = task::ready!(self.caller.poll_format(cx)).map_err(CallError::widen)?;
+        self.format = Some((format, limits));
+        let Stage::Unsent(params) = &self.stage else { return Poll::Ready(Ok(())) };
+        let listens = self.listeners.progress.is_some() || self.listeners.log.is_some();
+        let begun = scratch::with(|buffer| {
+            if let Err(error) = format.encode(params, buffer) {
+                return Poll::Ready(Err(CallError::Encode(error)));
+            }
+            let call = OutgoingCall {
+                method: self.method,
+                params: buffer,
+                timeout,
+                metadata: &self.options.metadata,
+                listens,
+            };
+            self.caller.poll_begin(cx, &call)
+        });
+        let ticket = task::ready!(begun).map_err(CallError::widen)?;
+        self.stage = Stage::Sent(ticket);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The call waits to be sent: its deadline is fixed now, and watched here.
+    #[cold]
+    fn poll_waiting(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        if self.waiting.is_none() {
+            let timeout = self.options.timeout(self.caller.default_timeout());
+            let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) else {
+                return Poll::Pending;
+            };
+            self.options.deadline = Some(deadline);
+            self.waiting = Some(Box::pin(tokio::time::sleep_until(deadline)));
+        }
+        let Some(sleep) = &mut self.waiting else { return Poll::Pending };
+        sleep.as_mut().poll(cx).map(|()| Err(CallError::Deadline))
+    }
+
+    #[inline]
+    fn poll_answer(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        ticket: Ticket,
+    ) -> Poll<Result<T, CallError<E>>> {
+        let outcome = scratch::with(|buffer| {
+            let polled = self.caller.poll_reply(cx, ticket, buffer, &mut self.sides);
+            if polled.is_ready() {
+                // From here on there is nothing to cancel.
+                self.stage = Stage::Done;
+            }
+            if !self.sides.queue.is_empty() {
+                self.hand_out_sides();
+            }
+            let outcome = task::ready!(polled);
+            Poll::Ready(match (outcome, &self.format) {
+                (Ok(()), Some((format, limits))) => {
+                    format.decode(buffer, limits).map_err(CallError::Decode)
+                }
+                (Ok(()), None) => Err(CallError::Misuse("an answer without a request")),
+                (Err(error), _) => Err(error.typed(self.caller.maps_codes())),
+            })
+        });
+        outcome
+    }
+
+    #[cold]
+    fn hand_out_sides(&mut self) {
+        let Some((format, limits)) = self.format else { return };
+        while let Some(side) = self.sides.queue.pop_front() {
+            match side {
+                Side::Progress { value, note } => {
+                    if let Some(listener) = &mut self.listeners.progress {
+                        listener(&value, note.as_deref(), format, &limits);
+                    }
+                }
+                Side::Log { level, dropped, content } => {
+                    if let Some(listener) = &mut self.listeners.log {
+                        listener(level, dropped, &content, format, &limits);
+                    }
+                }
+            }
+        }
+        if self.sides.dropped > 0 {
+            tracing::debug!(dropped = self.sides.dropped, "side messages were dropped");
+            self.sides.dropped = 0;
+        }
+    }
+}
+
+impl<P, T, E, C: Caller> CallFuture<P, T, E, C> {
+    fn give_up(&mut self) {
+        if let Stage::Sent(ticket) = self.stage {
+            self.caller.cancel(ticket, CancelReason::Caller);
+        }
+        self.stage = Stage::Done;
+    }
+}
+
+impl<P, T, E, C> Future for CallFuture<P, T, E, C>
+where
+    P: Serialize + Send + 'static,
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    type Output = Result<T, CallError<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Stage::Unsent(_) = this.stage {
+            let sent = match this.poll_send(cx) {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => task::ready!(this.poll_waiting(cx)),
+            };
+            this.waiting = None;
+            if let Err(error) = sent {
+                this.stage = Stage::Done;
+                return Poll::Ready(Err(error));
+            }
+            if let Stage::Sent(_) = this.stage {
+                // The waker went with the request.
+                return Poll::Pending;
+            }
+        }
+        match &mut this.stage {
+            Stage::Sent(ticket) => {
+                let ticket = *ticket;
+                this.poll_answer(cx, ticket)
+            }
+            Stage::Local(call) => {
+                let polled = call.poll(cx, &mut this.sides);
+                if polled.is_ready() {
+                    this.stage = Stage::Done;
+                }
+                if !this.sides.queue.is_empty() {
+                    this.hand_out_sides();
+                }
+                polled
+            }
+            Stage::Failed(_) => match std::mem::replace(&mut this.stage, Stage::Done) {
+                Stage::Failed(error) => Poll::Ready(Err(error)),
+                _ => Poll::Pending,
+            },
+            Stage::Unsent(_) | Stage::Done => {
+                Poll::Ready(Err(CallError::Misuse("a call was polled after its end")))
+            }
+        }
+    }
+}
+
+impl<P, T, E, C: Caller> Drop for CallFuture<P, T, E, C> {
+    #[inline]
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}

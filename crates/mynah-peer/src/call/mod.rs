@@ -1,0 +1,13 @@
+//! Calls as a program makes them.
+
+mod builder;
+mod caller;
+mod future;
+mod notify;
+
+pub use builder::Call;
+pub use caller::{Caller, OutgoingCall, ServiceClient, SideEffects, Ticket};
+pub use future::CallFuture;
+pub use notify::Notify;
+
+pub(crate) use caller::CallOptions;

@@ -1,0 +1,248 @@
+//! What a handler sees of its call.
+
+use crate::link::Link;
+use crate::local::LocalCall;
+use crate::peer::Peer;
+use crate::scratch;
+use mynah_connection::InboundKey;
+use mynah_protocol::{Evidence, Metadata, Moment};
+use serde::Serialize;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a handler sees of its call: the peer, evidence, deadline, metadata, cancellation, and the
+/// ways to say something beside the result.
+///
+/// A cheap clone; it may be kept after the call, when it says nothing more to the caller.
+#[derive(Clone)]
+pub struct Context {
+    inner: Inner,
+    deadline: Moment,
+    metadata: Metadata,
+}
+
+#[derive(Clone)]
+enum Inner {
+    Linked { link: Arc<Link>, key: InboundKey },
+    Local(Arc<LocalCall>),
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("peer", &self.evidence().to_string())
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    #[inline]
+    pub(crate) fn linked(
+        link: Arc<Link>,
+        key: InboundKey,
+        deadline: Moment,
+        metadata: Metadata,
+    ) -> Self {
+        Self { inner: Inner::Linked { link, key }, deadline, metadata }
+    }
+
+    pub(crate) fn local(call: Arc<LocalCall>, deadline: Moment, metadata: Metadata) -> Self {
+        Self { inner: Inner::Local(call), deadline, metadata }
+    }
+
+    /// The link and key of a call over a connection.
+    pub(crate) fn link(&self) -> Option<(&Arc<Link>, InboundKey)> {
+        match &self.inner {
+            Inner::Linked { link, key } => Some((link, *key)),
+            Inner::Local(_) => None,
+        }
+    }
+
+    /// The other side, to call it back. Calls made through it end no later than this call's
+    /// deadline.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        match &self.inner {
+            Inner::Linked { link, .. } => Peer::linked(Arc::clone(link)),
+            Inner::Local(call) => call.caller(),
+        }
+        .with_deadline(self.deadline())
+    }
+
+    /// What the transport knows about the other side. The peer cannot send any of it.
+    #[must_use]
+    pub fn evidence(&self) -> &Evidence {
+        match &self.inner {
+            Inner::Linked { link, .. } => &link.config.evidence,
+            Inner::Local(call) => call.evidence(),
+        }
+    }
+
+    /// When the call must have ended, `None` when it has no deadline.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.clock.instant(self.deadline),
+            Inner::Local(call) => call.deadline(),
+        }
+    }
+
+    /// The time that is left, zero when it has passed, `None` when the call has no deadline.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// What came beside the params.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Whether the caller, its deadline or its going asks the call to stop. True after the call
+    /// is over.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        match &self.inner {
+            Inner::Linked { link, key } => {
+                let state = link.lock();
+                state.connection.cancelled(*key).is_some() || !state.connection.is_live(*key)
+            }
+            Inner::Local(call) => call.is_cancelled(),
+        }
+    }
+
+    /// Waits until the call is asked to stop, or is over.
+    ///
+    /// A handler that awaits this in the place of its work is dropped there unless a [`Shield`] is up; it is
+    /// of use in a task of its own, under a shield, or in a `#[blocking]` handler by way of
+    /// [`Self::is_cancelled`].
+    ///
+    /// Cancel safety: may be dropped and called again at any time.
+    pub async fn cancelled(&self) {
+        match &self.inner {
+            Inner::Linked { link, key } => {
+                poll_fn(|cx| {
+                    let mut state = link.lock();
+                    if state.connection.cancelled(*key).is_some() {
+                        return Poll::Ready(());
+                    }
+                    let Some(slot) = state.connection.handler_mut(*key) else {
+                        return Poll::Ready(());
+                    };
+                    if !slot.waiters.iter().any(|known| known.will_wake(cx.waker())) {
+                        slot.waiters.push(cx.waker().clone());
+                    }
+                    Poll::Pending
+                })
+                .await;
+            }
+            Inner::Local(call) => call.cancelled().await,
+        }
+    }
+
+    /// Says how far the call is. Never waits: when the caller is too slow, or the wire cannot say it,
+    /// the message is dropped.
+    pub fn progress<T: Serialize + ?Sized>(&self, value: &T) {
+        self.say_progress(value, None::<&()>);
+    }
+
+    /// Says how far the call is, with a note.
+    pub fn progress_with<T, N>(&self, value: &T, note: &N)
+    where
+        T: Serialize + ?Sized,
+        N: Serialize + ?Sized,
+    {
+        self.say_progress(value, Some(note));
+    }
+
+    fn say_progress<T, N>(&self, value: &T, note: Option<&N>)
+    where
+        T: Serialize + ?Sized,
+        N: Serialize + ?Sized,
+    {
+        match &self.inner {
+            Inner::Linked { link, key } => {
+                let Some(facts) = link.facts() else { return };
+                scratch::with(|buffer| {
+                    let split = match facts.format.encode(value, buffer) {
+                        Ok(()) => buffer.len(),
+                        Err(_unencodable) => return,
+                    };
+                    if let Some(note) = note
+                        && facts.format.encode(note, buffer).is_err()
+                    {
+                        return;
+                    }
+                    let (value, rest) = buffer.split_at_checked(split).unwrap_or_default();
+                    link.progress(*key, value, note.is_some().then_some(rest));
+                });
+            }
+            Inner::Local(call) => call.progress(value, note),
+        }
+    }
+
+    /// Writes a line into the caller's log of this call: 1 critical, 2 warning, 3 info, 4 verbose,
+    /// 5 debug. Never waits: lines that the caller is too slow for are dropped and counted.
+    pub fn log<T: Serialize + ?Sized>(&self, level: i64, content: &T) {
+        match &self.inner {
+            Inner::Linked { link, key } => {
+                let Some(facts) = link.facts() else { return };
+                scratch::with(|buffer| {
+                    if facts.format.encode(content, buffer).is_ok() {
+                        link.log(Some(*key), level, buffer);
+                    }
+                });
+            }
+            Inner::Local(call) => call.log(level, content),
+        }
+    }
+
+    /// While the shield is up, a cancellation does not drop the handler: it sees
+    /// [`Self::is_cancelled`] and stops when it is ready to.
+    #[must_use = "the shield is down when this is dropped"]
+    pub fn shield(&self) -> Shield {
+        if let Inner::Linked { link, key } = &self.inner
+            && let Some(slot) = link.lock().connection.handler_mut(*key)
+        {
+            slot.shields += 1;
+        }
+        Shield { context: self.clone() }
+    }
+
+    pub(crate) fn unshield(&self) {
+        let Inner::Linked { link, key } = &self.inner else { return };
+        let mut guard = link.lock();
+        let state = &mut *guard;
+        let cancelled = state.connection.cancelled(*key).is_some();
+        let Some(slot) = state.connection.handler_mut(*key) else { return };
+        slot.shields = slot.shields.saturating_sub(1);
+        let task = if slot.shields == 0 && cancelled {
+            state.unshielded.push(*key);
+            state.kick()
+        } else {
+            None
+        };
+        drop(guard);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+/// Keeps a handler from being dropped when its call is cancelled. Made by [`Context::shield`].
+#[derive(Debug)]
+pub struct Shield {
+    context: Context,
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        self.context.unshield();
+    }
+}

@@ -1,0 +1,433 @@
+//! The task of a connection over a stream of bytes.
+
+use super::carrier::Rest;
+use super::core::Core;
+use super::writer::Writer;
+use super::{BATCH_FRAMES, ByteStream, TURN_BATCHES};
+use crate::link::{DriverEffects, Link, Out, State};
+use crate::scratch;
+use mynah_codec::{Step, WireError};
+use mynah_connection::CloseReason;
+use mynah_protocol::{Moment, TransportErrorKind};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+use tokio::io::ReadBuf;
+
+/// Runs a connection over a stream of bytes to its end.
+pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
+    let started = link.clock.now();
+    let mut task = ByteTask {
+        core: Core::new(link),
+        stream,
+        input: Input::default(),
+        writer: Writer::default(),
+        blocked_since: None,
+        started,
+    };
+    let reason = poll_fn(|cx| task.poll_turn(cx)).await;
+    task.core.end(reason);
+    task.write_rest().await;
+}
+
+struct ByteTask<S> {
+    core: Core,
+    stream: S,
+    input: Input,
+    writer: Writer,
+    /// Since when the peer has taken nothing of what waits for it.
+    blocked_since: Option<Moment>,
+    started: Moment,
+}
+
+/// What has arrived and was not consumed.
+#[derive(Default)]
+struct Input {
+    /// Empty while nothing is there: idle connections hold no buffers.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Bytes from `start` that the wire wants to see next.
+    wanted: usize,
+}
+
+/// How a round of decoding ended.
+enum Decoded {
+    /// More bytes are needed.
+    Starved,
+    /// The batch is full; there is more.
+    Full,
+}
+
+impl<S: ByteStream> ByteTask<S> {
+    /// One turn: bounded work, then `Pending` with a wake-up under way if there is more.
+    fn poll_turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
+        let mut more = false;
+        for batch in 0..=TURN_BATCHES {
+            if batch == TURN_BATCHES {
+                more = true;
+                break;
+            }
+            let polls_left = self.core.poll_running(cx);
+            let read = match self.read_and_decode(cx) {
+                Ok(read) => read,
+                Err(reason) => return Poll::Ready(reason),
+            };
+            match self.write(cx) {
+                Poll::Ready(Some(reason)) => return Poll::Ready(reason),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            if !read && !polls_left {
+                match self.rest(cx) {
+                    Rest::Sleep => break,
+                    Rest::Again => {}
+                    Rest::Close(reason) => return Poll::Ready(reason),
+                }
+            }
+        }
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Reads what is there and handles it. Returns whether anything was done.
+    fn read_and_decode(&mut self, cx: &mut task::Context<'_>) -> Result<bool, CloseReason> {
+        if self.input.is_complete() {
+            return self.decode().map(|_| true);
+        }
+        match self.poll_read(cx) {
+            Poll::Ready(Ok(0)) => Err(CloseReason::PeerGone),
+            Poll::Ready(Ok(_)) => {
+                self.decode()?;
+                Ok(true)
+            }
+            Poll::Ready(Err(error)) => Err(broken(&error)),
+            Poll::Pending => {
+                self.input.release();
+                Ok(false)
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.make_room();
+        let room = self.input.buffer.get_mut(self.input.end..).unwrap_or_default();
+        let mut buffer = ReadBuf::new(room);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        let read = buffer.filled().len();
+        self.input.end += read;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Decodes one batch under the lock, then starts what arrived.
+    fn decode(&mut self) -> Result<(), CloseReason> {
+        let link = Arc::clone(&self.core.link);
+        let mut guard = link.lock();
+        let state = &mut *guard;
+        let outcome = self.decode_batch(&link, state);
+        if let Out::Wire { wire, output, .. } = &mut state.out {
+            match &outcome {
+                Ok(_) => wire.own_output(output),
+                Err(Trouble::Wire(error)) => wire.farewell(error, output),
+                Err(Trouble::Close(_)) => {}
+            }
+        }
+        if link.facts().is_none() {
+            link.note_ready(state);
+            if link.facts().is_some() {
+                self.core.collected.wakers.extend(state.room.drain(..));
+            }
+        }
+        drop(guard);
+        self.core.carry_out(&self.input.buffer);
+        let decoded = match outcome {
+            Ok((decoded, consumed)) => {
+                self.input.start += consumed;
+                decoded
+            }
+            Err(Trouble::Wire(error)) => {
+                tracing::debug!(peer = %link.config.evidence, %error, "peer sent what cannot be understood");
+                let detail = match std::error::Error::source(&error) {
+                    Some(cause) => format!("{error}: {cause}"),
+                    None => error.to_string(),
+                };
+                return Err(CloseReason::Violation(error.code(), detail.into()));
+            }
+            Err(Trouble::Close(reason)) => return Err(reason),
+        };
+        if let Decoded::Starved = decoded {
+            self.input.compact();
+        }
+        if self.core.collected.control_overflow {
+            return Err(CloseReason::TimedOut("peer takes no control messages"));
+        }
+        Ok(())
+    }
+
+    fn decode_batch(
+        &mut self,
+        link: &Link,
+        state: &mut State,
+    ) -> Result<(Decoded, usize), Trouble> {
+        let now = link.clock.now();
+        let State { connection, out, .. } = state;
+        connection.handle_bytes(now);
+        let input = self.input.buffer.get(self.input.start..self.input.end).unwrap_or_default();
+        let buffer = &self.input.buffer;
+        let mut fx = DriverEffects::new(out, &mut self.core.collected, link).reading(
+            buffer,
+            now,
+            self.core.last_route,
+        );
+        let mut consumed = 0;
+        let mut frames = 0;
+        let decoded = loop {
+            let rest = input.get(consumed..).unwrap_or_default();
+            if rest.is_empty() {
+                self.input.wanted = 0;
+                break Decoded::Starved;
+            }
+            if frames == BATCH_FRAMES || fx.arrived_len() == BATCH_FRAMES {
+                self.input.wanted = 1;
+                break Decoded::Full;
+            }
+            let Out::Wire { wire, .. } = &mut *fx.out else { break Decoded::Starved };
+            match wire.decode(rest).map_err(Trouble::Wire)? {
+                Step::Need(more) => {
+                    self.input.wanted = rest.len().saturating_add(more);
+                    break Decoded::Starved;
+                }
+                Step::Skip(len) => {
+                    consumed += len;
+                    // A preface tells the format: calls behind it need it.
+                    link.note_ready_out(fx.out);
+                }
+                Step::Ignore(len) => {
+                    consumed += len;
+                    connection
+                        .handle_ignored(now, "message without a meaning")
+                        .map_err(|violation| Trouble::Close(violated(&violation)))?;
+                }
+                Step::Envelope(len, envelope) => {
+                    consumed += len;
+                    connection
+                        .handle(now, envelope, &mut fx)
+                        .map_err(|violation| Trouble::Close(violated(&violation)))?;
+                }
+            }
+            frames += 1;
+        };
+        self.core.last_route = fx.last_route;
+        Ok((decoded, consumed))
+    }
+
+    /// Appends answers, takes what waits and writes it. `Ready(Some)`: the connection is to end.
+    fn write(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<CloseReason>> {
+        if !self.collect_output() {
+            return Poll::Ready(None);
+        }
+        loop {
+            let (mut data, mut any) = (0, false);
+            let polled = self.writer.poll_write(&mut self.stream, cx, &mut data, &mut any);
+            let now_blocked = polled.is_pending();
+            let failed = match polled {
+                Poll::Ready(Err(error)) => Some(broken(&error)),
+                Poll::Ready(Ok(())) | Poll::Pending => None,
+            };
+            let more = self.note_written(data, any, now_blocked);
+            if let Some(reason) = failed {
+                return Poll::Ready(Some(reason));
+            }
+            if now_blocked {
+                return Poll::Pending;
+            }
+            if !more {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    /// Appends the answers that wait and takes the output. Returns whether there is anything to write.
+    fn collect_output(&mut self) -> bool {
+        let link = Arc::clone(&self.core.link);
+        let mut state = link.lock();
+        self.core.write_done(&mut state);
+        self.take_output(&mut state);
+        !self.writer.is_empty()
+    }
+
+    fn take_output(&mut self, state: &mut State) {
+        if let Out::Wire { output, taken, .. } = &mut state.out {
+            self.writer.take(output, &mut state.answers);
+            *taken = self.writer.left();
+        }
+    }
+
+    /// Accounts for what was written; returns whether there is more to write now.
+    fn note_written(&mut self, data: u64, any: bool, blocked: bool) -> bool {
+        let link = Arc::clone(&self.core.link);
+        if any || !blocked {
+            self.blocked_since = None;
+        }
+        if blocked && self.blocked_since.is_none() {
+            self.blocked_since = Some(link.clock.now());
+        }
+        let mut state = link.lock();
+        if let Out::Wire { written, taken, .. } = &mut state.out {
+            *written += data;
+            *taken = self.writer.left();
+        }
+        let answers = self.writer.take_answers();
+        state.connection.flushed(answers);
+        self.core.wake_room(&mut state);
+        if !blocked {
+            self.take_output(&mut state);
+        }
+        !self.writer.is_empty()
+    }
+
+    /// Nothing is ready: lets time pass, and sleeps if nothing came meanwhile.
+    fn rest(&mut self, cx: &mut task::Context<'_>) -> Rest {
+        let link = Arc::clone(&self.core.link);
+        let mut guard = link.lock();
+        let state = &mut *guard;
+        self.core.handle_time(state);
+        if self.core.collected.control_overflow {
+            return Rest::Close(CloseReason::TimedOut("peer takes no control messages"));
+        }
+        let blocked = !self.writer.is_empty();
+        if let Some(reason) = state.may_close(!blocked && !self.core.has_done()) {
+            return Rest::Close(reason);
+        }
+        let due = self.due(state, &link);
+        if self.core.has_work() || (!state.out.is_empty() && !blocked) {
+            drop(guard);
+            self.core.carry_out(&[]);
+            return Rest::Again;
+        }
+        state.sleep_with(cx.waker());
+        drop(guard);
+        if self.core.poll_timer(due, cx) {
+            if let Some(reason) = self.overdue(&link) {
+                return Rest::Close(reason);
+            }
+            link.lock().scheduled = true;
+            return Rest::Again;
+        }
+        Rest::Sleep
+    }
+
+    /// When something is due next.
+    fn due(&self, state: &State, link: &Link) -> Moment {
+        let limits = &link.config.limits;
+        let mut due = state.connection.poll_timeout();
+        if let Some(since) = self.blocked_since {
+            due = due.min(since.after(limits.write_timeout));
+        }
+        if !state.out.is_ready() {
+            due = due.min(self.started.after(limits.handshake_timeout));
+        }
+        due
+    }
+
+    /// Whether the peer was too slow with its handshake, or takes nothing.
+    fn overdue(&self, link: &Link) -> Option<CloseReason> {
+        let now = link.clock.now();
+        let limits = &link.config.limits;
+        if self.blocked_since.is_some_and(|since| since.after(limits.write_timeout) <= now) {
+            return Some(CloseReason::TimedOut("peer takes no data"));
+        }
+        let late = self.started.after(limits.handshake_timeout) <= now;
+        (late && link.facts_pending()).then_some(CloseReason::TimedOut("handshake took too long"))
+    }
+
+    /// Writes what was said last, for a peer that still takes it, and closes the stream.
+    async fn write_rest(&mut self) {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+        let rest = async {
+            loop {
+                self.collect_output();
+                if self.writer.is_empty() {
+                    break;
+                }
+                let (mut data, mut any) = (0, false);
+                let written =
+                    poll_fn(|cx| self.writer.poll_write(&mut self.stream, cx, &mut data, &mut any));
+                if written.await.is_err() {
+                    return;
+                }
+                let answers = self.writer.take_answers();
+                self.core.link.lock().connection.flushed(answers);
+            }
+            // The peer may be gone already; there is nobody to tell.
+            drop(poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await);
+        };
+        drop(tokio::time::timeout(PATIENCE, rest).await);
+    }
+}
+
+/// Why decoding stopped for good.
+enum Trouble {
+    Wire(WireError),
+    Close(CloseReason),
+}
+
+fn violated(violation: &mynah_connection::Violation) -> CloseReason {
+    CloseReason::Violation(violation.code, violation.what.into())
+}
+
+fn broken(error: &io::Error) -> CloseReason {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerGone,
+        _ => CloseReason::Transport(TransportErrorKind::Broken, error.to_string().into()),
+    }
+}
+
+impl Input {
+    /// Whether there is something to decode without reading more.
+    fn is_complete(&self) -> bool {
+        let there = self.end - self.start;
+        there > 0 && self.wanted <= there
+    }
+
+    /// Makes room behind what is there: at least one byte, and towards what the wire wants, but never more than
+    /// 256 KiB or what has arrived again.
+    fn make_room(&mut self) {
+        const STEP: usize = 256 << 10;
+        if self.buffer.is_empty() {
+            self.buffer = scratch::take_read_buffer();
+            self.start = 0;
+            self.end = 0;
+        }
+        let there = self.end - self.start;
+        if self.start + self.wanted.max(there + 1) > self.buffer.len() && self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.start = 0;
+            self.end = there;
+        }
+        if self.wanted > self.buffer.len() || self.end == self.buffer.len() {
+            let ahead = self.wanted.saturating_sub(there).clamp(1, STEP.max(there));
+            self.buffer.resize(self.end + ahead.max(scratch::READ_BYTES), 0);
+        }
+    }
+
+    /// Moves the rest of a frame to the front when that is cheap, so that it need not be done before a read.
+    fn compact(&mut self) {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Gives the buffer back when nothing is in it.
+    fn release(&mut self) {
+        if self.start == self.end && !self.buffer.is_empty() {
+            scratch::return_read_buffer(std::mem::take(&mut self.buffer));
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+}

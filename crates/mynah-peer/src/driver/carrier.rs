@@ -1,0 +1,233 @@
+//! The task of a connection over a carrier of envelopes.
+
+use super::core::Core;
+use super::{BATCH_FRAMES, TURN_BATCHES};
+use crate::link::{DriverEffects, Link, Out, State};
+use mynah_connection::CloseReason;
+use mynah_protocol::{
+    Envelope, ErrorCode, Inbound, Moment, Outbound, Receipt, Settled, Transport, TransportError,
+};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+/// Runs a connection over a carrier to its end.
+pub(crate) async fn drive_carrier(transport: Pin<Box<dyn Transport>>, link: Arc<Link>) {
+    let mut task = CarrierTask {
+        core: Core::new(link),
+        transport,
+        sending: VecDeque::new(),
+        settling: VecDeque::new(),
+        answers: 0,
+        flushing: false,
+        blocked_since: None,
+    };
+    let reason = poll_fn(|cx| task.poll_turn(cx)).await;
+    task.core.end(reason);
+    task.send_rest().await;
+}
+
+struct CarrierTask {
+    core: Core,
+    transport: Pin<Box<dyn Transport>>,
+    /// Taken from the output, not yet taken by the carrier.
+    sending: VecDeque<Envelope<'static>>,
+    settling: VecDeque<Receipt>,
+    /// Answers among what is being sent.
+    answers: usize,
+    flushing: bool,
+    blocked_since: Option<Moment>,
+}
+
+impl CarrierTask {
+    fn poll_turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
+        for _ in 0..TURN_BATCHES {
+            let polls_left = self.core.poll_running(cx);
+            let received = match self.receive(cx) {
+                Ok(received) => received,
+                Err(reason) => return Poll::Ready(reason),
+            };
+            if let Err(error) = self.send(cx) {
+                return Poll::Ready(broken(&error));
+            }
+            if received || polls_left {
+                continue;
+            }
+            match self.rest(cx) {
+                Rest::Sleep => return Poll::Pending,
+                Rest::Again => {}
+                Rest::Close(reason) => return Poll::Ready(reason),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes a batch of envelopes and handles it. Returns whether there was any.
+    fn receive(&mut self, cx: &mut task::Context<'_>) -> Result<bool, CloseReason> {
+        let mut any = false;
+        for _ in 0..BATCH_FRAMES {
+            let inbound = match self.transport.as_mut().poll_next(cx) {
+                Poll::Pending => break,
+                Poll::Ready(None) => return Err(CloseReason::PeerGone),
+                Poll::Ready(Some(Err(error))) => return Err(broken(&error)),
+                Poll::Ready(Some(Ok(inbound))) => inbound,
+            };
+            any = true;
+            self.handle(inbound)?;
+        }
+        Ok(any)
+    }
+
+    fn handle(&mut self, inbound: Inbound) -> Result<(), CloseReason> {
+        let Inbound { envelope, receipt } = inbound;
+        let len = envelope.payload_bytes();
+        let limit = self.core.link.config.limits.decode.max_message_bytes;
+        if len > limit {
+            let what = format!("message of {len} bytes exceeds limit of {limit}");
+            return Err(CloseReason::Violation(ErrorCode::TOO_LARGE, what.into()));
+        }
+        let link = Arc::clone(&self.core.link);
+        let now = link.clock.now();
+        let mut guard = link.lock();
+        let State { connection, out, .. } = &mut *guard;
+        connection.handle_bytes(now);
+        let mut fx = DriverEffects::new(out, &mut self.core.collected, &link).reading(
+            &[],
+            now,
+            self.core.last_route,
+        );
+        let handled = connection.handle(now, envelope, &mut fx);
+        self.core.last_route = fx.last_route;
+        drop(guard);
+        self.core.carry_out(&[]);
+        self.settling.extend(receipt);
+        if let Err(violation) = handled {
+            return Err(CloseReason::Violation(violation.code, violation.what.into()));
+        }
+        if self.core.collected.control_overflow {
+            return Err(CloseReason::TimedOut("peer takes no control messages"));
+        }
+        Ok(())
+    }
+
+    /// Hands to the carrier what it takes.
+    fn send(&mut self, cx: &mut task::Context<'_>) -> Result<(), TransportError> {
+        loop {
+            self.take_output();
+            if self.sending.is_empty() && self.settling.is_empty() {
+                break;
+            }
+            match self.transport.as_mut().poll_ready(cx)? {
+                Poll::Ready(()) => {}
+                Poll::Pending => {
+                    if self.blocked_since.is_none() {
+                        self.blocked_since = Some(self.core.link.clock.now());
+                    }
+                    return Ok(());
+                }
+            }
+            self.blocked_since = None;
+            if let Some(envelope) = self.sending.pop_front() {
+                self.transport.as_mut().start_send(Outbound::Send(envelope))?;
+            } else if let Some(receipt) = self.settling.pop_front() {
+                self.transport.as_mut().start_send(Outbound::Settle(receipt, Settled::Done))?;
+            }
+            self.flushing = true;
+        }
+        if self.flushing && self.transport.as_mut().poll_flush(cx)?.is_ready() {
+            self.flushing = false;
+            let link = Arc::clone(&self.core.link);
+            let mut state = link.lock();
+            state.connection.flushed(std::mem::take(&mut self.answers));
+            self.core.wake_room(&mut state);
+        }
+        Ok(())
+    }
+
+    /// Takes one step of the output: all control, then one envelope of data, so that control that
+    /// comes later still overtakes the rest.
+    fn take_output(&mut self) {
+        let link = Arc::clone(&self.core.link);
+        let mut guard = link.lock();
+        let state = &mut *guard;
+        self.core.write_done(state);
+        let Out::Carrier { data, control, taken, bytes, .. } = &mut state.out else { return };
+        self.sending.extend(control.drain(..));
+        while self.sending.is_empty() {
+            let Some(next) = data.pop_front() else { break };
+            *taken += 1;
+            if let Some(envelope) = next {
+                *bytes -= envelope.payload_bytes();
+                if matches!(envelope, Envelope::Response(_)) && state.answers > 0 {
+                    state.answers -= 1;
+                    self.answers += 1;
+                }
+                self.sending.push_back(envelope);
+            }
+        }
+    }
+
+    fn rest(&mut self, cx: &mut task::Context<'_>) -> Rest {
+        let link = Arc::clone(&self.core.link);
+        let mut guard = link.lock();
+        let state = &mut *guard;
+        self.core.handle_time(state);
+        let quiet = self.sending.is_empty() && !self.flushing;
+        if let Some(reason) = state.may_close(quiet && !self.core.has_done()) {
+            return Rest::Close(reason);
+        }
+        let blocked = self.blocked_since.is_some();
+        let due = match self.blocked_since {
+            Some(since) => {
+                state.connection.poll_timeout().min(since.after(link.config.limits.write_timeout))
+            }
+            None => state.connection.poll_timeout(),
+        };
+        if self.core.has_work() || (!state.out.is_empty() && !blocked) {
+            drop(guard);
+            self.core.carry_out(&[]);
+            return Rest::Again;
+        }
+        state.sleep_with(cx.waker());
+        drop(guard);
+        if self.core.poll_timer(due, cx) {
+            let now = link.clock.now();
+            let limit = link.config.limits.write_timeout;
+            if self.blocked_since.is_some_and(|since| since.after(limit) <= now) {
+                return Rest::Close(CloseReason::TimedOut("peer takes no data"));
+            }
+            link.lock().scheduled = true;
+            return Rest::Again;
+        }
+        Rest::Sleep
+    }
+
+    async fn send_rest(&mut self) {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+        let rest = poll_fn(|cx| {
+            if self.send(cx).is_err() {
+                return Poll::Ready(());
+            }
+            if self.sending.is_empty() && self.settling.is_empty() && !self.flushing {
+                return self.transport.as_mut().poll_close(cx).map(|_closed| ());
+            }
+            Poll::Pending
+        });
+        // A carrier that takes nothing any more is given up.
+        drop(tokio::time::timeout(PATIENCE, rest).await);
+    }
+}
+
+/// What to do when nothing is ready.
+pub(super) enum Rest {
+    Sleep,
+    Again,
+    Close(CloseReason),
+}
+
+fn broken(error: &TransportError) -> CloseReason {
+    CloseReason::Transport(error.kind(), error.chain().into())
+}

@@ -1,0 +1,333 @@
+//! What the tasks of byte streams and of carriers have in common: handlers are started, polled,
+//! stopped and answered; time passes; the end comes.
+
+use super::TURN_POLLS;
+use super::running::{Handler, RunningSet};
+use crate::context::Context;
+use crate::handler::{Called, Invocation, panicked};
+use crate::link::{Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, State};
+use mynah_connection::{CloseReason, InboundKey};
+use mynah_protocol::{CancelReason, ErrorCode, Moment, RpcError};
+use std::future::Future as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use tokio::time::Sleep;
+
+/// The part of a connection's task that does not do I/O.
+pub(super) struct Core {
+    pub(super) link: Arc<Link>,
+    pub(super) collected: Collected,
+    pub(super) last_route: usize,
+    running: RunningSet,
+    /// Answers that wait for the lock.
+    done: Vec<Done>,
+    /// The bytes of `done`.
+    replies: Vec<u8>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Moment,
+}
+
+/// An answer that is to be written.
+struct Done {
+    key: InboundKey,
+    result: Result<(usize, usize), Box<RpcError>>,
+}
+
+impl Core {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self {
+            link,
+            collected: Collected::default(),
+            last_route: usize::MAX,
+            running: RunningSet::new(),
+            done: Vec::new(),
+            replies: Vec::new(),
+            sleep: None,
+            armed: Moment::NEVER,
+        }
+    }
+
+    /// Carries out what was collected under the lock: wakes callers, stops and starts handlers.
+    /// `buffer` is what the ranges of arrived calls refer to.
+    #[inline]
+    pub(super) fn carry_out(&mut self, buffer: &[u8]) {
+        for waker in self.collected.wakers.drain(..) {
+            waker.wake();
+        }
+        if !self.collected.cancels.is_empty() {
+            self.stop_cancelled();
+        }
+        if self.collected.arrived.is_empty() {
+            return;
+        }
+        let mut arrived = std::mem::take(&mut self.collected.arrived);
+        for call in arrived.drain(..) {
+            self.start(call, buffer);
+        }
+        self.collected.arrived = arrived;
+    }
+
+    /// Starts one call of the peer: one poll here, and a place among the running handlers if that
+    /// is not enough.
+    #[inline]
+    fn start(&mut self, call: Arrived, buffer: &[u8]) {
+        let Arrived { key, route: index, unknown, answered, deadline, metadata, body, cancelled } = call;
+        if let Some(reason) = cancelled {
+            self.done.push(Done { key, result: Err(Box::new(stopped(reason))) });
+            return;
+        }
+        let link = Arc::clone(&self.link);
+        let route = index.and_then(|index| link.config.router.route(index));
+        let (Some(index), Some(route), Some(facts)) = (index, route, link.facts()) else {
+            self.refuse_unknown(key, unknown.as_deref().unwrap_or_default(), answered);
+            return;
+        };
+        let params = match &body {
+            Body::Range(start, end) => buffer.get(*start..*end).unwrap_or_default(),
+            Body::Owned(bytes) => bytes,
+        };
+        let context = Context::linked(Arc::clone(&link), key, deadline, metadata);
+        let invocation = Invocation { context, params, format: facts.format, limits: &facts.decode };
+        let (place, waker) = self.running.next_place();
+        let start = self.replies.len();
+        let replies = &mut self.replies;
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            route.handler.call(invocation, &mut task::Context::from_waker(&waker), replies)
+        }));
+        match called {
+            Ok(Called::Done(Ok(()))) => {
+                self.done.push(Done { key, result: Ok((start, self.replies.len())) });
+            }
+            Ok(Called::Done(Err(error))) => self.fail(key, start, error),
+            Ok(Called::Running(cell)) => {
+                self.running.occupy(place, Handler { key, route: index, cell });
+                self.park(key, HandlerRef::Running(place));
+            }
+            Ok(Called::Elsewhere(handler)) => self.park(key, handler),
+            Err(payload) => self.fail(key, start, panicked(&*payload)),
+        }
+    }
+
+    /// Notes where the handler of a call runs, from now on found by the call's id.
+    fn park(&mut self, key: InboundKey, handler: HandlerRef) {
+        // What was answered before must not wait for a lock of its own: it goes with this one.
+        let link = Arc::clone(&self.link);
+        let mut state = link.lock();
+        self.write_done(&mut state);
+        let cancelled = state.connection.cancelled(key);
+        state.connection.park(key);
+        if let Some(slot) = state.connection.handler_mut(key) {
+            slot.handler = handler;
+            if let Some(reason) = cancelled {
+                // The cancel came between its arrival and now.
+                let handler = std::mem::take(&mut slot.handler);
+                let shielded = slot.shields > 0;
+                drop(state);
+                self.collected.cancels.push(CancelOrder { key, reason, handler, shielded });
+                self.stop_cancelled();
+            }
+        }
+    }
+
+    fn refuse_unknown(&mut self, key: InboundKey, name: &str, answered: bool) {
+        if !answered {
+            tracing::debug!(method = name, "notification for a method that nobody has");
+            let link = Arc::clone(&self.link);
+            let mut state = link.lock();
+            let now = link.clock.now();
+            let charged = state.connection.handle_ignored(now, "notification of an unknown method");
+            if let Err(violation) = charged {
+                state.closing.get_or_insert(CloseReason::Violation(
+                    violation.code,
+                    violation.what.into(),
+                ));
+            }
+        }
+        let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, format!("method not found: {name}"));
+        self.done.push(Done { key, result: Err(Box::new(error)) });
+    }
+
+    fn fail(&mut self, key: InboundKey, start: usize, error: Box<RpcError>) {
+        self.replies.truncate(start);
+        self.done.push(Done { key, result: Err(error) });
+    }
+
+    /// Stops the handlers of cancelled calls and answers for them.
+    fn stop_cancelled(&mut self) {
+        let mut cancels = std::mem::take(&mut self.collected.cancels);
+        for CancelOrder { key, reason, handler, shielded } in cancels.drain(..) {
+            if shielded {
+                continue;
+            }
+            match handler {
+                HandlerRef::Running(place) => {
+                    if let Some(handler) = self.running.remove(place) {
+                        self.recycle(handler);
+                    }
+                }
+                HandlerRef::Spawned(task) => task.abort(),
+                // It runs to its end, holds its permit until then, and answers itself.
+                HandlerRef::Blocking | HandlerRef::None => continue,
+            }
+            self.done.push(Done { key, result: Err(Box::new(stopped(reason))) });
+        }
+        self.collected.cancels = cancels;
+    }
+
+    /// Drops a handler's future, which is code of the user, and keeps its cell.
+    fn recycle(&self, mut handler: Handler) {
+        let stopped = catch_unwind(AssertUnwindSafe(|| handler.cell.stop()));
+        if let Err(payload) = stopped {
+            panicked(&*payload);
+        } else if let Some(route) = self.link.config.router.route(handler.route) {
+            route.handler.recycle(handler.cell);
+        }
+    }
+
+    /// Polls the handlers that are ready. Returns whether some are left.
+    pub(super) fn poll_running(&mut self, task: &mut task::Context<'_>) -> bool {
+        if self.running.is_empty() {
+            return false;
+        }
+        for _ in 0..TURN_POLLS {
+            let Some(place) = self.running.next_ready(task.waker()) else { return false };
+            let Some((mut handler, waker)) = self.running.lift(place) else { continue };
+            let start = self.replies.len();
+            let replies = &mut self.replies;
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                handler.cell.poll(&mut task::Context::from_waker(&waker), replies)
+            }));
+            let key = handler.key;
+            match polled {
+                Ok(Poll::Pending) => self.running.put_back(place, handler),
+                Ok(Poll::Ready(result)) => {
+                    self.running.free(place);
+                    if let Some(route) = self.link.config.router.route(handler.route) {
+                        route.handler.recycle(handler.cell);
+                    }
+                    match result {
+                        Ok(()) => {
+                            self.done.push(Done { key, result: Ok((start, self.replies.len())) });
+                        }
+                        Err(error) => self.fail(key, start, error),
+                    }
+                }
+                Err(payload) => {
+                    self.running.free(place);
+                    self.fail(key, start, panicked(&*payload));
+                    // Its future may be in any state: the cell is not used again.
+                    drop(catch_unwind(AssertUnwindSafe(|| drop(handler))));
+                }
+            }
+        }
+        true
+    }
+
+    /// Writes the answers that wait.
+    #[inline]
+    pub(super) fn write_done(&mut self, state: &mut State) {
+        for Done { key, result } in self.done.drain(..) {
+            let result = result.map(|(start, end)| self.replies.get(start..end).unwrap_or_default());
+            state.answer(key, result);
+        }
+        self.replies.clear();
+        if self.replies.capacity() > crate::scratch::KEEP_BYTES {
+            self.replies = Vec::new();
+        }
+    }
+
+    /// Whether something waits to be carried out.
+    pub(super) fn has_work(&self) -> bool {
+        !self.collected.wakers.is_empty() || !self.collected.cancels.is_empty() || self.has_done()
+    }
+
+    pub(super) fn has_done(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    /// Lets time pass: deadlines, silence, and calls whose shield was lifted. Under the lock.
+    pub(super) fn handle_time(&mut self, state: &mut State) {
+        while let Some(key) = state.unshielded.pop() {
+            let reason = state.connection.cancelled(key);
+            if let (Some(reason), Some(slot)) = (reason, state.connection.handler_mut(key)) {
+                let handler = std::mem::take(&mut slot.handler);
+                self.collected.cancels.push(CancelOrder { key, reason, handler, shielded: false });
+            }
+        }
+        if state.connection.poll_timeout() == Moment::NEVER {
+            return;
+        }
+        let now = self.link.clock.now();
+        if state.connection.poll_timeout() > now {
+            return;
+        }
+        let State { connection, out, .. } = state;
+        let mut fx = DriverEffects::new(out, &mut self.collected, &self.link);
+        if let Err(reason) = connection.handle_timeout(now, &mut fx) {
+            state.closing.get_or_insert(reason);
+        }
+    }
+
+    /// Arms the timer for `due` and polls it. Returns whether the time has come.
+    pub(super) fn poll_timer(&mut self, due: Moment, task: &mut task::Context<'_>) -> bool {
+        let Some(instant) = self.link.clock.instant(due) else { return false };
+        // A timer that fires early finds nothing due and is armed again: cheaper than moving it.
+        if due < self.armed || self.sleep.is_none() {
+            self.armed = due;
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(instant),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(instant))),
+            }
+        }
+        let Some(sleep) = &mut self.sleep else { return false };
+        if sleep.as_mut().poll(task).is_pending() {
+            return false;
+        }
+        self.armed = Moment::NEVER;
+        self.sleep = None;
+        true
+    }
+
+    /// Wakes callers that wait for room, when there is some.
+    #[inline]
+    pub(super) fn wake_room(&mut self, state: &mut State) {
+        if !state.room.is_empty()
+            && state.out.held() <= self.link.config.limits.output_high_water_bytes / 2
+        {
+            self.collected.wakers.extend(state.room.drain(..));
+        }
+    }
+
+    /// Ends the connection: every call ends, every handler is stopped, everybody is told.
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        let link = Arc::clone(&self.link);
+        let mut guard = link.lock();
+        let state = &mut *guard;
+        self.write_done(state);
+        let State { connection, out, .. } = state;
+        let mut fx = DriverEffects::new(out, &mut self.collected, &link);
+        connection.close(reason, &mut fx);
+        state.ended = true;
+        self.collected.wakers.extend(state.room.drain(..));
+        self.collected.wakers.append(&mut state.closed_wakers);
+        drop(guard);
+        self.collected.arrived.clear();
+        self.carry_out(&[]);
+        for handler in self.running.drain() {
+            self.recycle(handler);
+        }
+        // Tables are empty at the end, whoever still holds the link.
+        let mut state = link.lock();
+        self.write_done(&mut state);
+    }
+}
+
+/// The error that answers a call which was stopped.
+fn stopped(reason: CancelReason) -> RpcError {
+    RpcError::from_code(match reason {
+        CancelReason::Deadline => ErrorCode::DEADLINE_EXCEEDED,
+        _ => ErrorCode::CANCELLED,
+    })
+}

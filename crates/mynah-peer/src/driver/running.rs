@@ -1,0 +1,162 @@
+//! The handlers of one connection that were not ready at their first poll.
+
+use crate::handler::Running;
+use mynah_connection::InboundKey;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+
+/// Handlers in places that are used again, each with a waker of its own.
+///
+/// A waker puts its place in the ready list and wakes the task; a wake that comes late finds another
+/// handler in the place, or none, and costs one poll.
+pub(super) struct RunningSet {
+    places: Vec<Place>,
+    free: Vec<usize>,
+    ready: Arc<Ready>,
+    len: usize,
+}
+
+struct Place {
+    handler: Option<Handler>,
+    waker: Waker,
+    flag: Arc<PlaceWaker>,
+}
+
+/// One running handler.
+pub(super) struct Handler {
+    pub(super) key: InboundKey,
+    pub(super) route: usize,
+    pub(super) cell: Box<dyn Running>,
+}
+
+/// Which places are to be polled.
+struct Ready {
+    list: Mutex<ReadyList>,
+}
+
+#[derive(Default)]
+struct ReadyList {
+    places: VecDeque<usize>,
+    task: Option<Waker>,
+}
+
+struct PlaceWaker {
+    place: usize,
+    queued: AtomicBool,
+    ready: Arc<Ready>,
+}
+
+impl Wake for PlaceWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut list = self.ready.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.places.push_back(self.place);
+        let task = list.task.take();
+        drop(list);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl RunningSet {
+    pub(super) fn new() -> Self {
+        let ready = Arc::new(Ready { list: Mutex::new(ReadyList::default()) });
+        Self { places: Vec::new(), free: Vec::new(), ready, len: 0 }
+    }
+
+    /// The place that the next handler will have, and its waker: for the first poll, before it is
+    /// known whether the handler needs the place.
+    pub(super) fn next_place(&mut self) -> (usize, Waker) {
+        let index = match self.free.last() {
+            Some(index) => *index,
+            None => {
+                let index = self.places.len();
+                let flag = Arc::new(PlaceWaker {
+                    place: index,
+                    queued: AtomicBool::new(false),
+                    ready: Arc::clone(&self.ready),
+                });
+                let waker = Waker::from(Arc::clone(&flag));
+                self.places.push(Place { handler: None, waker, flag });
+                self.free.push(index);
+                index
+            }
+        };
+        let waker = self.places.get(index).map_or(Waker::noop(), |place| &place.waker);
+        (index, waker.clone())
+    }
+
+    /// Puts a handler in the place that [`Self::next_place`] named.
+    pub(super) fn occupy(&mut self, index: usize, handler: Handler) {
+        if self.free.last() == Some(&index) {
+            self.free.pop();
+        }
+        if let Some(place) = self.places.get_mut(index) {
+            place.handler = Some(handler);
+            self.len += 1;
+        }
+    }
+
+    /// Takes a handler out.
+    pub(super) fn remove(&mut self, index: usize) -> Option<Handler> {
+        let handler = self.places.get_mut(index)?.handler.take()?;
+        self.free.push(index);
+        self.len -= 1;
+        Some(handler)
+    }
+
+    /// Takes a handler out to poll it; put it back with [`Self::put_back`] or free the place with [`Self::free`].
+    pub(super) fn lift(&mut self, index: usize) -> Option<(Handler, Waker)> {
+        let place = self.places.get_mut(index)?;
+        let handler = place.handler.take()?;
+        Some((handler, place.waker.clone()))
+    }
+
+    pub(super) fn put_back(&mut self, index: usize, handler: Handler) {
+        if let Some(place) = self.places.get_mut(index) {
+            place.handler = Some(handler);
+        }
+    }
+
+    pub(super) fn free(&mut self, index: usize) {
+        self.free.push(index);
+        self.len -= 1;
+    }
+
+    /// The next place to poll; registers the task to be woken when there is none.
+    pub(super) fn next_ready(&mut self, task: &Waker) -> Option<usize> {
+        let mut list = self.ready.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = list.places.pop_front();
+        if next.is_none() && !list.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            list.task = Some(task.clone());
+        }
+        drop(list);
+        let index = next?;
+        if let Some(place) = self.places.get(index) {
+            place.flag.queued.store(false, Ordering::Release);
+        }
+        Some(index)
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes every handler out.
+    pub(super) fn drain(&mut self) -> Vec<Handler> {
+        let handlers: Vec<_> =
+            self.places.iter_mut().filter_map(|place| place.handler.take()).collect();
+        self.len = 0;
+        self.free = (0..self.places.len()).collect();
+        handlers
+    }
+}

@@ -1,0 +1,136 @@
+//! Handlers that run in a task or on a thread of their own.
+
+use super::{Called, Invocation, Method, Running, decode, encode, panicked};
+use crate::context::Context;
+use crate::error::DomainError;
+use crate::link::HandlerRef;
+use crate::scratch;
+use mynah_codec::Format;
+use mynah_protocol::RpcError;
+use serde::{Serialize, de::DeserializeOwned};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task;
+
+/// An async handler in a task of its own.
+pub(super) struct Spawned<H, P> {
+    handler: Arc<H>,
+    params: PhantomData<fn(P)>,
+}
+
+impl<H, P> Spawned<H, P> {
+    pub(super) const fn new(handler: Arc<H>) -> Self {
+        Self { handler, params: PhantomData }
+    }
+}
+
+impl<H, P, F, T, E> Method for Spawned<H, P>
+where
+    H: Fn(Context, P) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    P: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+    E: DomainError,
+{
+    fn call(
+        &self,
+        invocation: Invocation<'_>,
+        _task: &mut task::Context<'_>,
+        _reply: &mut Vec<u8>,
+    ) -> Called {
+        let Invocation { context, params, format, limits } = invocation;
+        let params = match decode::<P>(params, format, limits) {
+            Ok(params) => params,
+            Err(error) => return Called::Done(Err(error)),
+        };
+        let handler = Arc::clone(&self.handler);
+        let task = tokio::spawn(async move {
+            let started = catch_unwind(AssertUnwindSafe(|| handler(context.clone(), params)));
+            let result = match started {
+                Ok(future) => catch(future).await,
+                Err(payload) => Err(payload),
+            };
+            finish(&context, format, result);
+        });
+        Called::Elsewhere(HandlerRef::Spawned(task.abort_handle()))
+    }
+
+    fn recycle(&self, _cell: Box<dyn Running>) {}
+}
+
+/// A plain function on the blocking pool.
+pub(super) struct Blocking<H, P> {
+    handler: Arc<H>,
+    params: PhantomData<fn(P)>,
+}
+
+impl<H, P> Blocking<H, P> {
+    pub(super) const fn new(handler: Arc<H>) -> Self {
+        Self { handler, params: PhantomData }
+    }
+}
+
+impl<H, P, T, E> Method for Blocking<H, P>
+where
+    H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
+    P: DeserializeOwned + Send + 'static,
+    T: Serialize + 'static,
+    E: DomainError,
+{
+    fn call(
+        &self,
+        invocation: Invocation<'_>,
+        _task: &mut task::Context<'_>,
+        _reply: &mut Vec<u8>,
+    ) -> Called {
+        let Invocation { context, params, format, limits } = invocation;
+        let params = match decode::<P>(params, format, limits) {
+            Ok(params) => params,
+            Err(error) => return Called::Done(Err(error)),
+        };
+        let handler = Arc::clone(&self.handler);
+        tokio::task::spawn_blocking(move || {
+            let result = catch_unwind(AssertUnwindSafe(|| handler(context.clone(), params)));
+            finish(&context, format, result);
+        });
+        Called::Elsewhere(HandlerRef::Blocking)
+    }
+
+    fn recycle(&self, _cell: Box<dyn Running>) {}
+}
+
+type Caught<T> = Result<T, Box<dyn std::any::Any + Send>>;
+
+/// Runs a future and catches its panic.
+pub(crate) async fn catch<F: Future>(future: F) -> Caught<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => task::Poll::Ready(Err(payload)),
+        }
+    })
+    .await
+}
+
+/// Answers the call. The cause of a cancellation is told instead of a result that nobody waits for.
+fn finish<T: Serialize, E: DomainError>(
+    context: &Context,
+    format: Format,
+    result: Caught<Result<T, E>>,
+) {
+    let Some((link, key)) = context.link() else { return };
+    scratch::with(|buffer| {
+        let encoded = match result {
+            Ok(result) => {
+                let encoded = catch_unwind(AssertUnwindSafe(|| encode(result, format, buffer)));
+                encoded.unwrap_or_else(|payload| Err(panicked(&*payload)))
+            }
+            Err(payload) => Err(panicked(&*payload)),
+        };
+        let encoded: Result<(), Box<RpcError>> = encoded;
+        link.answer(key, encoded.map(|()| buffer.as_slice()));
+    });
+}

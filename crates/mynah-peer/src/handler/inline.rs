@@ -1,0 +1,180 @@
+//! Handlers that are polled where their request was read.
+
+use super::{Called, Invocation, Method, Running, decode, encode};
+use crate::context::Context;
+use crate::error::DomainError;
+use mynah_codec::Format;
+use mynah_protocol::RpcError;
+use serde::{Serialize, de::DeserializeOwned};
+use std::any::Any;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll};
+
+/// Cells that a method keeps for handlers to come.
+const KEEP_CELLS: usize = 1024;
+
+/// A method of types `P -> Result<T, E>`, for calls in the same process.
+pub(crate) trait TypedMethod<P, T, E>: Send + Sync {
+    fn start(&self, context: Context, params: P) -> Box<dyn TypedRunning<T, E>>;
+}
+
+/// A handler of known result that was started.
+pub(crate) trait TypedRunning<T, E>: Send {
+    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>>;
+    /// Drops the future and gives the cell back to its method.
+    fn give_back(self: Box<Self>);
+}
+
+/// An async handler `H: Fn(Context, P) -> F`.
+pub(super) struct Inline<H, P, F> {
+    handler: H,
+    /// Cells for futures: pinned once, used again and again.
+    cells: Arc<Cells<F>>,
+    params: PhantomData<fn(P)>,
+}
+
+struct Cells<F>(Mutex<Vec<Box<Cell<F>>>>);
+
+/// A place for one future.
+struct Cell<F> {
+    future: Pin<Box<Option<F>>>,
+    format: Format,
+    /// Where a cell goes back to that was handed out to a caller in the same process. `None` in the
+    /// pool, so that the two do not keep each other alive.
+    home: Option<Arc<Cells<F>>>,
+}
+
+impl<F> Cells<F> {
+    #[inline]
+    fn take(&self, format: Format, future: F) -> Box<Cell<F>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match kept {
+            Some(mut cell) => {
+                cell.format = format;
+                cell.future.set(Some(future));
+                cell
+            }
+            None => Box::new(Cell { future: Box::pin(Some(future)), format, home: None }),
+        }
+    }
+
+    #[inline]
+    fn keep(&self, mut cell: Box<Cell<F>>) {
+        cell.future.set(None);
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cells.len() < KEEP_CELLS {
+            cells.push(cell);
+        }
+    }
+}
+
+impl<H, P, F> Inline<H, P, F>
+where
+    H: Fn(Context, P) -> F,
+{
+    pub(super) fn new(handler: H) -> Arc<Self> {
+        Arc::new(Self { handler, cells: Arc::new(Cells(Mutex::new(Vec::new()))), params: PhantomData })
+    }
+}
+
+impl<F, T, E> Cell<F>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    #[inline]
+    fn advance(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>> {
+        match self.future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(task),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<H, P, F, T, E> Method for Arc<Inline<H, P, F>>
+where
+    H: Fn(Context, P) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    P: DeserializeOwned + 'static,
+    T: Serialize + 'static,
+    E: DomainError,
+{
+    fn call(
+        &self,
+        invocation: Invocation<'_>,
+        task: &mut task::Context<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Called {
+        let Invocation { context, params, format, limits } = invocation;
+        let params = match decode::<P>(params, format, limits) {
+            Ok(params) => params,
+            Err(error) => return Called::Done(Err(error)),
+        };
+        let mut cell = self.cells.take(format, (self.handler)(context, params));
+        match cell.advance(task) {
+            Poll::Ready(result) => {
+                self.cells.keep(cell);
+                Called::Done(encode(result, format, reply))
+            }
+            Poll::Pending => Called::Running(cell),
+        }
+    }
+
+    fn recycle(&self, cell: Box<dyn Running>) {
+        if let Ok(cell) = cell.into_any().downcast::<Cell<F>>() {
+            self.cells.keep(cell);
+        }
+    }
+}
+
+impl<F, T, E> Running for Cell<F>
+where
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: Serialize + 'static,
+    E: DomainError,
+{
+    fn poll(
+        &mut self,
+        task: &mut task::Context<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Poll<Result<(), Box<RpcError>>> {
+        self.advance(task).map(|result| encode(result, self.format, reply))
+    }
+
+    fn stop(&mut self) {
+        self.future.set(None);
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+impl<H, P, F, T, E> TypedMethod<P, T, E> for Inline<H, P, F>
+where
+    H: Fn(Context, P) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    P: 'static,
+{
+    fn start(&self, context: Context, params: P) -> Box<dyn TypedRunning<T, E>> {
+        let mut cell = self.cells.take(Format::Cbor, (self.handler)(context, params));
+        cell.home = Some(Arc::clone(&self.cells));
+        cell
+    }
+}
+
+impl<F, T, E> TypedRunning<T, E> for Cell<F>
+where
+    F: Future<Output = Result<T, E>> + Send + 'static,
+{
+    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>> {
+        self.advance(task)
+    }
+
+    fn give_back(mut self: Box<Self>) {
+        if let Some(home) = self.home.take() {
+            home.keep(self);
+        }
+    }
+}

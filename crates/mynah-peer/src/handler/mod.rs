@@ -1,0 +1,111 @@
+//! Handlers: code of the user behind a name.
+
+mod detached;
+mod inline;
+mod routes;
+
+pub(crate) use inline::{TypedMethod, TypedRunning};
+pub use routes::{Routes, Service};
+
+use crate::context::Context;
+use crate::link::HandlerRef;
+use mynah_codec::{DecodeErrorKind, Format};
+use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
+use serde::{Serialize, de::DeserializeOwned};
+use std::any::Any;
+use std::task::{self, Poll};
+
+/// One call as it is handed to a handler.
+pub(crate) struct Invocation<'a> {
+    pub(crate) context: Context,
+    pub(crate) params: &'a [u8],
+    pub(crate) format: Format,
+    pub(crate) limits: &'a DecodeLimits,
+}
+
+/// How a handler takes a call.
+pub(crate) enum Called {
+    /// It is done; the result is in the buffer.
+    Done(Result<(), Box<RpcError>>),
+    /// It was not ready at its first poll.
+    Running(Box<dyn Running>),
+    /// It runs elsewhere and answers through the link.
+    Elsewhere(HandlerRef),
+}
+
+/// A handler whose types are known only inside.
+pub(crate) trait Method: Send + Sync {
+    /// Starts it: decodes the params, polls once. The result is appended to `reply`.
+    fn call(
+        &self,
+        invocation: Invocation<'_>,
+        task: &mut task::Context<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Called;
+
+    /// Takes the cell of a handler back that is done or was stopped.
+    fn recycle(&self, cell: Box<dyn Running>);
+}
+
+/// A handler that was not ready at its first poll.
+pub(crate) trait Running: Send {
+    /// Polls it; the result is appended to `reply`. Not called again after `Ready`.
+    fn poll(
+        &mut self,
+        task: &mut task::Context<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Poll<Result<(), Box<RpcError>>>;
+
+    /// Drops the handler's future.
+    fn stop(&mut self);
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// Reads the params of a call.
+#[inline]
+pub(crate) fn decode<P: DeserializeOwned>(
+    params: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<P, Box<RpcError>> {
+    format.decode(params, limits).map_err(|error| {
+        let code = match error.kind() {
+            DecodeErrorKind::TooDeep | DecodeErrorKind::TooLong | DecodeErrorKind::TooLarge => {
+                ErrorCode::TOO_LARGE
+            }
+            _ => ErrorCode::INVALID_PARAMS,
+        };
+        Box::new(RpcError::new(code, format!("invalid params: {error}")))
+    })
+}
+
+/// Writes the result of a call, or turns its error into the one that travels.
+#[inline]
+pub(crate) fn encode<T: Serialize, E: crate::DomainError>(
+    result: Result<T, E>,
+    format: Format,
+    reply: &mut Vec<u8>,
+) -> Result<(), Box<RpcError>> {
+    match result {
+        Ok(value) => format.encode(&value, reply).map_err(|error| {
+            Box::new(RpcError::new(ErrorCode::UNENCODABLE, error.to_string()))
+        }),
+        Err(error) => Err(Box::new(error.into_rpc())),
+    }
+}
+
+/// What the caller hears of a panic: an id to look for in the log, and nothing else.
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Box<RpcError> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text");
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let incident = format!("{:x}-{number:x}", std::process::id());
+    tracing::error!(incident, panic = %text.escape_debug(), "handler panicked");
+    Box::new(RpcError::new(ErrorCode::INTERNAL, format!("internal error, incident {incident}")))
+}

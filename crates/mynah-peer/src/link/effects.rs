@@ -1,0 +1,223 @@
+//! What the connection's rules ask for, collected under the lock and carried out after it.
+
+use super::state::Side;
+use super::{HandlerRef, InSlot, Link, Out, OutSlot, Reply};
+use bytes::Bytes;
+use mynah_connection::{Effects, InboundKey, Outcome, SideMessage};
+use mynah_protocol::{
+    Cancel, CancelReason, Envelope, Event, Lane, Log, Metadata, MethodName, Moment, Notification,
+    Payload, PayloadBytes, Request,
+};
+use std::task::Waker;
+
+/// Everything that is to be done once the lock is free. The buffers go round.
+#[derive(Default)]
+pub(crate) struct Collected {
+    /// Callers to wake.
+    pub(crate) wakers: Vec<Waker>,
+    /// Calls and notifications of the peer, in the order in which they came.
+    pub(crate) arrived: Vec<Arrived>,
+    /// Calls of the peer that are to stop.
+    pub(crate) cancels: Vec<CancelOrder>,
+    /// Control could not be written, or piles up.
+    pub(crate) control_overflow: bool,
+}
+
+/// A call or notification of the peer that is to be started.
+pub(crate) struct Arrived {
+    pub(crate) key: InboundKey,
+    /// The index of its route, `None` when nobody has the method.
+    pub(crate) route: Option<usize>,
+    /// The name as the peer wrote it, when nobody has it.
+    pub(crate) unknown: Option<Box<str>>,
+    pub(crate) answered: bool,
+    pub(crate) deadline: Moment,
+    pub(crate) metadata: Metadata,
+    pub(crate) body: Body,
+    /// It was cancelled before it was started.
+    pub(crate) cancelled: Option<CancelReason>,
+}
+
+/// Where the params of an arrived call are.
+pub(crate) enum Body {
+    /// In the read buffer, from and to.
+    Range(usize, usize),
+    Owned(Bytes),
+}
+
+/// A call of the peer that is to stop.
+pub(crate) struct CancelOrder {
+    pub(crate) key: InboundKey,
+    pub(crate) reason: CancelReason,
+    pub(crate) handler: HandlerRef,
+    pub(crate) shielded: bool,
+}
+
+/// Carries out what the connection asks for, as far as that may be done under the lock.
+pub(crate) struct DriverEffects<'a> {
+    pub(crate) out: &'a mut Out,
+    collected: &'a mut Collected,
+    link: &'a Link,
+    /// Address and length of the read buffer, to turn slices of it into ranges.
+    buffer: (usize, usize),
+    now: Moment,
+    /// The route that was found last: the next call is often to the same method.
+    pub(crate) last_route: usize,
+}
+
+impl<'a> DriverEffects<'a> {
+    pub(crate) fn new(out: &'a mut Out, collected: &'a mut Collected, link: &'a Link) -> Self {
+        Self { out, collected, link, buffer: (0, 0), now: Moment::ZERO, last_route: usize::MAX }
+    }
+
+    /// Payloads that arrive are slices of this buffer.
+    pub(crate) fn reading(mut self, buffer: &[u8], now: Moment, last_route: usize) -> Self {
+        self.buffer = (buffer.as_ptr() as usize, buffer.len());
+        self.now = now;
+        self.last_route = last_route;
+        self
+    }
+
+    pub(crate) fn arrived_len(&self) -> usize {
+        self.collected.arrived.len()
+    }
+
+    #[inline]
+    fn body(&self, payload: Payload<'_>) -> Body {
+        match payload.into_bytes() {
+            PayloadBytes::Lent(bytes) => {
+                let (base, len) = self.buffer;
+                match (bytes.as_ptr() as usize).checked_sub(base) {
+                    Some(start) if start + bytes.len() <= len => Body::Range(start, start + bytes.len()),
+                    _ => Body::Owned(Bytes::copy_from_slice(bytes)),
+                }
+            }
+            PayloadBytes::Owned(bytes) => Body::Owned(bytes),
+        }
+    }
+
+    #[inline]
+    fn arrive(
+        &mut self,
+        key: InboundKey,
+        slot: &mut InSlot,
+        name: &MethodName<'_>,
+        metadata: Metadata,
+        params: Payload<'_>,
+        timeout: Option<std::time::Duration>,
+        answered: bool,
+    ) {
+        slot.handler = HandlerRef::None;
+        slot.shields = 0;
+        let route = self.link.config.router.find(name, self.last_route);
+        let mut unknown = None;
+        match route {
+            Some(route) => self.last_route = route,
+            None => unknown = Some(name.to_string().into_boxed_str()),
+        }
+        let cap = self.link.config.limits.max_deadline;
+        let deadline = match (timeout, cap) {
+            (Some(asked), Some(cap)) => self.now.after(asked.min(cap)),
+            (Some(only), None) | (None, Some(only)) => self.now.after(only),
+            (None, None) => Moment::NEVER,
+        };
+        let body = self.body(params);
+        self.collected.arrived.push(Arrived {
+            key,
+            route,
+            unknown,
+            answered,
+            deadline,
+            metadata,
+            body,
+            cancelled: None,
+        });
+    }
+}
+
+impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
+    fn send(&mut self, lane: Lane, envelope: Envelope<'_>) {
+        let failed = self.out.put(&envelope, lane).is_err();
+        if failed || self.out.control_held() > self.link.config.limits.control_bytes {
+            self.collected.control_overflow = true;
+        }
+    }
+
+    #[inline]
+    fn complete(&mut self, slot: &mut OutSlot, outcome: Outcome<'_>) {
+        slot.ended = Some(match outcome {
+            Outcome::Reply(payload) => {
+                slot.reply.clear();
+                slot.reply.extend_from_slice(payload.as_slice());
+                Reply::Result
+            }
+            Outcome::Error(error) => Reply::Error(error),
+            Outcome::Deadline => Reply::Deadline,
+            Outcome::Lost => {
+                Reply::Lost { sent: slot.sent.is_some_and(|sent| self.out.has_left(sent)) }
+            }
+        });
+        self.collected.wakers.extend(slot.waker.take());
+    }
+
+    fn side(&mut self, slot: &mut OutSlot, message: SideMessage<'_>) {
+        let Some(sides) = &mut slot.sides else { return };
+        if sides.queue.len() >= self.link.config.limits.side_messages {
+            sides.queue.pop_front();
+            sides.dropped += 1;
+        }
+        sides.queue.push_back(match message {
+            SideMessage::Progress(progress) => Side::Progress {
+                value: progress.value.as_slice().to_vec(),
+                note: progress.note.map(|note| note.as_slice().to_vec()),
+            },
+            SideMessage::Log(log) => Side::Log {
+                level: log.level,
+                dropped: log.dropped,
+                content: log.content.as_slice().to_vec(),
+            },
+        });
+        self.collected.wakers.extend(slot.waker.take());
+    }
+
+    fn withdraw(&mut self, slot: &mut OutSlot, cancel: Cancel) {
+        let Some(sent) = slot.sent.take() else { return };
+        slot.sides = None;
+        if self.out.withdraw(sent) || !self.out.profile().capabilities.cancel {
+            return;
+        }
+        // A cancel overtakes data only when its request has left.
+        let lane = if self.out.has_left(sent) { Lane::Control } else { Lane::Data };
+        self.send(lane, Envelope::Cancel(cancel));
+    }
+
+    #[inline]
+    fn request(&mut self, key: InboundKey, slot: &mut InSlot, request: Request<'_>) {
+        let Request { name, metadata, params, timeout, .. } = request;
+        self.arrive(key, slot, &name, metadata, params, timeout, true);
+    }
+
+    fn notification(&mut self, key: InboundKey, slot: &mut InSlot, notification: Notification<'_>) {
+        let Notification { name, metadata, params, .. } = notification;
+        self.arrive(key, slot, &name, metadata, params, None, false);
+    }
+
+    fn cancelled(&mut self, key: InboundKey, slot: &mut InSlot, reason: CancelReason) {
+        self.collected.wakers.append(&mut slot.waiters);
+        let shielded = slot.shields > 0;
+        let handler = if shielded { HandlerRef::None } else { std::mem::take(&mut slot.handler) };
+        if let Some(arrived) = self.collected.arrived.iter_mut().rev().find(|one| one.key == key) {
+            arrived.cancelled = Some(reason);
+            return;
+        }
+        self.collected.cancels.push(CancelOrder { key, reason, handler, shielded });
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        tracing::trace!(topic = %event.topic.escape_debug(), "event without a subscriber");
+    }
+
+    fn log(&mut self, log: Log<'_>) {
+        tracing::debug!(level = log.level, bytes = log.content.as_slice().len(), "log of the peer");
+    }
+}

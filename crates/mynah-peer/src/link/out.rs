@@ -1,0 +1,157 @@
+//! Where envelopes go: to a wire's bytes, or to a carrier of envelopes.
+
+use mynah_codec::{EncodeError, FrameSpan, Output, Wire};
+use mynah_protocol::{Envelope, Lane, Limits, Profile};
+use std::collections::VecDeque;
+
+/// The output side of a connection, under its lock.
+#[derive(Debug)]
+pub(crate) enum Out {
+    /// Bytes.
+    Wire {
+        wire: Box<dyn Wire>,
+        output: Output,
+        /// Bytes of the data lane that I/O has written.
+        written: u64,
+        /// Bytes of both lanes that I/O has taken and not written.
+        taken: usize,
+    },
+    /// Whole envelopes.
+    Carrier {
+        profile: Profile,
+        data: VecDeque<Option<Envelope<'static>>>,
+        control: VecDeque<Envelope<'static>>,
+        /// Envelopes of the data lane that I/O has taken.
+        taken: u64,
+        /// Bytes of the payloads in `data`.
+        bytes: usize,
+        /// The most bytes of payload in one envelope.
+        max_bytes: usize,
+    },
+}
+
+/// Where a request stands in the output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent(FrameSpan);
+
+impl Out {
+    pub(crate) fn wire(wire: Box<dyn Wire>) -> Self {
+        Self::Wire { wire, output: Output::new(), written: 0, taken: 0 }
+    }
+
+    pub(crate) fn carrier(profile: Profile, limits: &Limits) -> Self {
+        Self::Carrier {
+            profile,
+            data: VecDeque::new(),
+            control: VecDeque::new(),
+            taken: 0,
+            bytes: 0,
+            max_bytes: limits.decode.max_message_bytes,
+        }
+    }
+
+    pub(crate) fn profile(&self) -> &Profile {
+        match self {
+            Self::Wire { wire, .. } => wire.profile(),
+            Self::Carrier { profile, .. } => profile,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, envelope: &Envelope<'_>, lane: Lane) -> Result<Sent, EncodeError> {
+        match self {
+            Self::Wire { wire, output, .. } => wire.encode(envelope, lane, output).map(Sent),
+            Self::Carrier { data, control, taken, bytes, max_bytes, .. } => {
+                let len = envelope.payload_bytes();
+                if len > *max_bytes {
+                    return Err(EncodeError::TooLarge { len, limit: *max_bytes });
+                }
+                let owned = envelope.clone().into_owned();
+                Ok(match lane {
+                    Lane::Control => {
+                        control.push_back(owned);
+                        Sent(FrameSpan { start: u64::MAX, len: 0 })
+                    }
+                    Lane::Data => {
+                        let start = *taken + data.len() as u64;
+                        *bytes += owned.payload_bytes();
+                        data.push_back(Some(owned));
+                        Sent(FrameSpan { start, len: 1 })
+                    }
+                })
+            }
+        }
+    }
+
+    /// Takes a data envelope back. `false` when I/O has it already.
+    pub(crate) fn withdraw(&mut self, sent: Sent) -> bool {
+        match self {
+            Self::Wire { output, .. } => output.withdraw(sent.0),
+            Self::Carrier { data, taken, bytes, .. } => {
+                let slot = sent
+                    .0
+                    .start
+                    .checked_sub(*taken)
+                    .and_then(|index| usize::try_from(index).ok())
+                    .and_then(|index| data.get_mut(index));
+                match slot {
+                    Some(slot) => {
+                        *bytes -= slot.take().map_or(0, |envelope| envelope.payload_bytes());
+                        // Nothing may pile up: what was withdrawn at the end goes at once.
+                        while matches!(data.back(), Some(None)) {
+                            data.pop_back();
+                        }
+                        true
+                    }
+                    None => false,
+                }
+            }
+        }
+    }
+
+    /// Whether an envelope has left this side completely.
+    pub(crate) fn has_left(&self, sent: Sent) -> bool {
+        match self {
+            Self::Wire { written, .. } => sent.0.start + sent.0.len as u64 <= *written,
+            Self::Carrier { taken, .. } => sent.0.start < *taken,
+        }
+    }
+
+    /// Bytes of data that this side holds and the peer did not take yet.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Wire { output, taken, .. } => output.data_held() + taken,
+            Self::Carrier { bytes, data, .. } => bytes + data.len() * 64,
+        }
+    }
+
+    pub(crate) fn control_held(&self) -> usize {
+        match self {
+            Self::Wire { output, .. } => output.control_len(),
+            Self::Carrier { control, .. } => control.len() * 64,
+        }
+    }
+
+    /// Whether nothing waits to be taken by I/O.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Wire { output, .. } => output.is_empty(),
+            Self::Carrier { data, control, .. } => data.is_empty() && control.is_empty(),
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Wire { wire, .. } => wire.is_ready(),
+            Self::Carrier { .. } => true,
+        }
+    }
+
+    pub(crate) fn own_output(&mut self) {
+        if let Self::Wire { wire, output, .. } = self {
+            wire.own_output(output);
+        }
+    }
+}

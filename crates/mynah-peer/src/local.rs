@@ -1,0 +1,409 @@
+//! Calls within one process: no wire, typed values passed as they are, the handler polled where the
+//! call is awaited.
+
+use crate::call::{Call, SideEffects};
+use crate::context::Context;
+use crate::driver::drive_bytes;
+use crate::error::{CallError, DomainError};
+use crate::handler::{TypedMethod, TypedRunning, panicked};
+use crate::link::{Link, LinkConfig, Out};
+use crate::method::MethodInfo;
+use crate::peer::{Peer, PeerBuilder};
+use crate::router::Router;
+use mynah_codec::Side;
+use mynah_codec::dialect::native::Native;
+use mynah_codec::{Dialect as _, Format};
+use mynah_connection::CloseReason;
+use mynah_protocol::{Evidence, EvidenceKey, Limits, Metadata, MethodName, Moment};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::IntoFuture as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
+use std::task::{self, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep};
+
+/// A router that is called from the same process.
+pub struct LocalServer {
+    router: Arc<Router>,
+    limits: Limits,
+    evidence: Evidence,
+    in_flight: AtomicUsize,
+    draining: AtomicBool,
+    /// Where calls go whose types are not the ones of the handler: over a wire, in memory.
+    encoded: OnceLock<Peer>,
+}
+
+impl fmt::Debug for LocalServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalServer").field("router", &self.router).finish_non_exhaustive()
+    }
+}
+
+/// A caller's view of a [`LocalServer`].
+#[derive(Clone, Debug)]
+pub struct InProcess {
+    server: Arc<LocalServer>,
+    /// What the handlers reach through `cx.peer()`.
+    caller: Option<Arc<LocalServer>>,
+    pub(crate) default_timeout: Option<Duration>,
+}
+
+static NAMES: LazyLock<Mutex<HashMap<String, Weak<LocalServer>>>> =
+    LazyLock::new(Mutex::default);
+
+impl LocalServer {
+    pub(crate) fn new(router: Arc<Router>, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            router,
+            limits,
+            evidence: Evidence::new().with(EvidenceKey::TRANSPORT, "memory"),
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            encoded: OnceLock::new(),
+        })
+    }
+
+    pub(crate) const fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Makes it known under a name. `false` when the name is taken by a living server.
+    pub(crate) fn publish(self: &Arc<Self>, name: &str) -> bool {
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|_, server| server.strong_count() > 0);
+        if names.contains_key(name) {
+            return false;
+        }
+        names.insert(name.to_owned(), Arc::downgrade(self));
+        true
+    }
+
+    pub(crate) fn unpublish(self: &Arc<Self>, name: &str) {
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.get(name).is_some_and(|known| known.as_ptr() == Arc::as_ptr(self)) {
+            names.remove(name);
+        }
+    }
+
+    /// The server of a name.
+    pub(crate) fn named(name: &str) -> Option<Arc<Self>> {
+        NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.upgrade()
+    }
+
+    /// Takes no new calls.
+    pub(crate) fn start_drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Calls that run.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// A connection of its own in memory, for calls that must be encoded.
+    fn encoded(self: &Arc<Self>) -> Peer {
+        self.encoded
+            .get_or_init(|| {
+                let (near, far) = tokio::io::duplex(64 << 10);
+                let wire = Native::new().wire(Side::Accept, &self.limits);
+                let config = LinkConfig {
+                    limits: self.limits.clone(),
+                    router: Arc::clone(&self.router),
+                    evidence: self.evidence.clone(),
+                    default_timeout: None,
+                };
+                tokio::spawn(drive_bytes(far, Link::new(Out::wire(wire), config)));
+                PeerBuilder::over(near, &Native::new()).start_unchecked()
+            })
+            .clone()
+    }
+}
+
+impl InProcess {
+    pub(crate) const fn new(server: Arc<LocalServer>, caller: Option<Arc<LocalServer>>) -> Self {
+        Self { server, caller, default_timeout: None }
+    }
+
+    pub(crate) fn server(&self) -> &Arc<LocalServer> {
+        &self.server
+    }
+
+    /// Starts a call: typed if the handler has the same types, over memory otherwise.
+    pub(crate) fn start<P, T, E>(
+        &self,
+        method: &'static MethodInfo,
+        params: P,
+        timeout: Option<Duration>,
+        metadata: Metadata,
+        listens: bool,
+    ) -> Result<TypedCall<T, E>, CallError<E>>
+    where
+        P: Serialize + Send + 'static,
+        T: DeserializeOwned + Send + 'static,
+        E: DomainError,
+    {
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(CallError::Deadline);
+        }
+        let name = MethodName::new(method.service(), method.name());
+        let router = &self.server.router;
+        let route = router.find(&name, usize::MAX).and_then(|index| router.route(index));
+        let typed = route.and_then(|route| route.typed.downcast_ref::<Arc<dyn TypedMethod<P, T, E>>>());
+        let Some(typed) = typed else {
+            // An unknown method, or one of other types: the wire finds the words.
+            let mut call = Call::<P, T, E, Peer>::new(self.server.encoded(), method, params);
+            call = match timeout {
+                Some(timeout) => call.deadline(timeout),
+                None => call.no_deadline(),
+            };
+            for (name, value) in metadata.iter() {
+                call = call.metadata(name, value);
+            }
+            return Ok(TypedCall { stage: TypedStage::Encoded(Box::pin(call.into_future())), permit: None });
+        };
+        let permit = self.permit()?;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let local = Arc::new(LocalCall {
+            server: Arc::clone(&self.server),
+            caller: self.caller.clone(),
+            deadline,
+            over: AtomicBool::new(false),
+            ended: OnceLock::new(),
+            sides: listens.then(|| Mutex::new(LocalSides::default())),
+        });
+        let context = Context::local(Arc::clone(&local), Moment::NEVER, metadata);
+        // Starting runs no code of the user but the handler's own first lines at its first poll.
+        let cell = typed.start(context, params);
+        let stage = TypedStage::Typed { cell: Some(cell), call: local, sleep: None };
+        Ok(TypedCall { stage, permit: Some(permit) })
+    }
+
+    /// Starts a notification; its handler is polled once here and goes on in a task if need be.
+    pub(crate) fn notify<P>(
+        &self,
+        method: &'static MethodInfo,
+        params: P,
+        metadata: Metadata,
+    ) -> Result<(), CallError>
+    where
+        P: Serialize + Send + 'static,
+    {
+        let mut call = self.start::<P, (), std::convert::Infallible>(method, params, None, metadata, false)?;
+        let mut sides = SideEffects::default();
+        let mut cx = task::Context::from_waker(Waker::noop());
+        if call.poll(&mut cx, &mut sides).is_pending() {
+            tokio::spawn(async move {
+                let mut sides = SideEffects::default();
+                // Nobody waits for the outcome of a notification.
+                drop(std::future::poll_fn(|cx| call.poll(cx, &mut sides)).await);
+            });
+        }
+        Ok(())
+    }
+
+    fn permit<E>(&self) -> Result<Permit, CallError<E>> {
+        if self.server.draining.load(Ordering::Acquire) {
+            return Err(CallError::Disconnected(CloseReason::Drained));
+        }
+        let limit = usize::try_from(self.server.limits.calls_in_flight).unwrap_or(usize::MAX);
+        if self.server.in_flight.fetch_add(1, Ordering::AcqRel) >= limit {
+            self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return Err(CallError::Busy { retry_after: None });
+        }
+        Ok(Permit(Arc::clone(&self.server)))
+    }
+}
+
+struct Permit(Arc<LocalServer>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A call within the process.
+pub(crate) struct TypedCall<T, E> {
+    stage: TypedStage<T, E>,
+    permit: Option<Permit>,
+}
+
+enum TypedStage<T, E> {
+    Typed {
+        cell: Option<Box<dyn TypedRunning<T, E>>>,
+        call: Arc<LocalCall>,
+        sleep: Option<Pin<Box<Sleep>>>,
+    },
+    Encoded(Pin<Box<dyn Future<Output = Result<T, CallError<E>>> + Send>>),
+}
+
+impl<T, E> TypedCall<T, E> {
+    #[inline]
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        sides: &mut SideEffects,
+    ) -> Poll<Result<T, CallError<E>>> {
+        let (cell, call, sleep) = match &mut self.stage {
+            TypedStage::Encoded(future) => return future.as_mut().poll(cx),
+            TypedStage::Typed { cell, call, sleep } => (cell, call, sleep),
+        };
+        let Some(running) = cell else { return Poll::Pending };
+        let polled = catch_unwind(AssertUnwindSafe(|| running.poll_typed(cx)));
+        if let Some(waiting) = &call.sides {
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).hand_over(sides, cx.waker());
+        }
+        let outcome = match polled {
+            Ok(Poll::Ready(Ok(value))) => Ok(value),
+            Ok(Poll::Ready(Err(error))) => Err(CallError::Application(error)),
+            Err(payload) => {
+                // The future may be in any state: its cell is not used again.
+                drop(catch_unwind(AssertUnwindSafe(|| drop(cell.take()))));
+                Err(CallError::Remote(*panicked(&*payload)))
+            }
+            Ok(Poll::Pending) => {
+                let Some(deadline) = call.deadline else { return Poll::Pending };
+                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                task::ready!(sleep.as_mut().poll(cx));
+                Err(CallError::Deadline)
+            }
+        };
+        self.end();
+        Poll::Ready(outcome)
+    }
+
+    fn end(&mut self) {
+        if let TypedStage::Typed { cell, call, .. } = &mut self.stage {
+            call.end();
+            if let Some(cell) = cell.take() {
+                cell.give_back();
+            }
+        }
+        self.permit = None;
+    }
+}
+
+impl<T, E> Drop for TypedCall<T, E> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a handler's context knows of a call within the process.
+pub(crate) struct LocalCall {
+    server: Arc<LocalServer>,
+    caller: Option<Arc<LocalServer>>,
+    deadline: Option<Instant>,
+    over: AtomicBool,
+    /// Made by the first who waits for the end.
+    ended: OnceLock<Notify>,
+    /// Present when the caller listens.
+    sides: Option<Mutex<LocalSides>>,
+}
+
+#[derive(Default)]
+struct LocalSides {
+    waiting: SideEffects,
+    caller: Option<Waker>,
+}
+
+impl LocalSides {
+    fn hand_over(&mut self, sides: &mut SideEffects, waker: &Waker) {
+        sides.queue.append(&mut self.waiting.queue);
+        sides.dropped += std::mem::take(&mut self.waiting.dropped);
+        if !self.caller.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.caller = Some(waker.clone());
+        }
+    }
+}
+
+impl LocalCall {
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.server.evidence
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The side that called, to call it back; one without services when it has none.
+    pub(crate) fn caller(&self) -> Peer {
+        let caller = self.caller.clone().unwrap_or_else(|| {
+            LocalServer::new(Arc::new(Router::new()), self.server.limits.clone())
+        });
+        Peer::in_process(InProcess::new(caller, Some(Arc::clone(&self.server))))
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn cancelled(&self) {
+        let ended = self.ended.get_or_init(Notify::new);
+        let waiting = ended.notified();
+        if !self.is_cancelled() {
+            waiting.await;
+        }
+    }
+
+    fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        if let Some(ended) = self.ended.get() {
+            ended.notify_waiters();
+        }
+    }
+
+    pub(crate) fn progress<T, N>(&self, value: &T, note: Option<&N>)
+    where
+        T: Serialize + ?Sized,
+        N: Serialize + ?Sized,
+    {
+        if self.sides.is_none() {
+            return;
+        }
+        let mut encoded = Vec::new();
+        if Format::Cbor.encode(value, &mut encoded).is_err() {
+            return;
+        }
+        let note = note.map(|note| {
+            let mut encoded = Vec::new();
+            Format::Cbor.encode(note, &mut encoded).map(|()| encoded)
+        });
+        self.push(|sides| sides.push_progress(encoded, note.and_then(Result::ok)));
+    }
+
+    pub(crate) fn log<T: Serialize + ?Sized>(&self, level: i64, content: &T) {
+        if self.sides.is_none() {
+            return;
+        }
+        let mut encoded = Vec::new();
+        if Format::Cbor.encode(content, &mut encoded).is_ok() {
+            self.push(|sides| sides.push_log(level, encoded));
+        }
+    }
+
+    fn push(&self, add: impl FnOnce(&mut SideEffects)) {
+        let Some(sides) = &self.sides else { return };
+        if self.is_cancelled() {
+            return;
+        }
+        let mut sides = sides.lock().unwrap_or_else(PoisonError::into_inner);
+        add(&mut sides.waiting);
+        while sides.waiting.queue.len() > self.server.limits.side_messages {
+            sides.waiting.queue.pop_front();
+            sides.waiting.dropped += 1;
+        }
+        let waker = sides.caller.take();
+        drop(sides);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Which handler answers which name.
+
+use crate::handler::{Method, Routes, Service};
+use mynah_protocol::MethodName;
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+
+/// A handler under its name.
+pub(crate) struct Route {
+    pub(crate) service: Box<str>,
+    pub(crate) method: Box<str>,
+    pub(crate) handler: Box<dyn Method>,
+    /// An `Arc<dyn TypedMethod<P, T, E>>`, for calls in the same process.
+    pub(crate) typed: Box<dyn Any + Send + Sync>,
+}
+
+/// Which handler answers which name. Fixed once a peer or server has started with it.
+#[derive(Default)]
+pub struct Router {
+    routes: Vec<Route>,
+    by_name: HashMap<Box<str>, HashMap<Box<str>, usize>>,
+    /// Methods by their bare name, for wires without services: `None` when several services have one.
+    by_method: HashMap<Box<str>, Option<usize>>,
+    errors: Vec<RegisterError>,
+}
+
+/// A registration that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The name is taken.
+    #[error("method {0} is registered twice")]
+    Duplicate(String),
+    /// A name is empty, too long, or has characters that some wire gives a meaning.
+    #[error("\"{0}\" cannot be the name of a service or method: {1}")]
+    Name(String, &'static str),
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.methods()).finish()
+    }
+}
+
+impl Router {
+    /// A router without methods.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the methods of a service. What is wrong with them is reported by
+    /// [`Self::check`], and by whatever starts with this router.
+    #[must_use]
+    pub fn register(mut self, service: impl Service) -> Self {
+        let mut routes = Routes::default();
+        service.register(&mut routes);
+        for route in routes.into_routes() {
+            if let Err(error) = self.add(route) {
+                self.errors.push(error);
+            }
+        }
+        self
+    }
+
+    /// Whether every registration can work.
+    ///
+    /// # Errors
+    /// The first one that cannot.
+    pub fn check(&self) -> Result<(), RegisterError> {
+        self.errors.first().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// All methods, in the order of registration.
+    pub fn methods(&self) -> impl Iterator<Item = MethodName<'_>> {
+        self.routes.iter().map(|route| MethodName::new(&route.service, &route.method))
+    }
+
+    fn add(&mut self, route: Route) -> Result<(), RegisterError> {
+        if !route.service.is_empty() {
+            check_name(&route.service)?;
+        }
+        check_name(&route.method)?;
+        let index = self.routes.len();
+        let methods = self.by_name.entry(route.service.clone()).or_default();
+        if methods.contains_key(&route.method) {
+            let name = MethodName::new(&route.service, &route.method).to_string();
+            return Err(RegisterError::Duplicate(name));
+        }
+        methods.insert(route.method.clone(), index);
+        self.by_method
+            .entry(route.method.clone())
+            .and_modify(|known| *known = None)
+            .or_insert(Some(index));
+        self.routes.push(route);
+        Ok(())
+    }
+
+    /// Finds a route. `hint` is the one that was found last.
+    #[inline]
+    pub(crate) fn find(&self, name: &MethodName<'_>, hint: usize) -> Option<usize> {
+        if let Some(route) = self.routes.get(hint)
+            && *route.method == *name.method
+            && *route.service == *name.service
+        {
+            return Some(hint);
+        }
+        self.look_up(name)
+    }
+
+    fn look_up(&self, name: &MethodName<'_>) -> Option<usize> {
+        if let Some(index) =
+            self.by_name.get(&*name.service).and_then(|methods| methods.get(&*name.method))
+        {
+            return Some(*index);
+        }
+        if !name.service.is_empty() {
+            return None;
+        }
+        // A wire without services: the bare name if only one service has it, or `service.method`.
+        match self.by_method.get(&*name.method) {
+            Some(found) => *found,
+            None => {
+                let (service, method) = name.method.rsplit_once('.')?;
+                self.by_name.get(service)?.get(method).copied()
+            }
+        }
+    }
+
+    pub(crate) fn route(&self, index: usize) -> Option<&Route> {
+        self.routes.get(index)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), RegisterError> {
+    let wrong = |why| Err(RegisterError::Name(name.escape_debug().to_string(), why));
+    if name.is_empty() {
+        return wrong("it is empty");
+    }
+    if name.len() > 128 {
+        return wrong("it is longer than 128 bytes");
+    }
+    if name.contains(['.', '/', '\0']) || name.chars().any(char::is_control) {
+        return wrong("it contains a dot, a slash or a control character");
+    }
+    Ok(())
+}

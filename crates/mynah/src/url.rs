@@ -1,0 +1,146 @@
+//! Connecting and listening by URL.
+
+use mynah_codec::Dialect;
+use mynah_endpoint::{Endpoint, EndpointError, Place};
+use mynah_peer::{Peer, RegisterError, Router, Server, Service};
+use mynah_protocol::{Accepted, Dialer as _, Limits, TransportError, TransportErrorKind};
+use mynah_transport_tcp::{TcpDialer, TcpListener};
+use std::time::Duration;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL names no endpoint.
+    #[error(transparent)]
+    Url(#[from] EndpointError),
+    /// The transport could not connect.
+    #[error("cannot connect: {}", .0.chain())]
+    Transport(#[from] TransportError),
+    /// A service of this side cannot be registered.
+    #[error("service cannot be registered")]
+    Register(#[from] RegisterError),
+    /// No server of this process listens under that name.
+    #[error("no server of this process listens on memory:{0}")]
+    NoSuchName(String),
+}
+
+/// Connects to a URL: `tcp://host:port`, `tcp://host:port?dialect=cbor-rpc`, `memory:NAME`.
+///
+/// Cancel safety: dropped before its end, nothing stays open.
+///
+/// # Errors
+/// - [`ConnectError::Url`] when the URL names no endpoint.
+/// - [`ConnectError::Transport`] when the transport cannot connect.
+/// - [`ConnectError::NoSuchName`] when no server of this process has that name.
+pub async fn connect(url: &str) -> Result<Peer, ConnectError> {
+    connector(url)?.connect().await
+}
+
+/// The same with services of this side, limits and a default deadline.
+///
+/// # Errors
+/// [`ConnectError::Url`] when the URL names no endpoint.
+pub fn connector(url: &str) -> Result<Connector, ConnectError> {
+    Ok(Connector {
+        endpoint: url.parse()?,
+        router: Router::new(),
+        limits: Limits::default(),
+        default_deadline: None,
+    })
+}
+
+/// A connection that is about to be opened.
+#[derive(Debug)]
+#[must_use = "nothing is opened before connect"]
+pub struct Connector {
+    endpoint: Endpoint,
+    router: Router,
+    limits: Limits,
+    /// `None`: the usual default.
+    default_deadline: Option<Option<Duration>>,
+}
+
+impl Connector {
+    /// A service that the other side may call back.
+    pub fn register(mut self, service: impl Service) -> Self {
+        self.router = self.router.register(service);
+        self
+    }
+
+    /// The limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The time for calls that name none: 30 s unless set, `None` for no end.
+    pub fn default_deadline(mut self, timeout: Option<Duration>) -> Self {
+        self.default_deadline = Some(timeout);
+        self
+    }
+
+    /// What is spoken, in place of what the URL says.
+    pub fn dialect(mut self, dialect: impl Dialect) -> Self {
+        self.endpoint.dialect = Box::new(dialect);
+        self
+    }
+
+    /// Opens the connection.
+    ///
+    /// Cancel safety: dropped before its end, nothing stays open.
+    ///
+    /// # Errors
+    /// As [`connect`]; also [`ConnectError::Register`].
+    pub async fn connect(self) -> Result<Peer, ConnectError> {
+        self.router.check()?;
+        match self.endpoint.place {
+            Place::Tcp(address) => {
+                let Accepted { connection, evidence } = TcpDialer::new(address).dial().await?;
+                let mut builder = Peer::over(connection, &self.endpoint.dialect)
+                    .router(self.router)
+                    .limits(self.limits)
+                    .evidence(evidence);
+                if let Some(timeout) = self.default_deadline {
+                    builder = builder.default_deadline(timeout);
+                }
+                Ok(builder.start()?)
+            }
+            Place::Memory(name) => {
+                let peer = Peer::named_with(&name, self.router, &self.limits)?;
+                peer.ok_or(ConnectError::NoSuchName(name))
+            }
+            _ => Err(ConnectError::Transport(TransportError::new(
+                TransportErrorKind::Address,
+                "this kind of endpoint cannot be dialled",
+            ))),
+        }
+    }
+}
+
+/// Listening by URL. In scope with [`prelude`](crate::prelude).
+pub trait Listen: Sized {
+    /// Listens on a URL: `tcp://host:port` (port 0 takes a free one), with `?dialect=` and `&format=`, or `memory:NAME`.
+    /// A URL that names no endpoint is reported by `start`.
+    #[must_use = "nothing runs before start"]
+    fn listen(self, url: &str) -> Self;
+}
+
+impl Listen for Server {
+    fn listen(self, url: &str) -> Self {
+        match url.parse::<Endpoint>() {
+            Ok(Endpoint { place: Place::Memory(name), .. }) => self.listen_in_process(name),
+            Ok(Endpoint { place: Place::Tcp(address), dialect, .. }) => {
+                self.listen_with(async move { TcpListener::bind(&address).await }, dialect)
+            }
+            Ok(_) => fail(self, "this kind of endpoint cannot be listened on".to_owned()),
+            Err(error) => fail(self, error.to_string()),
+        }
+    }
+}
+
+fn fail(server: Server, what: String) -> Server {
+    let error = TransportError::new(TransportErrorKind::Address, what);
+    let never = std::future::ready(Err::<TcpListener, _>(error));
+    server.listen_with(never, mynah_codec::dialect::native::Native::new())
+}
