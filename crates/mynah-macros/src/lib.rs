@@ -1,1 +1,60 @@
-//! The #[service] attribute and the DomainError derive of Mynah.
+//! The `#[service]` attribute and the `DomainError` derive of Mynah.
+//!
+//! Programs use both through the facade crate `mynah`; what they expand to names items of
+//! `::mynah::__private` only. Everything they do can be done by hand.
+//!
+//! What it is not: it knows no wire and no runtime. It reads a trait, refuses what cannot be a
+//! contract between two programs, and writes the code that a person would write.
+
+mod domain_error;
+mod errors;
+mod names;
+mod options;
+mod owned;
+mod service;
+
+use proc_macro::TokenStream;
+
+/// Makes a service of a trait: its server side and its typed client.
+///
+/// From `trait Arith` it makes `ArithService<T>`, which serves any `T: Arith`, and
+/// `ArithClient<C>`, whose methods call it. The trait keeps its methods; `async fn` becomes a
+/// function that returns a `Send` future, so implementors write plain `async fn`.
+///
+/// Options: `#[service(name = "...")]` sets the name on the wire. Without it, it is the trait's
+/// name in lower snake case (`KeyStore` is `key_store`).
+///
+/// # Methods
+/// - The receiver is `&self`. After it may come the context, as `cx: &Context`; it is not sent.
+/// - Parameters are plain names with owned types; all of them together are at most 16.
+/// - `-> Result<T, E>` has a domain error `E`, written out, no alias. Any other return type `T` has
+///   none.
+///
+/// Marks on a method:
+/// - `#[notification]`: nothing comes back, not even that it failed.
+/// - `#[spawn]`: it runs in a task of its own.
+/// - `#[blocking]`: a plain `fn` that runs on the pool for blocking work.
+/// - `#[method(name = "...")]`: its name on the wire.
+///
+/// # Errors
+/// A trait that cannot be a contract is refused where the mistake is: generics, supertraits, a
+/// default body, `cfg` on a method or parameter, borrowed parameters, names used twice, and more.
+#[proc_macro_attribute]
+pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
+    service::expand(options.into(), item.into()).into()
+}
+
+/// Makes an enum a domain error: an error that keeps its type on its way to the caller.
+///
+/// Each variant has `#[error(code = 1)]`: its number on the wire, any `i64` outside -32768 to
+/// -32000. `#[error(code = 1, message = "{value} is out of range")]` sets its text; the text may
+/// name fields (`{0}` in a tuple variant). Without it, the text is the variant's name in words.
+///
+/// Fields travel as the data of the error: named fields as a map, the others as an array. Display
+/// and `std::error::Error` are implemented too; `#[domain(no_display)]` on the enum leaves both
+/// to you, and codes may then be written `#[domain(code = 1)]`, beside another derive that uses
+/// `#[error(...)]`.
+#[proc_macro_derive(DomainError, attributes(error, domain))]
+pub fn domain_error(item: TokenStream) -> TokenStream {
+    domain_error::expand(item.into()).into()
+}

@@ -1,0 +1,112 @@
+//! The client: a type with a method for each method of the trait.
+
+use super::expand_service::{info_ident, params_type};
+use super::model::{Answer, Method, Service};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Ident, Visibility};
+
+/// The struct.
+pub(super) fn definition(service: &Service) -> TokenStream {
+    let Service {
+        vis,
+        cfgs,
+        ident,
+        name,
+        ..
+    } = service;
+    let client = service.client_ident();
+    let doc = format!(
+        "Calls the methods of an [`{ident}`] that somebody serves under the name `{name}`."
+    );
+    quote! {
+        #(#cfgs)*
+        #[doc = #doc]
+        #[allow(dead_code, reason = "a program may use one side only")]
+        #vis struct #client<C = ::mynah::__private::Peer> {
+            caller: C,
+        }
+    }
+}
+
+/// Everything that is implemented for the struct.
+pub(super) fn impls(service: &Service) -> TokenStream {
+    let Service {
+        vis, name, methods, ..
+    } = service;
+    let client = service.client_ident();
+    let text = client.to_string();
+    let methods = methods
+        .iter()
+        .enumerate()
+        .map(|(index, item)| method(vis, name, index, item));
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(dead_code, reason = "a program may use one side only")]
+        impl<C: __p::Caller + ::core::clone::Clone> #client<C> {
+            /// A client that calls through `caller`.
+            #[must_use]
+            #vis const fn new(caller: C) -> Self {
+                Self { caller }
+            }
+
+            /// What it calls through.
+            #[must_use]
+            #vis const fn caller(&self) -> &C {
+                &self.caller
+            }
+
+            #(#methods)*
+        }
+
+        #[automatically_derived]
+        impl<C: ::core::clone::Clone> ::core::clone::Clone for #client<C> {
+            fn clone(&self) -> Self {
+                Self { caller: ::core::clone::Clone::clone(&self.caller) }
+            }
+        }
+
+        #[automatically_derived]
+        impl<C> ::core::fmt::Debug for #client<C> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(#text).finish_non_exhaustive()
+            }
+        }
+
+        #[automatically_derived]
+        impl<C: __p::Caller + ::core::clone::Clone> __p::ServiceClient<C> for #client<C> {
+            fn from_caller(caller: C) -> Self {
+                Self::new(caller)
+            }
+        }
+    }
+}
+
+/// One method: it makes the call, and says nothing on the wire yet.
+fn method(vis: &Visibility, service: &str, index: usize, method: &Method) -> TokenStream {
+    let site = Span::mixed_site();
+    let info = info_ident(index);
+    let ident = method.ident();
+    let params = params_type(&method.params);
+    let names: Vec<&Ident> = method.params.iter().map(|param| &param.ident).collect();
+    let types = method.params.iter().map(|param| &param.ty);
+    let (call, types_of_call) = match &method.answer {
+        Answer::None => (quote!(Notify), quote!(#params, C)),
+        Answer::Value(value) => (
+            quote!(Call),
+            quote!(#params, #value, ::core::convert::Infallible, C),
+        ),
+        Answer::Result { value, error } => (quote!(Call), quote!(#params, #value, #error, C)),
+    };
+    let attrs = method.docs();
+    let default_doc = (!method.attrs.iter().any(|attr| attr.path().is_ident("doc"))).then(|| {
+        let doc = format!("Calls `{}` of `{service}`.", method.name);
+        quote!(#[doc = #doc])
+    });
+    quote_spanned! {site=>
+        #default_doc
+        #(#attrs)*
+        #vis fn #ident(&self, #(#names: #types),*) -> __p::#call<#types_of_call> {
+            __p::#call::new(::core::clone::Clone::clone(&self.caller), &#info, (#(#names,)*))
+        }
+    }
+}

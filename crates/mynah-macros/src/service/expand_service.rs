@@ -1,0 +1,204 @@
+//! The server side: a type that hands the methods of an implementor to a router.
+
+use super::model::{Answer, Method, Param, Run, Service};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+
+/// The struct.
+pub(super) fn definition(service: &Service) -> TokenStream {
+    let Service {
+        vis,
+        cfgs,
+        ident,
+        name,
+        ..
+    } = service;
+    let service_ident = service.service_ident();
+    let doc = format!(
+        "Serves an [`{ident}`] under the name `{name}`: register it with a server or a router."
+    );
+    quote! {
+        #(#cfgs)*
+        #[doc = #doc]
+        #[allow(dead_code, reason = "a program may use one side only")]
+        #vis struct #service_ident<T> {
+            inner: ::mynah::__private::Arc<T>,
+        }
+    }
+}
+
+/// What is known of each method, as statics of the hidden block.
+pub(super) fn infos(service: &Service) -> TokenStream {
+    let name = &service.name;
+    service
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(index, method)| {
+            let info = info_ident(index);
+            let method_name = &method.name;
+            let params = method
+                .params
+                .iter()
+                .map(|param| param.ident.unraw().to_string());
+            quote! {
+                static #info: __p::MethodInfo =
+                    __p::MethodInfo::new(#name, #method_name, &[#(#params),*]);
+            }
+        })
+        .collect()
+}
+
+/// The static of a method.
+pub(super) fn info_ident(index: usize) -> Ident {
+    format_ident!("__METHOD_{index}")
+}
+
+/// The params as one type: the tuple that travels.
+pub(super) fn params_type(params: &[Param]) -> TokenStream {
+    let types = params.iter().map(|param| &param.ty);
+    quote!((#(#types,)*))
+}
+
+/// Everything that is implemented for the struct.
+pub(super) fn impls(service: &Service) -> TokenStream {
+    let Service {
+        vis,
+        ident,
+        name,
+        methods,
+        ..
+    } = service;
+    let service_ident = service.service_ident();
+    let text = service_ident.to_string();
+    let checks = methods.iter().map(checks);
+    let routes = methods
+        .iter()
+        .enumerate()
+        .map(|(index, method)| route(ident, index, method));
+    // Hygienic: nothing that the user calls `inner` or `routes` is meant in here.
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(dead_code, reason = "a program may use one side only")]
+        impl<T: #ident> #service_ident<T> {
+            /// The name of the service on the wire.
+            #vis const NAME: &'static str = #name;
+
+            /// The service that runs the methods of `inner`.
+            #[must_use]
+            #vis fn new(inner: T) -> Self {
+                Self::from_arc(__p::Arc::new(inner))
+            }
+
+            /// The same, of a value that others hold too.
+            #[must_use]
+            #vis const fn from_arc(inner: __p::Arc<T>) -> Self {
+                Self { inner }
+            }
+        }
+
+        #[automatically_derived]
+        impl<T> ::core::clone::Clone for #service_ident<T> {
+            fn clone(&self) -> Self {
+                Self { inner: __p::Arc::clone(&self.inner) }
+            }
+        }
+
+        #[automatically_derived]
+        impl<T> ::core::fmt::Debug for #service_ident<T> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(#text).finish_non_exhaustive()
+            }
+        }
+
+        #[automatically_derived]
+        #[allow(deprecated, reason = "a deprecated method is served as well")]
+        impl<T: #ident> __p::Service for #service_ident<T> {
+            fn name(&self) -> &'static str {
+                #name
+            }
+
+            fn register(self, routes: &mut __p::Routes) {
+                let inner = self.inner;
+                #(#routes)*
+                let _ = (inner, routes);
+            }
+        }
+
+        const fn __encoded<P: __p::Serialize>() {}
+        const fn __decoded<T: __p::DeserializeOwned>() {}
+        const _: () = {
+            #(#checks)*
+        };
+    }
+}
+
+/// Asks for what a client needs of each type where it is written, so that the compiler says there
+/// what is missing; the registration asks for the rest.
+fn checks(method: &Method) -> TokenStream {
+    let params = method.params.iter().map(|param| {
+        let ty = &param.ty;
+        quote_spanned!(ty.span()=> __encoded::<#ty>();)
+    });
+    let value = match &method.answer {
+        Answer::None => None,
+        Answer::Value(value) | Answer::Result { value, .. } => {
+            Some(quote_spanned!(value.span()=> __decoded::<#value>();))
+        }
+    };
+    quote!(#(#params)* #value)
+}
+
+/// The registration of one method.
+fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
+    let site = Span::mixed_site();
+    let info = info_ident(index);
+    let ident = method.ident();
+    let params = params_type(&method.params);
+    let names: Vec<_> = (0..method.params.len())
+        .map(|index| format_ident!("p{index}", span = site))
+        .collect();
+    let (cx, lent) = if method.context.is_some() {
+        (quote_spanned!(site=> cx), quote_spanned!(site=> &cx,))
+    } else {
+        (quote_spanned!(site=> _), TokenStream::new())
+    };
+    let call = quote_spanned!(site=> <T as #service>::#ident(&*inner, #lent #(#names),*));
+    let call = match method.run {
+        Run::Blocking => call,
+        Run::Inline | Run::Spawned => quote_spanned!(site=> #call.await),
+    };
+    let answer = match &method.answer {
+        Answer::Value(_) => {
+            quote_spanned!(site=> ::core::result::Result::Ok::<_, ::core::convert::Infallible>(#call))
+        }
+        Answer::None | Answer::Result { .. } => call,
+    };
+    let body = match method.run {
+        Run::Blocking => answer,
+        Run::Inline | Run::Spawned => quote_spanned! {site=> {
+            let inner = __p::Arc::clone(&inner);
+            async move { #answer }
+        }},
+    };
+    let register = Ident::new(register(method), ident.span());
+    quote_spanned! {site=>
+        routes.#register(&#info, {
+            let inner = __p::Arc::clone(&inner);
+            move |#cx: __p::Context, (#(#names,)*): #params| #body
+        });
+    }
+}
+
+/// The method of `Routes` for this kind of method.
+const fn register(method: &Method) -> &'static str {
+    match (&method.answer, method.run) {
+        (Answer::None, Run::Inline) => "notification",
+        (Answer::None, Run::Spawned) => "spawned_notification",
+        (Answer::None, Run::Blocking) => "blocking_notification",
+        (_, Run::Inline) => "unary",
+        (_, Run::Spawned) => "spawned",
+        (_, Run::Blocking) => "blocking",
+    }
+}

@@ -1,0 +1,49 @@
+//! The trait as implementors see it.
+
+use super::model::{Answer, Method, Run, Service};
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, quote, quote_spanned};
+
+pub(super) fn expand(service: &Service) -> TokenStream {
+    let Service {
+        attrs,
+        vis,
+        trait_token,
+        ident,
+        methods,
+        ..
+    } = service;
+    let methods = methods.iter().map(method);
+    quote! {
+        #(#attrs)*
+        #vis #trait_token #ident: ::core::marker::Send + ::core::marker::Sync + 'static {
+            #(#methods)*
+        }
+    }
+}
+
+fn method(method: &Method) -> TokenStream {
+    let Method {
+        attrs, signature, ..
+    } = method;
+    if method.run == Run::Blocking {
+        return quote!(#(#attrs)* #signature;);
+    }
+    let output = match &method.answer {
+        Answer::None => quote!(()),
+        Answer::Value(value) => value.to_token_stream(),
+        Answer::Result { .. } => match &signature.output {
+            syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
+            syn::ReturnType::Default => quote!(()),
+        },
+    };
+    // At `async`, where the compiler then says that a handler's future must be `Send`.
+    let span = signature
+        .asyncness
+        .map_or(signature.fn_token.span, |asyncness| asyncness.span);
+    let future = quote_spanned! {span=>
+        impl ::core::future::Future<Output = #output> + ::core::marker::Send
+    };
+    let (fn_token, ident, inputs) = (&signature.fn_token, &signature.ident, &signature.inputs);
+    quote!(#(#attrs)* #fn_token #ident(#inputs) -> #future;)
+}

@@ -1,0 +1,48 @@
+//! `#[service]`: from a trait to its server side and its client.
+
+mod checks;
+mod expand_client;
+mod expand_service;
+mod expand_trait;
+mod marks;
+mod model;
+mod parse;
+
+use crate::errors::Errors;
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// The trait, the service type and the client type; or what is wrong, together with as much of
+/// them as can be made, so that one mistake does not hide behind a hundred unresolved names.
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let model = parse::service(options, item, &mut errors);
+    let code = model.as_ref().map(generate);
+    let errors = errors.into_tokens();
+    quote!(#errors #code)
+}
+
+fn generate(service: &model::Service) -> TokenStream {
+    let definition = expand_trait::expand(service);
+    let service_type = expand_service::definition(service);
+    let client_type = expand_client::definition(service);
+    let infos = expand_service::infos(service);
+    let service_impls = expand_service::impls(service);
+    let client_impls = expand_client::impls(service);
+    let cfgs = &service.cfgs;
+    quote! {
+        #definition
+        #service_type
+        #client_type
+        #(#cfgs)*
+        const _: () = {
+            use ::mynah::__private as __p;
+            #infos
+            #service_impls
+            #client_impls
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What is known of a service after its trait was read.
+
+use proc_macro2::Ident;
+use quote::format_ident;
+use syn::{Attribute, PatType, Signature, Token, Type, Visibility};
+
+/// A trait that is a service.
+pub(crate) struct Service {
+    /// The attributes that stay on the trait.
+    pub(crate) attrs: Vec<Attribute>,
+    /// Those of them that decide whether it exists; everything that is generated needs them.
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) trait_token: Token![trait],
+    pub(crate) ident: Ident,
+    /// The name on the wire.
+    pub(crate) name: String,
+    pub(crate) methods: Vec<Method>,
+}
+
+/// A method of it.
+pub(crate) struct Method {
+    /// The attributes that stay on the trait's method.
+    pub(crate) attrs: Vec<Attribute>,
+    /// The signature as it was written.
+    pub(crate) signature: Signature,
+    /// The name on the wire.
+    pub(crate) name: String,
+    /// The context parameter as it was written.
+    pub(crate) context: Option<PatType>,
+    pub(crate) params: Vec<Param>,
+    pub(crate) answer: Answer,
+    pub(crate) run: Run,
+}
+
+/// A parameter that is sent.
+pub(crate) struct Param {
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+}
+
+/// What comes back.
+pub(crate) enum Answer {
+    /// Nothing at all.
+    None,
+    /// A value; the method has no domain error.
+    Value(Box<Type>),
+    /// A value or a domain error.
+    Result { value: Box<Type>, error: Box<Type> },
+}
+
+/// Where a method runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// Polled where its request was read.
+    Inline,
+    /// In a task of its own.
+    Spawned,
+    /// On the pool for blocking work.
+    Blocking,
+}
+
+impl Service {
+    pub(crate) fn service_ident(&self) -> Ident {
+        format_ident!("{}Service", self.ident)
+    }
+
+    pub(crate) fn client_ident(&self) -> Ident {
+        format_ident!("{}Client", self.ident)
+    }
+}
+
+impl Method {
+    pub(crate) const fn ident(&self) -> &Ident {
+        &self.signature.ident
+    }
+
+    /// The attributes that the client's method has as well.
+    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
+        self.attrs.iter().filter(|attr| {
+            ["doc", "deprecated", "allow"]
+                .iter()
+                .any(|name| attr.path().is_ident(name))
+        })
+    }
+}

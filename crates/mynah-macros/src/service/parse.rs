@@ -1,0 +1,160 @@
+//! From tokens to the model. What cannot be a service is left out, with an error.
+
+use super::checks;
+use super::marks::{self, Marks};
+use super::model::{Answer, Method, Param, Run, Service};
+use crate::errors::Errors;
+use crate::names;
+use crate::owned::ungrouped;
+use proc_macro2::TokenStream;
+use syn::ext::IdentExt as _;
+use syn::{
+    FnArg, GenericArgument, Item, ItemTrait, Pat, PathArguments, ReturnType, TraitItem,
+    TraitItemFn, Type, TypePath, parse_quote,
+};
+
+/// Reads `#[service(options)] item`. `None` when nothing useful can be generated.
+pub(crate) fn service(
+    options: TokenStream,
+    item: TokenStream,
+    errors: &mut Errors,
+) -> Option<Service> {
+    let name = marks::service_name(options, errors);
+    let item = match errors.take(syn::parse2(item))? {
+        Item::Trait(item) => item,
+        other => {
+            checks::not_a_trait(&other, errors);
+            return None;
+        }
+    };
+    // A type without the generics of its trait would be wrong at each use.
+    let usable = checks::definition(&item, errors);
+    let mut service = read_trait(item, name, errors);
+    checks::names(&mut service, errors);
+    usable.then_some(service)
+}
+
+fn read_trait(item: ItemTrait, name: Option<String>, errors: &mut Errors) -> Service {
+    let mut methods = Vec::new();
+    for item in item.items {
+        if let TraitItem::Fn(function) = item {
+            methods.extend(method(function, errors));
+        } else {
+            checks::not_a_method(&item, errors);
+        }
+    }
+    let cfgs = item
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("cfg"))
+        .cloned()
+        .collect();
+    Service {
+        cfgs,
+        attrs: item.attrs,
+        vis: item.vis,
+        trait_token: item.trait_token,
+        name: name.unwrap_or_else(|| names::words(&item.ident.unraw().to_string(), '_')),
+        ident: item.ident,
+        methods,
+    }
+}
+
+/// A method, or `None` when something is wrong with it.
+fn method(function: TraitItemFn, errors: &mut Errors) -> Option<Method> {
+    let mut found = Errors::default();
+    let marks = marks::read(function.attrs.clone(), &mut found);
+    checks::signature(&function, &marks, &mut found);
+    let (context, params) = inputs(&function, &mut found);
+    let answer = answer(&function.sig.output, &marks, &mut found);
+    let usable = found.is_empty();
+    errors.append(found);
+    if !usable {
+        return None;
+    }
+    let run = match (&marks.spawn, &marks.blocking) {
+        (_, Some(_)) => Run::Blocking,
+        (Some(_), None) => Run::Spawned,
+        (None, None) => Run::Inline,
+    };
+    let ident = function.sig.ident.unraw();
+    Some(Method {
+        name: marks
+            .method
+            .and_then(|(_, name)| name)
+            .unwrap_or_else(|| ident.to_string()),
+        attrs: marks.rest,
+        signature: function.sig,
+        context,
+        params,
+        answer: answer?,
+        run,
+    })
+}
+
+/// The context, if the method takes it, and the parameters that are sent.
+fn inputs(function: &TraitItemFn, errors: &mut Errors) -> (Option<syn::PatType>, Vec<Param>) {
+    let mut context: Option<syn::PatType> = None;
+    let mut params = Vec::new();
+    for input in &function.sig.inputs {
+        let FnArg::Typed(input) = input else { continue };
+        checks::no_cfg(&input.attrs, "parameter", errors);
+        let Pat::Ident(pat) = &*input.pat else {
+            checks::not_a_name(&input.pat, errors);
+            continue;
+        };
+        if pat.by_ref.is_some() || pat.mutability.is_some() || pat.subpat.is_some() {
+            checks::not_a_name(&input.pat, errors);
+        }
+        if checks::is_context(&input.ty) {
+            checks::context(input, context.is_some(), params.is_empty(), errors);
+            context = Some(input.clone());
+            continue;
+        }
+        checks::parameter(&input.ty, errors);
+        params.push(Param {
+            ident: pat.ident.clone(),
+            ty: (*input.ty).clone(),
+        });
+    }
+    checks::count(&function.sig, params.len(), errors);
+    (context, params)
+}
+
+/// What the method gives back; `None`, with an error, when that cannot be sent.
+fn answer(output: &ReturnType, marks: &Marks, errors: &mut Errors) -> Option<Answer> {
+    if marks.notification.is_some() {
+        checks::notification(output, errors);
+        return Some(Answer::None);
+    }
+    let ReturnType::Type(_, ty) = output else {
+        return Some(Answer::Value(Box::new(parse_quote!(()))));
+    };
+    checks::returned(ty, errors);
+    let Some(arguments) = result_arguments(ty) else {
+        return Some(Answer::Value(ty.clone()));
+    };
+    if let [GenericArgument::Type(value), GenericArgument::Type(error)] = arguments.as_slice() {
+        return Some(Answer::Result {
+            value: Box::new(value.clone()),
+            error: Box::new(error.clone()),
+        });
+    }
+    checks::result_alias(ty, arguments.first(), errors);
+    None
+}
+
+/// The generic arguments of a path that ends in `Result`.
+fn result_arguments(ty: &Type) -> Option<Vec<GenericArgument>> {
+    let Type::Path(TypePath {
+        qself: None, path, ..
+    }) = ungrouped(ty)
+    else {
+        return None;
+    };
+    let last = path.segments.last().filter(|last| last.ident == "Result")?;
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter().cloned().collect()),
+        PathArguments::None | PathArguments::Parenthesized(_) => Some(Vec::new()),
+    }
+}
