@@ -93,6 +93,7 @@ pub mod __private {
         ServiceClient,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
+    pub use serde::{Serialize, de::DeserializeOwned};
     pub use std::sync::Arc;
 }
 
