@@ -20,7 +20,11 @@ pub trait CustomFormat: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// [`EncodeError::Value`] when the format cannot say it; `out` may hold a part of it.
-    fn encode(&self, value: &dyn erased_serde::Serialize, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    fn encode(
+        &self,
+        value: &dyn erased_serde::Serialize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError>;
 
     /// Reads the one value that is the whole of `bytes` and hands a deserializer over it to `visit`.
     ///
@@ -30,7 +34,9 @@ pub trait CustomFormat: Send + Sync + std::fmt::Debug {
         &self,
         bytes: &'de [u8],
         limits: &DecodeLimits,
-        visit: &mut dyn FnMut(&mut dyn erased_serde::Deserializer<'de>) -> Result<(), erased_serde::Error>,
+        visit: &mut dyn FnMut(
+            &mut dyn erased_serde::Deserializer<'de>,
+        ) -> Result<(), erased_serde::Error>,
     ) -> Result<(), DecodeError>;
 
     /// Checks that `bytes` are exactly one value within `limits`.
@@ -78,7 +84,11 @@ impl Format {
     /// # Errors
     /// [`EncodeError::Value`] when the format cannot say it.
     #[inline]
-    pub fn encode<T: Serialize + ?Sized>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub fn encode<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
         let start = out.len();
         let written = match self {
             Self::Cbor => cbor::encode(value, out),
@@ -125,5 +135,30 @@ impl Format {
             Self::Json => json::scan(bytes, limits),
             Self::Custom(custom) => custom.scan(bytes, limits),
         }
+    }
+}
+
+/// The length of the one value at the start of `bytes`, checked.
+///
+/// # Errors
+/// [`DecodeError`] when there is none, or a part of one only.
+pub(crate) fn item_len(
+    format: Format,
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<usize, DecodeError> {
+    let truncated = || DecodeError::new(DecodeErrorKind::Truncated, "value is cut off", bytes.len());
+    match format {
+        Format::Json => {
+            let mut scanner = json::Scanner::new(limits);
+            match scanner.advance(bytes)? {
+                json::Scan::Done(len) => Ok(len),
+                json::Scan::Need(_) | json::Scan::Blank(_) => scanner.finish(),
+            }
+        }
+        Format::Cbor | Format::Custom(_) => match cbor::Scanner::new(*limits).advance(bytes)? {
+            cbor::Scan::Done(len) => Ok(len),
+            cbor::Scan::Need(_) => Err(truncated()),
+        },
     }
 }
