@@ -150,6 +150,9 @@ class Methods:
     async def do_call_back(self, context, method, *args):
         return await self.rpc.call_method(method, *args)
 
+    async def do_call_back_with(self, context, method, args):
+        return await self.rpc.call_method(method, *args)
+
     async def do_recurse(self, context, depth):
         if depth == 0:
             return 0

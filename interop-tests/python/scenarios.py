@@ -74,6 +74,7 @@ async def golden(client, check):
     error = await error_of(handle)
     check("cancel", isinstance(error, asyncio.TimeoutError), error=error)
     check("cancelled", await until_state(client, "cancelled", 1))
+    await client.rpc.emit("note", {"k": 1})
     check("call back", await client.call("call_back", "ping") == "pong")
 
 
@@ -137,7 +138,7 @@ async def echo(client, check):
 async def echo_back(client, check):
     """The same with the server as the caller: it is asked to call this side's echo."""
     for value in values(client.codec):
-        back = await client.call("call_back", "echo", value)
+        back = await client.call("call_back_with", "echo", [value])
         check(f"echo back {value!r:.60}", same(value, back), back=back)
 
 
@@ -249,6 +250,9 @@ async def events(client, check):
         check(f"handler {topic}", await until(lambda: [topic, message] in client.state["events"]))
     error = await error_of(client.rpc.wait_next_event("never", 100))
     check("time-out", error["message"] == "Timeout Waiting for Event on: never", error=error)
+
+
+async def events_up(client, check):
     await client.rpc.emit("note", {"k": 1})
     await client.rpc.emit("note", None)
     check("emit", await until_state(client, "notes", [{"k": 1}, None]))
@@ -258,10 +262,10 @@ async def events(client, check):
 
 async def call_back(client, check):
     check("ping", await client.call("call_back", "ping") == "pong")
-    check("echo", await client.call("call_back", "echo", {"a": [1, None]}) == {"a": [1, None]})
-    error = await error_of(client.call("call_back", "fail", "two hops"))
+    check("echo", await client.call("call_back_with", "echo", [{"a": [1, None]}]) == {"a": [1, None]})
+    error = await error_of(client.call("call_back_with", "fail", ["two hops"]))
     check("error through two hops", error == "two hops", error=error)
-    error = await error_of(client.call("call_back", "call_back", "fail", "three hops"))
+    error = await error_of(client.call("call_back_with", "call_back_with", ["fail", ["three hops"]]))
     check("error through three hops", error == "three hops", error=error)
     check("recursion", await client.call("recurse", 64) == 64)
     results = await asyncio.gather(*(client.call("recurse", 16) for _ in range(16)))
@@ -327,7 +331,7 @@ async def client_closes(client, check):
     """Leaves while a handler of the server runs and while the server waits for a call of its own."""
     tasks = [
         asyncio.create_task(error_of(client.call("slow", 20_000))),
-        asyncio.create_task(error_of(client.call("call_back", "sleep", 20_000))),
+        asyncio.create_task(error_of(client.call("call_back_with", "sleep", [20_000]))),
     ]
     check("both run", await until_state(client, "started", 1))
     await client.tcp.terminate()
