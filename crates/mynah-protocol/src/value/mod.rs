@@ -1,12 +1,49 @@
 //! A value of any shape, for what is known only at run time.
 
+mod access;
+mod big;
+mod convert;
+mod de;
+mod display;
+mod error;
+mod into_typed;
+mod ser;
+#[cfg(test)]
+mod tests;
+mod to_value;
+
+pub use big::BigInt;
+pub use error::ValueError;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// The name under which a tagged value passes through serde: a tuple struct of the number of the tag (`u64`) and the
+/// tagged value.
+///
+/// A format with tags writes a tuple struct of this name as a tag; one that is not human readable and has none
+/// writes the two fields.
+pub const TAG_NAME: &str = "$mynah::tag";
+
+/// The name under which a simple value of CBOR without another word passes through serde: a tuple struct of its
+/// number (`u8`).
+pub const SIMPLE_NAME: &str = "$mynah::simple";
+
+/// The name of the newtype struct by which a [`Value`] asks a format for everything that it has.
+///
+/// A format that knows the name hands to the visitor, as an enum: variant 0 for a tag, with a tuple of its number
+/// (`u64`) and the tagged value as content; variant 1 for a simple value of CBOR that serde has no word for, with its
+/// number (`u8`) as content. Everything else goes to the visitor as it would without the name. A format that does
+/// not know the name sees a plain newtype struct around a value of any kind.
+pub const VALUE_NAME: &str = "$mynah::value";
+
 /// A value of any shape.
 ///
-/// Maps keep their order and may have keys of any kind, as CBOR allows.
+/// Maps keep their order and may have keys of any kind, as CBOR allows. Comparing is structural: the order of a map
+/// counts, an integer differs from a float, and a float that is not a number differs from itself.
+///
+/// Cloning, comparing and dropping recurse; a value that a format of Mynah decoded is never too deep for that.
 #[derive(Clone, Debug, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Value {
@@ -19,6 +56,8 @@ pub enum Value {
     Uint(u64),
     /// A negative integer down to -2^63; never holds one that is not negative.
     Int(i64),
+    /// An integer that neither [`Uint`](Self::Uint) nor [`Int`](Self::Int) can hold.
+    Big(BigInt),
     /// A float.
     Float(f64),
     /// A text.
@@ -29,35 +68,9 @@ pub enum Value {
     Array(Vec<Value>),
     /// Pairs, in order.
     Map(Vec<(Value, Value)>),
-    /// A tagged value (CBOR, RFC 8949 section 3.4).
+    /// A tagged value (CBOR, RFC 8949 section 3.4). Integers beyond 64 bits (tags 2 and 3) are
+    /// [`Big`](Self::Big) instead.
     Tag(u64, Box<Value>),
-}
-
-impl Value {
-    /// The text, when it is one.
-    #[must_use]
-    pub fn as_str(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-impl From<u64> for Value {
-    fn from(value: u64) -> Self {
-        Self::Uint(value)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(value.into())
-    }
-}
-
-impl From<String> for Value {
-    fn from(value: String) -> Self {
-        Self::Text(value)
-    }
+    /// A simple value of CBOR that has no other variant, by its number; undefined is 23.
+    Simple(u8),
 }

@@ -1,32 +1,45 @@
 //! CBOR (RFC 8949).
+//!
+//! Writing: lengths are always definite, integers as short as they can be, floats in 64 bits except the three
+//! that are not finite numbers (`f97e00`, `f97c00`, `f9fc00`). Structs are maps with text keys, enums are a text
+//! (unit variants) or a map of one entry, `None` and `()` are null, integers beyond 64 bits are the tags 2 and 3.
+//!
+//! Reading is strict about the grammar and the limits and lenient about the spelling: any length of an integer or
+//! a float, indefinite lengths, an integer for a float, an array for a struct, tags in front of typed values.
+
+mod de;
+mod head;
+mod keys;
+mod scan;
+mod ser;
+
+pub use scan::{ItemKind, Scan, Scanner, scan};
 
 use crate::{DecodeError, EncodeError};
 use mynah_protocol::DecodeLimits;
 use serde::{Deserialize, Serialize};
 
-/// Writes one value behind what is in `out`.
+/// Writes one value behind what is in `out`; on an error `out` may hold a part of it.
 ///
 /// # Errors
-/// [`EncodeError::Value`] when CBOR cannot say it.
+/// [`EncodeError::Value`] when the value refuses to be written, or announces another number of elements than it has.
+#[inline]
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let _ = (value, out);
-    todo!()
+    value
+        .serialize(ser::Encoder(out))
+        .map_err(ser::Error::into_inner)
 }
 
-/// Reads the one value that is the whole of `bytes`.
+/// Reads the one value that is the whole of `bytes`, and lends texts and bytes from it.
+///
+/// A map with a duplicate key is an error, or holds the last value of each key, as `limits` say.
 ///
 /// # Errors
-/// [`DecodeError`].
-pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], limits: &DecodeLimits) -> Result<T, DecodeError> {
-    let _ = (bytes, limits);
-    todo!()
-}
-
-/// Checks that `bytes` are exactly one item.
-///
-/// # Errors
-/// [`DecodeError`].
-pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
-    let _ = (bytes, limits);
-    todo!()
+/// [`DecodeError`]: not well-formed, something is left over, a limit is exceeded, or the value has another shape.
+#[inline]
+pub fn decode<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    limits: &DecodeLimits,
+) -> Result<T, DecodeError> {
+    de::decode(bytes, limits)
 }

@@ -1,0 +1,260 @@
+//! The insides of arrays, maps and enums.
+
+use super::super::keys::{Keys, Span};
+use super::{Decoder, Error, Result, head, scan};
+use serde::de::{
+    Deserialize as _, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+
+/// The elements of an array.
+#[derive(Debug)]
+pub(super) struct Elements<'b, 'de, 'a> {
+    decoder: &'b mut Decoder<'de, 'a>,
+    left: usize,
+    indefinite: bool,
+}
+
+impl<'b, 'de, 'a> Elements<'b, 'de, 'a> {
+    #[inline]
+    pub(super) fn new(decoder: &'b mut Decoder<'de, 'a>, left: usize, indefinite: bool) -> Self {
+        Self {
+            decoder,
+            left,
+            indefinite,
+        }
+    }
+
+    /// Whether another element is next; passes the break when none is.
+    #[inline]
+    fn more(&mut self) -> Result<bool> {
+        more(self.decoder, &mut self.left, &mut self.indefinite)
+    }
+
+    /// To be called behind the visitor: an array that it has not read to the end is not what it wanted.
+    #[inline]
+    pub(super) fn end(&mut self) -> Result<()> {
+        if self.more()? {
+            Err(self.decoder.shape("more elements than expected"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Takes one element from what is left. After the break the collection is one of definite length with nothing left.
+#[inline]
+fn more(decoder: &mut Decoder<'_, '_>, left: &mut usize, indefinite: &mut bool) -> Result<bool> {
+    if *indefinite {
+        return more_indefinite(decoder, left, indefinite);
+    }
+    match left.checked_sub(1) {
+        Some(fewer) => {
+            *left = fewer;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
+
+#[cold]
+fn more_indefinite(
+    decoder: &mut Decoder<'_, '_>,
+    left: &mut usize,
+    indefinite: &mut bool,
+) -> Result<bool> {
+    if decoder.peek()? == head::BREAK {
+        decoder.pass(1);
+        (*left, *indefinite) = (0, false);
+        return Ok(false);
+    }
+    match left.checked_sub(1) {
+        Some(fewer) => {
+            *left = fewer;
+            Ok(true)
+        }
+        None => Err(scan::too_long(decoder.offset()).into()),
+    }
+}
+
+impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de, '_> {
+    type Error = Error;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
+        if self.more()? {
+            seed.deserialize(&mut *self.decoder).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Never more than there can be in what is left of the message.
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        (!self.indefinite).then(|| self.left.min(self.decoder.rest.len()))
+    }
+}
+
+/// The entries of a map.
+#[derive(Debug)]
+pub(super) struct Entries<'b, 'de, 'a> {
+    decoder: &'b mut Decoder<'de, 'a>,
+    left: usize,
+    indefinite: bool,
+    keys: Keys,
+}
+
+impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
+    #[inline]
+    pub(super) fn new(decoder: &'b mut Decoder<'de, 'a>, left: usize, indefinite: bool) -> Self {
+        Self {
+            decoder,
+            left,
+            indefinite,
+            keys: Keys::default(),
+        }
+    }
+
+    /// Whether another entry is next; passes the break when none is.
+    #[inline]
+    fn more(&mut self) -> Result<bool> {
+        loop {
+            if !more(self.decoder, &mut self.left, &mut self.indefinite)? {
+                return Ok(false);
+            }
+            if self.decoder.overridden.is_empty() || !self.is_overridden() {
+                return Ok(true);
+            }
+            self.decoder.skip()?;
+            self.decoder.skip()?;
+        }
+    }
+
+    #[cold]
+    fn is_overridden(&self) -> bool {
+        self.decoder
+            .overridden
+            .binary_search(&self.decoder.offset())
+            .is_ok()
+    }
+
+    /// To be called behind the visitor: a map that it has not read to the end is not what it wanted.
+    #[inline]
+    pub(super) fn end(&mut self) -> Result<()> {
+        if self.more()? {
+            Err(self.decoder.shape("more entries than expected"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
+    type Error = Error;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        if !self.more()? {
+            return Ok(None);
+        }
+        let start = self.decoder.offset();
+        let value = seed.deserialize(&mut *self.decoder)?;
+        let key = Span {
+            start,
+            end: self.decoder.offset(),
+        };
+        if self.keys.insert(self.decoder.input, key).is_some() {
+            return Err(scan::duplicate_key(start).into());
+        }
+        Ok(Some(value))
+    }
+
+    #[inline]
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
+        seed.deserialize(&mut *self.decoder)
+    }
+
+    /// Never more than there can be in what is left of the message.
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        (!self.indefinite).then(|| self.left.min(self.decoder.rest.len() / 2))
+    }
+}
+
+/// A variant that is spelled as its name alone.
+#[derive(Debug)]
+pub(super) struct UnitVariant<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
+
+impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de, '_> {
+    type Error = Error;
+    type Variant = Self;
+
+    #[inline]
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
+        Ok((seed.deserialize(&mut *self.0)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de, '_> {
+    type Error = Error;
+
+    #[inline]
+    fn unit_variant(self) -> Result<()> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value> {
+        Err(self.0.shape("a variant without its value"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value> {
+        Err(self.0.shape("a variant without its values"))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value> {
+        Err(self.0.shape("a variant without its fields"))
+    }
+}
+
+/// A variant that is spelled as a map of its name to its value.
+#[derive(Debug)]
+pub(super) struct OneEntry<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
+
+impl<'de> EnumAccess<'de> for OneEntry<'_, 'de, '_> {
+    type Error = Error;
+    type Variant = Self;
+
+    #[inline]
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
+        Ok((seed.deserialize(&mut *self.0)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for OneEntry<'_, 'de, '_> {
+    type Error = Error;
+
+    /// The value has to be read, else it would be taken for what follows.
+    fn unit_variant(self) -> Result<()> {
+        <()>::deserialize(self.0)
+    }
+
+    #[inline]
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
+        seed.deserialize(self.0)
+    }
+
+    #[inline]
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.0.deserialize_tuple(len, visitor)
+    }
+
+    #[inline]
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.0.deserialize_struct("", fields, visitor)
+    }
+}

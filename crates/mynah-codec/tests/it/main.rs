@@ -1,0 +1,4 @@
+//! Tests of the formats, framings and dialects through their public interface.
+
+mod cbor;
+mod json;

@@ -1,0 +1,87 @@
+//! Values through serde, outwards.
+
+use super::{BigInt, TAG_NAME, Value};
+use serde::ser::{Error as _, Serialize, SerializeMap as _, SerializeTupleStruct as _, Serializer};
+
+/// A human readable format (JSON) has no tags, no integers beyond 128 bits and no keys but texts: those are errors.
+/// Undefined and its kin are null there; bytes are what the format makes of them.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Uint(value) => serializer.serialize_u64(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Big(value) => value.serialize(serializer),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Bytes(bytes) => serializer.serialize_bytes(bytes),
+            Self::Array(elements) => serializer.collect_seq(elements),
+            Self::Map(entries) => serialize_map(entries, serializer),
+            Self::Tag(number, content) => serialize_tag(*number, &**content, serializer),
+            Self::Simple(number) => serialize_simple(*number, serializer),
+        }
+    }
+}
+
+/// As an integer of 128 bits where that is enough, else as a tag (2 or 3) of bytes.
+impl Serialize for BigInt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(value) = self.as_u128() {
+            serializer.serialize_u128(value)
+        } else if let Some(value) = self.as_i128() {
+            serializer.serialize_i128(value)
+        } else {
+            let tag = if self.is_negative() { 3 } else { 2 };
+            serialize_tag(tag, &Digits(self.digits()), serializer)
+        }
+    }
+}
+
+struct Digits<'a>(&'a [u8]);
+
+impl Serialize for Digits<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+fn serialize_map<S: Serializer>(
+    entries: &[(Value, Value)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    // JSON libraries turn a number that is a key into a text without a word; it would come back as another value.
+    if serializer.is_human_readable() && entries.iter().any(|(key, _)| key.as_str().is_none()) {
+        return Err(S::Error::custom(
+            "a key that is not a text cannot be written here",
+        ));
+    }
+    let mut map = serializer.serialize_map(Some(entries.len()))?;
+    for (key, value) in entries {
+        map.serialize_entry(key, value)?;
+    }
+    map.end()
+}
+
+fn serialize_tag<S: Serializer, T: Serialize>(
+    number: u64,
+    content: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        return Err(S::Error::custom("a tag cannot be written here"));
+    }
+    let mut tag = serializer.serialize_tuple_struct(TAG_NAME, 2)?;
+    tag.serialize_field(&number)?;
+    tag.serialize_field(content)?;
+    tag.end()
+}
+
+fn serialize_simple<S: Serializer>(number: u8, serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        return serializer.serialize_unit();
+    }
+    let mut simple = serializer.serialize_tuple_struct(super::SIMPLE_NAME, 1)?;
+    simple.serialize_field(&number)?;
+    simple.end()
+}
