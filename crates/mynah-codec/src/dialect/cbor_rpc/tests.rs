@@ -5,7 +5,7 @@ mod hostile;
 mod vectors;
 
 use super::{CborRpc, CborRpcWire, Padding};
-use crate::{Output, OutputChunk, Step, Wire, WireError};
+use crate::{Output, OutputChunk, Step, Wire as _, WireError};
 use mynah_protocol::{Envelope, Lane};
 
 fn wire(dialect: CborRpc) -> CborRpcWire {

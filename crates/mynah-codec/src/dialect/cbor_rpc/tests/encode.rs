@@ -2,7 +2,7 @@
 
 use super::super::{MAX_MESSAGE_BYTES, NAME, PADDING_BYTES, Padding};
 use super::{CborRpc, CborRpcWire, cbor, encoded, hear, json, unhex, wire};
-use crate::{EncodeError, Output, Wire};
+use crate::{EncodeError, Output, Wire as _};
 use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Log, Metadata,
     MethodName, Notification, Payload, Request, Response, RpcError, Value, WireId,

@@ -2,7 +2,7 @@
 
 use super::super::{MAX_DEPTH, MAX_MESSAGE_BYTES, PADDING_BYTES, Padding, read::MAX_ID_BYTES};
 use super::{CborRpc, CborRpcWire, cbor, hear, json, unhex, wire, written};
-use crate::{DecodeErrorKind, Output, Step, Wire, WireError};
+use crate::{DecodeErrorKind, Output, Step, Wire as _, WireError};
 use mynah_protocol::{DuplicateKeys, Envelope, ErrorCode, Limits};
 
 #[test]

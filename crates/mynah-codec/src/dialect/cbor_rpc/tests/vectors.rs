@@ -2,7 +2,7 @@
 
 use super::super::element::Codec;
 use super::{CborRpcWire, cbor, encoded, hear, json, unhex, written};
-use crate::{DecodeErrorKind, Output, Wire, WireError};
+use crate::{DecodeErrorKind, Output, Wire as _, WireError};
 use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, Event, Log, Metadata, MethodName, Notification,
     Payload, Progress, Request, Response, RpcError, Value, WireId,
