@@ -14,7 +14,8 @@ mod tests;
 use crate::{Outcome, process};
 use costs::Costs;
 use pair::{Amount, Load, Pair, Setup};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One program and how to start it.
 #[derive(Clone, Debug)]
@@ -181,21 +182,39 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     Ok(())
 }
 
+/// Sees that the contenders compile, so that a change of our API does not break them unseen.
+///
+/// # Errors
+/// They do not.
+pub(crate) fn check() -> Outcome {
+    process::run(&mut cargo("check", &target_dir()))
+}
+
 /// Builds the contenders, and returns the folder that they are in.
 fn build() -> Outcome<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || process::root().join("xtask/bench/target"),
-        |dir| PathBuf::from(dir).join("bench"),
-    );
-    let mut command = process::cargo(["build", "--release", "--manifest-path"]);
-    command.arg(process::root().join("xtask/bench/Cargo.toml"));
-    command.arg("--target-dir").arg(&target);
-    process::run_quietly(&mut command)?;
+    let target = target_dir();
+    process::run_quietly(cargo("build", &target).arg("--release"))?;
     Ok(target.join("release"))
 }
 
+/// The target folder of the contenders.
+fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || process::root().join("xtask/bench/target"),
+        |folder| PathBuf::from(folder).join("bench"),
+    )
+}
+
+/// Cargo in the contenders' workspace.
+fn cargo(command: &str, target: &Path) -> Command {
+    let mut command = process::cargo([command, "--manifest-path"]);
+    command.arg(process::root().join("xtask/bench/Cargo.toml"));
+    command.arg("--target-dir").arg(target);
+    command
+}
+
 /// Reads the list of contenders.
-fn contenders(text: &str, folder: &std::path::Path) -> Outcome<Vec<Contender>> {
+fn contenders(text: &str, folder: &Path) -> Outcome<Vec<Contender>> {
     let document: toml::Table = text.parse()?;
     let entries = document.get("contender").and_then(toml::Value::as_array);
     let entries = entries.ok_or("contenders.toml has no [[contender]]")?;

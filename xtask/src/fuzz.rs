@@ -4,6 +4,7 @@ use crate::{Outcome, process};
 use std::process::Command;
 
 const SECONDS: u64 = 10;
+const FOLDER: &str = "crates/mynah-fuzz";
 const INSTALL: &str = "cargo install cargo-fuzz --locked";
 
 /// The chore.
@@ -37,21 +38,15 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     for target in chosen {
         let time = format!("-max_total_time={seconds}");
         // Inputs longer than this find nothing that shorter ones do not.
-        process::run(&mut nightly(&[
-            "fuzz",
-            "run",
-            &target,
-            "--",
-            &time,
-            "-max_len=4096",
-        ]))?;
+        let mut command = nightly(&["fuzz", "run", "--fuzz-dir", FOLDER, &target]);
+        process::run(command.args(["--", &time, "-max_len=4096"]))?;
     }
     Ok(())
 }
 
 /// The names in the manifest, so that a target is listed in one place.
 fn targets() -> Outcome<Vec<String>> {
-    let manifest = std::fs::read_to_string(process::root().join("crates/mynah-fuzz/Cargo.toml"))?;
+    let manifest = std::fs::read_to_string(process::root().join(FOLDER).join("Cargo.toml"))?;
     let manifest: toml::Table = manifest.parse()?;
     let bins = manifest.get("bin").and_then(toml::Value::as_array);
     let names = bins
@@ -64,7 +59,7 @@ fn targets() -> Outcome<Vec<String>> {
 fn nightly(args: &[&str]) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo"]).args(args);
-    command.current_dir(process::root().join("crates/mynah-fuzz"));
+    command.current_dir(process::root());
     command
 }
 
@@ -79,7 +74,7 @@ pub(crate) fn replay() -> Outcome {
         "--no-default-features",
         "--manifest-path",
     ]);
-    command.arg(process::root().join("crates/mynah-fuzz/Cargo.toml"));
+    command.arg(process::root().join(FOLDER).join("Cargo.toml"));
     command
         .arg("--target-dir")
         .arg(process::target_dir().join("fuzz"));

@@ -1,6 +1,6 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
-use crate::{Outcome, fuzz, layers, process, python, release_check};
+use crate::{Outcome, bench, fuzz, layers, process, python, release_check};
 use std::time::{Duration, Instant};
 
 /// The crates without I/O; what is wrong there makes the rest fail too.
@@ -42,6 +42,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "fuzz targets on their regressions",
         run: fuzz::replay,
+    },
+    Step {
+        name: "the benchmark's programs compile",
+        run: bench::check,
     },
     Step {
         name: "Python environments",
