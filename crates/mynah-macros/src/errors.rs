@@ -1,8 +1,15 @@
-//! Mistakes, gathered so that a user sees all of them at once.
+//! Mistakes: where they are shown, and all of them at once.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use std::fmt::Display;
+
+/// The span of generated code whose mistakes the compiler is to report at `place`.
+///
+/// The code is still generated code: the compiler's lints leave it alone.
+pub(crate) fn at(place: Span) -> Span {
+    Span::mixed_site().located_at(place)
+}
 
 /// The mistakes found so far.
 #[derive(Default)]

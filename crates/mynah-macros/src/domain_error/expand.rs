@@ -2,6 +2,7 @@
 
 use super::message;
 use super::parse::{DomainError, ErrorVariant, Shape};
+use crate::errors::at;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::Member;
@@ -143,7 +144,7 @@ fn into_rpc(variant: &ErrorVariant) -> TokenStream {
     };
     // Each at the type of its field, where the compiler then says that it cannot be sent.
     let values = variant.fields.iter().zip(&bindings).map(|(field, binding)| {
-        quote_spanned!(field.ty.span()=> __p::Value::from_serialize(&#binding).ok()?)
+        quote_spanned!(at(field.ty.span())=> __p::Value::from_serialize(&#binding).ok()?)
     });
     let data = match variant.shape {
         Shape::Tuple => quote_spanned!(site=> __p::Value::Array(::std::vec![#(#values),*])),
@@ -184,7 +185,7 @@ fn from_rpc(variant: &ErrorVariant) -> TokenStream {
                     // A key that is missing reads as null, so that an optional field may be added later.
                     Shape::Unit | Shape::Named => quote_spanned!(site=> data.get(#name)),
                 };
-                let read = quote_spanned!(ty.span()=> deserialize_into::<#ty>);
+                let read = quote_spanned!(at(ty.span())=> deserialize_into::<#ty>);
                 quote_spanned! {site=>
                     let #binding = #found.cloned().unwrap_or_default().#read().ok()?;
                 }

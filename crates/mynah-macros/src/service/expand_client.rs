@@ -1,6 +1,6 @@
 //! The client: a type with a method for each method of the trait.
 
-use super::expand_service::{info_ident, params_type};
+use super::expand_service::{info_ident, params_type, params_value};
 use super::model::{Answer, Method, Service};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -88,6 +88,7 @@ fn method(vis: &Visibility, service: &str, index: usize, method: &Method) -> Tok
     let ident = method.ident();
     let params = params_type(&method.params);
     let names: Vec<&Ident> = method.params.iter().map(|param| &param.ident).collect();
+    let given = params_value(&names);
     let types = method.params.iter().map(|param| &param.ty);
     let (call, types_of_call) = match &method.answer {
         Answer::None => (quote!(Notify), quote!(#params, C)),
@@ -106,7 +107,7 @@ fn method(vis: &Visibility, service: &str, index: usize, method: &Method) -> Tok
         #default_doc
         #(#attrs)*
         #vis fn #ident(&self, #(#names: #types),*) -> __p::#call<#types_of_call> {
-            __p::#call::new(::core::clone::Clone::clone(&self.caller), &#info, (#(#names,)*))
+            __p::#call::new(::core::clone::Clone::clone(&self.caller), &#info, #given)
         }
     }
 }

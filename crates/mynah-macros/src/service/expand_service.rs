@@ -1,8 +1,9 @@
 //! The server side: a type that hands the methods of an implementor to a router.
 
 use super::model::{Answer, Method, Param, Run, Service};
+use crate::errors::at;
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
@@ -56,10 +57,19 @@ pub(super) fn info_ident(index: usize) -> Ident {
     format_ident!("__METHOD_{index}")
 }
 
-/// The params as one type: the tuple that travels.
+/// The params as one type: the tuple that travels. None are an array of none, because serde writes
+/// the empty tuple as nothing at all, and params are a sequence on the wire.
 pub(super) fn params_type(params: &[Param]) -> TokenStream {
+    if params.is_empty() {
+        return quote!([(); 0]);
+    }
     let types = params.iter().map(|param| &param.ty);
     quote!((#(#types,)*))
+}
+
+/// The params of these names: the value of that type, or the pattern that takes it apart.
+pub(super) fn params_value(names: &[impl ToTokens]) -> TokenStream {
+    if names.is_empty() { quote!([]) } else { quote!((#(#names,)*)) }
 }
 
 /// Everything that is implemented for the struct.
@@ -139,12 +149,12 @@ pub(super) fn impls(service: &Service) -> TokenStream {
 fn checks(method: &Method) -> TokenStream {
     let params = method.params.iter().map(|param| {
         let ty = &param.ty;
-        quote_spanned!(ty.span()=> __encoded::<#ty>();)
+        quote_spanned!(at(ty.span())=> __encoded::<#ty>();)
     });
     let value = match &method.answer {
         Answer::None => None,
         Answer::Value(value) | Answer::Result { value, .. } => {
-            Some(quote_spanned!(value.span()=> __decoded::<#value>();))
+            Some(quote_spanned!(at(value.span())=> __decoded::<#value>();))
         }
     };
     quote!(#(#params)* #value)
@@ -159,10 +169,14 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
     let names: Vec<_> = (0..method.params.len())
         .map(|index| format_ident!("p{index}", span = site))
         .collect();
-    let (cx, lent) = if method.context.is_some() {
-        (quote_spanned!(site=> cx), quote_spanned!(site=> &cx,))
-    } else {
-        (quote_spanned!(site=> _), TokenStream::new())
+    let taken = params_value(&names);
+    let (cx, lent) = match &method.context {
+        Some(context) => {
+            // Where it is declared, should it be another type that is called `Context` too.
+            let cx = Ident::new("cx", at(context.ty.span()));
+            (quote!(#cx), quote_spanned!(cx.span()=> &#cx,))
+        }
+        None => (quote_spanned!(site=> _), TokenStream::new()),
     };
     let call = quote_spanned!(site=> <T as #service>::#ident(&*inner, #lent #(#names),*));
     let call = match method.run {
@@ -186,7 +200,7 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
     quote_spanned! {site=>
         routes.#register(&#info, {
             let inner = __p::Arc::clone(&inner);
-            move |#cx: __p::Context, (#(#names,)*): #params| #body
+            move |#cx: __p::Context, #taken: #params| #body
         });
     }
 }

@@ -1,6 +1,7 @@
 //! The trait as implementors see it.
 
 use super::model::{Answer, Method, Run, Service};
+use crate::errors::at;
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
 
@@ -41,7 +42,7 @@ fn method(method: &Method) -> TokenStream {
     let span = signature
         .asyncness
         .map_or(signature.fn_token.span, |asyncness| asyncness.span);
-    let future = quote_spanned! {span=>
+    let future = quote_spanned! {at(span)=>
         impl ::core::future::Future<Output = #output> + ::core::marker::Send
     };
     let (fn_token, ident, inputs) = (&signature.fn_token, &signature.ident, &signature.inputs);

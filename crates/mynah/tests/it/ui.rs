@@ -1,0 +1,12 @@
+//! What the macros say to a user, and what they let pass.
+//!
+//! The texts are held word for word. Cases whose text is the compiler's own are left out: they would
+//! fail with the next compiler. After a change, write the texts anew with
+//! `TRYBUILD=overwrite cargo test -p mynah --test it ui`, and read them: each must say what to do.
+
+#[test]
+fn ui_macros() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/ui/pass/*.rs");
+    cases.compile_fail("tests/ui/fail/*.rs");
+}
