@@ -27,6 +27,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
 /// A router that is called from the same process.
@@ -47,12 +48,14 @@ impl fmt::Debug for LocalServer {
 }
 
 /// A caller's view of a [`LocalServer`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct InProcess {
     server: Arc<LocalServer>,
     /// What the handlers reach through `cx.peer()`.
     caller: Option<Arc<LocalServer>>,
     pub(crate) default_timeout: Option<Duration>,
+    /// The route that was found last: the next call is often to the same method.
+    last_route: AtomicUsize,
 }
 
 static NAMES: LazyLock<Mutex<HashMap<String, Weak<LocalServer>>>> =
@@ -128,7 +131,7 @@ impl LocalServer {
 
 impl InProcess {
     pub(crate) const fn new(server: Arc<LocalServer>, caller: Option<Arc<LocalServer>>) -> Self {
-        Self { server, caller, default_timeout: None }
+        Self { server, caller, default_timeout: None, last_route: AtomicUsize::new(usize::MAX) }
     }
 
     pub(crate) fn server(&self) -> &Arc<LocalServer> {
@@ -154,7 +157,11 @@ impl InProcess {
         }
         let name = MethodName::new(method.service(), method.name());
         let router = &self.server.router;
-        let route = router.find(&name, usize::MAX).and_then(|index| router.route(index));
+        let found = router.find(&name, self.last_route.load(Ordering::Relaxed));
+        if let Some(index) = found {
+            self.last_route.store(index, Ordering::Relaxed);
+        }
+        let route = found.and_then(|index| router.route(index));
         let typed = route.and_then(|route| route.typed.downcast_ref::<Arc<dyn TypedMethod<P, T, E>>>());
         let Some(typed) = typed else {
             // An unknown method, or one of other types: the wire finds the words.
@@ -166,15 +173,16 @@ impl InProcess {
             for (name, value) in metadata.iter() {
                 call = call.metadata(name, value);
             }
-            return Ok(TypedCall { stage: TypedStage::Encoded(Box::pin(call.into_future())), permit: None });
+            return Ok(TypedCall { stage: TypedStage::Encoded(Box::pin(call.into_future())) });
         };
-        let permit = self.permit()?;
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.take_permit()?;
         let local = Arc::new(LocalCall {
             server: Arc::clone(&self.server),
             caller: self.caller.clone(),
-            deadline,
+            timeout,
+            deadline: OnceLock::new(),
             over: AtomicBool::new(false),
+            detached: AtomicBool::new(false),
             ended: OnceLock::new(),
             sides: listens.then(|| Mutex::new(LocalSides::default())),
         });
@@ -182,7 +190,7 @@ impl InProcess {
         // Starting runs no code of the user but the handler's own first lines at its first poll.
         let cell = typed.start(context, params);
         let stage = TypedStage::Typed { cell: Some(cell), call: local, sleep: None };
-        Ok(TypedCall { stage, permit: Some(permit) })
+        Ok(TypedCall { stage })
     }
 
     /// Starts a notification; its handler is polled once here and goes on in a task if need be.
@@ -208,7 +216,7 @@ impl InProcess {
         Ok(())
     }
 
-    fn permit<E>(&self) -> Result<Permit, CallError<E>> {
+    fn take_permit<E>(&self) -> Result<(), CallError<E>> {
         if self.server.draining.load(Ordering::Acquire) {
             return Err(CallError::Disconnected(CloseReason::Drained));
         }
@@ -217,22 +225,13 @@ impl InProcess {
             self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(CallError::Busy { retry_after: None });
         }
-        Ok(Permit(Arc::clone(&self.server)))
-    }
-}
-
-struct Permit(Arc<LocalServer>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+        Ok(())
     }
 }
 
 /// A call within the process.
 pub(crate) struct TypedCall<T, E> {
     stage: TypedStage<T, E>,
-    permit: Option<Permit>,
 }
 
 enum TypedStage<T, E> {
@@ -241,7 +240,45 @@ enum TypedStage<T, E> {
         call: Arc<LocalCall>,
         sleep: Option<Pin<Box<Sleep>>>,
     },
+    /// It was started and not awaited at once: it runs in a task, and stops with this.
+    Spawned { task: JoinHandle<Result<T, CallError<E>>>, call: Arc<LocalCall> },
+    /// It was started, and ended at its first poll.
+    Ended { outcome: Option<Result<T, CallError<E>>>, call: Arc<LocalCall> },
     Encoded(Pin<Box<dyn Future<Output = Result<T, CallError<E>>> + Send>>),
+}
+
+impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
+    /// Polls the handler once, and lets it run by itself if that is not enough.
+    pub(crate) fn start(self) -> Self {
+        let mut this = self;
+        let mut cx = task::Context::from_waker(Waker::noop());
+        let call = match &this.stage {
+            TypedStage::Typed { call, .. } => Some(Arc::clone(call)),
+            TypedStage::Encoded(_) => None,
+            TypedStage::Spawned { .. } | TypedStage::Ended { .. } => return this,
+        };
+        let mut sides = SideEffects::default();
+        let stage = match (this.poll(&mut cx, &mut sides), call) {
+            (Poll::Ready(outcome), Some(call)) => {
+                call.push_back(sides);
+                TypedStage::Ended { outcome: Some(outcome), call }
+            }
+            (Poll::Ready(outcome), None) => {
+                TypedStage::Encoded(Box::pin(std::future::ready(outcome)))
+            }
+            (Poll::Pending, None) => return this,
+            (Poll::Pending, Some(call)) => {
+                call.detached.store(true, Ordering::Release);
+                call.push_back(sides);
+                let task = tokio::spawn(async move {
+                    let mut unheard = SideEffects::default();
+                    std::future::poll_fn(|cx| this.poll(cx, &mut unheard)).await
+                });
+                TypedStage::Spawned { task, call }
+            }
+        };
+        Self { stage }
+    }
 }
 
 impl<T, E> TypedCall<T, E> {
@@ -253,12 +290,24 @@ impl<T, E> TypedCall<T, E> {
     ) -> Poll<Result<T, CallError<E>>> {
         let (cell, call, sleep) = match &mut self.stage {
             TypedStage::Encoded(future) => return future.as_mut().poll(cx),
+            TypedStage::Spawned { task, call } => {
+                call.hand_over(sides, cx.waker());
+                let joined = task::ready!(Pin::new(task).poll(cx));
+                call.hand_over(sides, cx.waker());
+                return Poll::Ready(joined.unwrap_or_else(|_stopped| {
+                    Err(CallError::Cancelled(mynah_protocol::By::Callee))
+                }));
+            }
+            TypedStage::Ended { outcome, call } => {
+                call.hand_over(sides, cx.waker());
+                return outcome.take().map_or(Poll::Pending, Poll::Ready);
+            }
             TypedStage::Typed { cell, call, sleep } => (cell, call, sleep),
         };
         let Some(running) = cell else { return Poll::Pending };
         let polled = catch_unwind(AssertUnwindSafe(|| running.poll_typed(cx)));
-        if let Some(waiting) = &call.sides {
-            waiting.lock().unwrap_or_else(PoisonError::into_inner).hand_over(sides, cx.waker());
+        if !call.detached.load(Ordering::Acquire) {
+            call.hand_over(sides, cx.waker());
         }
         let outcome = match polled {
             Ok(Poll::Ready(Ok(value))) => Ok(value),
@@ -269,7 +318,7 @@ impl<T, E> TypedCall<T, E> {
                 Err(CallError::Remote(*panicked(&*payload)))
             }
             Ok(Poll::Pending) => {
-                let Some(deadline) = call.deadline else { return Poll::Pending };
+                let Some(deadline) = call.deadline() else { return Poll::Pending };
                 let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
                 task::ready!(sleep.as_mut().poll(cx));
                 Err(CallError::Deadline)
@@ -280,13 +329,16 @@ impl<T, E> TypedCall<T, E> {
     }
 
     fn end(&mut self) {
-        if let TypedStage::Typed { cell, call, .. } = &mut self.stage {
-            call.end();
-            if let Some(cell) = cell.take() {
-                cell.give_back();
+        match &mut self.stage {
+            TypedStage::Typed { cell, call, .. } => {
+                call.end();
+                if let Some(cell) = cell.take() {
+                    cell.give_back();
+                }
             }
+            TypedStage::Spawned { task, .. } => task.abort(),
+            TypedStage::Encoded(_) | TypedStage::Ended { .. } => {}
         }
-        self.permit = None;
     }
 }
 
@@ -300,10 +352,15 @@ impl<T, E> Drop for TypedCall<T, E> {
 pub(crate) struct LocalCall {
     server: Arc<LocalServer>,
     caller: Option<Arc<LocalServer>>,
-    deadline: Option<Instant>,
+    timeout: Option<Duration>,
+    /// Set by whoever asks first: at the latest when the handler is not ready at its first poll, so a handler
+    /// that is ready at once costs no look at the clock.
+    deadline: OnceLock<Option<Instant>>,
     over: AtomicBool,
     /// Made by the first who waits for the end.
     ended: OnceLock<Notify>,
+    /// Whether the handler runs in a task of its own: then whoever awaits takes the side messages, not the task.
+    detached: AtomicBool,
     /// Present when the caller listens.
     sides: Option<Mutex<LocalSides>>,
 }
@@ -329,8 +386,9 @@ impl LocalCall {
         &self.server.evidence
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let timeout = self.timeout?;
+        *self.deadline.get_or_init(|| Instant::now().checked_add(timeout))
     }
 
     /// The side that called, to call it back; one without services when it has none.
@@ -353,8 +411,12 @@ impl LocalCall {
         }
     }
 
+    /// Ends the call, once: its permit comes home.
     fn end(&self) {
-        self.over.store(true, Ordering::Release);
+        if self.over.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
         if let Some(ended) = self.ended.get() {
             ended.notify_waiters();
         }
@@ -386,6 +448,22 @@ impl LocalCall {
         let mut encoded = Vec::new();
         if Format::Cbor.encode(content, &mut encoded).is_ok() {
             self.push(|sides| sides.push_log(level, encoded));
+        }
+    }
+
+    fn hand_over(&self, sides: &mut SideEffects, waker: &Waker) {
+        if let Some(waiting) = &self.sides {
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).hand_over(sides, waker);
+        }
+    }
+
+    /// Gives back what was taken too early, ahead of what came since.
+    fn push_back(&self, mut sides: SideEffects) {
+        if let Some(waiting) = &self.sides {
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            sides.queue.append(&mut waiting.waiting.queue);
+            waiting.waiting.queue = sides.queue;
+            waiting.waiting.dropped += sides.dropped;
         }
     }
 

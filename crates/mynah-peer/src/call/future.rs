@@ -90,6 +90,11 @@ where
         if let Poll::Ready(Err(error)) = self.poll_send(&mut cx) {
             self.stage = Stage::Failed(error);
         }
+        if let Stage::Local(_) = self.stage
+            && let Stage::Local(call) = std::mem::replace(&mut self.stage, Stage::Done)
+        {
+            self.stage = Stage::Local(call.start());
+        }
     }
 
     /// Stops the call: it ends as cancelled by its caller.

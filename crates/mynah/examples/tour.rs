@@ -1,0 +1,171 @@
+//! One contract, in process and over tcp: a typed call, progress drawn as a bar, a call back to the client, a cancel,
+//! a deadline, a typed error. Run it with `cargo run --example tour`.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use mynah::prelude::*;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+/// What both sides agree on.
+#[mynah::service]
+pub trait Workshop {
+    /// Divides, or says with a type of its own why not.
+    async fn divide(&self, cx: &Context, dividend: i64, divisor: i64) -> Result<i64, DivideError>;
+
+    /// Works through so many steps and says how far it is.
+    async fn build(&self, cx: &Context, steps: u32) -> Result<String, RpcError>;
+
+    /// Asks the caller a question before it answers.
+    async fn greet(&self, cx: &Context) -> Result<String, RpcError>;
+
+    /// Takes a note; there is no answer.
+    #[notification]
+    async fn note(&self, cx: &Context, text: String);
+}
+
+/// Why a division has no result. It keeps its type on its way to the caller.
+#[derive(Clone, Debug, PartialEq, mynah::DomainError)]
+pub enum DivideError {
+    /// Nothing can be divided by zero.
+    #[error(code = 1, message = "division by zero")]
+    ByZero,
+    /// The result does not fit.
+    #[error(code = 2, message = "{dividend} / {divisor} does not fit")]
+    TooLarge {
+        /// What was divided.
+        dividend: i64,
+        /// By what.
+        divisor: i64,
+    },
+}
+
+/// What the client offers to the server: both ends are equal.
+#[mynah::service]
+pub trait Visitor {
+    /// Who are you?
+    async fn name(&self) -> String;
+}
+
+struct MyWorkshop;
+
+impl Workshop for MyWorkshop {
+    async fn divide(&self, _cx: &Context, dividend: i64, divisor: i64) -> Result<i64, DivideError> {
+        if divisor == 0 {
+            return Err(DivideError::ByZero);
+        }
+        dividend.checked_div(divisor).ok_or(DivideError::TooLarge { dividend, divisor })
+    }
+
+    async fn build(&self, cx: &Context, steps: u32) -> Result<String, RpcError> {
+        let mut watch = SayWhenStopped { handler: "build", finished: false };
+        for step in 1..=steps {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            cx.progress(&(step, steps));
+        }
+        watch.finished = true;
+        Ok(format!("built in {steps} steps"))
+    }
+
+    async fn greet(&self, cx: &Context) -> Result<String, RpcError> {
+        let visitor: VisitorClient = cx.peer().client();
+        let name = visitor.name().await.map_err(|error| {
+            RpcError::new(ErrorCode::application(10), format!("nobody answered: {error}"))
+        })?;
+        Ok(format!("hello, {name}"))
+    }
+
+    async fn note(&self, cx: &Context, text: String) {
+        println!("    server notes: {text} (from {})", cx.evidence());
+    }
+}
+
+/// Tells when a handler is dropped before its end.
+struct SayWhenStopped {
+    handler: &'static str,
+    finished: bool,
+}
+
+impl Drop for SayWhenStopped {
+    fn drop(&mut self) {
+        if !self.finished {
+            println!("    server: handler of `{}` was stopped", self.handler);
+        }
+    }
+}
+
+struct Me;
+
+impl Visitor for Me {
+    async fn name(&self) -> String {
+        "Ada".to_owned()
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut server = Server::new()
+        .register(WorkshopService::new(MyWorkshop))
+        .listen("tcp://127.0.0.1:0")
+        .listen("memory:workshop")
+        .start()
+        .await?;
+
+    for url in ["memory:workshop", server.address()] {
+        println!("{url}");
+        visit(url).await?;
+    }
+
+    let report = server.drain(Duration::from_secs(1)).await;
+    println!("drained: {} connections, {} calls cut", report.connections, report.calls_cut);
+    Ok(())
+}
+
+async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let peer = mynah::connector(url)?.register(VisitorService::new(Me)).connect().await?;
+    let workshop: WorkshopClient = peer.client();
+
+    let start = Instant::now();
+    let result = workshop.divide(84, 2).await?;
+    println!("  a call            84 / 2 = {result}, first answer after {:.0?}", start.elapsed());
+
+    let error = workshop.divide(1, 0).await;
+    println!("  a typed error     {error:?}");
+    assert!(matches!(error, Err(CallError::Application(DivideError::ByZero))));
+
+    let built = workshop.build(20).on_progress(draw).await?;
+    println!(" {built}");
+
+    println!("  a call back       {}", workshop.greet().await?);
+    workshop.note("a notification has no answer".to_owned()).await?;
+
+    let mut call = workshop.build(1000).start();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    call.cancel();
+    println!("  a cancel          {}", shown(call.await));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let late = workshop.build(1000).deadline(Duration::from_millis(60)).await;
+    println!("  a deadline        {}", shown(late));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    println!();
+    Ok(())
+}
+
+/// Draws one step of a bar; only the last one where nobody can watch it grow.
+fn draw((step, steps): (u32, u32)) {
+    if step < steps && !std::io::stdout().is_terminal() {
+        return;
+    }
+    let bar: String = (1..=steps).map(|n| if n <= step { '#' } else { '.' }).collect();
+    let start = if step == 1 || step == steps && !std::io::stdout().is_terminal() { "" } else { "\r" };
+    print!("{start}  progress          [{bar}] {:3} %", step * 100 / steps);
+    drop(std::io::stdout().flush());
+}
+
+fn shown<T: std::fmt::Debug>(result: Result<T, CallError<RpcError>>) -> String {
+    match result {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => error.to_string(),
+    }
+}
