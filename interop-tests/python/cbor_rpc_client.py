@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+import traceback
 
 from cbor_rpc import RpcV1, TcpPipe
 
@@ -57,7 +58,12 @@ def check(name, condition, **seen):
 async def main(port, codec, scenario, arguments):
     end_with_stdin(asyncio.get_running_loop(), lambda: os._exit(3))
     client = await Client(codec).connect(port)
-    await asyncio.wait_for(getattr(scenarios, scenario)(client, check, *arguments), 60)
+    try:
+        await asyncio.wait_for(getattr(scenarios, scenario)(client, check, *arguments), 60)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(2)
     print(json.dumps({"done": scenario}), flush=True)
     # A plain exit would wait for nothing and report loops that are still running; what matters was checked.
     os._exit(0)

@@ -3,7 +3,7 @@
 usage: cbor_rpc_server.py {cbor|json} [--server-class]
 
 --server-class serves through the package's RpcV1Server, which installs no event handler; without it each connection
-is a plain RpcV1.
+is a plain RpcV1. It emits "ready" on every connection before it can be talked to.
 """
 
 import asyncio
@@ -48,6 +48,8 @@ async def main(codec, documented):
         async def on_connection(pipe):
             conn_id = str(pipe.get_peer_info())
             await service.add_connection(conn_id, transformer(codec).apply_transformer(pipe))
+            # An async handler runs one turn late, and what arrives in that turn is lost: say when it is safe to talk.
+            await service.rpc_clients[conn_id].emit("ready", None)
 
     else:
 

@@ -366,8 +366,11 @@ async fn check_09_p_a_fire_is_never_answered() {
             .await
             .expect("a fire is written");
     }
+    done(client.client.fail_note(Value::Null))
+        .await
+        .expect("a fire is written");
     client
-        .until_state("all of them ran", |state| state.notes.len() == 3)
+        .until_state("all of them ran", |state| state.notes.len() == 4)
         .await;
     let said = Transcript::read(&recorder.from_client(), &recorder.from_server());
     // Three events and no reply.
