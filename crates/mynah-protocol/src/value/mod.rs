@@ -14,6 +14,7 @@ mod to_value;
 
 pub use big::BigInt;
 pub use error::ValueError;
+pub use into_typed::FromValue;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -36,6 +37,9 @@ pub const SIMPLE_NAME: &str = "$mynah::simple";
 /// (`u64`) and the tagged value as content; variant 1 for a simple value of CBOR that serde has no word for, with its
 /// number (`u8`) as content. Everything else goes to the visitor as it would without the name. A format that does
 /// not know the name sees a plain newtype struct around a value of any kind.
+///
+/// A serializer sees the name around a value that a human readable format has no word for; one that is not such a
+/// format passes the content on to a serializer that is not human readable.
 pub const VALUE_NAME: &str = "$mynah::value";
 
 /// A value of any shape.

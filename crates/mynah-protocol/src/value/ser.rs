@@ -1,12 +1,15 @@
 //! Values through serde, outwards.
 
-use super::{BigInt, TAG_NAME, Value};
-use serde::ser::{Error as _, Serialize, SerializeMap as _, SerializeTupleStruct as _, Serializer};
+use super::{BigInt, SIMPLE_NAME, TAG_NAME, VALUE_NAME, Value};
+use serde::ser::{Error as _, Serialize, SerializeTupleStruct as _, Serializer};
 
 /// A human readable format (JSON) has no tags, no integers beyond 128 bits and no keys but texts: those are errors.
 /// Undefined and its kin are null there; bytes are what the format makes of them.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() && self.needs_more_than_json() {
+            return serializer.serialize_newtype_struct(VALUE_NAME, &Exact(self));
+        }
         match self {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(value) => serializer.serialize_bool(*value),
@@ -17,10 +20,42 @@ impl Serialize for Value {
             Self::Text(text) => serializer.serialize_str(text),
             Self::Bytes(bytes) => serializer.serialize_bytes(bytes),
             Self::Array(elements) => serializer.collect_seq(elements),
-            Self::Map(entries) => serialize_map(entries, serializer),
+            Self::Map(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
+            }
             Self::Tag(number, content) => serialize_tag(*number, &**content, serializer),
             Self::Simple(number) => serialize_simple(*number, serializer),
         }
+    }
+}
+
+impl Value {
+    /// Whether JSON has no word for it, leaving aside what it contains.
+    fn needs_more_than_json(&self) -> bool {
+        match self {
+            Self::Tag(..) => true,
+            Self::Big(value) => value.as_u128().is_none() && value.as_i128().is_none(),
+            // JSON libraries turn a number that is a key into a text without a word; it would come back as another
+            // value.
+            Self::Map(entries) => entries.iter().any(|(key, _)| key.as_str().is_none()),
+            _ => false,
+        }
+    }
+}
+
+/// A value for those that know [`VALUE_NAME`]: they take it in the way of formats that are not human readable.
+struct Exact<'a>(&'a Value);
+
+impl Serialize for Exact<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return Err(S::Error::custom(match self.0 {
+                Value::Map(_) => "a key that is not a text cannot be written here",
+                Value::Big(_) => "an integer beyond 128 bits cannot be written here",
+                _ => "a tag cannot be written here",
+            }));
+        }
+        self.0.serialize(serializer)
     }
 }
 
@@ -46,31 +81,11 @@ impl Serialize for Digits<'_> {
     }
 }
 
-fn serialize_map<S: Serializer>(
-    entries: &[(Value, Value)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    // JSON libraries turn a number that is a key into a text without a word; it would come back as another value.
-    if serializer.is_human_readable() && entries.iter().any(|(key, _)| key.as_str().is_none()) {
-        return Err(S::Error::custom(
-            "a key that is not a text cannot be written here",
-        ));
-    }
-    let mut map = serializer.serialize_map(Some(entries.len()))?;
-    for (key, value) in entries {
-        map.serialize_entry(key, value)?;
-    }
-    map.end()
-}
-
 fn serialize_tag<S: Serializer, T: Serialize>(
     number: u64,
     content: &T,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    if serializer.is_human_readable() {
-        return Err(S::Error::custom("a tag cannot be written here"));
-    }
     let mut tag = serializer.serialize_tuple_struct(TAG_NAME, 2)?;
     tag.serialize_field(&number)?;
     tag.serialize_field(content)?;
@@ -81,7 +96,7 @@ fn serialize_simple<S: Serializer>(number: u8, serializer: S) -> Result<S::Ok, S
     if serializer.is_human_readable() {
         return serializer.serialize_unit();
     }
-    let mut simple = serializer.serialize_tuple_struct(super::SIMPLE_NAME, 1)?;
+    let mut simple = serializer.serialize_tuple_struct(SIMPLE_NAME, 1)?;
     simple.serialize_field(&number)?;
     simple.end()
 }

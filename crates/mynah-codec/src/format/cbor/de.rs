@@ -7,7 +7,7 @@ mod text;
 mod value;
 
 use super::head::{self, INFO};
-use super::scan;
+use super::{fault, scan};
 use crate::{DecodeError, DecodeErrorKind};
 use access::{Elements, Entries, OneEntry, UnitVariant};
 use error::{Error, Result};
@@ -55,13 +55,13 @@ impl<'de, 'a> Decoder<'de, 'a> {
     #[inline]
     fn whole<T: Deserialize<'de>>(&mut self) -> Result<T> {
         if self.input.len() > self.limits.max_message_bytes {
-            return Err(scan::too_large(self.input.len()).into());
+            return Err(fault::too_large(self.input.len()).into());
         }
         let value = T::deserialize(&mut *self)?;
         if self.rest.is_empty() {
             Ok(value)
         } else {
-            Err(scan::trailing(self.offset()).into())
+            Err(fault::trailing(self.offset()).into())
         }
     }
 
@@ -147,9 +147,9 @@ impl<'de, 'a> Decoder<'de, 'a> {
             },
             (24..=26, _) => return Err(self.truncated()),
             (head::INDEFINITE, _) => {
-                return Err(self.malformed("an indefinite length where there is none"));
+                return Err(self.malformed(fault::NOT_INDEFINITE));
             }
-            _ => return Err(self.malformed("a reserved length")),
+            _ => return Err(self.malformed(fault::RESERVED)),
         };
         self.pass(len);
         Ok(argument)
@@ -163,7 +163,7 @@ impl<'de, 'a> Decoder<'de, 'a> {
                 self.depth_left = left;
                 Ok(())
             }
-            None => Err(scan::too_deep(self.offset()).into()),
+            None => Err(fault::too_deep(self.offset()).into()),
         }
     }
 
@@ -176,6 +176,21 @@ impl<'de, 'a> Decoder<'de, 'a> {
     /// number of elements, or the most that may come before the break, and whether there is one.
     #[inline]
     fn collection(&mut self, first: u8, each: usize) -> Result<(usize, bool)> {
+        let len = usize::from(first & INFO);
+        if len < 24
+            && len <= self.limits.max_collection_len
+            && let Some(left) = self.depth_left.checked_sub(1)
+            && let Some((_, rest)) = self.rest.split_first()
+            && len * each <= rest.len()
+        {
+            (self.depth_left, self.rest) = (left, rest);
+            return Ok((len, false));
+        }
+        self.long_collection(first, each)
+    }
+
+    #[inline(never)]
+    fn long_collection(&mut self, first: u8, each: usize) -> Result<(usize, bool)> {
         let start = self.offset();
         if first & INFO == head::INDEFINITE {
             self.enter()?;
@@ -186,7 +201,7 @@ impl<'de, 'a> Decoder<'de, 'a> {
         self.enter()?;
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len > self.limits.max_collection_len {
-            return Err(scan::too_long(start).into());
+            return Err(fault::too_long(start).into());
         }
         if len > self.rest.len() / each {
             self.check_announced(len, each, start)?;
@@ -203,7 +218,7 @@ impl<'de, 'a> Decoder<'de, 'a> {
         if end.is_some_and(|end| end <= self.limits.max_message_bytes) {
             return Ok(());
         }
-        Err(scan::too_large(start).into())
+        Err(fault::too_large(start).into())
     }
 
     /// Reads a value behind a tag. The tag means nothing to the type that is asked for, or else is part of it.
@@ -240,14 +255,14 @@ impl<'de, 'a> Decoder<'de, 'a> {
     #[cold]
     fn truncated(&self) -> Error {
         if self.input.len() >= self.limits.max_message_bytes {
-            return scan::too_large(self.input.len()).into();
+            return fault::too_large(self.input.len()).into();
         }
-        scan::truncated(self.input.len()).into()
+        fault::truncated(self.input.len()).into()
     }
 
     #[cold]
     fn malformed(&self, what: &'static str) -> Error {
-        scan::malformed(what, self.offset()).into()
+        fault::malformed(what, self.offset()).into()
     }
 
     #[cold]

@@ -1,38 +1,38 @@
 //! Which keys a map has had: the same key in another spelling is the same key.
 //!
+//! A key is given by the input from its start on; where it ends is found on the way.
+//!
 //! Everything here looks at items that were found well-formed before; on others it gives some answer, and ends.
 
 use super::head;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 
-/// So many keys of a map are compared one by one; from then on they are hashed.
-const FEW: usize = 8;
+/// So many keys of a map are kept in place.
+const FEW: usize = 16;
+/// So many keys of a map are compared one by one, with those that the filter cannot tell apart.
+const LISTED: usize = 64;
+/// As many keys in spellings that the filter cannot help with; comparing them is dearer, too.
+const ODD_LISTED: usize = 8;
 
-/// A key: where it is in the input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-impl Span {
-    #[inline]
-    fn of(self, input: &[u8]) -> &[u8] {
-        input.get(self.start..self.end).unwrap_or_default()
-    }
-}
-
-/// The keys of one map.
+/// The keys of one map, by where they start in the input.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     /// A bit for each key. A key whose bit is free is new, which is nearly always enough for a struct.
     filter: u64,
-    few: [Span; FEW],
+    few: [u32; FEW],
     len: usize,
-    many: Option<Box<Many>>,
+    more: Option<Box<More>>,
+}
+
+/// What does not fit the place.
+#[derive(Debug)]
+enum More {
+    Listed(Vec<usize>),
+    Hashed(Many),
 }
 
 impl Keys {
@@ -40,87 +40,132 @@ impl Keys {
     pub(super) fn clear(&mut self) {
         self.filter = 0;
         self.len = 0;
-        self.many = None;
+        self.more = None;
     }
 
-    /// Adds a key, and gives the equal one that was there and is replaced by it.
+    /// Adds a key, and gives the start of the equal one that was there and is replaced by it.
     #[inline]
-    pub(super) fn insert(&mut self, input: &[u8], key: Span) -> Option<Span> {
-        let bits = filter_bits(key.of(input));
+    pub(super) fn insert(&mut self, input: &[u8], start: usize, end: usize) -> Option<usize> {
+        let bits = filter_bits(input, start, end);
         let new = self.filter & bits == 0;
         self.filter |= bits;
-        if new && let Some(free) = self.few.get_mut(self.len) {
-            *free = key;
+        if new
+            && let Some(free) = self.few.get_mut(self.len)
+            && let Ok(start) = u32::try_from(start)
+        {
+            *free = start;
             self.len += 1;
             return None;
         }
-        self.insert_compared(input, key)
+        self.insert_compared(input, start, new)
     }
 
+    #[cold]
     #[inline(never)]
-    fn insert_compared(&mut self, input: &[u8], key: Span) -> Option<Span> {
-        if let Some(many) = &mut self.many {
-            return many.insert(input, key);
+    fn insert_compared(&mut self, input: &[u8], start: usize, new: bool) -> Option<usize> {
+        if let Some(More::Hashed(many)) = self.more.as_deref_mut() {
+            return many.insert(input, start);
         }
-        let bytes = key.of(input);
-        for earlier in self.few.iter_mut().take(self.len) {
-            if same(earlier.of(input), bytes) {
-                return Some(std::mem::replace(earlier, key));
+        let key = input.get(start..).unwrap_or_default();
+        if !new {
+            for earlier in self.few.iter_mut().take(self.len) {
+                if same(input.get(*earlier as usize..).unwrap_or_default(), key) {
+                    let replaced =
+                        std::mem::replace(earlier, u32::try_from(start).unwrap_or(*earlier));
+                    return Some(replaced as usize);
+                }
+            }
+            if let Some(More::Listed(list)) = self.more.as_deref_mut() {
+                for earlier in list {
+                    if same(input.get(*earlier..).unwrap_or_default(), key) {
+                        return Some(std::mem::replace(earlier, start));
+                    }
+                }
             }
         }
-        if let Some(free) = self.few.get_mut(self.len) {
-            *free = key;
-            self.len += 1;
-            return None;
-        }
-        let mut many = Box::<Many>::default();
-        for earlier in self.few {
-            many.insert(input, earlier);
-        }
-        // From here on `insert` has to end up here.
-        self.filter = u64::MAX;
-        many.insert(input, key);
-        self.many = Some(many);
+        self.add(input, start, plain(key).is_some());
         None
+    }
+
+    /// Adds a key that is known to be new.
+    fn add(&mut self, input: &[u8], start: usize, plain: bool) {
+        let most = if plain { LISTED } else { ODD_LISTED };
+        if self.len < most.min(FEW)
+            && let Some(free) = self.few.get_mut(self.len)
+            && let Ok(start) = u32::try_from(start)
+        {
+            *free = start;
+            self.len += 1;
+            return;
+        }
+        let more = self
+            .more
+            .get_or_insert_with(|| Box::new(More::Listed(Vec::new())));
+        if let More::Listed(list) = &mut **more {
+            if self.len + list.len() < most {
+                list.push(start);
+                return;
+            }
+            let mut many = Many::default();
+            for earlier in self.few.iter().take(self.len) {
+                many.insert(input, *earlier as usize);
+            }
+            for earlier in list {
+                many.insert(input, *earlier);
+            }
+            // From here on every key has to get there.
+            self.filter = u64::MAX;
+            **more = More::Hashed(many);
+        }
+        if let More::Hashed(many) = &mut **more {
+            many.insert(input, start);
+        }
     }
 }
 
 /// The bit of a key in the filter, or all of them when its spelling does not say which key it is.
 #[inline]
-fn filter_bits(key: &[u8]) -> u64 {
-    if !is_plain(key) {
+fn filter_bits(input: &[u8], start: usize, end: usize) -> u64 {
+    let key = input.get(start..end).unwrap_or_default();
+    let (Some(first), Some(last)) = (key.first(), key.last()) else {
+        return u64::MAX;
+    };
+    // The spellings that nearly all keys have; `plain` knows a few more.
+    if first & head::INFO >= 24 && plain(key).is_none() || *first >= head::ARRAY {
         return u64::MAX;
     }
-    let first = key.first().copied().unwrap_or_default();
-    let second = key.get(1).copied().unwrap_or_default();
-    let last = key.last().copied().unwrap_or_default();
-    let mixed = u32::from_be_bytes([first, second, last, first ^ last]).wrapping_mul(0x9e37_79b1);
+    let second = key.get(1).unwrap_or(first);
+    let mixed =
+        u32::from_be_bytes([*first, *second, *last, first ^ last]).wrapping_mul(0x9e37_79b1);
     1 << (mixed >> 26)
 }
 
-/// Whether the spelling is the only one that counts: then equal keys are equal bytes.
-#[inline]
-fn is_plain(key: &[u8]) -> bool {
-    match key {
-        [first, ..] if *first < head::ARRAY && first & head::INFO < 24 => true,
-        [head::FALSE..=head::UNDEFINED, ..] => true,
-        [0x18 | 0x38 | 0x58 | 0x78, 24..=255, ..] | [0x19 | 0x39 | 0x59 | 0x79, 1..=255, ..] => {
-            true
+/// The key at the beginning of `key`, when its spelling is the only one of its value: equal keys are equal bytes then.
+fn plain(key: &[u8]) -> Option<&[u8]> {
+    let (first, rest) = key.split_first()?;
+    let (argument, width) = match (first & head::INFO, rest) {
+        (info @ 0..24, _) => (u64::from(info), 0),
+        (24, [byte @ 24..=255, ..]) => (u64::from(*byte), 1),
+        (25, [a @ 1..=255, b, ..]) => (u64::from(u16::from_be_bytes([*a, *b])), 2),
+        (26, [a, b, c, d, ..]) if (*a, *b) != (0, 0) => {
+            (u64::from(u32::from_be_bytes([*a, *b, *c, *d])), 4)
         }
-        [0x1a | 0x3a, a, b, ..] => (*a, *b) != (0, 0),
-        [0x1b | 0x3b, a, b, c, d, ..] => (*a, *b, *c, *d) != (0, 0, 0, 0),
-        _ => false,
-    }
+        (27, rest) => (u64::from_be_bytes(*rest.first_chunk()?), 8),
+        _ => return None,
+    };
+    let content = match first & !head::INFO {
+        head::UINT | head::NEGATIVE if width < 8 || argument > 0xffff_ffff => 0,
+        head::BYTES | head::TEXT if width < 8 => usize::try_from(argument).ok()?,
+        head::SIMPLE if width == 0 => 0,
+        _ => return None,
+    };
+    key.get(..content.checked_add(1 + width)?)
 }
 
 fn same(a: &[u8], b: &[u8]) -> bool {
-    if is_plain(a) && is_plain(b) {
-        return a == b;
-    }
-    match (scalar(a), scalar(b)) {
+    match (plain(a), plain(b)) {
         (Some(a), Some(b)) => a == b,
-        (None, None) => compare(a, b) == Ordering::Equal,
-        _ => false,
+        _ => compare(a, b) == Ordering::Equal,
     }
 }
 
@@ -129,34 +174,35 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 struct Many {
     /// Keyed anew for every map, so that nobody can prepare keys that collide.
     state: RandomState,
-    scalars: HashMap<u64, Span, BuildHasherDefault<AsItIs>>,
+    scalars: HashMap<u64, usize, BuildHasherDefault<AsItIs>>,
     /// Different keys with the hash of one in `scalars`; there is hardly ever one.
-    collided: Vec<Span>,
+    collided: Vec<usize>,
     nested: Runs,
 }
 
 impl Many {
-    fn insert(&mut self, input: &[u8], key: Span) -> Option<Span> {
-        let Some(bytes) = scalar(key.of(input)) else {
-            return self.nested.insert(input, key);
+    fn insert(&mut self, input: &[u8], start: usize) -> Option<usize> {
+        let key = input.get(start..).unwrap_or_default();
+        let Some(bytes) = scalar(key) else {
+            return self.nested.insert(input, start);
         };
         let hash = self.state.hash_one(&*bytes);
         let earlier = match self.scalars.entry(hash) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(key);
+            Entry::Vacant(entry) => {
+                entry.insert(start);
                 return None;
             }
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Occupied(entry) => entry.into_mut(),
         };
-        if same(earlier.of(input), key.of(input)) {
-            return Some(std::mem::replace(earlier, key));
+        if same(input.get(*earlier..).unwrap_or_default(), key) {
+            return Some(std::mem::replace(earlier, start));
         }
         for earlier in &mut self.collided {
-            if same(earlier.of(input), key.of(input)) {
-                return Some(std::mem::replace(earlier, key));
+            if same(input.get(*earlier..).unwrap_or_default(), key) {
+                return Some(std::mem::replace(earlier, start));
             }
         }
-        self.collided.push(key);
+        self.collided.push(start);
         None
     }
 }
@@ -186,19 +232,24 @@ impl Hasher for AsItIs {
 /// Comparing two keys costs no more than the shorter of them, so a large key among small ones costs nothing extra,
 /// however often it is nested in further keys. Hashing would pay for the large one at every level.
 #[derive(Debug, Default)]
-struct Runs(Vec<Vec<Span>>);
+struct Runs(Vec<Vec<usize>>);
 
 impl Runs {
-    fn insert(&mut self, input: &[u8], key: Span) -> Option<Span> {
-        let order = |a: &Span, b: &Span| compare(a.of(input), b.of(input));
+    fn insert(&mut self, input: &[u8], start: usize) -> Option<usize> {
+        let order = |a: &usize, b: &usize| {
+            compare(
+                input.get(*a..).unwrap_or_default(),
+                input.get(*b..).unwrap_or_default(),
+            )
+        };
         for run in &mut self.0 {
-            if let Ok(index) = run.binary_search_by(|earlier| order(earlier, &key)) {
+            if let Ok(index) = run.binary_search_by(|earlier| order(earlier, &start)) {
                 return run
                     .get_mut(index)
-                    .map(|earlier| std::mem::replace(earlier, key));
+                    .map(|earlier| std::mem::replace(earlier, start));
             }
         }
-        let mut run = vec![key];
+        let mut run = vec![start];
         while let Some(smaller) = self.0.pop_if(|last| last.len() <= run.len()) {
             run.extend(smaller);
             // A stable sort of two sorted runs is a merge.
@@ -209,12 +260,12 @@ impl Runs {
     }
 }
 
-/// The one spelling of a key that is a scalar; `None` for arrays, maps and tags.
+/// The one spelling of the key at the beginning of `key`, when it is a scalar; `None` for arrays, maps and tags.
 ///
 /// Integers are short whatever they came as, also as a small bignum; texts and bytes are in one piece; floats have
 /// 64 bits, and one that is not a number is like the other.
 fn scalar(key: &[u8]) -> Option<Cow<'_, [u8]>> {
-    if is_plain(key) {
+    if let Some(key) = plain(key) {
         return Some(Cow::Borrowed(key));
     }
     let mut cursor = Cursor::new(key);
@@ -242,7 +293,7 @@ fn spelled(major: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Some order of items that takes all spellings of one value for equal.
+/// Some order of the items at the beginning of `a` and `b` that takes all spellings of one value for equal.
 fn compare(a: &[u8], b: &[u8]) -> Ordering {
     let (mut a, mut b) = (Cursor::new(a), Cursor::new(b));
     loop {

@@ -8,6 +8,7 @@
 //! a float, indefinite lengths, an integer for a float, an array for a struct, tags in front of typed values.
 
 mod de;
+mod fault;
 mod head;
 mod keys;
 mod scan;

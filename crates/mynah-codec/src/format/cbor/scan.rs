@@ -1,12 +1,14 @@
 //! One item at a time, checked without decoding it.
 
+mod string;
 mod utf8;
 
+use super::fault;
 use super::head;
-use super::keys::{Keys, Span};
-use crate::{DecodeError, DecodeErrorKind};
+use super::keys::Keys;
+use crate::DecodeError;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
-use utf8::Utf8;
+use string::InString;
 
 /// So many children of an array are remembered by their offset.
 const CHILDREN: usize = 8;
@@ -17,12 +19,12 @@ const CHILDREN: usize = 8;
 /// [`DecodeError`] when they are not.
 pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
     if bytes.len() > limits.max_message_bytes {
-        return Err(too_large(bytes.len()));
+        return Err(fault::too_large(bytes.len()));
     }
     match Scanner::new(*limits).advance(bytes)? {
         Scan::Done(len) if len == bytes.len() => Ok(()),
-        Scan::Done(len) => Err(trailing(len)),
-        Scan::Need(_) => Err(truncated(bytes.len())),
+        Scan::Done(len) => Err(fault::trailing(len)),
+        Scan::Need(_) => Err(fault::truncated(bytes.len())),
     }
 }
 
@@ -55,7 +57,8 @@ enum Duplicates {
     Record(Vec<usize>),
 }
 
-#[derive(Debug)]
+/// Something that holds items.
+#[derive(Clone, Copy, Debug)]
 struct Frame {
     kind: FrameKind,
     /// It ends with a break.
@@ -68,22 +71,19 @@ struct Frame {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FrameKind {
+    /// What holds the outermost item alone.
+    Root,
     Array,
     Map,
     Tag,
 }
 
-/// A string that is being passed.
-#[derive(Debug, Default)]
-struct InString {
-    /// Bytes that are missing of it, or of its current chunk.
-    left: usize,
-    /// The major type of the chunks that follow until a break; 0 for a string in one piece.
-    chunks: u8,
-    text: bool,
-    active: bool,
-    utf8: Utf8,
-}
+const ROOT: Frame = Frame {
+    kind: FrameKind::Root,
+    indefinite: false,
+    left: 1,
+    item: 0,
+};
 
 /// A strict scan over one item that can stop at any byte and go on later, without looking at anything twice.
 ///
@@ -97,7 +97,9 @@ pub struct Scanner {
     /// No shorter input can bring the scan on.
     wait: usize,
     string: InString,
-    stack: Vec<Frame>,
+    top: Frame,
+    /// What the innermost frame is in, from the outside inwards; as many as the depth is.
+    outer: Vec<Frame>,
     /// One for each open map, and more that are kept for later ones.
     tables: Vec<Keys>,
     open_maps: usize,
@@ -105,6 +107,16 @@ pub struct Scanner {
     children: [usize; CHILDREN],
     items: usize,
     examined: u64,
+}
+
+/// What came of a step.
+enum Step {
+    /// An item ends where the scan is.
+    Complete,
+    /// It goes on inside of an item.
+    Inside,
+    /// At least so many bytes are missing.
+    Missing(usize),
 }
 
 impl Scanner {
@@ -125,7 +137,8 @@ impl Scanner {
             at: 0,
             wait: 0,
             string: InString::default(),
-            stack: Vec::new(),
+            top: ROOT,
+            outer: Vec::new(),
             tables: Vec::new(),
             open_maps: 0,
             kind: ItemKind::Other,
@@ -140,13 +153,11 @@ impl Scanner {
         self.at = 0;
         self.wait = 0;
         self.string = InString::default();
-        self.stack.clear();
+        self.top = ROOT;
+        self.outer.clear();
         self.open_maps = 0;
         self.kind = ItemKind::Other;
         self.items = 0;
-        if let Duplicates::Record(overridden) = &mut self.duplicates {
-            overridden.clear();
-        }
     }
 
     /// What the outermost item is; [`ItemKind::Other`] until its head was seen.
@@ -155,7 +166,8 @@ impl Scanner {
         self.kind
     }
 
-    /// Where the first children of an outermost array start, in bytes; at most 8 of them, none for other items.
+    /// Where the first complete children of an outermost array start, in bytes; at most 8 of them, none for other
+    /// items.
     #[must_use]
     pub fn children(&self) -> &[usize] {
         let known = if self.kind == ItemKind::Array {
@@ -185,6 +197,9 @@ impl Scanner {
 
     /// Goes on over `input`, which starts at the first byte of the item and has only grown since the last call.
     ///
+    /// Behind the end of the item `input` may hold anything; it is not looked at. Calling again after
+    /// [`Scan::Done`] gives the same answer until [`reset`](Self::reset).
+    ///
     /// # Errors
     /// [`DecodeError`] when it can never become one item within the limits; the scanner is of no use then until it
     /// is [`reset`](Self::reset).
@@ -194,64 +209,111 @@ impl Scanner {
         if input.len() < self.wait {
             return self.need(input, self.wait - input.len());
         }
-        loop {
-            if self.string.active {
-                let missing = self.pass_string(input)?;
-                if missing > 0 {
-                    return self.need(input, missing);
-                }
-                if !self.string.active && self.complete(input)? {
-                    return Ok(Scan::Done(self.at));
-                }
-                if self.string.active {
-                    // The next chunk, or the end of the chunks.
-                    let missing = self.chunk(input)?;
-                    if missing > 0 {
-                        return self.need(input, missing);
-                    }
-                    if !self.string.active && self.complete(input)? {
-                        return Ok(Scan::Done(self.at));
-                    }
-                }
-                continue;
-            }
-            let Some(first) = input.get(self.at).copied() else {
-                return self.need(input, 1);
+        while self.top.left > 0 || self.top.indefinite {
+            let step = if self.string.active {
+                self.string_step(input)?
+            } else {
+                self.step(input)?
             };
-            if let Some(frame) = self.stack.last_mut() {
-                if frame.indefinite {
-                    if first == head::BREAK {
-                        self.examined += 1;
-                        self.close()?;
-                        if self.complete(input)? {
-                            return Ok(Scan::Done(self.at));
-                        }
-                        continue;
-                    }
-                    if frame.left == 0 {
-                        return Err(too_long(self.at));
-                    }
-                }
-                frame.item = self.at;
-            }
-            match self.item(first, input)? {
-                Item::Complete => {
-                    if self.complete(input)? {
-                        return Ok(Scan::Done(self.at));
-                    }
-                }
-                Item::Opened => {}
-                Item::Missing(missing) => return self.need(input, missing),
+            match step {
+                Step::Complete => self.complete(input)?,
+                Step::Inside => {}
+                Step::Missing(missing) => return self.need(input, missing),
             }
         }
+        Ok(Scan::Done(self.at))
     }
 
     #[cold]
     fn need(&self, input: &[u8], missing: usize) -> Result<Scan, DecodeError> {
         if input.len() >= self.limits.max_message_bytes {
-            return Err(too_large(input.len()));
+            return Err(fault::too_large(input.len()));
         }
         Ok(Scan::Need(missing))
+    }
+
+    /// One item, or the head of one that holds others.
+    #[inline]
+    fn step(&mut self, input: &[u8]) -> Result<Step, DecodeError> {
+        let Some(first) = input.get(self.at).copied() else {
+            return Ok(Step::Missing(1));
+        };
+        if self.top.indefinite {
+            if first == head::BREAK {
+                return self.close();
+            }
+            if self.top.left == 0 {
+                return Err(fault::too_long(self.at));
+            }
+        }
+        self.top.item = self.at;
+        match first {
+            // Small integers, and the simple values of one byte.
+            0x00..=0x17 | 0x20..=0x37 | 0xe0..=0xf7 => {
+                self.examined += 1;
+                self.at += 1;
+                Ok(Step::Complete)
+            }
+            // Short texts; the incomplete ones take the long way.
+            0x60..=0x77 => {
+                let start = self.at + 1;
+                let end = start + usize::from(first - head::TEXT);
+                let Some(text) = input.get(start..end) else {
+                    return self.long_step(first, input);
+                };
+                if std::str::from_utf8(text).is_err() {
+                    return Err(fault::invalid_utf8(start));
+                }
+                self.examined += as_u64(end - self.at);
+                self.at = end;
+                Ok(Step::Complete)
+            }
+            _ => self.long_step(first, input),
+        }
+    }
+
+    fn long_step(&mut self, first: u8, input: &[u8]) -> Result<Step, DecodeError> {
+        let (major, info) = (first & !head::INFO, first & head::INFO);
+        if info == head::INDEFINITE {
+            return self.open_indefinite(first);
+        }
+        let (argument, end) = match self.head(info, input)? {
+            Head::Known { argument, end } => (argument, end),
+            Head::Missing(missing) => return Ok(Step::Missing(missing)),
+        };
+        match major {
+            head::UINT | head::NEGATIVE => {
+                self.at = end;
+                Ok(Step::Complete)
+            }
+            head::BYTES | head::TEXT => {
+                let left = self.fits(argument, 1, end)?;
+                self.at = end;
+                self.string = InString::whole(left, major == head::TEXT);
+                self.string_step(input)
+            }
+            head::ARRAY => {
+                self.check_depth()?;
+                let left = self.count(argument, 1, end)?;
+                Ok(self.open(FrameKind::Array, false, left, end))
+            }
+            head::MAP => {
+                self.check_depth()?;
+                let left = self.count(argument, 2, end)?;
+                Ok(self.open(FrameKind::Map, false, left, end))
+            }
+            head::TAG => {
+                self.check_depth()?;
+                Ok(self.open(FrameKind::Tag, false, 1, end))
+            }
+            _ => {
+                if info == 24 && argument < 32 {
+                    return Err(fault::malformed(fault::LONG_SIMPLE, self.at));
+                }
+                self.at = end;
+                Ok(Step::Complete)
+            }
+        }
     }
 
     /// The argument of the head at the current offset, and the offset behind the head.
@@ -275,7 +337,7 @@ impl Scanner {
                 rest.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)),
                 8,
             ),
-            _ => return Err(malformed("a reserved length", self.at)),
+            _ => return Err(fault::malformed(fault::RESERVED, self.at)),
         };
         let end = self.at + 1 + usize::from(width);
         if let Some(argument) = argument {
@@ -288,120 +350,46 @@ impl Scanner {
         }
     }
 
-    /// One item, or the head of one that holds others.
-    #[inline]
-    fn item(&mut self, first: u8, input: &[u8]) -> Result<Item, DecodeError> {
-        let (major, info) = (first & !head::INFO, first & head::INFO);
-        if info == head::INDEFINITE {
-            return self.open_indefinite(first);
-        }
-        let (argument, end) = match self.head(info, input)? {
-            Head::Known { argument, end } => (argument, end),
-            Head::Missing(missing) => return Ok(Item::Missing(missing)),
-        };
-        match major {
-            head::UINT | head::NEGATIVE => {
-                self.at = end;
-                Ok(Item::Complete)
-            }
-            head::BYTES | head::TEXT => {
-                let left = self.fits(argument, 1, end)?;
-                let text = major == head::TEXT;
-                self.at = end;
-                // A short text that is all there needs none of the machinery for resuming.
-                if let Some(content) = input.get(end..).and_then(|rest| rest.get(..left)) {
-                    if text {
-                        self.examined += as_u64(left);
-                        if std::str::from_utf8(content).is_err() {
-                            return Err(invalid_utf8(end));
-                        }
-                    }
-                    self.at = end + left;
-                    return Ok(Item::Complete);
-                }
-                self.string = InString {
-                    left,
-                    chunks: 0,
-                    text,
-                    active: true,
-                    utf8: Utf8::default(),
-                };
-                Ok(Item::Opened)
-            }
-            head::ARRAY => {
-                self.check_depth()?;
-                let left = self.count(argument, 1, end)?;
-                self.open(FrameKind::Array, false, left, end)
-            }
-            head::MAP => {
-                self.check_depth()?;
-                let left = self.count(argument, 2, end)?;
-                self.open(FrameKind::Map, false, left, end)
-            }
-            head::TAG => {
-                self.check_depth()?;
-                self.open(FrameKind::Tag, false, 1, end)
-            }
-            _ => {
-                if info == 24 && argument < 32 {
-                    return Err(malformed(
-                        "a simple value in two bytes that has one",
-                        self.at,
-                    ));
-                }
-                self.at = end;
-                Ok(Item::Complete)
-            }
-        }
-    }
-
     #[cold]
-    fn open_indefinite(&mut self, first: u8) -> Result<Item, DecodeError> {
+    fn open_indefinite(&mut self, first: u8) -> Result<Step, DecodeError> {
         self.examined += 1;
         let end = self.at + 1;
         let budget = self.limits.max_collection_len;
         match first & !head::INFO {
-            chunks @ (head::BYTES | head::TEXT) => {
+            major @ (head::BYTES | head::TEXT) => {
                 self.at = end;
-                let text = chunks == head::TEXT;
-                self.string = InString {
-                    left: 0,
-                    chunks,
-                    text,
-                    active: true,
-                    utf8: Utf8::default(),
-                };
-                Ok(Item::Opened)
+                self.string = InString::chunked(major);
+                Ok(Step::Inside)
             }
             head::ARRAY => {
                 self.check_depth()?;
-                self.open(FrameKind::Array, true, budget, end)
+                Ok(self.open(FrameKind::Array, true, budget, end))
             }
             head::MAP => {
                 self.check_depth()?;
-                self.open(FrameKind::Map, true, budget.min(usize::MAX / 2) * 2, end)
+                Ok(self.open(FrameKind::Map, true, budget.min(usize::MAX / 2) * 2, end))
             }
-            head::SIMPLE => Err(malformed(
-                "a break outside of anything that it could end",
-                self.at,
-            )),
-            _ => Err(malformed(
-                "an indefinite length where there is none",
-                self.at,
-            )),
+            head::SIMPLE => Err(fault::malformed(fault::STRAY_BREAK, self.at)),
+            _ => Err(fault::malformed(fault::NOT_INDEFINITE, self.at)),
         }
     }
 
+    #[inline]
     fn check_depth(&self) -> Result<(), DecodeError> {
-        let deep = u32::try_from(self.stack.len()).is_ok_and(|depth| depth < self.limits.max_depth);
-        if deep { Ok(()) } else { Err(too_deep(self.at)) }
+        let deep = u32::try_from(self.outer.len()).is_ok_and(|depth| depth < self.limits.max_depth);
+        if deep {
+            Ok(())
+        } else {
+            Err(fault::too_deep(self.at))
+        }
     }
 
     /// The number of items in a collection that announces `argument` elements of `each` items.
+    #[inline]
     fn count(&self, argument: u64, each: usize, end: usize) -> Result<usize, DecodeError> {
         let elements = usize::try_from(argument).unwrap_or(usize::MAX);
         if elements > self.limits.max_collection_len {
-            return Err(too_long(self.at));
+            return Err(fault::too_long(self.at));
         }
         self.fits(argument, each, end)
     }
@@ -415,27 +403,21 @@ impl Scanner {
         let total = size.and_then(|size| size.checked_add(end));
         match (size, total) {
             (Some(size), Some(total)) if total <= self.limits.max_message_bytes => Ok(size),
-            _ => Err(too_large(self.at)),
+            _ => Err(fault::too_large(self.at)),
         }
     }
 
-    fn open(
-        &mut self,
-        kind: FrameKind,
-        indefinite: bool,
-        left: usize,
-        end: usize,
-    ) -> Result<Item, DecodeError> {
-        if self.stack.is_empty() {
+    fn open(&mut self, kind: FrameKind, indefinite: bool, left: usize, end: usize) -> Step {
+        if self.top.kind == FrameKind::Root {
             self.kind = match kind {
                 FrameKind::Array => ItemKind::Array,
                 FrameKind::Map => ItemKind::Map,
-                FrameKind::Tag => ItemKind::Other,
+                FrameKind::Root | FrameKind::Tag => ItemKind::Other,
             };
         }
         self.at = end;
         if left == 0 && !indefinite {
-            return Ok(Item::Complete);
+            return Step::Complete;
         }
         if kind == FrameKind::Map {
             match self.tables.get_mut(self.open_maps) {
@@ -444,142 +426,82 @@ impl Scanner {
             }
             self.open_maps += 1;
         }
-        self.stack.push(Frame {
+        self.outer.push(self.top);
+        self.top = Frame {
             kind,
             indefinite,
             left,
             item: end,
-        });
-        Ok(Item::Opened)
+        };
+        Step::Inside
     }
 
     /// Ends a collection at its break.
     #[cold]
-    fn close(&mut self) -> Result<(), DecodeError> {
-        let Some(frame) = self.stack.pop() else {
-            return Ok(());
-        };
-        if frame.kind == FrameKind::Map {
-            self.open_maps -= 1;
-            if frame.left % 2 == 1 {
-                return Err(malformed("a key without a value", self.at));
-            }
+    fn close(&mut self) -> Result<Step, DecodeError> {
+        if self.top.kind == FrameKind::Map && self.top.left % 2 == 1 {
+            return Err(fault::malformed(fault::STRAY_BREAK, self.at));
         }
+        self.examined += 1;
         self.at += 1;
-        Ok(())
+        self.leave();
+        Ok(Step::Complete)
     }
 
-    /// Tells the open collections that an item has ended here; true when nothing is open any more.
     #[inline]
-    fn complete(&mut self, input: &[u8]) -> Result<bool, DecodeError> {
+    fn leave(&mut self) {
+        if self.top.kind == FrameKind::Map {
+            self.open_maps -= 1;
+        }
+        if let Some(outer) = self.outer.pop() {
+            self.top = outer;
+        }
+    }
+
+    /// Tells what is open that an item has ended here, and leaves what is full by that.
+    #[inline]
+    fn complete(&mut self, input: &[u8]) -> Result<(), DecodeError> {
         loop {
-            let level = self.stack.len();
-            let Some(frame) = self.stack.last_mut() else {
-                return Ok(true);
-            };
-            frame.left -= 1;
-            let (kind, left, indefinite, item) =
-                (frame.kind, frame.left, frame.indefinite, frame.item);
-            if level == 1 {
+            self.top.left -= 1;
+            if self.top.kind == FrameKind::Map && self.top.left % 2 == 1 {
+                self.key(input)?;
+            }
+            if self.outer.len() == 1 {
                 if let Some(child) = self.children.get_mut(self.items) {
-                    *child = item;
+                    *child = self.top.item;
                 }
                 self.items += 1;
             }
-            if kind == FrameKind::Map && left % 2 == 1 {
-                self.key(input, item)?;
+            if self.top.left > 0 || self.top.indefinite || self.top.kind == FrameKind::Root {
+                return Ok(());
             }
-            if left > 0 || indefinite {
-                return Ok(false);
-            }
-            if kind == FrameKind::Map {
-                self.open_maps -= 1;
-            }
-            self.stack.pop();
+            self.leave();
         }
     }
 
     #[inline]
-    fn key(&mut self, input: &[u8], start: usize) -> Result<(), DecodeError> {
+    fn key(&mut self, input: &[u8]) -> Result<(), DecodeError> {
         if matches!(self.duplicates, Duplicates::Ignore) {
             return Ok(());
         }
-        let key = Span {
-            start,
-            end: self.at,
-        };
+        let (start, end) = (self.top.item, self.at);
         let table = self
             .open_maps
             .checked_sub(1)
             .and_then(|last| self.tables.get_mut(last));
-        let Some(earlier) = table.and_then(|keys| keys.insert(input, key)) else {
+        let Some(earlier) = table.and_then(|keys| keys.insert(input, start, end)) else {
             return Ok(());
         };
         if let Duplicates::Record(overridden) = &mut self.duplicates {
-            overridden.push(earlier.start);
+            overridden.push(earlier);
             return Ok(());
         }
-        Err(duplicate_key(start))
-    }
-
-    /// Passes what is there of a string; gives how many bytes are missing of it.
-    fn pass_string(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
-        let rest = input.get(self.at..).unwrap_or_default();
-        let string = &mut self.string;
-        let there = rest.get(..string.left).unwrap_or(rest);
-        if string.text {
-            self.examined += as_u64(there.len());
-            if !string.utf8.check(there) {
-                return Err(invalid_utf8(self.at));
-            }
-        }
-        self.at += there.len();
-        string.left -= there.len();
-        if string.left == 0 {
-            if !string.utf8.is_complete() {
-                return Err(invalid_utf8(self.at));
-            }
-            string.active = string.chunks != 0;
-        }
-        Ok(string.left)
-    }
-
-    /// The head of the next chunk of a string, or the break behind the last; gives how many bytes are missing of it.
-    fn chunk(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
-        let Some(first) = input.get(self.at).copied() else {
-            return Ok(1);
-        };
-        if first == head::BREAK {
-            self.examined += 1;
-            self.at += 1;
-            self.string.active = false;
-            return Ok(0);
-        }
-        if first & !head::INFO != self.string.chunks || first & head::INFO == head::INDEFINITE {
-            return Err(malformed(
-                "a string holds something else than its chunks",
-                self.at,
-            ));
-        }
-        match self.head(first & head::INFO, input)? {
-            Head::Missing(missing) => Ok(missing),
-            Head::Known { argument, end } => {
-                self.string.left = self.fits(argument, 1, end)?;
-                self.at = end;
-                Ok(0)
-            }
-        }
+        Err(fault::duplicate_key(start))
     }
 }
 
 enum Head {
     Known { argument: u64, end: usize },
-    Missing(usize),
-}
-
-enum Item {
-    Complete,
-    Opened,
     Missing(usize),
 }
 
@@ -597,7 +519,7 @@ pub(super) fn skip(
     };
     match Scanner::new(limits).advance(input) {
         Ok(Scan::Done(len)) => Ok(len),
-        Ok(Scan::Need(_)) => Err(truncated(offset + input.len())),
+        Ok(Scan::Need(_)) => Err(fault::truncated(offset + input.len())),
         Err(error) => {
             let at = error.offset() + offset;
             Err(error.at(at))
@@ -620,62 +542,4 @@ pub(super) fn overridden(input: &[u8], limits: &DecodeLimits) -> Result<Vec<usiz
 
 fn as_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-// One place for the wording, so that scanning and decoding say the same.
-
-#[cold]
-pub(super) fn truncated(at: usize) -> DecodeError {
-    DecodeError::new(
-        DecodeErrorKind::Truncated,
-        "the input ends inside of a value",
-        at,
-    )
-}
-
-#[cold]
-pub(super) fn trailing(at: usize) -> DecodeError {
-    DecodeError::new(
-        DecodeErrorKind::Trailing,
-        "something is left over behind the value",
-        at,
-    )
-}
-
-#[cold]
-pub(super) fn malformed(what: &'static str, at: usize) -> DecodeError {
-    DecodeError::new(DecodeErrorKind::Malformed, what, at)
-}
-
-#[cold]
-pub(super) fn too_deep(at: usize) -> DecodeError {
-    DecodeError::new(DecodeErrorKind::TooDeep, "nested deeper than the limit", at)
-}
-
-#[cold]
-pub(super) fn too_long(at: usize) -> DecodeError {
-    DecodeError::new(DecodeErrorKind::TooLong, "more elements than the limit", at)
-}
-
-#[cold]
-pub(super) fn too_large(at: usize) -> DecodeError {
-    DecodeError::new(
-        DecodeErrorKind::TooLarge,
-        "more bytes than the limit of a message",
-        at,
-    )
-}
-
-#[cold]
-pub(super) fn invalid_utf8(at: usize) -> DecodeError {
-    DecodeError::new(
-        DecodeErrorKind::InvalidUtf8,
-        "a text is not valid UTF-8",
-        at,
-    )
-}
-
-#[cold]
-pub(super) fn duplicate_key(at: usize) -> DecodeError {
-    DecodeError::new(DecodeErrorKind::DuplicateKey, "a map has a key twice", at)
 }

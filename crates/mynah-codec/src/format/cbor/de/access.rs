@@ -1,7 +1,8 @@
 //! The insides of arrays, maps and enums.
 
-use super::super::keys::{Keys, Span};
-use super::{Decoder, Error, Result, head, scan};
+use super::super::keys::Keys;
+use super::{Decoder, Error, Result, head};
+use crate::format::cbor::fault;
 use serde::de::{
     Deserialize as _, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
     VariantAccess, Visitor,
@@ -73,7 +74,7 @@ fn more_indefinite(
             *left = fewer;
             Ok(true)
         }
-        None => Err(scan::too_long(decoder.offset()).into()),
+        None => Err(fault::too_long(decoder.offset()).into()),
     }
 }
 
@@ -160,12 +161,9 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
         }
         let start = self.decoder.offset();
         let value = seed.deserialize(&mut *self.decoder)?;
-        let key = Span {
-            start,
-            end: self.decoder.offset(),
-        };
-        if self.keys.insert(self.decoder.input, key).is_some() {
-            return Err(scan::duplicate_key(start).into());
+        let end = self.decoder.offset();
+        if self.keys.insert(self.decoder.input, start, end).is_some() {
+            return Err(fault::duplicate_key(start).into());
         }
         Ok(Some(value))
     }

@@ -1,6 +1,7 @@
 //! Numbers and the other items of major type 7.
 
 use super::{Decoder, INFO, Result, head};
+use crate::format::cbor::fault;
 use serde::de::Visitor;
 
 impl<'de> Decoder<'de, '_> {
@@ -115,13 +116,13 @@ impl<'de> Decoder<'de, '_> {
     /// The number of a simple value that is not a float.
     pub(super) fn number_of_simple(&mut self, first: u8) -> Result<u8> {
         if first == head::BREAK {
-            return Err(self.malformed("a break outside of anything that it could end"));
+            return Err(self.malformed(fault::STRAY_BREAK));
         }
         let start = self.rest;
         let number = u8::try_from(self.argument(first)?).unwrap_or_default();
         if first == head::SIMPLE_BYTE && number < 32 {
             self.rest = start;
-            return Err(self.malformed("a simple value in two bytes that has one"));
+            return Err(self.malformed(fault::LONG_SIMPLE));
         }
         Ok(number)
     }

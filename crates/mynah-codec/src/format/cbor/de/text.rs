@@ -1,6 +1,6 @@
 //! Texts and bytes.
 
-use super::super::scan;
+use super::super::fault;
 use super::{Decoder, Error, INFO, Result, head};
 use serde::de::Visitor;
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ impl<'de> Decoder<'de, '_> {
         let content = self.content(first)?;
         match std::str::from_utf8(content) {
             Ok(text) => Ok(text),
-            Err(_) => Err(scan::invalid_utf8(self.offset() - content.len()).into()),
+            Err(_) => Err(fault::invalid_utf8(self.offset() - content.len()).into()),
         }
     }
 
@@ -65,7 +65,7 @@ impl<'de> Decoder<'de, '_> {
         let text = first & !INFO == head::TEXT;
         match std::str::from_utf8(self.rest) {
             Err(error) if text && error.error_len().is_some() => {
-                scan::invalid_utf8(self.offset()).into()
+                fault::invalid_utf8(self.offset()).into()
             }
             _ => self.truncated(),
         }
@@ -102,7 +102,7 @@ impl<'de> Decoder<'de, '_> {
             return Ok(None);
         }
         if first & !INFO != major || first & INFO == head::INDEFINITE {
-            return Err(self.malformed("a string holds something else than its chunks"));
+            return Err(self.malformed(fault::NOT_A_CHUNK));
         }
         Ok(Some(first))
     }
