@@ -33,10 +33,12 @@ pub(super) trait Head<'b>: Sized {
     }
 }
 
+#[cold]
 fn malformed(detail: &str, offset: usize) -> DecodeError {
     DecodeError::new(DecodeErrorKind::Malformed, detail, offset)
 }
 
+#[cold]
 fn truncated(offset: usize) -> DecodeError {
     DecodeError::new(DecodeErrorKind::Truncated, "head of the frame is cut off", offset)
 }
@@ -66,21 +68,31 @@ impl<'b> CborHead<'b> {
     }
 
     /// Major type and argument.
-    #[inline]
+    #[inline(always)]
     fn take_head(&mut self) -> Result<(u8, u64), DecodeError> {
         let first = self.peek()?;
         self.at += 1;
         let info = first & 0x1f;
-        let value = if info < 24 {
-            u64::from(info)
-        } else if info <= 27 {
-            let len = 1 << (info - 24);
-            let bytes = self.take(len)?;
-            bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
-        } else {
-            return Err(malformed("length is not definite", self.at - 1));
+        let value = match info {
+            0..=23 => u64::from(info),
+            24 => u64::from(u8::from_be_bytes(self.chunk()?)),
+            25 => u64::from(u16::from_be_bytes(self.chunk()?)),
+            26 => u64::from(u32::from_be_bytes(self.chunk()?)),
+            27 => u64::from_be_bytes(self.chunk()?),
+            _ => return Err(malformed("length is not definite", self.at - 1)),
         };
         Ok((first >> 5, value))
+    }
+
+    #[inline(always)]
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<N>()) {
+            Some(chunk) => {
+                self.at += N;
+                Ok(*chunk)
+            }
+            None => Err(truncated(self.at)),
+        }
     }
 
     #[inline]
@@ -104,8 +116,13 @@ impl<'b> CborHead<'b> {
 
     #[inline]
     fn count(&mut self) -> Result<(), DecodeError> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| malformed("head is too short", self.at))?;
-        Ok(())
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(malformed("head is too short", self.at)),
+        }
     }
 }
 

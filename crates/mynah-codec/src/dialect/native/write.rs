@@ -216,18 +216,26 @@ impl CborHead<'_> {
     /// Shortest form of major type and argument.
     #[inline]
     fn put(&mut self, major: u8, value: u64) {
-        let major = major << 5;
-        let be = value.to_be_bytes();
-        match (value, be) {
-            (0..=23, [.., low]) => self.out.push(major | low),
-            (24..=0xff, [.., low]) => self.out.extend_from_slice(&[major | 24, low]),
-            (0x100..=0xffff, [.., b, a]) => self.out.extend_from_slice(&[major | 25, b, a]),
-            (0x1_0000..=0xffff_ffff, [.., d, c, b, a]) => {
-                self.out.extend_from_slice(&[major | 26, d, c, b, a]);
-            }
-            (_, [h, g, f, e, d, c, b, a]) => {
-                self.out.extend_from_slice(&[major | 27, h, g, f, e, d, c, b, a]);
-            }
+        let [.., low] = value.to_be_bytes();
+        if value < 24 {
+            self.out.push(major << 5 | low);
+        } else {
+            self.put_long(major << 5, value);
+        }
+    }
+
+    fn put_long(&mut self, major: u8, value: u64) {
+        if let Ok(value) = u8::try_from(value) {
+            self.out.extend_from_slice(&[major | 24, value]);
+        } else if let Ok(value) = u16::try_from(value) {
+            let [a, b] = value.to_be_bytes();
+            self.out.extend_from_slice(&[major | 25, a, b]);
+        } else if let Ok(value) = u32::try_from(value) {
+            let [a, b, c, d] = value.to_be_bytes();
+            self.out.extend_from_slice(&[major | 26, a, b, c, d]);
+        } else {
+            let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+            self.out.extend_from_slice(&[major | 27, a, b, c, d, e, f, g, h]);
         }
     }
 }
