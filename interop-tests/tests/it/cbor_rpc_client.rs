@@ -485,7 +485,7 @@ async fn check_13_p_many_calls_at_once() {
 }
 
 #[tokio::test]
-async fn check_13_p_large_messages_both_ways() {
+async fn check_13_p_slow_large_messages_both_ways() {
     let (_server, client) = both().await;
     let blob = Value::from(
         (0..65_536_u32)

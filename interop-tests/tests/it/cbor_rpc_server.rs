@@ -2,12 +2,13 @@
 
 use crate::harness::{
     Codec, Raw, Recorder, RustServer, Venv, eventually, hex, run_client, run_client_with, unhex,
-    vectors,
+    vectors, within,
 };
 use crate::transcript::Transcript;
 use mynah::dialect::CborRpc;
 use mynah_codec::dialect::cbor_rpc::Padding;
 use mynah_protocol::{Envelope, WireId};
+use std::time::Duration;
 
 async fn serve() -> RustServer {
     RustServer::start(CborRpc::cbor()).await
@@ -92,7 +93,13 @@ async fn check_06_r_a_cancel_stops_the_handler() {
 
 #[tokio::test]
 async fn check_07_r_a_cancel_before_its_call_does_no_harm() {
-    scenario("cancel_first").await;
+    let server = scenario("cancel_first").await;
+    // Better than the package, which runs such a call to its end.
+    assert_eq!(
+        server.here.remembered().started,
+        0,
+        "the cancelled call was run"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +154,7 @@ async fn check_13_r_many_calls_at_once() {
 }
 
 #[tokio::test]
-async fn check_13_r_large_messages_both_ways() {
+async fn check_13_r_slow_large_messages_both_ways() {
     scenario("large").await;
 }
 
@@ -364,6 +371,19 @@ async fn check_17_r_a_close_of_the_client_stops_what_runs_for_it() {
 }
 
 #[tokio::test]
+async fn check_17_r_a_drain_answers_what_runs_and_closes() {
+    let mut server = serve().await;
+    let port = server.port;
+    let client = tokio::spawn(async move { run_client(port, Codec::Cbor, "server_drains").await });
+    let here = server.here.clone();
+    eventually("the call runs", || here.remembered().started == 1).await;
+    within("drain ends", server.handle.drain(Duration::from_secs(10))).await;
+    within("the client ends", client)
+        .await
+        .expect("every check of the client passed");
+}
+
+#[tokio::test]
 async fn check_17_r_a_half_close_ends_the_connection() {
     scenario("half_close").await;
 }
@@ -394,6 +414,19 @@ async fn check_19_r_json_many_lines_in_one_write_are_all_answered() {
         let answer = reply(&mut raw, &WireId::Uint(id)).await;
         assert_eq!(answer, Ok((id + 1).to_string().into_bytes()));
     }
+}
+
+#[tokio::test]
+async fn check_18_r_json_that_is_not_finite_fails_its_call_only() {
+    let server = RustServer::start(CborRpc::json(Padding::Newline)).await;
+    let mut raw = Raw::json(server.port, Padding::Newline).await;
+    raw.bytes(b"[1, 0, 1, \"echo\", [NaN]]\n[1, 0, 2, \"add\", [2, 3]]\n")
+        .await;
+    assert!(reply(&mut raw, &WireId::Uint(1)).await.is_err());
+    assert_eq!(reply(&mut raw, &WireId::Uint(2)).await, Ok(b"5".to_vec()));
+    // A syntax error closes, where the package would fall silent.
+    raw.bytes(b"[1, 0, 3, \"add\" [2, 3]]\n").await;
+    raw.closed().await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! JSON sequence with white space between the values. There is no handshake; the codec is agreed elsewhere. What maps
 //! to what, what is refused and what is repaired is in `docs/wire/cbor-rpc.md`.
 
+mod early;
 mod element;
 mod fault;
 mod read;
@@ -12,6 +13,7 @@ mod write;
 use crate::dialect::{Dialect, Side};
 use crate::format::{cbor, json};
 use crate::{DecodeError, DecodeErrorKind, EncodeError, FrameSpan, Output, Step, Wire, WireError};
+use early::EarlyCancels;
 use element::{Codec, Element};
 use mynah_protocol::{
     Capabilities, DecodeLimits, DuplicateKeys, Envelope, Lane, Limits, Profile, WireId,
@@ -125,11 +127,16 @@ pub struct CborRpcWire {
     decode: DecodeLimits,
     max_name_bytes: usize,
     scanner: Scanner,
+    early: EarlyCancels,
     ignored: u64,
     refusals: Vec<(WireId, &'static str)>,
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per connection, and used for every message"
+)]
 enum Scanner {
     Cbor(cbor::Scanner),
     Json(json::Scanner),
@@ -220,6 +227,7 @@ impl CborRpcWire {
                     Scanner::Json(json::Scanner::with_options(&decode, json::Options::PYTHON))
                 }
             },
+            early: EarlyCancels::default(),
             ignored: 0,
             refusals: Vec::new(),
         }
@@ -250,17 +258,41 @@ impl CborRpcWire {
         }
     }
 
+    /// Has a call answered with an error text. Beyond a number that no honest peer reaches at once, it is not.
+    fn refuse(&mut self, id: WireId, why: &'static str) {
+        if self.refusals.len() < MAX_REFUSALS {
+            self.refusals.push((id, why));
+        }
+    }
+
     /// Reads a whole message whose elements are `elements`, `len` bytes long.
     #[inline]
     fn step<'b>(&mut self, len: usize, elements: &[Element<'b>]) -> Step<'b> {
         match read::message(elements, self.max_name_bytes, &self.decode) {
-            Meaning::Envelope(envelope) => return Step::Envelope(len, envelope),
-            Meaning::Nothing => {}
-            Meaning::Refused(id, why) => {
-                if self.refusals.len() < MAX_REFUSALS {
-                    self.refusals.push((id, why));
+            Meaning::Envelope(envelope) => {
+                let cancelled = match &envelope {
+                    Envelope::Request(request) => self.early.call(&request.id),
+                    Envelope::Notification(notification) => notification
+                        .id
+                        .as_ref()
+                        .is_some_and(|id| self.early.call(id)),
+                    Envelope::Cancel(cancel) => {
+                        self.early.cancel(&cancel.id);
+                        false
+                    }
+                    _ => false,
+                };
+                if !cancelled {
+                    return Step::Envelope(len, envelope);
                 }
+                if let Envelope::Request(request) = envelope {
+                    self.refuse(request.id, "call was cancelled");
+                }
+                // The cancel was charged for, if it was a breach at all.
+                return Step::Skip(len);
             }
+            Meaning::Nothing => {}
+            Meaning::Refused(id, why) => self.refuse(id, why),
         }
         self.ignored += 1;
         Step::Ignore(len)

@@ -174,3 +174,42 @@ fn an_error_of_any_shape_is_an_error() {
         );
     }
 }
+
+#[test]
+fn c1_a_cancel_before_its_call_is_remembered() {
+    let mut wire = cbor();
+    // Cancel 5, call 5, call 6, and cancel 5 once more, which is now one of the past.
+    let stream = unhex("83010305 8501000563616464820203 8501000663616464820203 83010305");
+    let heard = hear(&mut wire, [&*stream]);
+    let kinds: Vec<_> = heard.envelopes.iter().map(Envelope::kind).collect();
+    assert_eq!(kinds, ["cancel", "request", "cancel"]);
+    assert_eq!((heard.ignored, heard.error), (0, None));
+    let mut output = Output::new();
+    wire.own_output(&mut output);
+    assert_eq!(
+        written(&mut output),
+        unhex("85010205f47263616c6c207761732063616e63656c6c6564")
+    );
+    // A call under the id of the past runs: its peer counts otherwise.
+    assert_eq!(
+        hear(&mut wire, [&*unhex("8501000563616464820203")])
+            .envelopes
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn f1_early_cancels_take_no_more_room_than_a_few() {
+    let mut wire = json();
+    let flood: String = (0..10_000).map(|id| format!("[1,3,{id}]\n")).collect();
+    assert_eq!(hear(&mut wire, [flood.as_bytes()]).envelopes.len(), 10_000);
+    // The last ones are remembered, the first are forgotten.
+    let calls = b"[1,0,0,\"add\",[]][1,1,9999,\"add\",[]]";
+    let kinds: Vec<_> = hear(&mut wire, [&calls[..]])
+        .envelopes
+        .iter()
+        .map(Envelope::kind)
+        .collect();
+    assert_eq!(kinds, ["request"]);
+}
