@@ -1,6 +1,7 @@
 //! Runs the fuzz targets of `crates/mynah-fuzz` with cargo-fuzz on nightly.
 
 use crate::{Outcome, process};
+use std::path::Path;
 use std::process::Command;
 
 const SECONDS: u64 = 10;
@@ -39,6 +40,12 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         let time = format!("-max_total_time={seconds}");
         // Inputs longer than this find nothing that shorter ones do not.
         let mut command = nightly(&["fuzz", "run", "--fuzz-dir", FOLDER, &target]);
+        // The first folder takes what is found; the second gives a start.
+        let corpus = Path::new(FOLDER).join("corpus").join(&target);
+        std::fs::create_dir_all(process::root().join(&corpus))?;
+        command
+            .arg(corpus)
+            .arg(Path::new(FOLDER).join("regressions").join(&target));
         process::run(command.args(["--", &time, "-max_len=4096"]))?;
     }
     Ok(())

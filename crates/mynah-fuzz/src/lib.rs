@@ -4,11 +4,14 @@
 //! code in normal tests. A property that breaks is a panic.
 
 mod any;
+mod wire;
 
 use any::Any;
 use mynah_codec::{DecodeError, DecodeErrorKind, Format};
 use mynah_protocol::DecodeLimits;
 use serde::de::IgnoredAny;
+
+pub use wire::{cbor_rpc as cbor_rpc_wire, native as native_wire};
 
 /// A target: a name and what it does with its input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -17,6 +20,8 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("cbor_scan_decode", cbor_scan_decode),
     ("json_scan_decode", json_scan_decode),
+    ("native_wire", wire::native),
+    ("cbor_rpc_wire", wire::cbor_rpc),
 ];
 
 /// CBOR: the scan and the decoder agree, and what was decoded survives a round trip.
