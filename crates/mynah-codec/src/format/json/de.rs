@@ -7,10 +7,10 @@ mod access;
 mod key;
 
 use super::error::Failure;
-use super::number::{Number, Spelling, spelling};
+use super::number::{Number, short_integer, spelling};
 use super::options::{NonFinite, Options};
 use super::raw::RAW;
-use super::scan::{KeyRule, Scan, Scanner};
+use super::scan::{KeyRule, Scan, Scanner, starts_value};
 
 use super::string::{Unit, escaped, hex, next_special, pair, unit};
 use crate::DecodeErrorKind as Kind;
@@ -186,14 +186,6 @@ impl<'de> Decoder<'de> {
 
     // ---- Numbers.
 
-    #[inline]
-    fn spelling(&mut self) -> Result<Spelling> {
-        match spelling(self.text.as_bytes(), self.at) {
-            Ok(spelling) => Ok(spelling),
-            Err((kind, offset)) => Err(self.bad_number(kind, offset)),
-        }
-    }
-
     #[cold]
     fn bad_number(&mut self, kind: Kind, offset: usize) -> Failure {
         self.at = offset;
@@ -226,19 +218,63 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    #[inline]
+    /// Reads the number that is next.
+    #[inline(never)]
     fn number(&mut self) -> Result<Number> {
         if self.at_negative_infinity() {
             return self.token().map(Number::Float);
         }
-        let start = self.at;
-        let spelling = self.spelling()?;
-        match spelling.number(self.text, start) {
-            Some(number) => {
+        match spelling(self.text.as_bytes(), self.at) {
+            Ok(spelling) => match spelling.number(self.text, self.at) {
+                Some(number) => {
+                    self.at = spelling.end;
+                    Ok(number)
+                }
+                None => Err(self.out_of_range()),
+            },
+            Err((kind, offset)) => Err(self.bad_number(kind, offset)),
+        }
+    }
+
+    /// Reads the number that is next as a float.
+    #[inline(never)]
+    fn float(&mut self) -> Result<f64> {
+        match spelling(self.text.as_bytes(), self.at) {
+            Ok(spelling) => match spelling.float(self.text, self.at) {
+                Some(float) => {
+                    self.at = spelling.end;
+                    Ok(float)
+                }
+                None => Err(self.out_of_range()),
+            },
+            Err((kind, offset)) => Err(self.bad_number(kind, offset)),
+        }
+    }
+
+    /// Reads the number that is next as a small float.
+    #[inline(never)]
+    fn float32(&mut self) -> Result<f32> {
+        match spelling(self.text.as_bytes(), self.at) {
+            Ok(spelling) => match spelling.float32(self.text, self.at) {
+                Some(float) => {
+                    self.at = spelling.end;
+                    Ok(float)
+                }
+                None => Err(self.out_of_range()),
+            },
+            Err((kind, offset)) => Err(self.bad_number(kind, offset)),
+        }
+    }
+
+    /// Goes past the number that is next.
+    #[inline(never)]
+    fn skip_number(&mut self) -> Result<()> {
+        match spelling(self.text.as_bytes(), self.at) {
+            Ok(spelling) => {
                 self.at = spelling.end;
-                Ok(number)
+                Ok(())
             }
-            None => Err(self.out_of_range()),
+            Err((kind, offset)) => Err(self.bad_number(kind, offset)),
         }
     }
 
@@ -257,7 +293,12 @@ impl<'de> Decoder<'de> {
     /// Reads a number for an integer.
     #[inline]
     fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        match self.start()? {
+        let first = self.start()?;
+        if let Some((value, end)) = short_integer(self.text.as_bytes(), self.at) {
+            self.at = end;
+            return visitor.visit_u64(value);
+        }
+        match first {
             b'-' | b'0'..=b'9' => self.visit_number(visitor),
             _ => Err(self.unexpected(&visitor)),
         }
@@ -402,9 +443,19 @@ impl<'de> Decoder<'de> {
             return Err(self.malformed("a key is missing"));
         }
         if count >= self.max_len {
-            return Err(self.fail(Kind::TooLong, "more elements than the limit"));
+            return Err(self.too_long(byte));
         }
         Ok(true)
+    }
+
+    /// There is an element too many, or what is no element at all.
+    #[cold]
+    fn too_long(&self, byte: u8) -> Failure {
+        if starts_value(byte, self.tokens) {
+            self.fail(Kind::TooLong, "more elements than the limit")
+        } else {
+            self.malformed("no JSON starts with this byte")
+        }
     }
 
     /// Goes past the colon behind a key.
@@ -449,7 +500,7 @@ impl<'de> Decoder<'de> {
         match self.start()? {
             b'"' => self.read_text().map(drop),
             b'-' if self.at_negative_infinity() => self.token().map(drop),
-            b'-' | b'0'..=b'9' => self.spelling().map(|spelling| self.at = spelling.end),
+            b'-' | b'0'..=b'9' => self.skip_number(),
             b'n' => self.literal(b"null"),
             b't' => self.literal(b"true"),
             b'f' => self.literal(b"false"),
@@ -588,13 +639,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
             first @ (b'-' | b'N' | b'I') => return self.visit_word(first, visitor),
             _ => return Err(self.unexpected(&visitor)),
         }
-        let start = self.at;
-        let spelling = self.spelling()?;
-        let Some(float) = spelling.float32(self.text, start) else {
-            return Err(self.out_of_range());
-        };
-        self.at = spelling.end;
-        visitor.visit_f32(float)
+        visitor.visit_f32(self.float32()?)
     }
 
     #[inline]
@@ -605,13 +650,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
             first @ (b'-' | b'N' | b'I') => return self.visit_word(first, visitor),
             _ => return Err(self.unexpected(&visitor)),
         }
-        let start = self.at;
-        let spelling = self.spelling()?;
-        let Some(float) = spelling.float(self.text, start) else {
-            return Err(self.out_of_range());
-        };
-        self.at = spelling.end;
-        visitor.visit_f64(float)
+        visitor.visit_f64(self.float()?)
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

@@ -25,10 +25,6 @@ impl Failure {
             *self.0
         }
     }
-
-    pub(super) const fn kind(&self) -> DecodeErrorKind {
-        self.0.kind()
-    }
 }
 
 impl From<DecodeError> for Failure {

@@ -26,7 +26,7 @@ impl<'de> KeySet<'de> {
         if let Some(many) = &mut self.many {
             return many.insert(key, |key| key).is_none();
         }
-        if few.iter().any(|known| *known == key) || (self.escaped && alike_any(few, key)) {
+        if few.contains(&key) || (self.escaped && alike_any(few, key)) {
             return false;
         }
         if let Some(free) = self.few.get_mut(self.len) {
@@ -146,6 +146,3 @@ impl<K: Copy> KeyTable<K> {
         ((hash >> 32) as u32, hash as usize)
     }
 }
-
-#[cfg(test)]
-mod tests;

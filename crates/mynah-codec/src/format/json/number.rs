@@ -51,12 +51,17 @@ const EXPONENT_CAP: i32 = 1 << 28;
 ///
 /// # Errors
 /// `Truncated` or `Malformed`, with the offset of the byte that is wrong or missing.
-#[inline]
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "its result stays in registers in the few places that use it"
+)]
 pub(super) fn spelling(bytes: &[u8], start: usize) -> Result<Spelling, (DecodeErrorKind, usize)> {
     let negative = bytes.get(start) == Some(&b'-');
     let first = start + usize::from(negative);
     let mut mantissa = 0_u64;
-    let mut at = digits(bytes, first, &mut mantissa);
+    // Few integer parts are long, many fractions are.
+    let mut at = single_digits(bytes, first, &mut mantissa);
     match bytes.get(first) {
         Some(b'0') if at > first + 1 => return Err((DecodeErrorKind::Malformed, first + 1)),
         Some(b'0'..=b'9') => {}
@@ -69,7 +74,7 @@ pub(super) fn spelling(bytes: &[u8], start: usize) -> Result<Spelling, (DecodeEr
     if bytes.get(at) == Some(&b'.') {
         integer = false;
         let fraction = at + 1;
-        at = digits(bytes, fraction, &mut mantissa);
+        at = many_digits(bytes, fraction, &mut mantissa);
         if at == fraction {
             return Err(missing_digit(bytes, at));
         }
@@ -82,20 +87,54 @@ pub(super) fn spelling(bytes: &[u8], start: usize) -> Result<Spelling, (DecodeEr
         exponent = exponent.saturating_add(written);
         at = end;
     }
-    // Leading zeros ("0.000...") count here too: such a number only takes the slower way.
+    let long = count > SAFE_DIGITS && count - leading_zeros(bytes, first) > SAFE_DIGITS;
     Ok(Spelling {
         negative,
         integer,
         mantissa,
-        long: count > SAFE_DIGITS,
+        long,
         exponent,
         end: at,
     })
 }
 
+/// An integer without a sign that surely fits, and where it ends; what most integers are.
+#[inline]
+pub(super) fn short_integer(bytes: &[u8], start: usize) -> Option<(u64, usize)> {
+    let mut value = 0_u64;
+    let at = single_digits(bytes, start, &mut value);
+    let more = matches!(bytes.get(at), Some(b'.' | b'e' | b'E'));
+    let leading_zero = bytes.get(start) == Some(&b'0') && at > start + 1;
+    let fits = at > start && at - start <= SAFE_DIGITS;
+    (fits && !more && !leading_zero).then_some((value, at))
+}
+
+/// How many zeros come before the first digit that counts.
+#[cold]
+fn leading_zeros(bytes: &[u8], first: usize) -> usize {
+    let digits = bytes
+        .get(first..)
+        .unwrap_or_default()
+        .iter()
+        .filter(|byte| **byte != b'.');
+    digits.take_while(|byte| **byte == b'0').count()
+}
+
 /// Appends the digits from `at` on to `mantissa`, modulo 2^64, and returns where they end.
 #[inline]
-fn digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
+fn single_digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
+    while let Some(byte @ b'0'..=b'9') = bytes.get(at) {
+        *mantissa = mantissa
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(byte - b'0'));
+        at += 1;
+    }
+    at
+}
+
+/// The same, eight at once while there are so many.
+#[inline]
+fn many_digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*eight);
         if !all_digits(word) {
@@ -106,13 +145,7 @@ fn digits(bytes: &[u8], mut at: usize, mantissa: &mut u64) -> usize {
             .wrapping_add(eight_digits(word));
         at += 8;
     }
-    while let Some(byte @ b'0'..=b'9') = bytes.get(at) {
-        *mantissa = mantissa
-            .wrapping_mul(10)
-            .wrapping_add(u64::from(byte - b'0'));
-        at += 1;
-    }
-    at
+    single_digits(bytes, at, mantissa)
 }
 
 /// Whether all eight bytes are ASCII digits.
@@ -190,7 +223,8 @@ impl Spelling {
     }
 
     /// The nearest `f64`, `None` beyond its range.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `spelling`")]
     pub(super) fn float(&self, text: &str, start: usize) -> Option<f64> {
         if !self.long
             && let Some(magnitude) = nearest(self.mantissa, self.exponent)

@@ -3,18 +3,21 @@
 //! A machine with a stack of its own, so it neither recurses nor starts over: it stops wherever the
 //! input does, in the middle of a character if need be, and goes on from there.
 
+mod keys;
 mod number;
+mod stack;
 mod text;
 
 use super::check_size;
 use super::error::Failure;
-use super::keys::{FEW, KeyTable, alike};
+use super::keys::KeyTable;
 use super::options::{NonFinite, Options};
 use crate::{DecodeError, DecodeErrorKind as Kind};
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use number::NumberPart;
+use stack::Stack;
 use std::ops::Range;
-use text::TextPart;
+use text::{Pieces, TextPart};
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -67,13 +70,20 @@ pub struct Scanner {
     max_bytes: usize,
     tokens: bool,
     rule: KeyRule,
+    /// Small, since it is stored and loaded for every token; what belongs to it stands beside it.
     state: State,
+    /// What is missing of a word.
+    word: &'static [u8],
+    /// What is known of a half-read escape or character.
+    pieces: Pieces,
     /// How far the input has been examined.
     at: usize,
     examined: usize,
-    frames: Vec<Frame>,
+    frames: Stack<Frame>,
     /// The keys of the open objects that have few, innermost last.
-    keys: Vec<Span>,
+    keys: Stack<Span>,
+    /// The keys of the open objects that have many, innermost last.
+    tables: Vec<KeyTable<Span>>,
     /// Where the key that is being read, or was read last, starts and whether it has escapes.
     key: (usize, bool),
     children: [Range<usize>; CHILDREN],
@@ -85,15 +95,16 @@ pub struct Scanner {
 type Span = (usize, usize);
 
 /// An open container.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Frame {
     object: bool,
     /// A key has escapes.
     escaped: bool,
+    /// Its keys are in a table.
+    many: bool,
     count: usize,
     /// Where its keys start in `Scanner::keys`.
     keys: usize,
-    many: Option<Box<KeyTable<Span>>>,
 }
 
 /// What may come next.
@@ -119,8 +130,8 @@ enum State {
     KeyText(TextPart),
     /// The rest of a number.
     Number(NumberPart),
-    /// The rest of a word.
-    Word(&'static [u8]),
+    /// The rest of a word, which is in `Scanner::word`.
+    Word,
     /// Nothing: the value is complete.
     Done,
 }
@@ -150,10 +161,13 @@ impl Scanner {
             tokens,
             rule,
             state: State::Start,
+            word: b"",
+            pieces: Pieces::default(),
             at: 0,
             examined: 0,
-            frames: Vec::new(),
-            keys: Vec::new(),
+            frames: Stack::new(),
+            keys: Stack::new(),
+            tables: Vec::new(),
             key: (0, false),
             children: [const { 0..0 }; CHILDREN],
             child_count: 0,
@@ -210,7 +224,7 @@ impl Scanner {
     pub fn finish(&mut self) -> std::result::Result<usize, DecodeError> {
         match self.state {
             State::Done => Ok(self.at),
-            State::Number(part) if self.frames.is_empty() && part.may_end() => {
+            State::Number(part) if self.frames.len() == 0 && part.may_end() => {
                 self.state = State::Done;
                 Ok(self.at)
             }
@@ -227,8 +241,9 @@ impl Scanner {
         self.state = State::Start;
         self.at = 0;
         self.examined = 0;
-        self.frames.clear();
-        self.keys.clear();
+        self.frames.truncate(0);
+        self.keys.truncate(0);
+        self.tables.clear();
         self.child_count = 0;
         self.overridden.clear();
     }
@@ -266,7 +281,7 @@ impl Scanner {
             State::Key => 4,
             State::KeyText(_) => 3,
             State::Colon => 2,
-            State::Word(rest) => rest.len(),
+            State::Word => self.word.len(),
             State::FirstValue | State::FirstKey | State::Comma | State::Done => 0,
         };
         // A number within a container needs nothing but the end of the container.
@@ -293,16 +308,16 @@ impl Scanner {
                 State::Text(part) => self.text(input, part)?,
                 State::KeyText(part) => self.key_text(input, part)?,
                 State::Number(part) => self.number(input, part)?,
-                State::Word(rest) => self.word(input, rest)?,
+                State::Word => self.word(input)?,
                 _ if is_blank(*byte) => {
                     self.at += 1;
                     false
                 }
-                State::Start | State::Value => self.value(*byte)?,
+                State::Start | State::Value => self.value(input, *byte)?,
                 State::FirstValue if *byte == b']' => self.close(),
-                State::FirstValue => self.value(*byte)?,
+                State::FirstValue => self.value(input, *byte)?,
                 State::FirstKey if *byte == b'}' => self.close(),
-                State::FirstKey | State::Key => self.open_key(*byte)?,
+                State::FirstKey | State::Key => self.open_key(input, *byte)?,
                 State::Colon => self.colon(*byte)?,
                 State::Comma => self.comma(*byte)?,
                 State::Done => true,
@@ -316,16 +331,17 @@ impl Scanner {
 
     /// Starts a value.
     #[inline]
-    fn value(&mut self, byte: u8) -> Result<bool> {
+    fn value(&mut self, input: &[u8], byte: u8) -> Result<bool> {
         if let Some(frame) = self.frames.last_mut()
             && !frame.object
         {
             if byte == b']' {
                 return self.fail(Kind::Malformed, "comma before a closing bracket");
             }
-            if frame.count >= self.max_len {
+            if frame.count >= self.max_len && starts_value(byte, self.tokens) {
                 return self.fail(Kind::TooLong, "more elements than the limit");
             }
+            frame.count += 1;
             if self.frames.len() == 1 {
                 if let Some(child) = self.children.get_mut(self.child_count) {
                     child.start = self.at;
@@ -333,24 +349,27 @@ impl Scanner {
                 self.child_count += 1;
             }
         }
-        if let Some(frame) = self.frames.last_mut() {
-            frame.count += usize::from(!frame.object);
+        if matches!(byte, b'[' | b'{') {
+            return self.open(byte == b'{');
         }
-        self.state = match byte {
-            b'"' => State::Text(TextPart::Plain),
-            b'[' | b'{' => return self.open(byte == b'{'),
-            b'-' => State::Number(NumberPart::Minus),
-            b'0' => State::Number(NumberPart::Zero),
-            b'1'..=b'9' => State::Number(NumberPart::Integer),
-            b'n' => State::Word(b"ull"),
-            b't' => State::Word(b"rue"),
-            b'f' => State::Word(b"alse"),
-            b'N' if self.tokens => State::Word(b"aN"),
-            b'I' if self.tokens => State::Word(b"nfinity"),
-            _ => return self.fail(Kind::Malformed, "no JSON starts with this byte"),
-        };
+        let at = self.at;
         self.at += 1;
-        Ok(false)
+        self.word = match byte {
+            b'"' => return self.text(input, TextPart::Plain),
+            b'-' => return self.number(input, NumberPart::Minus),
+            b'0' => return self.number(input, NumberPart::Zero),
+            b'1'..=b'9' => return self.number(input, NumberPart::Integer),
+            b'n' => b"ull",
+            b't' => b"rue",
+            b'f' => b"alse",
+            b'N' if self.tokens => b"aN",
+            b'I' if self.tokens => b"nfinity",
+            _ => {
+                self.at = at;
+                return self.fail(Kind::Malformed, "no JSON starts with this byte");
+            }
+        };
+        self.word(input)
     }
 
     /// Goes past an opening bracket.
@@ -358,12 +377,11 @@ impl Scanner {
         if self.frames.len() >= self.max_depth {
             return self.fail(Kind::TooDeep, "nested deeper than the limit");
         }
+        let keys = self.keys.len();
         self.frames.push(Frame {
             object,
-            escaped: false,
-            count: 0,
-            keys: self.keys.len(),
-            many: None,
+            keys,
+            ..Frame::default()
         });
         self.state = if object {
             State::FirstKey
@@ -378,6 +396,9 @@ impl Scanner {
     fn close(&mut self) -> bool {
         if let Some(frame) = self.frames.pop() {
             self.keys.truncate(frame.keys);
+            if frame.many {
+                self.tables.pop();
+            }
         }
         self.at += 1;
         self.end_value()
@@ -423,7 +444,7 @@ impl Scanner {
         Ok(false)
     }
 
-    fn open_key(&mut self, byte: u8) -> Result<bool> {
+    fn open_key(&mut self, input: &[u8], byte: u8) -> Result<bool> {
         if byte != b'"' {
             return self.fail(Kind::Malformed, "a key is missing");
         }
@@ -435,8 +456,7 @@ impl Scanner {
         }
         self.at += 1;
         self.key = (self.at, false);
-        self.state = State::KeyText(TextPart::Plain);
-        Ok(false)
+        self.key_text(input, TextPart::Plain)
     }
 
     fn text(&mut self, input: &[u8], part: TextPart) -> Result<bool> {
@@ -460,69 +480,19 @@ impl Scanner {
         Ok(false)
     }
 
-    /// Compares the key that ends before `at` with those that the object has.
-    fn add_key(&mut self, input: &[u8]) -> Result<()> {
-        if self.rule == KeyRule::Ignore {
-            return Ok(());
-        }
-        let (start, escaped) = self.key;
-        let key = (start, self.at - 1);
-        let spelling = |(start, end): Span| input.get(start..end).unwrap_or_default();
-        let Some(frame) = self.frames.last_mut() else {
-            return Ok(());
-        };
-        frame.escaped |= escaped;
-        let known = if let Some(many) = &mut frame.many {
-            many.insert(key, spelling)
-        } else {
-            let few = self.keys.get_mut(frame.keys..).unwrap_or_default();
-            let text = spelling(key);
-            let same = |known: &&mut Span| {
-                let known = spelling(**known);
-                known == text || (frame.escaped && alike(known, text))
+    fn word(&mut self, input: &[u8]) -> Result<bool> {
+        while let Some((wanted, rest)) = self.word.split_first() {
+            let Some(byte) = input.get(self.at) else {
+                self.state = State::Word;
+                return Ok(false);
             };
-            if let Some(known) = few.iter_mut().find(same) {
-                Some(std::mem::replace(known, key))
-            } else if few.len() < FEW {
-                self.keys.push(key);
-                None
-            } else {
-                let mut many = Box::<KeyTable<Span>>::default();
-                for known in self.keys.drain(frame.keys..) {
-                    many.insert(known, spelling);
-                }
-                many.insert(key, spelling);
-                frame.many = Some(many);
-                None
-            }
-        };
-        match known {
-            Some((earlier, _)) if self.rule == KeyRule::Record => {
-                self.overridden.push(earlier - 1);
-                Ok(())
-            }
-            Some(_) => {
-                let detail = "an object has a key twice";
-                Err(Failure::new(Kind::DuplicateKey, detail, start - 1))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn word(&mut self, input: &[u8], rest: &'static [u8]) -> Result<bool> {
-        let mut rest = rest;
-        while let (Some(wanted), Some(byte)) = (rest.first(), input.get(self.at)) {
             if byte != wanted {
                 return self.fail(Kind::Malformed, "unknown word");
             }
-            rest = rest.get(1..).unwrap_or_default();
+            self.word = rest;
             self.at += 1;
         }
-        if rest.is_empty() {
-            return Ok(self.end_value());
-        }
-        self.state = State::Word(rest);
-        Ok(false)
+        Ok(self.end_value())
     }
 }
 
@@ -590,10 +560,15 @@ fn scan_whole(bytes: &[u8], scanner: &mut Scanner) -> std::result::Result<(), De
     Ok(())
 }
 
+/// Whether a value may start with a byte.
+pub(super) const fn starts_value(byte: u8, tokens: bool) -> bool {
+    matches!(
+        byte,
+        b'"' | b'[' | b'{' | b'-' | b'0'..=b'9' | b'n' | b't' | b'f'
+    ) || (tokens && matches!(byte, b'N' | b'I'))
+}
+
 #[inline]
 const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,8 @@
 //! Texts: finding their end, and undoing their escapes.
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// The offset of the next quote, backslash or control character at or behind `at`, or the length.
 #[inline]
 pub(super) fn next_special(bytes: &[u8], mut at: usize) -> usize {
@@ -19,6 +22,26 @@ pub(super) fn next_special(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// The same, but it stops at bytes beyond ASCII too.
+#[inline]
+pub(super) fn next_beyond_plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*eight);
+        let found = special_bytes(word) | (word & HIGH);
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(byte) = bytes.get(at) {
+        if is_special(*byte) || !byte.is_ascii() {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
 #[inline]
 const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
@@ -27,8 +50,6 @@ const fn is_special(byte: u8) -> bool {
 /// The high bit of the lowest special byte is set and no bit below it; bits above it mean nothing.
 #[inline]
 pub(super) const fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     // A subtraction borrows from the next byte only where it has found one already.
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);

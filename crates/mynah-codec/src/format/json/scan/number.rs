@@ -54,23 +54,43 @@ impl Scanner {
     /// Goes on with a number. True when it is the whole value.
     pub(super) fn number(&mut self, input: &[u8], part: NumberPart) -> Result<bool> {
         let mut part = part;
-        while let Some(byte) = input.get(self.at) {
-            if let Some(next) = part.next(*byte) {
-                part = next;
-                self.at += 1;
-            } else if part == NumberPart::Zero && byte.is_ascii_digit() {
-                return self.fail(Kind::Malformed, "a digit behind a leading zero");
-            } else if part.may_end() {
-                return Ok(self.end_value());
-            } else if part == NumberPart::Minus && *byte == b'I' && self.tokens {
-                self.state = State::Word(b"nfinity");
-                self.at += 1;
-                return Ok(false);
-            } else {
-                return self.fail(Kind::Malformed, "a digit is missing");
+        let mut at = self.at;
+        loop {
+            if matches!(part, NumberPart::Integer | NumberPart::Fraction) {
+                while let Some(b'0'..=b'9') = input.get(at) {
+                    at += 1;
+                }
             }
+            let Some(byte) = input.get(at) else {
+                break;
+            };
+            let Some(next) = part.next(*byte) else {
+                self.at = at;
+                return self.end_number(*byte, part);
+            };
+            part = next;
+            at += 1;
         }
+        self.at = at;
         self.state = State::Number(part);
         Ok(false)
+    }
+
+    /// A number meets a byte that does not belong to it.
+    #[inline]
+    fn end_number(&mut self, byte: u8, part: NumberPart) -> Result<bool> {
+        if part == NumberPart::Zero && byte.is_ascii_digit() {
+            return self.fail(Kind::Malformed, "a digit behind a leading zero");
+        }
+        if part.may_end() {
+            return Ok(self.end_value());
+        }
+        if part == NumberPart::Minus && byte == b'I' && self.tokens {
+            self.state = State::Word;
+            self.word = b"nfinity";
+            self.at += 1;
+            return Ok(false);
+        }
+        self.fail(Kind::Malformed, "a digit is missing")
     }
 }

@@ -1,32 +1,42 @@
 //! Texts in the scanner.
 
 use super::{Failure, Kind, Result, Scanner};
-use crate::format::json::string::{Unit, escaped, hex, next_special, pair, unit};
+use crate::format::json::string::{
+    Unit, escaped, hex, next_beyond_plain, next_special, pair, unit,
+};
 
-/// What of a text has been read.
+/// What of a text has been read last.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TextPart {
-    /// Whole characters.
+    /// A whole character.
     Plain,
     /// A backslash.
     Escape,
-    /// A part of the four digits behind `\u`, and the first half of the pair they belong to.
-    Unit {
-        left: u8,
-        value: u16,
-        high: Option<u16>,
-    },
+    /// A part of the digits behind `\u`.
+    Unit,
+    /// A part of the digits behind the `\u` of the second half of a pair.
+    SecondUnit,
     /// The first half of a pair.
-    High(u16),
+    High,
     /// The first half of a pair and a backslash.
-    HighEscape(u16),
-    /// A part of a character: where it starts, how many bytes are missing, and what the next may be.
-    Character {
-        start: usize,
-        left: u8,
-        low: u8,
-        high: u8,
-    },
+    HighEscape,
+    /// A part of a character.
+    Character,
+}
+
+/// What is known of an escape or a character that has been read in part.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    /// How many digits of an escape, or bytes of a character, are missing.
+    left: u8,
+    /// The digits so far.
+    value: u16,
+    /// The first half of a pair.
+    high: u16,
+    /// Where the character starts.
+    start: usize,
+    /// The least and the greatest that its next byte can be.
+    range: (u8, u8),
 }
 
 impl Scanner {
@@ -55,27 +65,7 @@ impl Scanner {
                         }
                     }
                 }
-                TextPart::Character {
-                    start,
-                    left,
-                    low,
-                    high,
-                } => {
-                    if !(low..=high).contains(byte) {
-                        return invalid(start);
-                    }
-                    self.at += 1;
-                    if left == 1 {
-                        TextPart::Plain
-                    } else {
-                        TextPart::Character {
-                            start,
-                            left: left - 1,
-                            low: 0x80,
-                            high: 0xBF,
-                        }
-                    }
-                }
+                TextPart::Character => self.character_part(*byte)?,
                 escape => self.escape_part(*byte, escape)?,
             };
         }
@@ -86,6 +76,14 @@ impl Scanner {
     /// that the input cuts off.
     #[inline]
     fn plain(&mut self, input: &[u8]) -> Result<()> {
+        self.at = next_beyond_plain(input, self.at);
+        if let Some(0x80..) = input.get(self.at) {
+            return self.beyond_ascii(input);
+        }
+        Ok(())
+    }
+
+    fn beyond_ascii(&mut self, input: &[u8]) -> Result<()> {
         let end = next_special(input, self.at);
         let piece = input.get(self.at..end).unwrap_or_default();
         match std::str::from_utf8(piece) {
@@ -104,69 +102,93 @@ impl Scanner {
     #[cold]
     fn start_character(&mut self, input: &[u8]) -> Result<TextPart> {
         let start = self.at;
-        let Some(first) = input.get(start) else {
-            return Ok(TextPart::Plain);
-        };
-        self.at += 1;
-        let (left, low, high) = match first {
-            0xC2..=0xDF => (1, 0x80, 0xBF),
-            0xE0 => (2, 0xA0, 0xBF),
-            0xED => (2, 0x80, 0x9F),
-            0xE1..=0xEF => (2, 0x80, 0xBF),
-            0xF0 => (3, 0x90, 0xBF),
-            0xF1..=0xF3 => (3, 0x80, 0xBF),
-            0xF4 => (3, 0x80, 0x8F),
+        let (left, range) = match input.get(start) {
+            Some(0xC2..=0xDF) => (1, (0x80, 0xBF)),
+            Some(0xE0) => (2, (0xA0, 0xBF)),
+            Some(0xED) => (2, (0x80, 0x9F)),
+            Some(0xE1..=0xEF) => (2, (0x80, 0xBF)),
+            Some(0xF0) => (3, (0x90, 0xBF)),
+            Some(0xF1..=0xF3) => (3, (0x80, 0xBF)),
+            Some(0xF4) => (3, (0x80, 0x8F)),
             _ => return invalid(start),
         };
-        Ok(TextPart::Character {
-            start,
+        self.at += 1;
+        self.pieces = Pieces {
             left,
-            low,
-            high,
+            start,
+            range,
+            ..Pieces::default()
+        };
+        Ok(TextPart::Character)
+    }
+
+    /// Reads one more byte of a character.
+    #[cold]
+    fn character_part(&mut self, byte: u8) -> Result<TextPart> {
+        let (low, high) = self.pieces.range;
+        if !(low..=high).contains(&byte) {
+            return invalid(self.pieces.start);
+        }
+        self.at += 1;
+        self.pieces.range = (0x80, 0xBF);
+        self.pieces.left -= 1;
+        Ok(if self.pieces.left == 0 {
+            TextPart::Plain
+        } else {
+            TextPart::Character
         })
     }
 
     /// Reads one byte of an escape.
     fn escape_part(&mut self, byte: u8, part: TextPart) -> Result<TextPart> {
         let next = match part {
-            TextPart::Escape if byte == b'u' => TextPart::Unit {
-                left: 4,
-                value: 0,
-                high: None,
-            },
+            TextPart::Escape if byte == b'u' => self.start_unit(TextPart::Unit),
             TextPart::Escape if escaped(byte).is_some() => TextPart::Plain,
             TextPart::Escape => return self.fail(Kind::Malformed, "unknown escape"),
-            TextPart::High(high) if byte == b'\\' => TextPart::HighEscape(high),
-            TextPart::HighEscape(high) if byte == b'u' => TextPart::Unit {
-                left: 4,
-                value: 0,
-                high: Some(high),
-            },
-            TextPart::Unit { left, value, high } => {
+            TextPart::High if byte == b'\\' => TextPart::HighEscape,
+            TextPart::HighEscape if byte == b'u' => self.start_unit(TextPart::SecondUnit),
+            TextPart::Unit | TextPart::SecondUnit => {
                 let Some(digit) = hex(byte) else {
                     let detail = "an escape needs four hexadecimal digits";
                     return self.fail(Kind::Malformed, detail);
                 };
-                let value = value << 4 | digit;
-                if left > 1 {
-                    TextPart::Unit {
-                        left: left - 1,
-                        value,
-                        high,
-                    }
+                self.pieces.value = self.pieces.value << 4 | digit;
+                self.pieces.left -= 1;
+                if self.pieces.left > 0 {
+                    part
                 } else {
-                    match (high, unit(value)) {
-                        (Some(high), _) if pair(high, value).is_some() => TextPart::Plain,
-                        (None, Unit::Char(_)) => TextPart::Plain,
-                        (None, Unit::High(high)) => TextPart::High(high),
-                        _ => return self.fail(Kind::Malformed, "half a surrogate pair"),
-                    }
+                    self.end_unit(part)?
                 }
             }
             _ => return self.fail(Kind::Malformed, "half a surrogate pair"),
         };
         self.at += 1;
         Ok(next)
+    }
+
+    const fn start_unit(&mut self, part: TextPart) -> TextPart {
+        self.pieces.left = 4;
+        self.pieces.value = 0;
+        part
+    }
+
+    /// All four digits have been read.
+    fn end_unit(&mut self, part: TextPart) -> Result<TextPart> {
+        let value = self.pieces.value;
+        if matches!(part, TextPart::SecondUnit) {
+            return match pair(self.pieces.high, value) {
+                Some(_) => Ok(TextPart::Plain),
+                None => self.fail(Kind::Malformed, "half a surrogate pair"),
+            };
+        }
+        match unit(value) {
+            Unit::Char(_) => Ok(TextPart::Plain),
+            Unit::High(high) => {
+                self.pieces.high = high;
+                Ok(TextPart::High)
+            }
+            Unit::Low => self.fail(Kind::Malformed, "half a surrogate pair"),
+        }
     }
 }
 
