@@ -260,3 +260,6 @@ impl Wire for NativeWire {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

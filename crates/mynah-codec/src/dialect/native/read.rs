@@ -70,6 +70,8 @@ fn with_head<'b, H: Head<'b>>(
             let body = head.body(decode)?;
             let split = item_len(format, body, decode)?;
             let (value, note) = body.split_at_checked(split).unwrap_or((body, &[]));
+            // Two JSON values may need white space between them.
+            let note = if id == FormatId::Json { note.trim_ascii_start() } else { note };
             let note = (!note.is_empty()).then(|| payload(note));
             Envelope::Progress(Progress { id: call, value: payload(value), note })
         }
