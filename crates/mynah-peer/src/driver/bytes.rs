@@ -194,7 +194,7 @@ impl<S: ByteStream> ByteTask<S> {
                 self.input.wanted = 1;
                 break Decoded::Full;
             }
-            let Out::Wire { wire, .. } = &mut *fx.out else { break Decoded::Starved };
+            let Out::Wire { wire, output, .. } = &mut *fx.out else { break Decoded::Starved };
             match wire.decode(rest).map_err(Trouble::Wire)? {
                 Step::Need(more) => {
                     self.input.wanted = rest.len().saturating_add(more);
@@ -202,6 +202,8 @@ impl<S: ByteStream> ByteTask<S> {
                 }
                 Step::Skip(len) => {
                     consumed += len;
+                    // The preface of this side goes ahead of every answer to what stands behind that of the peer.
+                    wire.own_output(output);
                     // A preface tells the format: calls behind it need it.
                     link.note_ready_out(fx.out);
                 }

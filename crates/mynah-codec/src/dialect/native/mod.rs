@@ -164,7 +164,8 @@ impl NativeWire {
         let mut preface = [0; PREFACE];
         let bytes = MAGIC.iter().copied().chain([VERSION, format, b'\n']);
         preface.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
-        let written = out.frame(Lane::Data, |buffer| {
+        // The lane of control: nothing may overtake it.
+        let written = out.frame(Lane::Control, |buffer| {
             buffer.extend_from_slice(&preface);
             Ok(())
         });
@@ -236,7 +237,7 @@ impl Wire for NativeWire {
         hello.max_message_bytes = Some(self.limits.decode.max_message_bytes as u64);
         hello.calls_in_flight = Some(u64::from(self.limits.calls_in_flight));
         hello.agent = concat!("mynah/", env!("CARGO_PKG_VERSION")).into();
-        let written = self.encode(&Envelope::Hello(hello), Lane::Data, out);
+        let written = self.encode(&Envelope::Hello(hello), Lane::Control, out);
         debug_assert!(written.is_ok(), "a hello always fits");
     }
 

@@ -78,9 +78,10 @@ impl CallIdMax {
 }
 
 fn taken(out: &mut Output) -> Vec<u8> {
-    let mut chunk = OutputChunk::default();
-    out.take(Lane::Data, &mut chunk);
-    chunk.bytes
+    let [mut control, mut data] = [OutputChunk::default(), OutputChunk::default()];
+    out.take(Lane::Control, &mut control);
+    out.take(Lane::Data, &mut data);
+    [control.bytes, data.bytes].concat()
 }
 
 /// Preface and hello of a side that dials, then one of each kind.

@@ -1,0 +1,451 @@
+//! What the tests share: ways to connect two sides, a peer that is made of bytes, and waiting without sleeping.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper of tests fails by panicking"
+)]
+
+use mynah::codec::{Dialect, Format};
+use mynah::dialect::{CborRpc, Native, Side};
+use mynah::memory::MemoryOptions;
+use mynah::prelude::*;
+use mynah::{Evidence, Limits, PeerStats, Router, ServerHandle, Service};
+use serde_json::{Value as Json, json};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
+
+/// A way from a client to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    TcpCbor,
+    TcpJson,
+    Duplex,
+    Memory,
+    InProcess,
+    CborRpc,
+}
+
+impl Way {
+    /// Every way.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory, Self::InProcess, Self::CborRpc];
+    /// Those that carry deadlines, metadata and codes over a connection.
+    pub(crate) const NATIVE: [Self; 4] =
+        [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory];
+    /// Those with a connection in between.
+    pub(crate) const LINKED: [Self; 5] =
+        [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory, Self::CborRpc];
+    /// Those without sockets, for tests that stop the clock.
+    pub(crate) const TIMED: [Self; 3] = [Self::Duplex, Self::Memory, Self::InProcess];
+}
+
+/// Both sides before they are connected.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    pub(crate) server: Router,
+    pub(crate) client: Router,
+    pub(crate) server_limits: Limits,
+    pub(crate) client_limits: Limits,
+    /// Envelopes in one direction of a memory pair.
+    pub(crate) capacity: usize,
+}
+
+impl Setup {
+    pub(crate) fn new(service: impl Service) -> Self {
+        Self { server: Router::new().register(service), capacity: 64, ..Self::default() }
+    }
+
+    /// A service of the client.
+    pub(crate) fn client(mut self, service: impl Service) -> Self {
+        self.client = self.client.register(service);
+        self
+    }
+
+    pub(crate) fn limits(mut self, limits: &Limits) -> Self {
+        self.server_limits = limits.clone();
+        self.client_limits = limits.clone();
+        self
+    }
+
+    pub(crate) fn server_limits(mut self, limits: Limits) -> Self {
+        self.server_limits = limits;
+        self
+    }
+
+    pub(crate) fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    pub(crate) async fn join(self, way: Way) -> Joined {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let (client, far) = match way {
+            Way::TcpCbor | Way::TcpJson | Way::CborRpc => {
+                let query = match way {
+                    Way::TcpJson => "?format=json",
+                    Way::CborRpc => "?dialect=cbor-rpc",
+                    _ => "",
+                };
+                let url = format!("tcp://127.0.0.1:0{query}");
+                let server = Server::new()
+                    .router(self.server)
+                    .limits(self.server_limits)
+                    .listen(&url)
+                    .start()
+                    .await
+                    .unwrap();
+                let url = format!("{}{query}", server.address());
+                (connect(&url, self.client, self.client_limits).await, Far::Server(server))
+            }
+            Way::Duplex => {
+                let (near, far) = tokio::io::duplex(4096);
+                let far = over(far, &Native::new(), Side::Accept, self.server, self.server_limits);
+                let client = over(near, &Native::new(), Side::Dial, self.client, self.client_limits);
+                (client, Far::Peer(far))
+            }
+            Way::Memory => {
+                let options = MemoryOptions::default()
+                    .with_capacity(self.capacity)
+                    .with_limits(self.client_limits.clone());
+                let (near, far) = mynah::memory::pair_with(&options);
+                let far = Peer::over_transport(far)
+                    .router(self.server)
+                    .limits(self.server_limits)
+                    .side(Side::Accept);
+                let client =
+                    Peer::over_transport(near).router(self.client).limits(self.client_limits);
+                (client.start().unwrap(), Far::Peer(far.start().unwrap()))
+            }
+            Way::InProcess => {
+                let name = format!("it-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+                let url = format!("memory:{name}");
+                let server = Server::new()
+                    .router(self.server)
+                    .limits(self.server_limits)
+                    .listen(&url)
+                    .start()
+                    .await
+                    .unwrap();
+                (Peer::named_with(&name, self.client, &self.client_limits).unwrap().unwrap(), Far::Server(server))
+            }
+        };
+        Joined { way, client, far }
+    }
+}
+
+async fn connect(url: &str, router: Router, limits: Limits) -> Peer {
+    let endpoint: Vec<&str> = url.split('?').collect();
+    let address = endpoint[0].strip_prefix("tcp://").unwrap();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    match endpoint.get(1) {
+        Some(&"format=json") => over(stream, &Native::json(), Side::Dial, router, limits),
+        Some(_) => over(stream, &CborRpc::cbor(), Side::Dial, router, limits),
+        None => over(stream, &Native::new(), Side::Dial, router, limits),
+    }
+}
+
+/// A peer over a stream.
+pub(crate) fn over<S>(
+    stream: S,
+    dialect: &impl Dialect,
+    side: Side,
+    router: Router,
+    limits: Limits,
+) -> Peer
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    Peer::over(stream, dialect)
+        .side(side)
+        .router(router)
+        .limits(limits)
+        .evidence(Evidence::new())
+        .start()
+        .unwrap()
+}
+
+/// Two connected sides.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) way: Way,
+    pub(crate) client: Peer,
+    far: Far,
+}
+
+#[derive(Debug)]
+enum Far {
+    Server(ServerHandle),
+    Peer(Peer),
+}
+
+impl Joined {
+    /// The server's handle to the client, `None` in process.
+    pub(crate) async fn far(&self) -> Option<Peer> {
+        match &self.far {
+            Far::Peer(peer) => Some(peer.clone()),
+            Far::Server(_) if self.way == Way::InProcess => None,
+            Far::Server(server) => {
+                until("the server has accepted", || !server.peers().is_empty()).await;
+                server.peers().pop()
+            }
+        }
+    }
+
+    /// Waits until nothing is in use on either side.
+    pub(crate) async fn idle(&self) {
+        let far = self.far().await;
+        let zero = PeerStats::default();
+        until(&format!("{:?}: everything is zero", self.way), || {
+            self.client.stats() == zero && far.as_ref().is_none_or(|far| far.stats() == zero)
+        })
+        .await;
+        assert!(!self.client.is_closed(), "{:?}", self.way);
+    }
+}
+
+/// Lets other tasks run until `done`; fails after ten seconds.
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Lets other tasks run for a while: for what must not happen.
+pub(crate) async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Ends a test that hangs, by the clock of the machine.
+pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    let start = Instant::now();
+    let mut future = pin!(future);
+    let watch = tokio::runtime::Handle::current();
+    let (done, stop) = std::sync::mpsc::channel::<()>();
+    let (bell, rung) = tokio::sync::oneshot::channel::<()>();
+    watch.spawn_blocking(move || {
+        if stop.recv_timeout(Duration::from_secs(10)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            drop(bell.send(()));
+        }
+    });
+    let mut rung = pin!(rung);
+    let output = poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        match rung.as_mut().poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(None),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        }
+    })
+    .await;
+    drop(done);
+    output.unwrap_or_else(|| panic!("{what}: hangs after {:?}", start.elapsed()))
+}
+
+/// Polls a future once.
+pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
+}
+
+/// One frame of the native wire.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame {
+    pub(crate) head: Json,
+    pub(crate) body: Json,
+}
+
+impl Frame {
+    pub(crate) fn kind(&self) -> u64 {
+        self.head[0].as_u64().unwrap()
+    }
+}
+
+pub(crate) const HELLO: u64 = 0;
+pub(crate) const REQUEST: u64 = 1;
+pub(crate) const RESULT: u64 = 2;
+pub(crate) const ERROR: u64 = 3;
+pub(crate) const NOTIFICATION: u64 = 4;
+pub(crate) const CANCEL: u64 = 5;
+pub(crate) const PROGRESS: u64 = 6;
+pub(crate) const LOG: u64 = 7;
+pub(crate) const EVENT: u64 = 8;
+pub(crate) const PING: u64 = 9;
+pub(crate) const PONG: u64 = 10;
+pub(crate) const GOING_AWAY: u64 = 11;
+
+/// A frame in JSON: its length, its head, its body as text.
+pub(crate) fn frame(head: &Json, body: &str) -> Vec<u8> {
+    let content = format!("{head}{body}");
+    let mut bytes = u32::try_from(content.len()).unwrap().to_be_bytes().to_vec();
+    bytes.extend_from_slice(content.as_bytes());
+    bytes
+}
+
+/// A frame in CBOR: its length, its head, its body in bytes.
+pub(crate) fn cbor_frame(head: &Json, body: &[u8]) -> Vec<u8> {
+    let mut content = cbor(head);
+    content.extend_from_slice(body);
+    let mut bytes = u32::try_from(content.len()).unwrap().to_be_bytes().to_vec();
+    bytes.extend_from_slice(&content);
+    bytes
+}
+
+pub(crate) fn cbor(value: &Json) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Format::Cbor.encode(value, &mut bytes).unwrap();
+    bytes
+}
+
+/// The preface in JSON or CBOR.
+pub(crate) const fn preface(format: u8) -> [u8; 8] {
+    [b'M', b'Y', b'N', b'A', b'H', 1, format, b'\n']
+}
+
+/// A peer made of bytes, which says what it likes. It speaks JSON, so that its frames can be read here.
+#[derive(Debug)]
+pub(crate) struct Raw<S = DuplexStream> {
+    pub(crate) stream: S,
+    pub(crate) read: Vec<u8>,
+}
+
+/// A server behind a stream in memory, and a peer made of bytes.
+pub(crate) fn raw_pair(router: Router, limits: Limits, buffer: usize) -> (Raw, Peer) {
+    let (near, far) = tokio::io::duplex(buffer);
+    let peer = over(far, &Native::new(), Side::Accept, router, limits);
+    (Raw { stream: near, read: Vec::new() }, peer)
+}
+
+/// A client, and a server made of bytes.
+pub(crate) fn raw_server(router: Router, limits: Limits, buffer: usize) -> (Raw, Peer) {
+    let (near, far) = tokio::io::duplex(buffer);
+    let peer = over(far, &Native::json(), Side::Dial, router, limits);
+    (Raw { stream: near, read: Vec::new() }, peer)
+}
+
+/// A peer made of bytes at a real server.
+pub(crate) async fn raw_tcp(server: &ServerHandle) -> Raw<tokio::net::TcpStream> {
+    let address = server.address().strip_prefix("tcp://").unwrap();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    Raw { stream, read: Vec::new() }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// Says preface and hello, and hears those of the other side.
+    pub(crate) async fn greet(mut self) -> Self {
+        self.send(&preface(b'J')).await;
+        self.send(&frame(&json!([HELLO, 1]), "")).await;
+        self.hear_greeting().await;
+        self
+    }
+
+    /// Hears preface and hello.
+    pub(crate) async fn hear_greeting(&mut self) {
+        let mut heard = [0; 8];
+        self.stream.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, preface(b'J'));
+        assert_eq!(self.next().await.unwrap().kind(), HELLO);
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    pub(crate) async fn say(&mut self, head: Json, body: &str) {
+        self.send(&frame(&head, body)).await;
+    }
+
+    /// The next frame, `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
+        let head = self.take(4).await?;
+        let len = u32::from_be_bytes(head.try_into().unwrap()) as usize;
+        let content = self.take(len).await?;
+        Some(parse(&content))
+    }
+
+    /// The next frame, passing over pings and the like.
+    pub(crate) async fn answer(&mut self) -> Frame {
+        loop {
+            let frame = self.next().await.expect("the connection is closed");
+            if matches!(frame.kind(), RESULT | ERROR) {
+                return frame;
+            }
+        }
+    }
+
+    /// Every frame up to the end of the connection.
+    pub(crate) async fn rest(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.next().await {
+            frames.push(frame);
+        }
+        frames
+    }
+
+    async fn take(&mut self, len: usize) -> Option<Vec<u8>> {
+        while self.read.len() < len {
+            if self.stream.read_buf(&mut self.read).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+        Some(self.read.drain(..len).collect())
+    }
+}
+
+/// Takes head and body of a frame in JSON apart.
+pub(crate) fn parse(content: &[u8]) -> Frame {
+    let mut values = serde_json::Deserializer::from_slice(content).into_iter::<Json>();
+    let head = values.next().unwrap().unwrap();
+    let body = values.next().map_or(Json::Null, Result::unwrap);
+    Frame { head, body }
+}
+
+/// Counts handlers that were started, and that are over by whatever way.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    started: AtomicUsize,
+    over: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// Lives as long as a handler.
+#[derive(Debug)]
+pub(crate) struct Alive<'a>(&'a Count);
+
+impl Count {
+    pub(crate) fn enter(&self) -> Alive<'_> {
+        let started = self.started.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(started - self.over.load(Ordering::SeqCst), Ordering::SeqCst);
+        Alive(self)
+    }
+
+    pub(crate) fn started(&self) -> usize {
+        self.started.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn alive(&self) -> usize {
+        self.started() - self.over.load(Ordering::SeqCst)
+    }
+
+    /// The most that were alive at once.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        self.0.over.fetch_add(1, Ordering::SeqCst);
+    }
+}
