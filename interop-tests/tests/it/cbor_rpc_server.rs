@@ -25,7 +25,7 @@ async fn check_01_r_golden_bytes_of_the_python_client_are_understood_and_answere
     let server = serve().await;
     let recorder = Recorder::start(server.port).await;
     run_client(recorder.port, Codec::Cbor, "golden").await;
-    let said = Transcript::read(&recorder.from_client(), &recorder.from_server());
+    let said = Transcript::read(&recorder.client_said(), &recorder.server_said());
     // What the package says, with its ids from 0 in the order of its calls.
     let wanted = [
         "8501000063616464820203",
@@ -118,7 +118,7 @@ async fn check_09_r_a_fire_is_never_answered() {
     let server = serve().await;
     let recorder = Recorder::start(server.port).await;
     run_client(recorder.port, Codec::Cbor, "fire").await;
-    let said = Transcript::read(&recorder.from_client(), &recorder.from_server());
+    let said = Transcript::read(&recorder.client_said(), &recorder.server_said());
     for frame in &said.heard_by_caller {
         if let Envelope::Response(response) = frame {
             let asked = said.said_by_caller.iter().any(

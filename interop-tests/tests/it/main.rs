@@ -1,7 +1,9 @@
 //! Mynah and the real peers of other languages, face to face. `cargo xtask test` sets up what these tests need.
 #![allow(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is a test module"
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it does not expect ends there, helpers included"
 )]
 
 mod cbor_rpc_client;

@@ -45,12 +45,12 @@ impl Recorder {
     }
 
     /// What the client has said so far.
-    pub(crate) fn from_client(&self) -> Vec<u8> {
+    pub(crate) fn client_said(&self) -> Vec<u8> {
         self.from_client.lock().expect("no panic inside").clone()
     }
 
     /// What the server has said so far.
-    pub(crate) fn from_server(&self) -> Vec<u8> {
+    pub(crate) fn server_said(&self) -> Vec<u8> {
         self.from_server.lock().expect("no panic inside").clone()
     }
 }

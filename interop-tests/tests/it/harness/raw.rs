@@ -2,7 +2,7 @@
 
 use super::within;
 use mynah_codec::dialect::cbor_rpc::{CborRpc, CborRpcWire, Padding};
-use mynah_codec::{Output, OutputChunk, Step, Wire, WireError};
+use mynah_codec::{Output, OutputChunk, Step, Wire as _, WireError};
 use mynah_protocol::{Envelope, Lane};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
