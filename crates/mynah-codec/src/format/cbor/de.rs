@@ -10,7 +10,7 @@ use super::head::{self, INFO};
 use super::{fault, scan};
 use crate::{DecodeError, DecodeErrorKind};
 use access::{Elements, Entries, OneEntry, UnitVariant};
-use error::{Error, Result};
+use error::{Failure, Result};
 use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, Visitor};
@@ -73,7 +73,7 @@ impl<'de, 'a> Decoder<'de, 'a> {
     #[inline(never)]
     fn explain<T: Deserialize<'de>>(
         &mut self,
-        error: Error,
+        error: Failure,
     ) -> std::result::Result<T, DecodeError> {
         let error = error.into_inner();
         // An overridden value may be of any shape.
@@ -253,7 +253,7 @@ impl<'de, 'a> Decoder<'de, 'a> {
     }
 
     #[cold]
-    fn truncated(&self) -> Error {
+    fn truncated(&self) -> Failure {
         if self.input.len() >= self.limits.max_message_bytes {
             return fault::too_large(self.input.len()).into();
         }
@@ -261,19 +261,19 @@ impl<'de, 'a> Decoder<'de, 'a> {
     }
 
     #[cold]
-    fn malformed(&self, what: &'static str) -> Error {
+    fn malformed(&self, what: &'static str) -> Failure {
         fault::malformed(what, self.offset()).into()
     }
 
     #[cold]
-    fn shape(&self, what: &'static str) -> Error {
+    fn shape(&self, what: &'static str) -> Failure {
         DecodeError::new(DecodeErrorKind::Shape, what, self.offset()).into()
     }
 
     /// The item that starts here is of another shape, provided that it is an item.
     #[cold]
     #[inline(never)]
-    fn mismatch(&mut self, what: &'static str) -> Error {
+    fn mismatch(&mut self, what: &'static str) -> Failure {
         let error = self.shape(what);
         self.skip().err().unwrap_or(error)
     }
@@ -331,7 +331,7 @@ macro_rules! numbers {
 }
 
 impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let first = self.peek()?;

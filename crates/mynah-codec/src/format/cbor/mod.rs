@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     value
         .serialize(ser::Encoder(out))
-        .map_err(ser::Error::into_inner)
+        .map_err(ser::Failure::into_inner)
 }
 
 /// Reads the one value that is the whole of `bytes`, and lends texts and bytes from it.

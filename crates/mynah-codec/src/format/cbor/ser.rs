@@ -9,9 +9,9 @@ use std::fmt::{self, Display, Write as _};
 
 /// An [`EncodeError`] behind a pointer, so that the results of the hot path fit a register.
 #[derive(Debug)]
-pub(super) struct Error(Box<EncodeError>);
+pub(super) struct Failure(Box<EncodeError>);
 
-impl Error {
+impl Failure {
     #[cold]
     fn value(detail: impl Into<String>) -> Self {
         Self(Box::new(EncodeError::Value(detail.into())))
@@ -22,22 +22,22 @@ impl Error {
     }
 }
 
-impl Display for Error {
+impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Failure {}
 
-impl ser::Error for Error {
+impl ser::Error for Failure {
     #[cold]
     fn custom<T: Display>(message: T) -> Self {
         Self::value(message.to_string())
     }
 }
 
-type Result<T = ()> = std::result::Result<T, Error>;
+type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// Writes one value behind what is in the buffer.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ fn close_open_head(out: &mut Vec<u8>, at: usize, major: u8, argument: usize) {
 
 impl<'a> Serializer for Encoder<'a> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
     type SerializeSeq = Elements<'a>;
     type SerializeTuple = Elements<'a>;
     type SerializeTupleStruct = TupleStruct<'a>;
@@ -333,7 +333,7 @@ impl<'a> Serializer for Encoder<'a> {
         let at = self.0.len();
         self.0.push(head::TEXT);
         if write!(Text(self.0), "{value}").is_err() {
-            return Err(Error::value("the value refuses to be written as text"));
+            return Err(Failure::value("the value refuses to be written as text"));
         }
         let len = self.0.len() - at - 1;
         close_open_head(self.0, at, head::TEXT, len);
@@ -402,15 +402,15 @@ impl<'a> Elements<'a> {
 }
 
 #[cold]
-fn wrong_count(announced: usize, written: usize) -> Error {
-    Error::value(format!(
+fn wrong_count(announced: usize, written: usize) -> Failure {
+    Failure::value(format!(
         "{announced} elements were announced and {written} were written"
     ))
 }
 
 impl ser::SerializeSeq for Elements<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
@@ -425,7 +425,7 @@ impl ser::SerializeSeq for Elements<'_> {
 
 impl ser::SerializeTuple for Elements<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
@@ -440,7 +440,7 @@ impl ser::SerializeTuple for Elements<'_> {
 
 impl ser::SerializeTupleVariant for Elements<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
@@ -455,7 +455,7 @@ impl ser::SerializeTupleVariant for Elements<'_> {
 
 impl ser::SerializeMap for Elements<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
@@ -475,7 +475,7 @@ impl ser::SerializeMap for Elements<'_> {
 
 impl ser::SerializeStruct for Elements<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result {
@@ -490,7 +490,7 @@ impl ser::SerializeStruct for Elements<'_> {
 
 impl ser::SerializeStructVariant for Elements<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result {
@@ -528,7 +528,7 @@ impl TupleStruct<'_> {
                 match out.get_mut(at) {
                     Some(first) if *first <= head::INFO => *first |= head::TAG,
                     _ => {
-                        return Err(Error::value(
+                        return Err(Failure::value(
                             "the number of a tag is not an unsigned integer",
                         ));
                     }
@@ -543,21 +543,21 @@ impl TupleStruct<'_> {
                 let (first, second) = match out.get(at..) {
                     Some(&[short @ 0..=23]) => (head::SIMPLE | short, None),
                     Some(&[24, long @ 32..=255]) => (head::SIMPLE_BYTE, Some(long)),
-                    _ => return Err(Error::value("there is no simple value of this number")),
+                    _ => return Err(Failure::value("there is no simple value of this number")),
                 };
                 out.truncate(at);
                 out.push(first);
                 out.extend(second);
                 Ok(())
             }
-            Self::Plain(_) | Self::Done => Err(Error::value("a tag holds one value")),
+            Self::Plain(_) | Self::Done => Err(Failure::value("a tag holds one value")),
         }
     }
 }
 
 impl ser::SerializeTupleStruct for TupleStruct<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
@@ -572,7 +572,7 @@ impl ser::SerializeTupleStruct for TupleStruct<'_> {
         match self {
             Self::Plain(elements) => elements.close(),
             Self::Done => Ok(()),
-            _ => Err(Error::value("a tag holds one value")),
+            _ => Err(Failure::value("a tag holds one value")),
         }
     }
 }

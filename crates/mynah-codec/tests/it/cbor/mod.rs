@@ -1,6 +1,16 @@
 //! CBOR.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests fail as the tests do"
+)]
+
+mod differential;
+mod limits;
+mod scanner;
 mod typed;
+mod vectors;
 
 use mynah_codec::format::cbor;
 use mynah_codec::{DecodeError, DecodeErrorKind};

@@ -1,7 +1,7 @@
 //! The insides of arrays, maps and enums.
 
 use super::super::keys::Keys;
-use super::{Decoder, Error, Result, head};
+use super::{Decoder, Failure, Result, head};
 use crate::format::cbor::fault;
 use serde::de::{
     Deserialize as _, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
@@ -79,7 +79,7 @@ fn more_indefinite(
 }
 
 impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
@@ -152,7 +152,7 @@ impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
 }
 
 impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
@@ -185,7 +185,7 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
 pub(super) struct UnitVariant<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
 
 impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
     type Variant = Self;
 
     #[inline]
@@ -195,7 +195,7 @@ impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de, '_> {
 }
 
 impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     #[inline]
     fn unit_variant(self) -> Result<()> {
@@ -220,7 +220,7 @@ impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de, '_> {
 pub(super) struct OneEntry<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
 
 impl<'de> EnumAccess<'de> for OneEntry<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
     type Variant = Self;
 
     #[inline]
@@ -230,7 +230,7 @@ impl<'de> EnumAccess<'de> for OneEntry<'_, 'de, '_> {
 }
 
 impl<'de> VariantAccess<'de> for OneEntry<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     /// The value has to be read, else it would be taken for what follows.
     fn unit_variant(self) -> Result<()> {

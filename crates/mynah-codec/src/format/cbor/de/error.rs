@@ -8,32 +8,32 @@ const LONGEST_MESSAGE: usize = 256;
 
 /// A [`DecodeError`] behind a pointer, so that results are small on the stack of a deep value.
 #[derive(Debug)]
-pub(in crate::format::cbor) struct Error(Box<DecodeError>);
+pub(in crate::format::cbor) struct Failure(Box<DecodeError>);
 
-pub(super) type Result<T> = std::result::Result<T, Error>;
+pub(super) type Result<T> = std::result::Result<T, Failure>;
 
-impl Error {
+impl Failure {
     pub(super) fn into_inner(self) -> DecodeError {
         *self.0
     }
 }
 
-impl From<DecodeError> for Error {
+impl From<DecodeError> for Failure {
     #[cold]
     fn from(error: DecodeError) -> Self {
         Self(Box::new(error))
     }
 }
 
-impl Display for Error {
+impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Failure {}
 
-impl serde::de::Error for Error {
+impl serde::de::Error for Failure {
     #[cold]
     #[inline(never)]
     fn custom<T: Display>(message: T) -> Self {

@@ -1,7 +1,7 @@
 //! Texts and bytes.
 
 use super::super::fault;
-use super::{Decoder, Error, INFO, Result, head};
+use super::{Decoder, Failure, INFO, Result, head};
 use serde::de::Visitor;
 use std::borrow::Cow;
 
@@ -58,7 +58,7 @@ impl<'de> Decoder<'de, '_> {
     /// Why a string cannot be read that is longer than the input, with the verdict of a scan over the input.
     #[cold]
     #[inline(never)]
-    fn incomplete(&self, first: u8, len: usize, start: usize) -> Error {
+    fn incomplete(&self, first: u8, len: usize, start: usize) -> Failure {
         if let Err(error) = self.check_announced(len, 1, self.input.len() - start) {
             return error;
         }

@@ -1,6 +1,6 @@
 //! Everything that an item has, for [`Value`](mynah_protocol::Value).
 
-use super::{Decoder, Error, INFO, Result, head};
+use super::{Decoder, Failure, INFO, Result, head};
 use serde::de::value::U64Deserializer;
 use serde::de::{
     DeserializeSeed, Deserializer as _, EnumAccess, IntoDeserializer as _, SeqAccess,
@@ -43,7 +43,7 @@ struct Tag<'b, 'de, 'a> {
 }
 
 impl<'de> EnumAccess<'de> for Tag<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
@@ -52,7 +52,7 @@ impl<'de> EnumAccess<'de> for Tag<'_, 'de, '_> {
 }
 
 impl<'de> VariantAccess<'de> for Tag<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     fn unit_variant(self) -> Result<()> {
         Err(self.decoder.shape("a tag holds a value"))
@@ -78,7 +78,7 @@ struct TagContent<'b, 'de, 'a> {
 }
 
 impl<'de> SeqAccess<'de> for TagContent<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         self.next += 1;
@@ -91,7 +91,7 @@ impl<'de> SeqAccess<'de> for TagContent<'_, 'de, '_> {
 }
 
 impl<'de> serde::Deserializer<'de> for TagContent<'_, 'de, '_> {
-    type Error = Error;
+    type Error = Failure;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         visitor.visit_seq(self)
@@ -106,7 +106,7 @@ impl<'de> serde::Deserializer<'de> for TagContent<'_, 'de, '_> {
 struct Simple(u8);
 
 impl<'de> EnumAccess<'de> for Simple {
-    type Error = Error;
+    type Error = Failure;
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
@@ -115,7 +115,7 @@ impl<'de> EnumAccess<'de> for Simple {
 }
 
 impl<'de> VariantAccess<'de> for Simple {
-    type Error = Error;
+    type Error = Failure;
 
     fn unit_variant(self) -> Result<()> {
         Ok(())
@@ -138,6 +138,6 @@ impl<'de> VariantAccess<'de> for Simple {
     }
 }
 
-fn kind(number: u64) -> U64Deserializer<Error> {
+fn kind(number: u64) -> U64Deserializer<Failure> {
     number.into_deserializer()
 }
