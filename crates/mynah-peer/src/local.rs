@@ -122,7 +122,10 @@ impl LocalServer {
                     evidence: self.evidence.clone(),
                     default_timeout: None,
                 };
-                tokio::spawn(drive_bytes(far, Link::new(Out::wire(wire), config)));
+                let link = Link::new(Out::wire(wire), config);
+                // The server's own handle: one that a handler drops must not be the last.
+                link.add_handle();
+                tokio::spawn(drive_bytes(far, link));
                 PeerBuilder::over(near, &Native::new()).start_unchecked()
             })
             .clone()
@@ -164,6 +167,9 @@ impl InProcess {
         let route = found.and_then(|index| router.route(index));
         let typed = route.and_then(|route| route.typed.downcast_ref::<Arc<dyn TypedMethod<P, T, E>>>());
         let Some(typed) = typed else {
+            if self.server.draining.load(Ordering::Acquire) {
+                return Err(CallError::Disconnected(CloseReason::Drained));
+            }
             // An unknown method, or one of other types: the wire finds the words.
             let mut call = Call::<P, T, E, Peer>::new(self.server.encoded(), method, params);
             call = match timeout {
@@ -182,7 +188,6 @@ impl InProcess {
             timeout,
             deadline: OnceLock::new(),
             over: AtomicBool::new(false),
-            detached: AtomicBool::new(false),
             ended: OnceLock::new(),
             sides: listens.then(|| Mutex::new(LocalSides::default())),
         });
@@ -204,13 +209,11 @@ impl InProcess {
         P: Serialize + Send + 'static,
     {
         let mut call = self.start::<P, (), std::convert::Infallible>(method, params, None, metadata, false)?;
-        let mut sides = SideEffects::default();
         let mut cx = task::Context::from_waker(Waker::noop());
-        if call.poll(&mut cx, &mut sides).is_pending() {
+        if call.poll(&mut cx, None).is_pending() {
             tokio::spawn(async move {
-                let mut sides = SideEffects::default();
                 // Nobody waits for the outcome of a notification.
-                drop(std::future::poll_fn(|cx| call.poll(cx, &mut sides)).await);
+                drop(std::future::poll_fn(|cx| call.poll(cx, None)).await);
             });
         }
         Ok(())
@@ -258,7 +261,7 @@ impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
             TypedStage::Spawned { .. } | TypedStage::Ended { .. } => return this,
         };
         let mut sides = SideEffects::default();
-        let stage = match (this.poll(&mut cx, &mut sides), call) {
+        let stage = match (this.poll(&mut cx, Some(&mut sides)), call) {
             (Poll::Ready(outcome), Some(call)) => {
                 call.push_back(sides);
                 TypedStage::Ended { outcome: Some(outcome), call }
@@ -268,11 +271,9 @@ impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
             }
             (Poll::Pending, None) => return this,
             (Poll::Pending, Some(call)) => {
-                call.detached.store(true, Ordering::Release);
                 call.push_back(sides);
                 let task = tokio::spawn(async move {
-                    let mut unheard = SideEffects::default();
-                    std::future::poll_fn(|cx| this.poll(cx, &mut unheard)).await
+                    std::future::poll_fn(|cx| this.poll(cx, None)).await
                 });
                 TypedStage::Spawned { task, call }
             }
@@ -286,14 +287,14 @@ impl<T, E> TypedCall<T, E> {
     pub(crate) fn poll(
         &mut self,
         cx: &mut task::Context<'_>,
-        sides: &mut SideEffects,
+        sides: Option<&mut SideEffects>,
     ) -> Poll<Result<T, CallError<E>>> {
         let (cell, call, sleep) = match &mut self.stage {
             TypedStage::Encoded(future) => return future.as_mut().poll(cx),
             TypedStage::Spawned { task, call } => {
+                let polled = Pin::new(task).poll(cx);
                 call.hand_over(sides, cx.waker());
-                let joined = task::ready!(Pin::new(task).poll(cx));
-                call.hand_over(sides, cx.waker());
+                let joined = task::ready!(polled);
                 return Poll::Ready(joined.unwrap_or_else(|_stopped| {
                     Err(CallError::Cancelled(mynah_protocol::By::Callee))
                 }));
@@ -306,9 +307,7 @@ impl<T, E> TypedCall<T, E> {
         };
         let Some(running) = cell else { return Poll::Pending };
         let polled = catch_unwind(AssertUnwindSafe(|| running.poll_typed(cx)));
-        if !call.detached.load(Ordering::Acquire) {
-            call.hand_over(sides, cx.waker());
-        }
+        call.hand_over(sides, cx.waker());
         let outcome = match polled {
             Ok(Poll::Ready(Ok(value))) => Ok(value),
             Ok(Poll::Ready(Err(error))) => Err(CallError::Application(error)),
@@ -359,8 +358,6 @@ pub(crate) struct LocalCall {
     over: AtomicBool,
     /// Made by the first who waits for the end.
     ended: OnceLock<Notify>,
-    /// Whether the handler runs in a task of its own: then whoever awaits takes the side messages, not the task.
-    detached: AtomicBool,
     /// Present when the caller listens.
     sides: Option<Mutex<LocalSides>>,
 }
@@ -451,8 +448,9 @@ impl LocalCall {
         }
     }
 
-    fn hand_over(&self, sides: &mut SideEffects, waker: &Waker) {
-        if let Some(waiting) = &self.sides {
+    #[inline]
+    fn hand_over(&self, sides: Option<&mut SideEffects>, waker: &Waker) {
+        if let (Some(waiting), Some(sides)) = (&self.sides, sides) {
             waiting.lock().unwrap_or_else(PoisonError::into_inner).hand_over(sides, waker);
         }
     }

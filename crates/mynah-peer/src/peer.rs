@@ -320,13 +320,12 @@ impl Caller for Peer {
         cx: &mut task::Context<'_>,
         ticket: Ticket,
         reply: &mut Vec<u8>,
-        sides: &mut SideEffects,
+        sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallError<RpcError>>> {
         let Kind::Linked(handle) = &self.kind else {
             return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
         };
-        let SideEffects { queue, dropped } = sides;
-        let polled = handle.link.poll_outcome(cx.waker(), ticket.0, reply, queue, dropped);
+        let polled = handle.link.poll_outcome(cx.waker(), ticket.0, reply, sides);
         polled.map(|outcome| {
             outcome.map_err(|end| match end {
                 CallEnd::Error(error) => CallError::Application(*error),

@@ -1,9 +1,10 @@
 //! A call before it is made.
 
 use super::caller::Timeout;
-use super::{CallFuture, CallOptions, Caller};
+use super::{CallFuture, CallOptions, Caller, SideEffects};
 use crate::context::Context;
 use crate::error::{CallError, DomainError};
+use crate::link::Side;
 use crate::method::MethodInfo;
 use mynah_codec::Format;
 use mynah_protocol::DecodeLimits;
@@ -24,7 +25,8 @@ pub struct Call<P, T, E, C> {
     pub(super) method: &'static MethodInfo,
     pub(super) params: P,
     pub(super) options: CallOptions,
-    pub(super) listeners: Listeners,
+    /// Present when somebody listens; most calls have nobody, and pay for nothing.
+    pub(super) listeners: Option<Box<Listeners>>,
     pub(super) result: PhantomData<fn() -> Result<T, E>>,
 }
 
@@ -37,6 +39,32 @@ pub(super) type OnLog = Box<dyn FnMut(i64, u64, &[u8], Format, &DecodeLimits) + 
 pub(super) struct Listeners {
     pub(super) progress: Option<OnProgress>,
     pub(super) log: Option<OnLog>,
+    /// What came and was not handed out yet.
+    pub(super) sides: SideEffects,
+}
+
+impl Listeners {
+    /// Hands out what came, in order. Runs code of the user.
+    pub(super) fn hand_out(&mut self, format: Format, limits: &DecodeLimits) {
+        while let Some(side) = self.sides.queue.pop_front() {
+            match side {
+                Side::Progress { value, note } => {
+                    if let Some(listener) = &mut self.progress {
+                        listener(&value, note.as_deref(), format, limits);
+                    }
+                }
+                Side::Log { level, dropped, content } => {
+                    if let Some(listener) = &mut self.log {
+                        listener(level, dropped, &content, format, limits);
+                    }
+                }
+            }
+        }
+        let dropped = std::mem::take(&mut self.sides.dropped);
+        if dropped > 0 {
+            tracing::debug!(dropped, "side messages were dropped");
+        }
+    }
 }
 
 impl<P, T, E, C> fmt::Debug for Call<P, T, E, C> {
@@ -54,7 +82,7 @@ impl<P, T, E, C> Call<P, T, E, C> {
             method,
             params,
             options: CallOptions::default(),
-            listeners: Listeners::default(),
+            listeners: None,
             result: PhantomData,
         }
     }
@@ -92,7 +120,7 @@ impl<P, T, E, C> Call<P, T, E, C> {
         mut self,
         mut listener: impl FnMut(V) + Send + 'static,
     ) -> Self {
-        self.listeners.progress = Some(Box::new(move |value, _note, format, limits| {
+        self.listeners.get_or_insert_default().progress = Some(Box::new(move |value, _note, format, limits| {
             match format.decode::<V>(value, limits) {
                 Ok(value) => listener(value),
                 Err(error) => tracing::debug!(%error, "progress of another shape"),
@@ -106,7 +134,7 @@ impl<P, T, E, C> Call<P, T, E, C> {
         mut self,
         mut listener: impl FnMut(V, Option<N>) + Send + 'static,
     ) -> Self {
-        self.listeners.progress = Some(Box::new(move |value, note, format, limits| {
+        self.listeners.get_or_insert_default().progress = Some(Box::new(move |value, note, format, limits| {
             match format.decode::<V>(value, limits) {
                 Ok(value) => {
                     listener(value, note.and_then(|note| format.decode(note, limits).ok()));
@@ -123,7 +151,7 @@ impl<P, T, E, C> Call<P, T, E, C> {
         mut self,
         mut listener: impl FnMut(i64, V) + Send + 'static,
     ) -> Self {
-        self.listeners.log = Some(Box::new(move |level, dropped, content, format, limits| {
+        self.listeners.get_or_insert_default().log = Some(Box::new(move |level, dropped, content, format, limits| {
             if dropped > 0 {
                 tracing::debug!(dropped, "lines of the callee's log were dropped");
             }

@@ -38,13 +38,13 @@ pub trait Caller: Send + Sync + 'static {
     /// Asks for the answer to a request: the encoded result is put in `reply` (empty, or a buffer to be swapped).
     ///
     /// An error of the peer comes as [`CallError::Application`] of the raw error, for the caller to
-    /// type it. After `Ready` the ticket is used up.
+    /// type it. `sides` is there when somebody listens. After `Ready` the ticket is used up.
     fn poll_reply(
         &self,
         cx: &mut task::Context<'_>,
         ticket: Ticket,
         reply: &mut Vec<u8>,
-        sides: &mut SideEffects,
+        sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallError<mynah_protocol::RpcError>>>;
 
     /// Gives a call up. Nothing happens when it is over.

@@ -1,9 +1,8 @@
 //! A call on its way.
 
 use super::builder::Listeners;
-use super::{Call, CallOptions, Caller, OutgoingCall, SideEffects, Ticket};
+use super::{Call, CallOptions, Caller, OutgoingCall, Ticket};
 use crate::error::{CallError, DomainError};
-use crate::link::Side;
 use crate::local::TypedCall;
 use crate::method::MethodInfo;
 use crate::scratch;
@@ -27,8 +26,7 @@ pub struct CallFuture<P, T, E, C: Caller> {
     method: &'static MethodInfo,
     stage: Stage<P, T, E>,
     options: CallOptions,
-    listeners: Listeners,
-    sides: SideEffects,
+    listeners: Option<Box<Listeners>>,
     format: Option<(Format, DecodeLimits)>,
     /// Runs while the call waits to be sent; once it is sent, the connection watches its deadline.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -77,7 +75,6 @@ where
             stage: Stage::Unsent(params),
             options,
             listeners,
-            sides: SideEffects::default(),
             format: None,
             waiting: None,
             result,
@@ -110,7 +107,7 @@ where
             let Stage::Unsent(params) = std::mem::replace(&mut self.stage, Stage::Done) else {
                 return Poll::Ready(Ok(()));
             };
-            let listens = self.listeners.progress.is_some() || self.listeners.log.is_some();
+            let listens = self.listeners.is_some();
             let metadata = std::mem::take(&mut self.options.metadata);
             let call = server.start::<P, T, E>(self.method, params, timeout, metadata, listens)?;
             self.format = Some((Format::Cbor, DecodeLimits::DEFAULT));
@@ -120,7 +117,7 @@ where
         let (format, limits) = task::ready!(self.caller.poll_format(cx)).map_err(CallError::widen)?;
         self.format = Some((format, limits));
         let Stage::Unsent(params) = &self.stage else { return Poll::Ready(Ok(())) };
-        let listens = self.listeners.progress.is_some() || self.listeners.log.is_some();
+        let listens = self.listeners.is_some();
         let begun = scratch::with(|buffer| {
             if let Err(error) = format.encode(params, buffer) {
                 return Poll::Ready(Err(CallError::Encode(error)));
@@ -161,12 +158,13 @@ where
         ticket: Ticket,
     ) -> Poll<Result<T, CallError<E>>> {
         let outcome = scratch::with(|buffer| {
-            let polled = self.caller.poll_reply(cx, ticket, buffer, &mut self.sides);
+            let sides = self.listeners.as_mut().map(|listeners| &mut listeners.sides);
+            let polled = self.caller.poll_reply(cx, ticket, buffer, sides);
             if polled.is_ready() {
                 // From here on there is nothing to cancel.
                 self.stage = Stage::Done;
             }
-            if !self.sides.queue.is_empty() {
+            if self.listeners.is_some() {
                 self.hand_out_sides();
             }
             let outcome = task::ready!(polled);
@@ -181,26 +179,9 @@ where
         outcome
     }
 
-    #[cold]
     fn hand_out_sides(&mut self) {
-        let Some((format, limits)) = self.format else { return };
-        while let Some(side) = self.sides.queue.pop_front() {
-            match side {
-                Side::Progress { value, note } => {
-                    if let Some(listener) = &mut self.listeners.progress {
-                        listener(&value, note.as_deref(), format, &limits);
-                    }
-                }
-                Side::Log { level, dropped, content } => {
-                    if let Some(listener) = &mut self.listeners.log {
-                        listener(level, dropped, &content, format, &limits);
-                    }
-                }
-            }
-        }
-        if self.sides.dropped > 0 {
-            tracing::debug!(dropped = self.sides.dropped, "side messages were dropped");
-            self.sides.dropped = 0;
+        if let (Some(listeners), Some((format, limits))) = (&mut self.listeners, &self.format) {
+            listeners.hand_out(*format, limits);
         }
     }
 }
@@ -247,11 +228,12 @@ where
                 this.poll_answer(cx, ticket)
             }
             Stage::Local(call) => {
-                let polled = call.poll(cx, &mut this.sides);
+                let sides = this.listeners.as_mut().map(|listeners| &mut listeners.sides);
+                let polled = call.poll(cx, sides);
                 if polled.is_ready() {
                     this.stage = Stage::Done;
                 }
-                if !this.sides.queue.is_empty() {
+                if this.listeners.is_some() {
                     this.hand_out_sides();
                 }
                 polled

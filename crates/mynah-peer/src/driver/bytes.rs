@@ -14,7 +14,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncReadExt as _, ReadBuf};
 
 /// Runs a connection over a stream of bytes to its end.
 pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
@@ -28,8 +28,9 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
         started,
     };
     let reason = poll_fn(|cx| task.poll_turn(cx)).await;
+    let lingers = reason.wire_code().is_some();
     task.core.end(reason);
-    task.write_rest().await;
+    task.write_rest(lingers).await;
 }
 
 struct ByteTask<S> {
@@ -67,6 +68,10 @@ impl<S: ByteStream> ByteTask<S> {
         let mut more = false;
         for batch in 0..=TURN_BATCHES {
             if batch == TURN_BATCHES {
+                // A peer that never pauses must not stop the clock, nor an end that was decided.
+                if let Some(reason) = self.look_at_clock() {
+                    return Poll::Ready(reason);
+                }
                 more = true;
                 break;
             }
@@ -131,7 +136,10 @@ impl<S: ByteStream> ByteTask<S> {
         if let Out::Wire { wire, output, .. } = &mut state.out {
             match &outcome {
                 Ok(_) => wire.own_output(output),
-                Err(Trouble::Wire(error)) => wire.farewell(error, output),
+                Err(Trouble::Wire(error)) => {
+                    wire.farewell(error, output);
+                    self.core.said_farewell = true;
+                }
                 Err(Trouble::Close(_)) => {}
             }
         }
@@ -262,8 +270,12 @@ impl<S: ByteStream> ByteTask<S> {
     }
 
     fn take_output(&mut self, state: &mut State) {
-        if let Out::Wire { output, taken, .. } = &mut state.out {
+        if let Out::Wire { output, taken, withdrawn, .. } = &mut state.out {
+            let holes = output.data_held() - output.data_len();
             self.writer.take(output, &mut state.answers);
+            if output.data_held() == 0 {
+                *withdrawn += holes as u64;
+            }
             *taken = self.writer.left();
         }
     }
@@ -278,8 +290,11 @@ impl<S: ByteStream> ByteTask<S> {
             self.blocked_since = Some(link.clock.now());
         }
         let mut state = link.lock();
-        if let Out::Wire { written, taken, .. } = &mut state.out {
+        if let Out::Wire { written, taken, withdrawn, .. } = &mut state.out {
             *written += data;
+            if self.writer.data_is_written() {
+                *written += std::mem::take(withdrawn);
+            }
             *taken = self.writer.left();
         }
         let answers = self.writer.take_answers();
@@ -289,6 +304,20 @@ impl<S: ByteStream> ByteTask<S> {
             self.take_output(&mut state);
         }
         !self.writer.is_empty()
+    }
+
+    /// Lets time pass in a turn that did not come to rest.
+    fn look_at_clock(&mut self) -> Option<CloseReason> {
+        let link = Arc::clone(&self.core.link);
+        let mut state = link.lock();
+        self.core.handle_time(&mut state);
+        if self.core.collected.control_overflow {
+            return Some(CloseReason::TimedOut("peer takes no control messages"));
+        }
+        let cut = state.cut_short();
+        drop(state);
+        self.core.carry_out(&[]);
+        cut.or_else(|| self.overdue(&link))
     }
 
     /// Nothing is ready: lets time pass, and sleeps if nothing came meanwhile.
@@ -347,7 +376,10 @@ impl<S: ByteStream> ByteTask<S> {
     }
 
     /// Writes what was said last, for a peer that still takes it, and closes the stream.
-    async fn write_rest(&mut self) {
+    ///
+    /// `lingers`: what still arrives is read and dropped for a moment. A socket that is closed with bytes unread resets
+    /// the connection, and the peer may never see why.
+    async fn write_rest(&mut self, lingers: bool) {
         const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
         let rest = async {
             loop {
@@ -366,6 +398,10 @@ impl<S: ByteStream> ByteTask<S> {
             }
             // The peer may be gone already; there is nobody to tell.
             drop(poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await);
+            if lingers {
+                let mut unread = [0; 4096];
+                while matches!(self.stream.read(&mut unread).await, Ok(1..)) {}
+            }
         };
         drop(tokio::time::timeout(PATIENCE, rest).await);
     }

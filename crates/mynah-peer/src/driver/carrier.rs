@@ -61,8 +61,25 @@ impl CarrierTask {
                 Rest::Close(reason) => return Poll::Ready(reason),
             }
         }
+        // A peer that never pauses must not stop the clock, nor an end that was decided.
+        if let Some(reason) = self.look_at_clock() {
+            return Poll::Ready(reason);
+        }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn look_at_clock(&mut self) -> Option<CloseReason> {
+        let link = Arc::clone(&self.core.link);
+        let mut state = link.lock();
+        self.core.handle_time(&mut state);
+        let cut = state.cut_short();
+        drop(state);
+        self.core.carry_out(&[]);
+        let late = link.clock.now();
+        let limit = link.config.limits.write_timeout;
+        let blocked = self.blocked_since.is_some_and(|since| since.after(limit) <= late);
+        cut.or_else(|| blocked.then_some(CloseReason::TimedOut("peer takes no data")))
     }
 
     /// Takes a batch of envelopes and handles it. Returns whether there was any.

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::handler::{Called, Invocation, panicked};
 use crate::link::{Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, State};
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{CancelReason, ErrorCode, Moment, RpcError};
+use mynah_protocol::{CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError};
 use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -27,6 +27,8 @@ pub(super) struct Core {
     replies: Vec<u8>,
     sleep: Option<Pin<Box<Sleep>>>,
     armed: Moment,
+    /// The wire has told the peer already why the connection ends.
+    pub(super) said_farewell: bool,
 }
 
 /// An answer that is to be written.
@@ -46,6 +48,7 @@ impl Core {
             replies: Vec::new(),
             sleep: None,
             armed: Moment::NEVER,
+            said_farewell: false,
         }
     }
 
@@ -307,6 +310,15 @@ impl Core {
         let state = &mut *guard;
         self.write_done(state);
         let State { connection, out, .. } = state;
+        if let Some(code) = reason.wire_code()
+            && !self.said_farewell
+            && out.is_ready()
+            && out.profile().capabilities.going_away
+        {
+            let away = GoingAway { code, message: reason.to_string().into() };
+            // Nothing is lost when it does not fit: the connection ends either way.
+            drop(out.put(&Envelope::GoingAway(away), Lane::Data));
+        }
         let mut fx = DriverEffects::new(out, &mut self.collected, &link);
         connection.close(reason, &mut fx);
         state.ended = true;
@@ -316,6 +328,7 @@ impl Core {
         self.collected.arrived.clear();
         self.carry_out(&[]);
         for handler in self.running.drain() {
+            self.done.push(Done { key: handler.key, result: Err(Box::new(stopped(CancelReason::Caller))) });
             self.recycle(handler);
         }
         // Tables are empty at the end, whoever still holds the link.

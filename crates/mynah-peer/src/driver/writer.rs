@@ -28,6 +28,11 @@ impl Writer {
         self.data_at == self.data.bytes.len() && self.control_at == self.control.bytes.len()
     }
 
+    /// Whether all data that was taken has been written.
+    pub(super) fn data_is_written(&self) -> bool {
+        self.data_at == self.data.bytes.len()
+    }
+
     /// Takes what waits in the output, each lane when it has nothing left of it.
     #[inline]
     pub(super) fn take(&mut self, output: &mut Output, answers: &mut usize) {

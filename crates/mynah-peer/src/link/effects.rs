@@ -130,7 +130,8 @@ impl<'a> DriverEffects<'a> {
             deadline,
             metadata,
             body,
-            cancelled: None,
+            // A budget that is used up starts nothing.
+            cancelled: timeout.is_some_and(|left| left.is_zero()).then_some(CancelReason::Deadline),
         });
     }
 }
@@ -154,7 +155,7 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             Outcome::Error(error) => Reply::Error(error),
             Outcome::Deadline => Reply::Deadline,
             Outcome::Lost => {
-                Reply::Lost { sent: slot.sent.is_some_and(|sent| self.out.has_left(sent)) }
+                Reply::Lost { sent: slot.sent.is_some_and(|sent| self.out.may_have_left(sent)) }
             }
         });
         self.collected.wakers.extend(slot.waker.take());

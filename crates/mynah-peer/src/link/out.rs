@@ -13,6 +13,9 @@ pub(crate) enum Out {
         output: Output,
         /// Bytes of the data lane that I/O has written.
         written: u64,
+        /// Bytes of frames that were withdrawn before I/O took what stood around them: they count for where a
+        /// frame stands, and are never written.
+        withdrawn: u64,
         /// Bytes of both lanes that I/O has taken and not written.
         taken: usize,
     },
@@ -36,7 +39,7 @@ pub(crate) struct Sent(FrameSpan);
 
 impl Out {
     pub(crate) fn wire(wire: Box<dyn Wire>) -> Self {
-        Self::Wire { wire, output: Output::new(), written: 0, taken: 0 }
+        Self::Wire { wire, output: Output::new(), written: 0, withdrawn: 0, taken: 0 }
     }
 
     pub(crate) fn carrier(profile: Profile, limits: &Limits) -> Self {
@@ -114,6 +117,17 @@ impl Out {
         match self {
             Self::Wire { written, .. } => sent.0.start + sent.0.len as u64 <= *written,
             Self::Carrier { taken, .. } => sent.0.start < *taken,
+        }
+    }
+
+    /// Whether an envelope may have left this side completely. Where frames were withdrawn between others that are
+    /// half out, nobody counts which: then it may.
+    pub(crate) fn may_have_left(&self, sent: Sent) -> bool {
+        match self {
+            Self::Wire { written, withdrawn, .. } => {
+                sent.0.start + sent.0.len as u64 <= *written + *withdrawn
+            }
+            Self::Carrier { .. } => self.has_left(sent),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What handles and the task of a connection share.
 
 use super::{Clock, DriverEffects, Out, Sent};
+use crate::call::SideEffects;
 use crate::error::CallError;
 use crate::router::Router;
 use mynah_codec::Format;
@@ -59,6 +60,8 @@ pub(crate) struct State {
     pub(crate) closed_wakers: Vec<Waker>,
     /// Everything that waits is to be written, then the connection is to be closed.
     pub(crate) closing: Option<CloseReason>,
+    /// Nothing is waited for: the connection ends with `closing` at the next look.
+    pub(crate) cut: bool,
     /// This side drains: the connection is to be closed once nothing is in flight.
     pub(crate) drained: bool,
     /// The task is gone.
@@ -149,6 +152,7 @@ impl Link {
                 room: VecDeque::new(),
                 closed_wakers: Vec::new(),
                 closing: None,
+                cut: false,
                 drained: false,
                 ended: false,
                 unshielded: Vec::new(),
@@ -218,8 +222,18 @@ impl Link {
     }
 
     pub(crate) fn close(&self, reason: CloseReason) {
+        self.close_when(reason, false);
+    }
+
+    /// Closes without waiting for the peer to take what was written.
+    pub(crate) fn cut(&self, reason: CloseReason) {
+        self.close_when(reason, true);
+    }
+
+    fn close_when(&self, reason: CloseReason, cut: bool) {
         let mut state = self.lock();
         state.closing.get_or_insert(reason);
+        state.cut |= cut;
         let waker = state.kick();
         drop(state);
         wake(waker);
@@ -236,6 +250,9 @@ impl Link {
         facts: &WireFacts,
         options: BeginOptions<'_>,
     ) -> Poll<Result<CallId, CallError>> {
+        if options.timeout.is_some_and(|left| left.is_zero()) {
+            return Poll::Ready(Err(CallError::Deadline));
+        }
         let now = self.clock.now();
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -344,16 +361,15 @@ impl Link {
         waker: &Waker,
         id: CallId,
         reply: &mut Vec<u8>,
-        sides: &mut VecDeque<Side>,
-        lost_sides: &mut u64,
+        sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallEnd>> {
         let mut state = self.lock();
         let Some((slot, ended)) = state.connection.call_mut(id) else {
             return Poll::Ready(Err(CallEnd::Gone));
         };
-        if let Some(waiting) = &mut slot.sides {
-            std::mem::swap(sides, &mut waiting.queue);
-            *lost_sides += std::mem::take(&mut waiting.dropped);
+        if let (Some(sides), Some(waiting)) = (sides, &mut slot.sides) {
+            sides.queue.append(&mut waiting.queue);
+            sides.dropped += std::mem::take(&mut waiting.dropped);
         }
         if !ended {
             match &mut slot.waker {
@@ -494,8 +510,17 @@ impl State {
         self.task.clone()
     }
 
+    /// Why the connection is to end now, whatever still waits: it was cut, or the peer broke the rules.
+    pub(crate) fn cut_short(&self) -> Option<CloseReason> {
+        let reason = self.closing.as_ref()?;
+        (self.cut || reason.wire_code().is_some()).then(|| reason.clone())
+    }
+
     /// Why the connection is to end now, `None` if it is not. `quiet`: I/O has nothing left.
     pub(crate) fn may_close(&self, quiet: bool) -> Option<CloseReason> {
+        if let Some(reason) = self.cut_short() {
+            return Some(reason);
+        }
         if !quiet || !self.out.is_empty() {
             return None;
         }

@@ -52,7 +52,7 @@ impl Shared {
     pub(super) fn close_all(&self) {
         self.lock().stopped = true;
         for link in self.links() {
-            link.close(CloseReason::Local);
+            link.cut(CloseReason::Local);
         }
     }
 
