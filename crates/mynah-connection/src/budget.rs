@@ -24,23 +24,44 @@ pub(crate) struct Budget {
 const REFILL: Duration = Duration::from_millis(100);
 
 impl Budget {
-    pub(crate) const fn new(capacity: u32) -> Self {
-        Self { tokens: capacity, capacity, refilled: Moment::ZERO }
+    pub(crate) const fn new(capacity: u32, now: Moment) -> Self {
+        Self {
+            tokens: capacity,
+            capacity,
+            refilled: now,
+        }
     }
 
     /// Takes one token.
     pub(crate) fn charge(&mut self, now: Moment, what: &'static str) -> Result<(), Violation> {
-        if self.tokens == 0 {
-            let earned = now.since(self.refilled).as_millis() / REFILL.as_millis();
-            self.tokens = u32::try_from(earned).unwrap_or(u32::MAX).min(self.capacity);
-            self.refilled = now;
-        }
+        self.refill(now);
         match self.tokens.checked_sub(1) {
             Some(left) => {
                 self.tokens = left;
                 Ok(())
             }
-            None => Err(Violation { code: ErrorCode::PROTOCOL_VIOLATION, what }),
+            None => Err(Violation {
+                code: ErrorCode::PROTOCOL_VIOLATION,
+                what,
+            }),
         }
+    }
+
+    /// Tokens that are left.
+    #[cfg(test)]
+    pub(crate) const fn left(&self) -> u32 {
+        self.tokens
+    }
+
+    fn refill(&mut self, now: Moment) {
+        let earned = now.since(self.refilled).as_nanos() / REFILL.as_nanos();
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+        self.tokens = self.tokens.saturating_add(earned).min(self.capacity);
+        // A full bucket earns nothing; else the part of a token that was earned is kept.
+        self.refilled = if self.tokens == self.capacity {
+            self.refilled.max(now)
+        } else {
+            self.refilled.after(REFILL.saturating_mul(earned))
+        };
     }
 }

@@ -1,8 +1,9 @@
 //! The connection itself: what arrives is routed to the table that it concerns.
 
 use crate::budget::Budget;
-use crate::inbound::{Inbound, Refused};
+use crate::inbound::{Cancelled, Inbound, Refused};
 use crate::outgoing::{Known, Outgoing};
+use crate::silence::Silence;
 use crate::timers::Due;
 use crate::{CloseReason, Effects, InboundKey, OpenError, Outcome, SideMessage, Violation};
 use mynah_protocol::{
@@ -33,18 +34,17 @@ pub struct Connection<O, I> {
     outgoing: Outgoing<O>,
     inbound: Inbound<I>,
     budget: Budget,
+    silence: Silence,
     due: Due,
     state: State,
-    limits: Limits,
-    can_ping: bool,
+    max_deadline: Option<Duration>,
     can_say_going_away: bool,
+    /// Whether the peer has introduced itself.
+    met: bool,
     /// Late answers that the peer may still send: one for each call that we gave up.
     late_answers: u64,
-    /// Cancels that may still come for calls that we answered.
+    /// Cancels that the peer may still send: one for each call that we answered or refused.
     late_cancels: u64,
-    last_heard: Moment,
-    /// When we asked for a sign of life that did not come yet.
-    pinged: Option<Moment>,
     dropped_notifications: u64,
 }
 
@@ -58,19 +58,18 @@ impl<O: Default, I: Default> Connection<O, I> {
         let mut connection = Self {
             outgoing: Outgoing::new(limits.outgoing_calls),
             inbound: Inbound::new(limits.calls_in_flight),
-            budget: Budget::new(limits.violation_budget),
+            budget: Budget::new(limits.violation_budget, now),
+            silence: Silence::new(limits, profile.capabilities.ping, now),
             due: Due::never(),
             state: State::Open,
-            limits: limits.clone(),
-            can_ping: profile.capabilities.ping,
+            max_deadline: limits.max_deadline,
             can_say_going_away: profile.capabilities.going_away,
+            met: false,
             late_answers: 0,
             late_cancels: 0,
-            last_heard: now,
-            pinged: None,
             dropped_notifications: 0,
         };
-        connection.due.add(connection.silence_due());
+        connection.due.add(connection.silence.due());
         connection
     }
 
@@ -107,18 +106,25 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.outgoing.data_mut(id)
     }
 
-    /// Frees the slot of a call that ended, after its outcome was taken out.
+    /// Frees the slot of a call that ended, after its outcome was taken out, or of one whose request
+    /// could not be written. Nothing is said to the peer.
     #[inline]
     pub fn take(&mut self, id: CallId) {
         self.outgoing.release(id);
     }
 
     /// The program gives a call up: it is taken back or cancelled, and its slot is free. Nothing
-    /// happens for a call that is over.
+    /// happens for a call that has ended: its outcome waits for [`Self::take`].
     pub fn cancel(&mut self, id: CallId, reason: CancelReason, fx: &mut impl Effects<O, I>) {
-        if let Some((data, true)) = self.outgoing.release(id) {
-            self.late_answers = (self.late_answers + 1).min(MAX_LATE);
-            fx.withdraw(data, Cancel { id: id.into(), reason });
+        if let Some(data) = self.outgoing.give_up(id) {
+            self.late_answers = one_more(self.late_answers);
+            fx.withdraw(
+                data,
+                Cancel {
+                    id: id.into(),
+                    reason,
+                },
+            );
         }
     }
 
@@ -135,8 +141,8 @@ impl<O: Default, I: Default> Connection<O, I> {
     #[inline]
     pub fn finish(&mut self, key: InboundKey) -> Option<WireId> {
         let finished = self.inbound.finish(key)?;
-        if finished.cancelled.is_none() {
-            self.late_cancels = (self.late_cancels + 1).min(MAX_LATE);
+        if finished.cancel_may_follow {
+            self.late_cancels = one_more(self.late_cancels);
         }
         finished.id
     }
@@ -151,10 +157,16 @@ impl<O: Default, I: Default> Connection<O, I> {
     pub fn start_drain(&mut self, fx: &mut impl Effects<O, I>) {
         let remote = match self.state {
             State::Open => false,
-            State::Draining { local: false, remote } => remote,
+            State::Draining {
+                local: false,
+                remote,
+            } => remote,
             State::Draining { local: true, .. } | State::Closed(_) => return,
         };
-        self.state = State::Draining { local: true, remote };
+        self.state = State::Draining {
+            local: true,
+            remote,
+        };
         if self.can_say_going_away {
             fx.send(
                 Lane::Control,
@@ -167,17 +179,17 @@ impl<O: Default, I: Default> Connection<O, I> {
     }
 
     /// Ends the connection: every call of ours ends as lost, every call of the peer is cancelled.
-    /// The first reason stays.
+    /// The first reason stays; what arrives later means nothing.
     pub fn close(&mut self, reason: CloseReason, fx: &mut impl Effects<O, I>) {
         if matches!(self.state, State::Closed(_)) {
             return;
         }
         self.state = State::Closed(reason);
         self.due = Due::never();
-        self.outgoing.sweep(|_| true, |_, data| fx.complete(data, Outcome::Lost));
-        self.inbound.sweep(|_| true, CancelReason::Caller, |key, data| {
-            fx.cancelled(key, data, CancelReason::Caller);
-        });
+        self.outgoing
+            .sweep(|_| true, |_, data| fx.complete(data, Outcome::Lost));
+        self.inbound
+            .close(|key, data| fx.cancelled(key, data, CancelReason::Caller));
     }
 
     // What arrives.
@@ -193,12 +205,13 @@ impl<O: Default, I: Default> Connection<O, I> {
         envelope: Envelope<'_>,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
+        if matches!(self.state, State::Closed(_)) {
+            return Ok(());
+        }
         match envelope {
             Envelope::Response(response) => self.handle_response(now, response, fx),
             Envelope::Request(request) => self.handle_request(now, request, fx),
-            Envelope::Notification(notification) => {
-                self.handle_notification(now, notification, fx)
-            }
+            Envelope::Notification(notification) => self.handle_notification(now, notification, fx),
             Envelope::Cancel(cancel) => self.handle_cancel(now, &cancel, fx),
             Envelope::Progress(progress) => {
                 let id = progress.id.clone();
@@ -219,23 +232,21 @@ impl<O: Default, I: Default> Connection<O, I> {
                 fx.send(Lane::Control, Envelope::Pong(number));
                 self.budget.charge(now, "too many pings")
             }
-            Envelope::Pong(_) => match self.pinged.take() {
-                Some(_) => Ok(()),
-                None => self.budget.charge(now, "pong without a ping"),
-            },
-            Envelope::GoingAway(_) => {
-                self.handle_going_away();
+            Envelope::Pong(_) if self.silence.pong() => Ok(()),
+            Envelope::Pong(_) => self.budget.charge(now, "pong without a ping"),
+            Envelope::GoingAway(_) => self.handle_going_away(now),
+            Envelope::Hello(_) if !self.met => {
+                self.met = true;
                 Ok(())
             }
-            Envelope::Hello(_) => Ok(()),
+            Envelope::Hello(_) => self.budget.charge(now, "hello again"),
             _ => self.budget.charge(now, "unexpected kind of envelope"),
         }
     }
 
     /// Bytes arrived: the peer is alive.
-    pub fn handle_bytes(&mut self, now: Moment) {
-        self.last_heard = now;
-        self.pinged = None;
+    pub const fn handle_bytes(&mut self, now: Moment) {
+        self.silence.heard(now);
     }
 
     /// A message arrived that means nothing on this wire, or names a method that nobody has.
@@ -262,8 +273,14 @@ impl<O: Default, I: Default> Connection<O, I> {
         let next = self.outgoing.sweep(
             |deadline| deadline <= now,
             |id, data| {
-                *late_answers = (*late_answers + 1).min(MAX_LATE);
-                fx.withdraw(data, Cancel { id: id.into(), reason: CancelReason::Deadline });
+                *late_answers = one_more(*late_answers);
+                fx.withdraw(
+                    data,
+                    Cancel {
+                        id: id.into(),
+                        reason: CancelReason::Deadline,
+                    },
+                );
                 fx.complete(data, Outcome::Deadline);
             },
         );
@@ -274,7 +291,12 @@ impl<O: Default, I: Default> Connection<O, I> {
             |key, data| fx.cancelled(key, data, CancelReason::Deadline),
         );
         self.due.add(next);
-        self.check_silence(now, fx)
+        let in_use = !self.is_idle();
+        if let Some(number) = self.silence.check(now, in_use)? {
+            fx.send(Lane::Control, Envelope::Ping(number));
+        }
+        self.due.add(self.silence.due());
+        Ok(())
     }
 
     // What to do next.
@@ -363,6 +385,18 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.inbound.data_mut(key)
     }
 
+    /// Breaches that would be forgiven now, as far as time was looked at.
+    #[cfg(test)]
+    pub(crate) const fn forgiven(&self) -> u32 {
+        self.budget.left()
+    }
+
+    /// Entries of tables for which memory is held.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> usize {
+        self.outgoing.footprint() + self.inbound.footprint()
+    }
+
     // Private reactions.
 
     #[inline]
@@ -372,7 +406,10 @@ impl<O: Default, I: Default> Connection<O, I> {
         response: Response<'_>,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
-        let known = response.id.as_call_id().map_or(Known::Never, |id| self.outgoing.known(id));
+        let known = response
+            .id
+            .as_call_id()
+            .map_or(Known::Never, |id| self.outgoing.known(id));
         match known {
             Known::Waiting(index) => {
                 if let Some(data) = self.outgoing.end(index) {
@@ -400,6 +437,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
         if self.refuses() {
+            self.late_cancels = one_more(self.late_cancels);
             answer(fx, request.id, RpcError::from_code(ErrorCode::DRAINING));
             return Ok(());
         }
@@ -410,6 +448,7 @@ impl<O: Default, I: Default> Connection<O, I> {
                 Ok(())
             }
             Err(Refused::Busy) => {
+                self.late_cancels = one_more(self.late_cancels);
                 let error = RpcError::from_code(ErrorCode::BUSY).with_data(retry_after());
                 answer(fx, request.id, error);
                 Ok(())
@@ -429,15 +468,28 @@ impl<O: Default, I: Default> Connection<O, I> {
     ) -> Result<(), Violation> {
         let deadline = self.deadline(now, None);
         let id = notification.id.clone();
-        if self.refuses() {
-            self.dropped_notifications += 1;
-            return Ok(());
+        let has_id = id.is_some();
+        let refused = if self.refuses() {
+            Refused::Busy
+        } else {
+            match self.inbound.admit(id, false, deadline) {
+                Ok((key, data)) => {
+                    fx.notification(key, data, notification);
+                    return Ok(());
+                }
+                Err(refused) => refused,
+            }
+        };
+        self.dropped_notifications = self.dropped_notifications.saturating_add(1);
+        match refused {
+            Refused::Busy => {
+                if has_id {
+                    self.late_cancels = one_more(self.late_cancels);
+                }
+                Ok(())
+            }
+            Refused::Duplicate => self.budget.charge(now, "id is in flight already"),
         }
-        match self.inbound.admit(id, false, deadline) {
-            Ok((key, data)) => fx.notification(key, data, notification),
-            Err(Refused::Busy | Refused::Duplicate) => self.dropped_notifications += 1,
-        }
-        Ok(())
     }
 
     fn handle_cancel(
@@ -446,9 +498,13 @@ impl<O: Default, I: Default> Connection<O, I> {
         cancel: &Cancel,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
-        if let Some((key, data)) = self.inbound.cancel(&cancel.id, cancel.reason) {
-            fx.cancelled(key, data, cancel.reason);
-            return Ok(());
+        match self.inbound.cancel(&cancel.id, cancel.reason) {
+            Cancelled::Stop(key, data) => {
+                fx.cancelled(key, data, cancel.reason);
+                return Ok(());
+            }
+            Cancelled::Stopped => return Ok(()),
+            Cancelled::Unknown => {}
         }
         // It crossed the answer, most likely.
         match self.late_cancels.checked_sub(1) {
@@ -467,7 +523,10 @@ impl<O: Default, I: Default> Connection<O, I> {
         message: SideMessage<'_>,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
-        match id.as_call_id().map_or(Known::Never, |id| self.outgoing.known(id)) {
+        match id
+            .as_call_id()
+            .map_or(Known::Never, |id| self.outgoing.known(id))
+        {
             Known::Waiting(index) => {
                 if let Some(data) = self.outgoing.waiting_mut(index) {
                     fx.side(data, message);
@@ -480,67 +539,44 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
     }
 
-    fn handle_going_away(&mut self) {
-        self.state = match &self.state {
-            State::Open => State::Draining { local: false, remote: true },
-            State::Draining { local, .. } => State::Draining { local: *local, remote: true },
-            State::Closed(reason) => State::Closed(reason.clone()),
+    fn handle_going_away(&mut self, now: Moment) -> Result<(), Violation> {
+        let local = match self.state {
+            State::Open => false,
+            State::Draining {
+                local,
+                remote: false,
+            } => local,
+            State::Draining { remote: true, .. } | State::Closed(_) => {
+                return self.budget.charge(now, "going away again");
+            }
         };
+        self.state = State::Draining {
+            local,
+            remote: true,
+        };
+        Ok(())
     }
 
     /// Whether this side takes nothing new.
     const fn refuses(&self) -> bool {
-        matches!(self.state, State::Draining { local: true, .. } | State::Closed(_))
+        matches!(
+            self.state,
+            State::Draining { local: true, .. } | State::Closed(_)
+        )
     }
 
     fn deadline(&self, now: Moment, timeout: Option<Duration>) -> Moment {
-        match (timeout, self.limits.max_deadline) {
+        match (timeout, self.max_deadline) {
             (Some(asked), Some(cap)) => now.after(asked.min(cap)),
             (Some(only), None) | (None, Some(only)) => now.after(only),
             (None, None) => Moment::NEVER,
         }
     }
+}
 
-    fn silence_due(&self) -> Moment {
-        let idle = self.limits.idle_timeout.map_or(Moment::NEVER, |span| self.last_heard.after(span));
-        let ping = match self.limits.keep_alive {
-            Some(span) if self.can_ping => self.pinged.unwrap_or(self.last_heard).after(span),
-            _ => Moment::NEVER,
-        };
-        idle.min(ping)
-    }
-
-    fn check_silence(
-        &mut self,
-        now: Moment,
-        fx: &mut impl Effects<O, I>,
-    ) -> Result<(), CloseReason> {
-        if let Some(span) = self.limits.idle_timeout
-            && now.since(self.last_heard) >= span
-        {
-            if self.is_idle() {
-                return Err(CloseReason::TimedOut("connection was idle"));
-            }
-            // Calls in flight keep it; ask again after another span.
-            self.last_heard = now;
-        }
-        if let Some(span) = self.limits.keep_alive
-            && self.can_ping
-        {
-            match self.pinged {
-                Some(asked) if now.since(asked) >= span => {
-                    return Err(CloseReason::TimedOut("peer gives no sign of life"));
-                }
-                None if now.since(self.last_heard) >= span => {
-                    self.pinged = Some(now);
-                    fx.send(Lane::Control, Envelope::Ping(now.as_nanos() & CallId::MAX));
-                }
-                Some(_) | None => {}
-            }
-        }
-        self.due.add(self.silence_due());
-        Ok(())
-    }
+/// Counts one more message that the peer may still send, up to [`MAX_LATE`].
+fn one_more(late: u64) -> u64 {
+    late.saturating_add(1).min(MAX_LATE)
 }
 
 fn answer<O, I>(fx: &mut impl Effects<O, I>, id: WireId, error: RpcError) {
@@ -551,5 +587,8 @@ fn answer<O, I>(fx: &mut impl Effects<O, I>, id: WireId, error: RpcError) {
 /// A guess at when a permit may be free, for callers that retry.
 fn retry_after() -> Value {
     const RETRY_AFTER_MS: u64 = 50;
-    Value::Map(vec![(Value::from("retry_after_ms"), Value::from(RETRY_AFTER_MS))])
+    Value::Map(vec![(
+        Value::from("retry_after_ms"),
+        Value::from(RETRY_AFTER_MS),
+    )])
 }

@@ -28,7 +28,8 @@ impl InboundKey {
 /// ```
 ///
 /// A fresh call can be found by its id only through the short list of fresh ones; a parked one
-/// through the table. Most calls never park, and pay for no table.
+/// through the table. Most calls never park, and pay for no table. Cancelling is no state: a call
+/// stays where it is, marked, until its handler has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Free,
@@ -43,9 +44,10 @@ struct Slot<I> {
     /// Notifications get no answer, and hold a permit until they end.
     answered: bool,
     cancelled: Option<CancelReason>,
-    /// Whether the table maps the id to this slot.
-    listed: bool,
-    id: WireId,
+    /// Whether the peer has cancelled it: a cancel of it may still come otherwise.
+    cancelled_by_peer: bool,
+    /// `None` for a notification that has none.
+    id: Option<WireId>,
     deadline: Moment,
     data: I,
 }
@@ -56,10 +58,15 @@ pub(crate) struct Inbound<I> {
     slots: Vec<Slot<I>>,
     free: Vec<u32>,
     fresh: VecDeque<u32>,
+    /// No fresh call has a larger number for its id. Ids ascend, nearly always, so this one
+    /// comparison tells that a new one is no duplicate.
+    fresh_top: u64,
     by_id: HashMap<WireId, u32>,
     /// Answers that have not left the output buffer: each still holds its permit.
     unflushed: usize,
     limit: usize,
+    /// Nothing is let in any more, so answers hold no permits.
+    closed: bool,
 }
 
 /// Why a call of the peer is not let in.
@@ -74,7 +81,19 @@ pub(crate) enum Refused {
 pub(crate) struct Finished {
     /// The id to answer with; `None` for a notification.
     pub(crate) id: Option<WireId>,
-    pub(crate) cancelled: Option<CancelReason>,
+    /// Whether a cancel of it may still be on its way.
+    pub(crate) cancel_may_follow: bool,
+}
+
+/// What the cancel of a peer meets.
+#[derive(Debug)]
+pub(crate) enum Cancelled<'a, I> {
+    /// A call that should stop now.
+    Stop(InboundKey, &'a mut I),
+    /// A call that was told to stop by this side already.
+    Stopped,
+    /// No call, or one that the peer has cancelled before.
+    Unknown,
 }
 
 impl<I: Default> Inbound<I> {
@@ -83,9 +102,13 @@ impl<I: Default> Inbound<I> {
             slots: Vec::new(),
             free: Vec::new(),
             fresh: VecDeque::new(),
+            fresh_top: 0,
             by_id: HashMap::new(),
             unflushed: 0,
-            limit: usize::try_from(limit).unwrap_or(usize::MAX).min(u32::MAX as usize),
+            limit: usize::try_from(limit)
+                .unwrap_or(usize::MAX)
+                .min(u32::MAX as usize),
+            closed: false,
         }
     }
 
@@ -112,11 +135,18 @@ impl<I: Default> Inbound<I> {
         if self.permits() >= self.limit {
             return Err(Refused::Busy);
         }
-        if let Some(id) = &id
-            && !self.by_id.is_empty()
-            && self.by_id.contains_key(id)
-        {
-            return Err(Refused::Duplicate);
+        if let Some(id) = &id {
+            if (!self.by_id.is_empty() && self.by_id.contains_key(id)) || self.is_fresh(id) {
+                return Err(Refused::Duplicate);
+            }
+            if let WireId::Uint(number) = id {
+                let top = if self.fresh.is_empty() {
+                    0
+                } else {
+                    self.fresh_top
+                };
+                self.fresh_top = top.max(*number);
+            }
         }
         let index = match self.free.pop() {
             Some(index) => index,
@@ -127,8 +157,8 @@ impl<I: Default> Inbound<I> {
                     state: State::Free,
                     answered,
                     cancelled: None,
-                    listed: false,
-                    id: WireId::Null,
+                    cancelled_by_peer: false,
+                    id: None,
                     deadline,
                     data: I::default(),
                 });
@@ -140,65 +170,84 @@ impl<I: Default> Inbound<I> {
         slot.state = State::Fresh;
         slot.answered = answered;
         slot.cancelled = None;
-        slot.id = id.unwrap_or(WireId::Null);
+        slot.cancelled_by_peer = false;
+        slot.id = id;
         slot.deadline = deadline;
         self.fresh.push_back(index);
-        Ok((InboundKey { index, generation: slot.generation }, &mut slot.data))
+        Ok((
+            InboundKey {
+                index,
+                generation: slot.generation,
+            },
+            &mut slot.data,
+        ))
     }
 
     /// The handler was not ready at its first poll: from now on the call is found by its id.
-    /// Returns its deadline.
+    /// Returns its deadline, unless it was told to stop already.
     pub(crate) fn park(&mut self, key: InboundKey) -> Option<Moment> {
         let slot = live(&mut self.slots, key)?;
         if slot.state == State::Fresh {
             slot.state = State::Parked;
             forget_fresh(&mut self.fresh, key.index);
-            if !self.by_id.contains_key(&slot.id) {
-                self.by_id.insert(slot.id.clone(), key.index);
-                slot.listed = true;
+            if let Some(id) = &slot.id {
+                self.by_id.insert(id.clone(), key.index);
             }
         }
-        Some(slot.deadline)
+        slot.cancelled.is_none().then_some(slot.deadline)
     }
 
     pub(crate) fn finish(&mut self, key: InboundKey) -> Option<Finished> {
         let slot = live(&mut self.slots, key)?;
         match slot.state {
             State::Fresh => forget_fresh(&mut self.fresh, key.index),
-            State::Parked if slot.listed => {
-                self.by_id.remove(&slot.id);
-                slot.listed = false;
+            State::Parked => {
+                if let Some(id) = &slot.id {
+                    self.by_id.remove(id);
+                }
             }
-            State::Parked | State::Free => {}
+            State::Free => {}
         }
         slot.state = State::Free;
-        let id = std::mem::replace(&mut slot.id, WireId::Null);
-        let cancelled = slot.cancelled;
+        let id = slot.id.take();
+        let cancel_may_follow = id.is_some() && !slot.cancelled_by_peer;
         let answered = slot.answered;
-        self.unflushed += usize::from(answered);
+        self.unflushed += usize::from(answered && !self.closed);
         self.free.push(key.index);
-        Some(Finished { id: answered.then_some(id), cancelled })
+        Some(Finished {
+            id: id.filter(|_| answered),
+            cancel_may_follow,
+        })
     }
 
-    /// Marks a call as cancelled. `None` when there is none of that id, or it was cancelled before.
-    pub(crate) fn cancel(
-        &mut self,
-        id: &WireId,
-        reason: CancelReason,
-    ) -> Option<(InboundKey, &mut I)> {
-        let index = match self.by_id.get(id) {
-            Some(index) => *index,
-            // The newest first: a cancel follows its request closely.
-            None => self.fresh.iter().rev().copied().find(|index| {
-                self.slots.get(*index as usize).is_some_and(|slot| slot.id == *id)
-            })?,
+    /// The peer cancels. The call stays until its handler has ended.
+    pub(crate) fn cancel(&mut self, id: &WireId, reason: CancelReason) -> Cancelled<'_, I> {
+        let index = self.by_id.get(id).copied().or_else(|| self.find_fresh(id));
+        let slot = index.and_then(|index| self.slots.get_mut(index as usize));
+        let (Some(index), Some(slot)) = (index, slot) else {
+            return Cancelled::Unknown;
         };
-        let slot = self.slots.get_mut(index as usize)?;
+        if std::mem::replace(&mut slot.cancelled_by_peer, true) {
+            return Cancelled::Unknown;
+        }
         if slot.cancelled.is_some() {
-            return None;
+            return Cancelled::Stopped;
         }
         slot.cancelled = Some(reason);
-        Some((InboundKey { index, generation: slot.generation }, &mut slot.data))
+        Cancelled::Stop(
+            InboundKey {
+                index,
+                generation: slot.generation,
+            },
+            &mut slot.data,
+        )
+    }
+
+    /// Nothing is let in any more. What runs is told to stop, and holds nothing once it has ended.
+    pub(crate) fn close(&mut self, cancelled: impl FnMut(InboundKey, &mut I)) {
+        self.closed = true;
+        self.unflushed = 0;
+        self.sweep(|_| true, CancelReason::Caller, cancelled);
     }
 
     pub(crate) fn cancelled(&self, key: InboundKey) -> Option<CancelReason> {
@@ -209,9 +258,9 @@ impl<I: Default> Inbound<I> {
         self.live_ref(key).is_some()
     }
 
-    /// The id under which side messages of a live call travel.
+    /// The id under which side messages of a live call travel, `None` when it has none.
     pub(crate) fn id(&self, key: InboundKey) -> Option<&WireId> {
-        self.live_ref(key).map(|slot| &slot.id)
+        self.live_ref(key)?.id.as_ref()
     }
 
     pub(crate) fn data_mut(&mut self, key: InboundKey) -> Option<&mut I> {
@@ -236,10 +285,40 @@ impl<I: Default> Inbound<I> {
             }
             slot.cancelled = Some(reason);
             if let Ok(index) = u32::try_from(index) {
-                cancelled(InboundKey { index, generation: slot.generation }, &mut slot.data);
+                cancelled(
+                    InboundKey {
+                        index,
+                        generation: slot.generation,
+                    },
+                    &mut slot.data,
+                );
             }
         }
         next
+    }
+
+    /// Entries for which memory is held.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> usize {
+        self.slots.capacity() + self.free.capacity() + self.fresh.capacity() + self.by_id.capacity()
+    }
+
+    fn is_fresh(&self, id: &WireId) -> bool {
+        match id {
+            _ if self.fresh.is_empty() => false,
+            WireId::Uint(number) if *number > self.fresh_top => false,
+            _ => self.find_fresh(id).is_some(),
+        }
+    }
+
+    /// The newest first: a cancel follows its request closely.
+    fn find_fresh(&self, id: &WireId) -> Option<u32> {
+        let is_it = |index: &u32| {
+            self.slots
+                .get(*index as usize)
+                .is_some_and(|slot| slot.id.as_ref() == Some(id))
+        };
+        self.fresh.iter().rev().copied().find(is_it)
     }
 
     fn live_ref(&self, key: InboundKey) -> Option<&Slot<I>> {
@@ -261,3 +340,6 @@ fn forget_fresh(fresh: &mut VecDeque<u32>, index: u32) {
         fresh.remove(at);
     }
 }
+
+#[cfg(test)]
+mod tests;

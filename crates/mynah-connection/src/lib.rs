@@ -22,6 +22,7 @@ mod effects;
 mod error;
 mod inbound;
 mod outgoing;
+mod silence;
 mod timers;
 
 pub use budget::Violation;

@@ -7,7 +7,7 @@ use mynah_protocol::{CallId, Moment};
 /// ```text
 ///            open              complete (reply, error, deadline, lost)
 ///   Free ───────────▶ Waiting ────────────────────────────────────────▶ Ended
-///    ▲                   │ cancel                                          │ take
+///    ▲                   │ cancel, take                                    │ take
 ///    └───────────────────┴─────────────────────────────────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,15 @@ pub(crate) enum Known {
 
 impl<O: Default> Outgoing<O> {
     pub(crate) fn new(limit: u32) -> Self {
-        let capacity = usize::try_from(limit).unwrap_or(usize::MAX).min(1 << SLOT_BITS);
-        Self { slots: Vec::new(), free: Vec::new(), waiting: 0, capacity }
+        let capacity = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .min(1 << SLOT_BITS);
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            waiting: 0,
+            capacity,
+        }
     }
 
     pub(crate) const fn capacity(&self) -> usize {
@@ -77,14 +84,23 @@ impl<O: Default> Outgoing<O> {
             Some(index) => index,
             None if self.slots.len() < self.capacity => {
                 let data = O::default();
-                self.slots.push(Slot { generation: 0, deadline, state: State::Free, data });
+                self.slots.push(Slot {
+                    generation: 0,
+                    deadline,
+                    state: State::Free,
+                    data,
+                });
                 self.slots.len() - 1
             }
             None => return None,
         };
         let slot = self.slots.get_mut(index)?;
         // Wraps after 2^37 calls in one slot; a reply that late finds no peer.
-        slot.generation = if slot.generation >= MAX_GENERATION { 1 } else { slot.generation + 1 };
+        slot.generation = if slot.generation >= MAX_GENERATION {
+            1
+        } else {
+            slot.generation + 1
+        };
         slot.deadline = deadline;
         slot.state = State::Waiting;
         self.waiting += 1;
@@ -93,7 +109,9 @@ impl<O: Default> Outgoing<O> {
     }
 
     pub(crate) fn known(&self, id: CallId) -> Known {
-        let Some((index, slot)) = self.slot(id) else { return Known::Never };
+        let Some((index, slot)) = self.slot(id) else {
+            return Known::Never;
+        };
         let generation = id.value() >> SLOT_BITS;
         if generation == slot.generation && slot.state == State::Waiting {
             Known::Waiting(index)
@@ -123,15 +141,22 @@ impl<O: Default> Outgoing<O> {
         Some((&mut slot.data, slot.state == State::Ended))
     }
 
-    /// Frees a call. Returns its data, and whether it was still waiting.
-    pub(crate) fn release(&mut self, id: CallId) -> Option<(&mut O, bool)> {
+    /// Frees a call that waits. `None` for any other.
+    pub(crate) fn give_up(&mut self, id: CallId) -> Option<&mut O> {
+        match self.known(id) {
+            Known::Waiting(_) => self.release(id),
+            Known::Over | Known::Never => None,
+        }
+    }
+
+    /// Frees a call, whether it waits or has ended.
+    pub(crate) fn release(&mut self, id: CallId) -> Option<&mut O> {
         let index = self.live(id)?;
         let slot = self.slots.get_mut(index)?;
-        let waited = slot.state == State::Waiting;
+        self.waiting -= usize::from(slot.state == State::Waiting);
         slot.state = State::Free;
-        self.waiting -= usize::from(waited);
         self.free.push(index);
-        Some((&mut slot.data, waited))
+        Some(&mut slot.data)
     }
 
     /// Ends every waiting call that `due` picks by its deadline; returns the earliest deadline that is left.
@@ -158,6 +183,12 @@ impl<O: Default> Outgoing<O> {
         next
     }
 
+    /// Entries for which memory is held.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> usize {
+        self.slots.capacity() + self.free.capacity()
+    }
+
     fn live(&self, id: CallId) -> Option<usize> {
         let (index, slot) = self.slot(id)?;
         let same = id.value() >> SLOT_BITS == slot.generation && slot.state != State::Free;
@@ -169,3 +200,6 @@ impl<O: Default> Outgoing<O> {
         self.slots.get(index).map(|slot| (index, slot))
     }
 }
+
+#[cfg(test)]
+mod tests;

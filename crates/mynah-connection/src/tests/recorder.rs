@@ -1,0 +1,109 @@
+//! Writes down what a connection asks for.
+
+use super::number;
+use crate::{Effects, InboundKey, Outcome, SideMessage};
+use mynah_protocol::{
+    Cancel, CancelReason, Envelope, ErrorCode, Event, Lane, Log, Notification, Request, WireId,
+};
+
+/// One thing that a connection asked for. Slots are told apart by the number that the test keeps in
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Pong(u64),
+    Ping(u64),
+    GoingAway,
+    /// A call of the peer was refused.
+    Refused(WireId, ErrorCode),
+    /// A call of ours ended.
+    Ended(u64, End),
+    /// A side message of a call of ours.
+    Side(u64),
+    Withdrawn(u64, Order),
+    /// A call or notification of the peer is to be started.
+    Start(InboundKey, u64),
+    Stop(InboundKey, CancelReason),
+    Event,
+    Log,
+}
+
+/// A cancel that is to be sent, if the request cannot be taken back.
+pub(super) type Order = (WireId, CancelReason);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Reply(u64),
+    Error(ErrorCode),
+    Deadline,
+    Lost,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Recorder(Vec<Seen>);
+
+impl Recorder {
+    pub(super) fn take(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Effects<u64, u64> for Recorder {
+    fn send(&mut self, lane: Lane, envelope: Envelope<'_>) {
+        assert_eq!(
+            lane,
+            Lane::Control,
+            "the connection says only control itself"
+        );
+        self.0.push(match envelope {
+            Envelope::Pong(number) => Seen::Pong(number),
+            Envelope::Ping(number) => Seen::Ping(number),
+            Envelope::GoingAway(_) => Seen::GoingAway,
+            Envelope::Response(response) => {
+                let code = response.result.expect_err("refusals are errors").code();
+                Seen::Refused(response.id, code)
+            }
+            other => panic!("sends {}", other.kind()),
+        });
+    }
+
+    fn complete(&mut self, slot: &mut u64, outcome: Outcome<'_>) {
+        let end = match outcome {
+            Outcome::Reply(payload) => End::Reply(number(&payload)),
+            Outcome::Error(error) => End::Error(error.code()),
+            Outcome::Deadline => End::Deadline,
+            Outcome::Lost => End::Lost,
+        };
+        self.0.push(Seen::Ended(*slot, end));
+    }
+
+    fn side(&mut self, slot: &mut u64, _: SideMessage<'_>) {
+        self.0.push(Seen::Side(*slot));
+    }
+
+    fn withdraw(&mut self, slot: &mut u64, cancel: Cancel) {
+        self.0
+            .push(Seen::Withdrawn(*slot, (cancel.id, cancel.reason)));
+    }
+
+    fn request(&mut self, key: InboundKey, slot: &mut u64, request: Request<'_>) {
+        *slot = number(&request.params);
+        self.0.push(Seen::Start(key, *slot));
+    }
+
+    fn notification(&mut self, key: InboundKey, slot: &mut u64, notification: Notification<'_>) {
+        *slot = number(&notification.params);
+        self.0.push(Seen::Start(key, *slot));
+    }
+
+    fn cancelled(&mut self, key: InboundKey, _: &mut u64, reason: CancelReason) {
+        self.0.push(Seen::Stop(key, reason));
+    }
+
+    fn event(&mut self, _: Event<'_>) {
+        self.0.push(Seen::Event);
+    }
+
+    fn log(&mut self, _: Log<'_>) {
+        self.0.push(Seen::Log);
+    }
+}

@@ -1,0 +1,118 @@
+//! Idle time-out and keep-alive.
+
+use super::*;
+use crate::CloseReason;
+
+#[track_caller]
+fn ends(connection: &mut Connection, now: Moment) -> &'static str {
+    match connection.handle_timeout(now, &mut Recorder::default()) {
+        Err(CloseReason::TimedOut(what)) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn pings(connection: &mut Connection, now: Moment) -> u64 {
+    match passes(connection, now).as_slice() {
+        [Seen::Ping(number)] => *number,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn idle_connection_is_closed() {
+    let mut one = connection(&Limits::new().with_idle_timeout(Some(ms(100))));
+    assert_eq!(one.poll_timeout(), at(100));
+    one.handle_bytes(at(60));
+    assert_eq!(passes(&mut one, at(100)), []);
+    assert_eq!(one.poll_timeout(), at(160));
+    assert_eq!(passes(&mut one, at(159)), []);
+    assert_eq!(ends(&mut one, at(160)), "connection was idle");
+}
+
+#[test]
+fn calls_in_flight_keep_a_silent_connection() {
+    let mut one = connection(&Limits::new().with_idle_timeout(Some(ms(100))));
+    let ours = opens(&mut one, START, None, 1);
+    assert_eq!(passes(&mut one, at(100)), []);
+    let theirs = admits(&mut one, at(150), request(WireId::Uint(1), None, 1));
+    one.cancel(ours, CancelReason::Caller, &mut Recorder::default());
+    assert_eq!(passes(&mut one, at(250)), []);
+    one.finish(theirs);
+    assert_eq!(
+        passes(&mut one, at(350)),
+        [],
+        "an answer that has not left is in flight, too"
+    );
+    one.flushed(1);
+    assert_eq!(ends(&mut one, at(450)), "connection was idle");
+}
+
+#[test]
+fn silent_peer_is_asked_and_then_given_up() {
+    let mut one = connection(&Limits::new().with_keep_alive(Some(ms(100))));
+    assert_eq!(one.poll_timeout(), at(100));
+    let number = pings(&mut one, at(100));
+    assert!(number <= mynah_protocol::CallId::MAX);
+    assert_eq!(one.poll_timeout(), at(200));
+    one.handle_bytes(at(199));
+    arrives(&mut one, at(199), Envelope::Pong(number));
+    assert_eq!(passes(&mut one, at(200)), []);
+    assert_eq!(one.poll_timeout(), at(299));
+    pings(&mut one, at(299));
+    assert_eq!(passes(&mut one, at(398)), [], "asked once");
+    assert_eq!(ends(&mut one, at(399)), "peer gives no sign of life");
+}
+
+#[test]
+fn any_byte_is_a_sign_of_life_and_the_pong_is_still_awaited() {
+    let mut one = connection(
+        &Limits::new()
+            .with_keep_alive(Some(ms(100)))
+            .with_violation_budget(0),
+    );
+    let number = pings(&mut one, at(100));
+    one.handle_bytes(at(150));
+    assert_eq!(passes(&mut one, at(200)), []);
+    arrives(&mut one, at(240), Envelope::Pong(number));
+    one.handle(at(240), Envelope::Pong(number), &mut Recorder::default())
+        .expect_err("one pong for one ping");
+}
+
+#[test]
+fn calls_in_flight_do_not_make_a_dead_peer_alive() {
+    // With an idle time-out shorter than the keep-alive.
+    let limits = Limits::new()
+        .with_idle_timeout(Some(ms(40)))
+        .with_keep_alive(Some(ms(100)));
+    let mut one = connection(&limits);
+    opens(&mut one, START, None, 1);
+    for now in [40, 80] {
+        assert_eq!(passes(&mut one, at(now)), []);
+    }
+    pings(&mut one, at(100));
+    for now in [120, 160] {
+        assert_eq!(passes(&mut one, at(now)), []);
+    }
+    assert_eq!(ends(&mut one, at(200)), "peer gives no sign of life");
+}
+
+#[test]
+fn a_wire_without_pings_is_not_asked() {
+    let mut capabilities = mynah_protocol::Capabilities::ALL;
+    capabilities.ping = false;
+    let profile = Profile::new("test", FORMAT).with_capabilities(capabilities);
+    let limits = Limits::new().with_keep_alive(Some(ms(100)));
+    let mut one = Connection::new(&limits, &profile, START);
+    assert_eq!(one.poll_timeout(), Moment::NEVER);
+    assert_eq!(passes(&mut one, at(1000)), []);
+}
+
+#[test]
+fn spans_of_zero_do_not_spin() {
+    let zero = Some(Duration::ZERO);
+    let mut one = connection(&Limits::new().with_idle_timeout(zero).with_keep_alive(zero));
+    opens(&mut one, START, None, 1);
+    assert_eq!(passes(&mut one, START), []);
+    assert!(one.poll_timeout() > START);
+}
