@@ -2,6 +2,7 @@
 
 use super::{VALUE_NAME, Value, ValueError};
 use alloc::vec;
+use alloc::vec::Vec;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer,
@@ -47,36 +48,63 @@ impl FromValue {
     }
 }
 
+// Each case has a function of its own, so that the stack of a deep value does not hold room for all of them per level.
+
+#[inline(never)]
+fn visit_array<'de, V: Visitor<'de>>(elements: Vec<Value>, visitor: V) -> Result<V::Value> {
+    let mut elements = SeqDeserializer::new(elements.into_iter());
+    let value = visitor.visit_seq(&mut elements)?;
+    elements.end()?;
+    Ok(value)
+}
+
+#[inline(never)]
+fn visit_map<'de, V: Visitor<'de>>(entries: Vec<(Value, Value)>, visitor: V) -> Result<V::Value> {
+    let mut entries = MapDeserializer::new(entries.into_iter());
+    let value = visitor.visit_map(&mut entries)?;
+    entries.end()?;
+    Ok(value)
+}
+
+#[inline(never)]
+fn visit_scalar<'de, V: Visitor<'de>>(value: Value, visitor: V) -> Result<V::Value> {
+    match value {
+        Value::Bool(value) => visitor.visit_bool(value),
+        Value::Uint(value) => visitor.visit_u64(value),
+        Value::Int(value) => visitor.visit_i64(value),
+        Value::Big(value) => match (value.as_u128(), value.as_i128()) {
+            (Some(value), _) => visitor.visit_u128(value),
+            (None, Some(value)) => visitor.visit_i128(value),
+            (None, None) => Err(ValueError::custom("an integer beyond 128 bits")),
+        },
+        Value::Float(value) => visitor.visit_f64(value),
+        Value::Text(text) => visitor.visit_string(text),
+        Value::Bytes(bytes) => visitor.visit_byte_buf(bytes),
+        Value::Null | Value::Simple(23) => visitor.visit_unit(),
+        Value::Simple(_) => Err(ValueError::custom("a simple value without a meaning")),
+        Value::Array(_) | Value::Map(_) | Value::Tag(..) => {
+            Err(ValueError::custom("a value that holds others"))
+        }
+    }
+}
+
+/// A tag, or what passes as one, for the visitor of a [`Value`].
+#[inline(never)]
+fn visit_tag<'de, V: Visitor<'de>>(number: u64, content: Value, visitor: V) -> Result<V::Value> {
+    visitor.visit_enum(Special {
+        kind: 0,
+        content: vec![number.into(), content].into(),
+    })
+}
+
 impl<'de> Deserializer<'de> for FromValue {
     type Error = ValueError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.untagged() {
-            Value::Bool(value) => visitor.visit_bool(value),
-            Value::Uint(value) => visitor.visit_u64(value),
-            Value::Int(value) => visitor.visit_i64(value),
-            Value::Big(value) => match (value.as_u128(), value.as_i128()) {
-                (Some(value), _) => visitor.visit_u128(value),
-                (None, Some(value)) => visitor.visit_i128(value),
-                (None, None) => Err(ValueError::custom("an integer beyond 128 bits")),
-            },
-            Value::Float(value) => visitor.visit_f64(value),
-            Value::Text(text) => visitor.visit_string(text),
-            Value::Bytes(bytes) => visitor.visit_byte_buf(bytes),
-            Value::Array(elements) => {
-                let mut elements = SeqDeserializer::new(elements.into_iter());
-                let value = visitor.visit_seq(&mut elements)?;
-                elements.end()?;
-                Ok(value)
-            }
-            Value::Map(entries) => {
-                let mut entries = MapDeserializer::new(entries.into_iter());
-                let value = visitor.visit_map(&mut entries)?;
-                entries.end()?;
-                Ok(value)
-            }
-            Value::Null | Value::Simple(23) | Value::Tag(..) => visitor.visit_unit(),
-            Value::Simple(_) => Err(ValueError::custom("a simple value without a meaning")),
+            Value::Array(elements) => visit_array(elements, visitor),
+            Value::Map(entries) => visit_map(entries, visitor),
+            scalar => visit_scalar(scalar, visitor),
         }
     }
 
@@ -96,21 +124,20 @@ impl<'de> Deserializer<'de> for FromValue {
             return visitor.visit_newtype_struct(self);
         }
         match self.0 {
-            Value::Tag(number, content) => {
-                let content = Value::Array(vec![number.into(), *content]);
-                visitor.visit_enum(Special { kind: 0, content })
-            }
+            Value::Array(elements) => visit_array(elements, visitor),
+            Value::Map(entries) => visit_map(entries, visitor),
+            Value::Tag(number, content) => visit_tag(number, *content, visitor),
             Value::Simple(number) => visitor.visit_enum(Special {
                 kind: 1,
                 content: number.into(),
             }),
             // The visitor of a value makes the same again of the digits.
-            Value::Big(value) if value.as_u128().is_none() && value.as_i128().is_none() => {
-                let tag = if value.is_negative() { 3u64 } else { 2 };
-                let content = Value::Array(vec![tag.into(), value.digits().into()]);
-                visitor.visit_enum(Special { kind: 0, content })
-            }
-            other => Self(other).deserialize_any(visitor),
+            Value::Big(big) if big.as_u128().is_none() && big.as_i128().is_none() => visit_tag(
+                if big.is_negative() { 3 } else { 2 },
+                big.digits().into(),
+                visitor,
+            ),
+            scalar => visit_scalar(scalar, visitor),
         }
     }
 

@@ -33,7 +33,7 @@ impl Value {
     /// Whether JSON has no word for it, leaving aside what it contains.
     fn needs_more_than_json(&self) -> bool {
         match self {
-            Self::Tag(..) => true,
+            Self::Tag(..) | Self::Simple(_) => true,
             Self::Big(value) => value.as_u128().is_none() && value.as_i128().is_none(),
             // JSON libraries turn a number that is a key into a text without a word; it would come back as another
             // value.
@@ -49,11 +49,16 @@ struct Exact<'a>(&'a Value);
 impl Serialize for Exact<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            return Err(S::Error::custom(match self.0 {
-                Value::Map(_) => "a key that is not a text cannot be written here",
-                Value::Big(_) => "an integer beyond 128 bits cannot be written here",
-                _ => "a tag cannot be written here",
-            }));
+            return match self.0 {
+                Value::Simple(_) => serializer.serialize_unit(),
+                Value::Map(_) => Err(S::Error::custom(
+                    "a key that is not a text cannot be written here",
+                )),
+                Value::Big(_) => Err(S::Error::custom(
+                    "an integer beyond 128 bits cannot be written here",
+                )),
+                _ => Err(S::Error::custom("a tag cannot be written here")),
+            };
         }
         self.0.serialize(serializer)
     }
@@ -93,9 +98,6 @@ fn serialize_tag<S: Serializer, T: Serialize>(
 }
 
 fn serialize_simple<S: Serializer>(number: u8, serializer: S) -> Result<S::Ok, S::Error> {
-    if serializer.is_human_readable() {
-        return serializer.serialize_unit();
-    }
     let mut simple = serializer.serialize_tuple_struct(SIMPLE_NAME, 1)?;
     simple.serialize_field(&number)?;
     simple.end()

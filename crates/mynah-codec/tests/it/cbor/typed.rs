@@ -296,3 +296,99 @@ fn what_can_be_displayed_is_a_text() {
         assert_eq!(encode(&Shown(text)), encode(text));
     }
 }
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Either {
+    Number(f64),
+    Text(String),
+    List(Vec<u8>),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    Circle { radius: f64 },
+    Nothing,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Outer {
+    first: Either,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Either>,
+}
+
+#[test]
+fn the_other_ways_of_serde_work() {
+    let outer = Outer {
+        first: Either::List(vec![1, 2]),
+        rest: BTreeMap::from([
+            ("x".to_owned(), Either::Number(0.5)),
+            ("y".to_owned(), Either::Text("t".into())),
+        ]),
+    };
+    assert_eq!(decode(&encode(&outer)), Ok(outer));
+    // Tags and integers for floats are forgiven there as well.
+    assert_eq!(
+        decode(&hex("a2 656669727374 03 6179 c16174")),
+        Ok(Outer {
+            first: Either::Number(3.0),
+            rest: BTreeMap::from([("y".to_owned(), Either::Text("t".into()))]),
+        })
+    );
+    for value in [Tagged::Circle { radius: 2.0 }, Tagged::Nothing] {
+        assert_eq!(decode(&encode(&value)), Ok(value));
+    }
+    let twice = hex("a3 656669727374 03 6178 01 6178 02");
+    assert_eq!(kind(decode::<Outer>(&twice)), Some(DuplicateKey));
+    assert_eq!(kind(decode::<Either>(&hex("a10000"))), Some(Shape));
+}
+
+#[test]
+fn values_keep_what_rust_types_have_no_word_for() {
+    use mynah_protocol::Value;
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Holder {
+        any: Value,
+        list: Vec<Value>,
+    }
+    for any in [
+        "c11a514b67b0",
+        "f7",
+        "f0",
+        "c25100ffffffffffffffffffffffffffffffff01",
+        "a1c100f6",
+    ] {
+        let bytes = [
+            &hex("a2 63616e79")[..],
+            &hex(any),
+            &hex("646c697374 82"),
+            &hex(any),
+            &hex(any),
+        ];
+        let bytes = bytes.concat();
+        let holder: Holder = decode(&bytes).expect(any);
+        assert_eq!(holder.list, [holder.any.clone(), holder.any.clone()]);
+        let normal = any.replace("c25100", "c250");
+        assert_eq!(encode(&holder.any), hex(&normal));
+    }
+}
+
+#[test]
+fn errors_say_where_and_do_not_repeat_what_was_sent() {
+    let long = encode(&BTreeMap::from([("no such variant ".repeat(10_000), 1)]));
+    let error = decode::<Shapes>(&long).expect_err("there is no such variant");
+    assert_eq!(error.kind(), Shape);
+    assert!(error.to_string().len() < 400);
+    assert_eq!(
+        decode::<Vec<u8>>(&hex("820161ff"))
+            .expect_err("not a text")
+            .offset(),
+        3
+    );
+    assert_eq!(
+        decode::<Vec<u8>>(&hex("83016161")).map_err(|error| error.offset() > 0),
+        Err(true)
+    );
+}
