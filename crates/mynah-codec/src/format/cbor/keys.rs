@@ -348,7 +348,7 @@ enum Token<'a> {
 
 /// A bignum that takes more bytes than this is compared as it is spelled: looking for its leading zeros would cost
 /// more than the shorter of two keys.
-const LONGEST_INTEGER: usize = 64;
+const LONGEST_INTEGER: usize = 256;
 
 /// Walks over an item.
 #[derive(Debug)]

@@ -268,6 +268,16 @@ impl Scanner {
                 self.at = end;
                 Ok(Step::Complete)
             }
+            // Longer integers and floats, of which nothing but the length matters.
+            0x18..=0x1b | 0x38..=0x3b | head::HALF..=head::DOUBLE => {
+                let len = 1 + (1usize << (first & 3));
+                if input.len() - self.at < len {
+                    return self.long_step(first, input);
+                }
+                self.examined += as_u64(len);
+                self.at += len;
+                Ok(Step::Complete)
+            }
             _ => self.long_step(first, input),
         }
     }

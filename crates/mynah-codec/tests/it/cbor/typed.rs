@@ -357,7 +357,7 @@ fn values_keep_what_rust_types_have_no_word_for() {
         "c11a514b67b0",
         "f7",
         "f0",
-        "c25100ffffffffffffffffffffffffffffffff01",
+        "c25200ffffffffffffffffffffffffffffffff01",
         "a1c100f6",
     ] {
         let bytes = [
@@ -370,7 +370,7 @@ fn values_keep_what_rust_types_have_no_word_for() {
         let bytes = bytes.concat();
         let holder: Holder = decode(&bytes).expect(any);
         assert_eq!(holder.list, [holder.any.clone(), holder.any.clone()]);
-        let normal = any.replace("c25100", "c250");
+        let normal = any.replace("c25200", "c251");
         assert_eq!(encode(&holder.any), hex(&normal));
     }
 }
