@@ -4,6 +4,8 @@ mod cancel;
 mod deadlines;
 mod drain;
 mod floods;
+mod model;
+mod property;
 mod recorder;
 mod rules;
 mod silence;
