@@ -1,0 +1,264 @@
+//! What arrives from the peer.
+
+use super::{Connection, State, one_more};
+use crate::inbound::{Cancelled, Refused};
+use crate::outgoing::Known;
+use crate::{Effects, Outcome, SideMessage, Violation};
+use mynah_protocol::{
+    Cancel, Envelope, ErrorCode, Lane, Moment, Notification, Request, Response, RpcError, Value,
+    WireId,
+};
+use std::time::Duration;
+
+impl<O: Default, I: Default> Connection<O, I> {
+    /// An envelope arrived from the peer.
+    ///
+    /// # Errors
+    /// [`Violation`] when the peer broke the rules once too often: close the connection.
+    #[inline]
+    pub fn handle(
+        &mut self,
+        now: Moment,
+        envelope: Envelope<'_>,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        if matches!(self.state, State::Closed(_)) {
+            return Ok(());
+        }
+        match envelope {
+            Envelope::Response(response) => self.handle_response(now, response, fx),
+            Envelope::Request(request) => self.handle_request(now, request, fx),
+            Envelope::Notification(notification) => self.handle_notification(now, notification, fx),
+            Envelope::Cancel(cancel) => self.handle_cancel(now, &cancel, fx),
+            Envelope::Progress(progress) => {
+                let id = progress.id.clone();
+                self.handle_side(now, &id, SideMessage::Progress(progress), fx)
+            }
+            Envelope::Log(log) => match log.id.clone() {
+                Some(id) => self.handle_side(now, &id, SideMessage::Log(log), fx),
+                None => {
+                    fx.log(log);
+                    Ok(())
+                }
+            },
+            Envelope::Event(event) => {
+                fx.event(event);
+                Ok(())
+            }
+            Envelope::Ping(number) => {
+                fx.send(Lane::Control, Envelope::Pong(number));
+                self.budget.charge(now, "too many pings")
+            }
+            Envelope::Pong(_) if self.silence.pong() => Ok(()),
+            Envelope::Pong(_) => self.budget.charge(now, "pong without a ping"),
+            Envelope::GoingAway(_) => self.handle_going_away(now),
+            Envelope::Hello(_) if !self.met => {
+                self.met = true;
+                Ok(())
+            }
+            Envelope::Hello(_) => self.budget.charge(now, "hello again"),
+            _ => self.budget.charge(now, "unexpected kind of envelope"),
+        }
+    }
+
+    /// Bytes arrived: the peer is alive.
+    pub const fn handle_bytes(&mut self, now: Moment) {
+        self.silence.heard(now);
+    }
+
+    /// A message arrived that means nothing on this wire, or names a method that nobody has.
+    ///
+    /// # Errors
+    /// [`Violation`] when that happened once too often: close the connection.
+    pub fn handle_ignored(&mut self, now: Moment, what: &'static str) -> Result<(), Violation> {
+        self.budget.charge(now, what)
+    }
+
+    #[inline]
+    fn handle_response(
+        &mut self,
+        now: Moment,
+        response: Response<'_>,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        let known = response
+            .id
+            .as_call_id()
+            .map_or(Known::Never, |id| self.outgoing.known(id));
+        match known {
+            Known::Waiting(index) => {
+                if let Some(data) = self.outgoing.end(index) {
+                    let outcome = match response.result {
+                        Ok(payload) => Outcome::Reply(payload),
+                        Err(error) => Outcome::Error(error),
+                    };
+                    fx.complete(data, outcome);
+                }
+                Ok(())
+            }
+            Known::Over if self.late_answers > 0 => {
+                self.late_answers -= 1;
+                Ok(())
+            }
+            Known::Over | Known::Never => self.budget.charge(now, "answer to an unknown call"),
+        }
+    }
+
+    #[inline]
+    fn handle_request(
+        &mut self,
+        now: Moment,
+        request: Request<'_>,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        if self.refuses() {
+            self.late_cancels = one_more(self.late_cancels);
+            answer(fx, request.id, RpcError::from_code(ErrorCode::DRAINING));
+            return Ok(());
+        }
+        let deadline = self.deadline(now, request.timeout);
+        match self.inbound.admit(Some(request.id.clone()), true, deadline) {
+            Ok((key, data)) => {
+                fx.request(key, data, request);
+                Ok(())
+            }
+            Err(Refused::Busy) => {
+                self.late_cancels = one_more(self.late_cancels);
+                let error = RpcError::from_code(ErrorCode::BUSY).with_data(retry_after());
+                answer(fx, request.id, error);
+                Ok(())
+            }
+            Err(Refused::Duplicate) => {
+                answer(fx, request.id, RpcError::from_code(ErrorCode::DUPLICATE_ID));
+                self.budget.charge(now, "id is in flight already")
+            }
+        }
+    }
+
+    fn handle_notification(
+        &mut self,
+        now: Moment,
+        notification: Notification<'_>,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        let deadline = self.deadline(now, None);
+        let id = notification.id.clone();
+        let has_id = id.is_some();
+        let refused = if self.refuses() {
+            Refused::Busy
+        } else {
+            match self.inbound.admit(id, false, deadline) {
+                Ok((key, data)) => {
+                    fx.notification(key, data, notification);
+                    return Ok(());
+                }
+                Err(refused) => refused,
+            }
+        };
+        self.dropped_notifications = self.dropped_notifications.saturating_add(1);
+        match refused {
+            Refused::Busy => {
+                if has_id {
+                    self.late_cancels = one_more(self.late_cancels);
+                }
+                Ok(())
+            }
+            Refused::Duplicate => self.budget.charge(now, "id is in flight already"),
+        }
+    }
+
+    fn handle_cancel(
+        &mut self,
+        now: Moment,
+        cancel: &Cancel,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        match self.inbound.cancel(&cancel.id, cancel.reason) {
+            Cancelled::Stop(key, data) => {
+                fx.cancelled(key, data, cancel.reason);
+                return Ok(());
+            }
+            Cancelled::Stopped => return Ok(()),
+            Cancelled::Unknown => {}
+        }
+        // It crossed the answer, most likely.
+        match self.late_cancels.checked_sub(1) {
+            Some(left) => {
+                self.late_cancels = left;
+                Ok(())
+            }
+            None => self.budget.charge(now, "cancel of an unknown call"),
+        }
+    }
+
+    fn handle_side(
+        &mut self,
+        now: Moment,
+        id: &WireId,
+        message: SideMessage<'_>,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        match id
+            .as_call_id()
+            .map_or(Known::Never, |id| self.outgoing.known(id))
+        {
+            Known::Waiting(index) => {
+                if let Some(data) = self.outgoing.waiting_mut(index) {
+                    fx.side(data, message);
+                }
+                Ok(())
+            }
+            // Some peers send what belongs to a call after its end.
+            Known::Over => Ok(()),
+            Known::Never => self.budget.charge(now, "side message of an unknown call"),
+        }
+    }
+
+    fn handle_going_away(&mut self, now: Moment) -> Result<(), Violation> {
+        let local = match self.state {
+            State::Open => false,
+            State::Draining {
+                local,
+                remote: false,
+            } => local,
+            State::Draining { remote: true, .. } | State::Closed(_) => {
+                return self.budget.charge(now, "going away again");
+            }
+        };
+        self.state = State::Draining {
+            local,
+            remote: true,
+        };
+        Ok(())
+    }
+
+    /// Whether this side takes nothing new.
+    const fn refuses(&self) -> bool {
+        matches!(
+            self.state,
+            State::Draining { local: true, .. } | State::Closed(_)
+        )
+    }
+
+    fn deadline(&self, now: Moment, timeout: Option<Duration>) -> Moment {
+        match (timeout, self.max_deadline) {
+            (Some(asked), Some(cap)) => now.after(asked.min(cap)),
+            (Some(only), None) | (None, Some(only)) => now.after(only),
+            (None, None) => Moment::NEVER,
+        }
+    }
+}
+
+fn answer<O, I>(fx: &mut impl Effects<O, I>, id: WireId, error: RpcError) {
+    let result = Err(Box::new(error));
+    fx.send(Lane::Control, Envelope::Response(Response { id, result }));
+}
+
+/// A guess at when a permit may be free, for callers that retry.
+fn retry_after() -> Value {
+    const RETRY_AFTER_MS: u64 = 50;
+    Value::Map(vec![(
+        Value::from("retry_after_ms"),
+        Value::from(RETRY_AFTER_MS),
+    )])
+}
