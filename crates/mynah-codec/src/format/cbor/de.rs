@@ -290,8 +290,19 @@ impl<'de, 'a> Decoder<'de, 'a> {
 
     #[inline]
     fn map<V: Visitor<'de>>(&mut self, first: u8, visitor: V) -> Result<V::Value> {
+        self.fields(first, &[], visitor)
+    }
+
+    /// A map in which these keys are to be expected.
+    #[inline]
+    fn fields<V: Visitor<'de>>(
+        &mut self,
+        first: u8,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
         let (left, indefinite) = self.collection(first, 2)?;
-        let mut entries = Entries::new(self, left, indefinite);
+        let mut entries = Entries::new(self, left, indefinite, fields);
         let value = visitor.visit_map(&mut entries)?;
         entries.end()?;
         self.leave();
@@ -461,7 +472,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
     ) -> Result<V::Value> {
         let first = self.peek()?;
         match first & !INFO {
-            head::MAP => self.map(first, visitor),
+            head::MAP => self.fields(first, fields, visitor),
             head::ARRAY => self.array(first, visitor),
             head::TAG => self.tagged(|decoder| decoder.deserialize_struct(name, fields, visitor)),
             _ => self.unexpected(visitor),

@@ -6,6 +6,10 @@
 //!
 //! Reading is strict about the grammar and the limits and lenient about the spelling: any length of an integer or
 //! a float, indefinite lengths, an integer for a float, an array for a struct, tags in front of typed values.
+//! The names of fields and variants are texts (or bytes), never numbers.
+//!
+//! Keys are duplicates when they are the same value, in whatever spelling. Two maps as keys are the same only with
+//! their entries in the same order, and a bignum that takes more than 256 bytes counts as it is spelled.
 
 mod de;
 mod fault;

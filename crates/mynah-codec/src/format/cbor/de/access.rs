@@ -3,6 +3,7 @@
 use super::super::keys::Keys;
 use super::{Decoder, Failure, Result, head};
 use crate::format::cbor::fault;
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
     Deserialize as _, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
     VariantAccess, Visitor,
@@ -97,6 +98,9 @@ impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de, '_> {
     }
 }
 
+/// So many of the next fields are looked at for a key.
+const LEFT_OUT: usize = 4;
+
 /// The entries of a map.
 #[derive(Debug)]
 pub(super) struct Entries<'b, 'de, 'a> {
@@ -104,17 +108,45 @@ pub(super) struct Entries<'b, 'de, 'a> {
     left: usize,
     indefinite: bool,
     keys: Keys,
+    /// The names that are expected next, when it is a struct that is read.
+    fields: &'static [&'static str],
 }
 
 impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
     #[inline]
-    pub(super) fn new(decoder: &'b mut Decoder<'de, 'a>, left: usize, indefinite: bool) -> Self {
+    pub(super) fn new(
+        decoder: &'b mut Decoder<'de, 'a>,
+        left: usize,
+        indefinite: bool,
+        fields: &'static [&'static str],
+    ) -> Self {
         Self {
             decoder,
             left,
             indefinite,
             keys: Keys::default(),
+            fields,
         }
+    }
+
+    /// Passes the key that starts here when it is one of the next fields, which needs no check of its UTF-8.
+    #[inline]
+    fn expected(&mut self) -> Option<&'static str> {
+        let (first, rest) = self.decoder.rest.split_first()?;
+        let len = usize::from(first.wrapping_sub(head::TEXT));
+        if len >= 24 {
+            return None;
+        }
+        let (key, rest) = rest.split_at_checked(len)?;
+        // Fields come in their order, but some may be left out.
+        let mut names = self.fields.iter();
+        let name = names
+            .by_ref()
+            .take(LEFT_OUT)
+            .find(|name| name.as_bytes() == key)?;
+        self.fields = names.as_slice();
+        self.decoder.rest = rest;
+        Some(name)
     }
 
     /// Whether another entry is next; passes the break when none is.
@@ -160,7 +192,14 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
             return Ok(None);
         }
         let start = self.decoder.offset();
-        let value = seed.deserialize(&mut *self.decoder)?;
+        let value = match self.expected() {
+            Some(name) => {
+                let name: BorrowedStrDeserializer<'de, Failure> =
+                    BorrowedStrDeserializer::new(name);
+                seed.deserialize(name)?
+            }
+            None => seed.deserialize(&mut *self.decoder)?,
+        };
         let end = self.decoder.offset();
         if self.keys.insert(self.decoder.input, start, end).is_some() {
             return Err(fault::duplicate_key(start).into());
