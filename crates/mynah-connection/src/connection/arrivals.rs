@@ -111,6 +111,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         request: Request<'_>,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
+        check_id(&request.id)?;
         if self.refuses() {
             self.late_cancels = one_more(self.late_cancels);
             answer(fx, request.id, RpcError::from_code(ErrorCode::DRAINING));
@@ -142,6 +143,9 @@ impl<O: Default, I: Default> Connection<O, I> {
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
         let deadline = self.deadline(now, None);
+        if let Some(id) = &notification.id {
+            check_id(id)?;
+        }
         let id = notification.id.clone();
         let has_id = id.is_some();
         let refused = if self.refuses() {
@@ -247,6 +251,27 @@ impl<O: Default, I: Default> Connection<O, I> {
             (None, None) => Moment::NEVER,
         }
     }
+}
+
+/// The longest id that a peer may choose, in bytes. An id is kept for as long as its call runs and is
+/// echoed in every refusal, so it must not cost what a message may.
+const MAX_ID_BYTES: usize = 256;
+
+/// There is no way to answer under such an id, so the connection ends.
+#[inline]
+fn check_id(id: &WireId) -> Result<(), Violation> {
+    let len = match id {
+        WireId::Text(text) => text.len(),
+        WireId::Verbatim(bytes) => bytes.len(),
+        _ => 0,
+    };
+    if len > MAX_ID_BYTES {
+        return Err(Violation {
+            code: ErrorCode::PROTOCOL_VIOLATION,
+            what: "id is too long",
+        });
+    }
+    Ok(())
 }
 
 fn answer<O, I>(fx: &mut impl Effects<O, I>, id: WireId, error: RpcError) {

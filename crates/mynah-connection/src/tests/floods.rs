@@ -326,3 +326,28 @@ fn f2_a_well_behaved_mix_is_never_charged() {
     }
     assert_empty(&one);
 }
+
+#[test]
+fn f2_ids_cost_little() {
+    let id = |len| WireId::Text("i".repeat(len).into());
+    let verbatim = |len| WireId::Verbatim(vec![0; len].into());
+    let mut callee = small(50);
+    let keys = [id(256), verbatim(256)].map(|id| admits(&mut callee, START, request(id, None, 1)));
+    for envelope in [
+        request(id(257), None, 2),
+        request(verbatim(257), None, 2),
+        notification(Some(id(1 << 20)), 2),
+    ] {
+        let mut seen = deaf();
+        let violation = callee
+            .handle(START, envelope, &mut seen)
+            .expect_err("too long");
+        assert_eq!(violation.what, "id is too long");
+        assert_eq!(seen.take(), [], "not echoed");
+    }
+    // Where an id is only looked up it costs nothing.
+    callee
+        .handle(START, cancel(id(1 << 20), CALLER), &mut deaf())
+        .expect("forgiven");
+    assert_eq!(callee.handlers_running(), keys.len());
+}
