@@ -158,6 +158,10 @@ impl InProcess {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(CallError::Deadline);
         }
+        let timeout = match (timeout, self.server.limits.max_deadline) {
+            (Some(asked), Some(cap)) => Some(asked.min(cap)),
+            (one, other) => one.or(other),
+        };
         let name = MethodName::new(method.service(), method.name());
         let router = &self.server.router;
         let found = router.find(&name, self.last_route.load(Ordering::Relaxed));

@@ -11,7 +11,7 @@ use crate::scratch;
 use mynah_codec::{Dialect, Format, Side};
 use mynah_connection::CloseReason;
 use mynah_protocol::{
-    CancelReason, DecodeLimits, Evidence, Limits, MethodName, RpcError, Transport,
+    CancelReason, DecodeLimits, Evidence, Limits, Metadata, MethodName, RpcError, Transport,
 };
 use serde::Serialize;
 use std::fmt;
@@ -240,16 +240,6 @@ impl Peer {
             output_bytes: state.out.held(),
         }
     }
-
-    fn remaining(&self, timeout: Option<Duration>) -> Option<Duration> {
-        match self.deadline {
-            None => timeout,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                Some(timeout.map_or(left, |timeout| timeout.min(left)))
-            }
-        }
-    }
 }
 
 impl Caller for Peer {
@@ -289,8 +279,11 @@ impl Caller for Peer {
             let error = CallError::Unsupported { dialect: facts.dialect, feature: "metadata" };
             return Poll::Ready(Err(error));
         }
+        if !call.metadata.is_empty() {
+            check_metadata(call.metadata, &handle.link.config.limits)?;
+        }
         let options = BeginOptions {
-            timeout: self.remaining(call.timeout),
+            timeout: call.timeout,
             metadata: call.metadata,
             sides: call.listens.then(Box::<Sides>::default),
         };
@@ -310,6 +303,13 @@ impl Caller for Peer {
             return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
         };
         let Some(facts) = handle.link.facts() else { return Poll::Pending };
+        if !call.metadata.is_empty() {
+            if !facts.capabilities.metadata {
+                let error = CallError::Unsupported { dialect: facts.dialect, feature: "metadata" };
+                return Poll::Ready(Err(error));
+            }
+            check_metadata(call.metadata, &handle.link.config.limits)?;
+        }
         let name = MethodName::new(call.method.service(), call.method.name());
         handle.link.notify(cx.waker(), name, call.params, facts, call.metadata)
     }
@@ -347,8 +347,13 @@ impl Caller for Peer {
     fn default_timeout(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Linked(handle) => handle.link.config.default_timeout,
-            Kind::Local(local) => self.remaining(local.default_timeout),
+            Kind::Local(local) => local.default_timeout,
         }
+    }
+
+    #[inline]
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     #[inline]
@@ -367,6 +372,24 @@ impl Caller for Peer {
             Kind::Local(_) => true,
         }
     }
+}
+
+/// Too much metadata would end the connection at the peer: it fails the call here. The peer's limits are taken to be
+/// those of this side.
+#[cold]
+fn check_metadata(metadata: &Metadata, limits: &Limits) -> Result<(), CallError> {
+    /// What the heads of two texts take at most, as far as they fit the limit at all.
+    const HEADS: usize = 8;
+    let len = metadata.bytes() + metadata.len() * HEADS;
+    if len > limits.max_metadata_bytes {
+        let limit = limits.max_metadata_bytes;
+        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge { len, limit }));
+    }
+    if metadata.len() > limits.max_metadata_entries {
+        let (len, limit) = (metadata.len(), limits.max_metadata_entries);
+        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge { len, limit }));
+    }
+    Ok(())
 }
 
 /// A peer that is about to start.

@@ -55,6 +55,12 @@ pub trait Caller: Send + Sync + 'static {
         None
     }
 
+    /// When every call through this caller must have ended, whatever time it asks for: the deadline of the call whose
+    /// handler has it from its context.
+    fn deadline(&self) -> Option<tokio::time::Instant> {
+        None
+    }
+
     /// A server in the same process, where values need not be encoded.
     fn in_process(&self) -> Option<&InProcess> {
         None
@@ -131,13 +137,23 @@ pub(crate) enum Timeout {
 
 impl CallOptions {
     /// The time for a call that starts now.
-    pub(crate) fn timeout(&self, default: Option<Duration>) -> Option<Duration> {
+    /// `latest`: no call through this caller ends later.
+    #[inline]
+    pub(crate) fn timeout(
+        &self,
+        default: Option<Duration>,
+        latest: Option<tokio::time::Instant>,
+    ) -> Option<Duration> {
         let own = match self.timeout {
             Timeout::Default => default,
             Timeout::Of(timeout) => Some(timeout),
             Timeout::Never => None,
         };
-        match self.deadline {
+        let deadline = match (self.deadline, latest) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        match deadline {
             None => own,
             Some(deadline) => {
                 let left = deadline.saturating_duration_since(tokio::time::Instant::now());

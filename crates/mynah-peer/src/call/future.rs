@@ -102,7 +102,7 @@ where
 
     #[inline]
     fn poll_send(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError<E>>> {
-        let timeout = self.options.timeout(self.caller.default_timeout());
+        let timeout = self.options.timeout(self.caller.default_timeout(), self.caller.deadline());
         if let Some(server) = self.caller.in_process() {
             let Stage::Unsent(params) = std::mem::replace(&mut self.stage, Stage::Done) else {
                 return Poll::Ready(Ok(()));
@@ -140,7 +140,7 @@ where
     #[cold]
     fn poll_waiting(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError<E>>> {
         if self.waiting.is_none() {
-            let timeout = self.options.timeout(self.caller.default_timeout());
+            let timeout = self.options.timeout(self.caller.default_timeout(), self.caller.deadline());
             let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) else {
                 return Poll::Pending;
             };

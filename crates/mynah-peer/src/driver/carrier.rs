@@ -5,7 +5,7 @@ use super::{BATCH_FRAMES, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
 use mynah_connection::CloseReason;
 use mynah_protocol::{
-    Envelope, ErrorCode, Inbound, Moment, Outbound, Receipt, Settled, Transport, TransportError,
+    Envelope, ErrorCode, Inbound, Limits, Moment, Outbound, Receipt, Settled, Transport, TransportError,
 };
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -62,20 +62,23 @@ impl CarrierTask {
             }
         }
         // A peer that never pauses must not stop the clock, nor an end that was decided.
-        if let Some(reason) = self.look_at_clock() {
+        if let Some(reason) = self.look_at_clock(cx) {
             return Poll::Ready(reason);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    fn look_at_clock(&mut self) -> Option<CloseReason> {
+    fn look_at_clock(&mut self, cx: &mut task::Context<'_>) -> Option<CloseReason> {
         let link = Arc::clone(&self.core.link);
         let mut state = link.lock();
         self.core.handle_time(&mut state);
         let cut = state.cut_short();
+        let due = state.connection.poll_timeout();
         drop(state);
         self.core.carry_out(&[]);
+        // Armed here too: it may ring before this task comes to rest.
+        let _rang = self.core.poll_timer(due, cx);
         let late = link.clock.now();
         let limit = link.config.limits.write_timeout;
         let blocked = self.blocked_since.is_some_and(|since| since.after(limit) <= late);
@@ -106,6 +109,7 @@ impl CarrierTask {
             let what = format!("message of {len} bytes exceeds limit of {limit}");
             return Err(CloseReason::Violation(ErrorCode::TOO_LARGE, what.into()));
         }
+        check_head(&envelope, &self.core.link.config.limits)?;
         let link = Arc::clone(&self.core.link);
         let now = link.clock.now();
         let mut guard = link.lock();
@@ -243,6 +247,21 @@ pub(super) enum Rest {
     Sleep,
     Again,
     Close(CloseReason),
+}
+
+/// Holds names and metadata against the limits, as wires do that read them from bytes.
+fn check_head(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReason> {
+    let (name, metadata) = match envelope {
+        Envelope::Request(request) => (&request.name, &request.metadata),
+        Envelope::Notification(notification) => (&notification.name, &notification.metadata),
+        _ => return Ok(()),
+    };
+    let violation = |what: &str| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION, what.into());
+    name.check(limits.max_name_bytes).map_err(|error| violation(&error.to_string()))?;
+    if metadata.len() > limits.max_metadata_entries || metadata.bytes() > limits.max_metadata_bytes {
+        return Err(violation("metadata exceeds its limit"));
+    }
+    Ok(())
 }
 
 fn broken(error: &TransportError) -> CloseReason {
