@@ -209,11 +209,15 @@ fn is_common(value: &Value) -> bool {
 fn common(value: Value) -> Value {
     match value {
         Value::Array(elements) => elements.into_iter().map(common).collect(),
-        Value::Map(entries) => entries
-            .into_iter()
-            .filter(|(key, _)| is_common(key))
-            .map(|(key, value)| (common(key), common(value)))
-            .collect(),
+        Value::Map(entries) => {
+            // Keys that held different things that ciborium does not know have become the same.
+            let mut seen = BTreeSet::new();
+            entries
+                .into_iter()
+                .map(|(key, value)| (common(key), common(value)))
+                .filter(|(key, _)| seen.insert(key.to_string()))
+                .collect()
+        }
         Value::Tag(tag, content) => Value::Tag(tag, Box::new(common(*content))),
         scalar if is_common(&scalar) => scalar,
         _ => Value::Null,
