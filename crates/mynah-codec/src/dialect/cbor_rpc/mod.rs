@@ -129,6 +129,8 @@ pub struct CborRpcWire {
     scanner: Scanner,
     early: EarlyCancels,
     ignored: u64,
+    /// The id of the next fire that has none of its own. The ids of calls begin above.
+    next_fire: u16,
     refusals: Vec<(WireId, &'static str)>,
 }
 
@@ -229,6 +231,7 @@ impl CborRpcWire {
             },
             early: EarlyCancels::default(),
             ignored: 0,
+            next_fire: 0,
             refusals: Vec::new(),
         }
     }
@@ -328,10 +331,14 @@ impl Wire for CborRpcWire {
         lane: Lane,
         out: &mut Output,
     ) -> Result<FrameSpan, EncodeError> {
+        let fire = self.next_fire;
+        if matches!(envelope, Envelope::Notification(_)) {
+            self.next_fire = fire.wrapping_add(1);
+        }
         let wire = &*self;
         out.frame(lane, |buffer| {
             let start = buffer.len();
-            write::envelope(wire.dialect, envelope, buffer)?;
+            write::envelope(wire.dialect, envelope, fire, buffer)?;
             let len = buffer.len() - start;
             let limit = wire.decode.max_message_bytes;
             if len > limit {

@@ -13,11 +13,12 @@ struct Message<'o> {
     first: bool,
 }
 
-/// Writes one whole message.
+/// Writes one whole message. `fire`: the id of a notification that has none.
 #[inline]
 pub(super) fn envelope(
     dialect: CborRpc,
     envelope: &Envelope<'_>,
+    fire: u16,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let mut message = Message {
@@ -36,8 +37,8 @@ pub(super) fn envelope(
         Envelope::Notification(notification) => {
             no_metadata(&notification.metadata)?;
             message.begin(5, 1, 1);
-            // No reply names it; an id of its own would only let it be cancelled.
-            message.id(notification.id.as_ref().unwrap_or(&WireId::Uint(0)))?;
+            // No reply names it, yet two that run at once must differ: the second would be taken for a duplicate.
+            message.id(notification.id.as_ref().unwrap_or(&WireId::Uint(fire.into())))?;
             message.name(&notification.name, dialect.qualified)?;
             message.payload(&notification.params)?;
         }
