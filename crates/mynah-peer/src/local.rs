@@ -8,7 +8,7 @@ use crate::error::{CallError, DomainError};
 use crate::handler::{TypedMethod, TypedRunning, panicked};
 use crate::link::{Link, LinkConfig, Out};
 use crate::method::MethodInfo;
-use crate::peer::{Peer, PeerBuilder};
+use crate::peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder};
 use crate::router::Router;
 use mynah_codec::Side;
 use mynah_codec::dialect::native::Native;
@@ -335,8 +335,11 @@ impl<T, E> TypedCall<T, E> {
         match &mut self.stage {
             TypedStage::Typed { cell, call, .. } => {
                 call.end();
-                if let Some(cell) = cell.take() {
-                    cell.give_back();
+                if let Some(cell) = cell.take()
+                    && let Err(payload) = catch_unwind(AssertUnwindSafe(|| cell.give_back()))
+                {
+                    // Dropping the handler panicked: that is the callee's, and not for the caller to die of.
+                    panicked(&*payload);
                 }
             }
             TypedStage::Spawned { task, .. } => task.abort(),
@@ -397,7 +400,9 @@ impl LocalCall {
         let caller = self.caller.clone().unwrap_or_else(|| {
             LocalServer::new(Arc::new(Router::new()), self.server.limits.clone())
         });
-        Peer::in_process(InProcess::new(caller, Some(Arc::clone(&self.server))))
+        let mut local = InProcess::new(caller, Some(Arc::clone(&self.server)));
+        local.default_timeout = Some(DEFAULT_TIMEOUT);
+        Peer::in_process(local)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
