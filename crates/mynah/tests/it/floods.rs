@@ -76,9 +76,8 @@ async fn slow_f1_raw_pairs_of_request_and_cancel() {
     let hearing = async {
         let mut raw = Raw { stream: tokio::io::join(reader, tokio::io::sink()), read };
         for _ in 0..PAIRS {
-            let Some(answer) = raw.next().await else {
-                panic!("closed: {}", peer.closed().await);
-            };
+            let answer = raw.next().await.unwrap_or_else(|| panic!("closed, {most}"));
+            assert!(matches!(answer.kind(), RESULT | ERROR), "{answer:?}, {most}");
             let code = &answer.body[0];
             let [cancelled, busy] =
                 [ErrorCode::CANCELLED, ErrorCode::BUSY].map(|code| json!(code.value()));

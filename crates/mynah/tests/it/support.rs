@@ -396,6 +396,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 
     async fn take(&mut self, len: usize) -> Option<Vec<u8>> {
+        self.read.reserve(64 << 10);
         while self.read.len() < len {
             if self.stream.read_buf(&mut self.read).await.unwrap_or(0) == 0 {
                 return None;
