@@ -22,7 +22,10 @@ async fn c1_cancel_before_during_after_twice_unknown() {
     let request = frame(&json!([REQUEST, 1, "probe", "hang"]), "[]");
     raw.send(&[request, cancel(1)].concat()).await;
     let answer = raw.answer().await;
-    assert_eq!((&answer.head, &answer.body[0]), (&json!([ERROR, 1]), &cancelled));
+    assert_eq!(
+        (&answer.head, &answer.body[0]),
+        (&json!([ERROR, 1]), &cancelled)
+    );
     assert_eq!(probe.0.calls.started(), 0, "it was started");
 
     // While it runs, and then again.
@@ -31,11 +34,15 @@ async fn c1_cancel_before_during_after_twice_unknown() {
     raw.send(&cancel("a")).await;
     raw.send(&cancel("a")).await;
     let answer = raw.answer().await;
-    assert_eq!((&answer.head, &answer.body[0]), (&json!([ERROR, "a"]), &cancelled));
+    assert_eq!(
+        (&answer.head, &answer.body[0]),
+        (&json!([ERROR, "a"]), &cancelled)
+    );
     assert_eq!(probe.0.calls.alive(), 0);
 
     // After its answer, and twice.
-    raw.say(json!([REQUEST, 3, "probe", "echo"]), "[\"x\"]").await;
+    raw.say(json!([REQUEST, 3, "probe", "echo"]), "[\"x\"]")
+        .await;
     assert_eq!(raw.answer().await.body, json!("x"));
     raw.send(&[cancel(3), cancel(3)].concat()).await;
 
@@ -43,7 +50,8 @@ async fn c1_cancel_before_during_after_twice_unknown() {
     raw.send(&[cancel(77), cancel("no")].concat()).await;
 
     // One answer each, and the connection lives.
-    raw.say(json!([REQUEST, 4, "probe", "echo"]), "[\"y\"]").await;
+    raw.say(json!([REQUEST, 4, "probe", "echo"]), "[\"y\"]")
+        .await;
     let answer = raw.answer().await;
     assert_eq!((answer.head, answer.body), (json!([RESULT, 4]), json!("y")));
     assert_eq!(peer.stats(), PeerStats::default());
@@ -59,7 +67,10 @@ async fn c1_the_id_of_a_cancelled_call_is_free_again() {
     for _ in 0..100 {
         raw.say(json!([REQUEST, 1, "probe", "hang"]), "[]").await;
         raw.send(&cancel(1)).await;
-        assert_eq!(raw.answer().await.body[0], json!(ErrorCode::CANCELLED.value()));
+        assert_eq!(
+            raw.answer().await.body[0],
+            json!(ErrorCode::CANCELLED.value())
+        );
     }
     assert_eq!(peer.stats(), PeerStats::default());
 }
@@ -98,7 +109,10 @@ async fn c1_dropping_or_cancelling_a_call_stops_its_handler() {
             } else {
                 call.cancel();
                 let error = call.await.unwrap_err();
-                assert!(matches!(error, CallError::Cancelled(By::Caller)), "{way:?}: {error:?}");
+                assert!(
+                    matches!(error, CallError::Cancelled(By::Caller)),
+                    "{way:?}: {error:?}"
+                );
             }
             until("it was dropped", || probe.0.calls.alive() == 0).await;
             joined.idle().await;
@@ -170,8 +184,13 @@ async fn c3_a_late_answer_is_tolerated() {
         raw.say(json!([RESULT, request.head[1]]), "5").await;
         let call = client.hang().start();
         let request = raw.next().await.unwrap();
-        raw.say(json!([RESULT, request.head[1]]), &round.to_string()).await;
-        assert_eq!(call.await.unwrap(), round, "the late answer was taken for another");
+        raw.say(json!([RESULT, request.head[1]]), &round.to_string())
+            .await;
+        assert_eq!(
+            call.await.unwrap(),
+            round,
+            "the late answer was taken for another"
+        );
     }
     assert_eq!(peer.stats(), PeerStats::default());
     assert!(!peer.is_closed());
@@ -182,14 +201,20 @@ async fn c3_a_late_answer_is_tolerated() {
     raw.say(json!([RESULT, request.head[1]]), "2").await;
     assert_eq!(call.await.unwrap(), 1);
     let away = raw.next().await.unwrap();
-    assert_eq!((away.kind(), &away.head[1]), (GOING_AWAY, &json!(ErrorCode::PROTOCOL_VIOLATION.value())));
+    assert_eq!(
+        (away.kind(), &away.head[1]),
+        (GOING_AWAY, &json!(ErrorCode::PROTOCOL_VIOLATION.value()))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn c5_a_timeout_cancels_once_and_never_sends_again() {
     let (mut raw, peer) = with_server(Limits::new()).await;
     let client: ProbeClient = peer.client();
-    let call = client.hang().deadline(Duration::from_millis(100)).into_future();
+    let call = client
+        .hang()
+        .deadline(Duration::from_millis(100))
+        .into_future();
     let error = within("deadline", call).await.unwrap_err();
     assert!(matches!(error, CallError::Deadline), "{error:?}");
     // Long after.

@@ -35,7 +35,10 @@ async fn t1_a_deadline_covers_waiting_and_writing() {
     let (mut raw, peer) = raw_server(Router::new(), limits, 64);
     let client: ProbeClient = peer.client();
     // The first is half written: the other side reads nothing.
-    let mut first = client.echo("x".repeat(5000)).deadline(300 * MS).into_future();
+    let mut first = client
+        .echo("x".repeat(5000))
+        .deadline(300 * MS)
+        .into_future();
     assert!(poll_once(&mut first).await.is_pending());
     // The second and third wait for room; one has a deadline, the other is awaited late.
     let began = Instant::now();
@@ -45,7 +48,11 @@ async fn t1_a_deadline_covers_waiting_and_writing() {
     assert!(began.elapsed() >= 100 * MS && began.elapsed() < 110 * MS);
     let error = within("deadline", first).await.unwrap_err();
     assert!(matches!(error, CallError::Deadline), "{error:?}");
-    assert!(began.elapsed() >= 300 * MS && began.elapsed() < 310 * MS, "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= 300 * MS && began.elapsed() < 310 * MS,
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(peer.stats().calls_held, 0);
     // The second never left; the first did in part, so it goes on, with its cancel behind it.
     raw.send(&preface(b'J')).await;
@@ -64,13 +71,21 @@ async fn t1_a_deadline_covers_waiting_and_writing() {
 async fn t1_too_many_calls_of_this_side() {
     let limits = Limits::new().with_outgoing_calls(2);
     let probe = MyProbe::new();
-    let joined = Setup::new(probe.service()).limits(&limits).join(Way::Duplex).await;
+    let joined = Setup::new(probe.service())
+        .limits(&limits)
+        .join(Way::Duplex)
+        .await;
     let client: ProbeClient = joined.client.client();
     let calls = [client.pass(0).start(), client.pass(1).start()];
     let third = within("third", client.pass(2).into_future()).await;
     assert!(matches!(third, Err(CallError::Busy { .. })), "{third:?}");
     probe.0.gate.add_permits(2);
-    assert!(futures::future::join_all(calls).await.iter().all(Result::is_ok));
+    assert!(
+        futures::future::join_all(calls)
+            .await
+            .iter()
+            .all(Result::is_ok)
+    );
     joined.idle().await;
 }
 
@@ -111,15 +126,26 @@ async fn t1_a_nested_call_sees_less() {
         let setup = Setup::new(NestedService::new(MyNested(None)));
         let joined = setup.client(MyProbe::new().service()).join(way).await;
         let client: NestedClient = joined.client.client();
-        for (outer, own, most) in
-            [(500, None, 400), (500, Some(50), 50), (500, Some(9999), 400), (60_000, None, 30_000)]
-        {
+        for (outer, own, most) in [
+            (500, None, 400),
+            (500, Some(50), 50),
+            (500, Some(9999), 400),
+            (60_000, None, 30_000),
+        ] {
             let call = client.ask(own).deadline(Duration::from_millis(outer));
             let left = within("answer", call.into_future()).await.unwrap();
-            assert!(left <= most && left > most - 10, "{way:?}, {outer}, {own:?}: {left}");
+            assert!(
+                left <= most && left > most - 10,
+                "{way:?}, {outer}, {own:?}: {left}"
+            );
         }
-        let left = within("answer", client.ask(None).no_deadline().into_future()).await.unwrap();
-        assert!(left > 29_000 && left <= 30_000, "{way:?}: the default of the peer: {left}");
+        let left = within("answer", client.ask(None).no_deadline().into_future())
+            .await
+            .unwrap();
+        assert!(
+            left > 29_000 && left <= 30_000,
+            "{way:?}: the default of the peer: {left}"
+        );
         joined.idle().await;
     }
 }
@@ -148,9 +174,17 @@ async fn t1_the_smallest_and_the_largest() {
         assert!(matches!(error, CallError::Deadline), "{way:?}: {error:?}");
         settle().await;
         assert_eq!(probe.0.calls.started(), 0, "{way:?}: nothing was run");
-        for large in [Duration::MAX, Duration::from_millis(u64::MAX), Duration::from_secs(u64::MAX)] {
+        for large in [
+            Duration::MAX,
+            Duration::from_millis(u64::MAX),
+            Duration::from_secs(u64::MAX),
+        ] {
             let call = client.echo("a".into()).deadline(large);
-            assert_eq!(within("large", call.into_future()).await.unwrap(), "a", "{way:?}");
+            assert_eq!(
+                within("large", call.into_future()).await.unwrap(),
+                "a",
+                "{way:?}"
+            );
             let left = within("large", client.remaining().deadline(large).into_future()).await;
             let left = left.unwrap();
             assert!(left == -1 || left > 1_000_000_000, "{way:?}: {left}");
@@ -161,8 +195,14 @@ async fn t1_the_smallest_and_the_largest() {
             assert!(poll_once(&mut call).await.is_pending(), "{way:?}");
         }
         let call = client.remaining().no_deadline();
-        assert_eq!(within("none", call.into_future()).await.unwrap(), -1, "{way:?}");
-        let default = within("default", client.remaining().into_future()).await.unwrap();
+        assert_eq!(
+            within("none", call.into_future()).await.unwrap(),
+            -1,
+            "{way:?}"
+        );
+        let default = within("default", client.remaining().into_future())
+            .await
+            .unwrap();
         assert!(default > 29_000 && default <= 30_000, "{way:?}: {default}");
         joined.idle().await;
     }
@@ -175,7 +215,8 @@ async fn t1_on_the_wire() {
     let mut raw = raw.greet().await;
     // The handler is cancelled at the deadline that travelled, with nobody's help.
     let began = Instant::now();
-    raw.say(json!([REQUEST, 1, "probe", "hang", 50]), "[]").await;
+    raw.say(json!([REQUEST, 1, "probe", "hang", 50]), "[]")
+        .await;
     let answer = within("answer", raw.answer()).await;
     assert_eq!(answer.head, json!([ERROR, 1]));
     assert_eq!(answer.body[0], json!(ErrorCode::DEADLINE_EXCEEDED.value()));
@@ -183,22 +224,31 @@ async fn t1_on_the_wire() {
     assert_eq!(probe.0.calls.alive(), 0);
     // Nothing left: nothing is started.
     let started = probe.0.calls.started();
-    raw.say(json!([REQUEST, 2, "probe", "echo", 0]), "[\"a\"]").await;
+    raw.say(json!([REQUEST, 2, "probe", "echo", 0]), "[\"a\"]")
+        .await;
     let answer = within("answer", raw.answer()).await;
-    assert_eq!(answer.body[0], json!(ErrorCode::DEADLINE_EXCEEDED.value()), "{answer:?}");
+    assert_eq!(
+        answer.body[0],
+        json!(ErrorCode::DEADLINE_EXCEEDED.value()),
+        "{answer:?}"
+    );
     assert_eq!(probe.0.calls.started(), started);
     // As much as fits.
     for huge in [u64::MAX, u64::MAX - 1, 1 << 53] {
-        raw.say(json!([REQUEST, 3, "probe", "echo", huge]), "[\"a\"]").await;
+        raw.say(json!([REQUEST, 3, "probe", "echo", huge]), "[\"a\"]")
+            .await;
         assert_eq!(within("answer", raw.answer()).await.body, json!("a"));
-        raw.say(json!([REQUEST, 4, "probe", "remaining", huge]), "[]").await;
+        raw.say(json!([REQUEST, 4, "probe", "remaining", huge]), "[]")
+            .await;
         let left = within("answer", raw.answer()).await.body.as_i64().unwrap();
         assert!(left == -1 || left > 1_000_000_000, "{left}");
     }
     // None.
-    raw.say(json!([REQUEST, 5, "probe", "remaining"]), "[]").await;
+    raw.say(json!([REQUEST, 5, "probe", "remaining"]), "[]")
+        .await;
     assert_eq!(within("answer", raw.answer()).await.body, json!(-1));
-    raw.say(json!([REQUEST, 6, "probe", "remaining", null]), "[]").await;
+    raw.say(json!([REQUEST, 6, "probe", "remaining", null]), "[]")
+        .await;
     assert_eq!(within("answer", raw.answer()).await.body, json!(-1));
     assert!(!peer.is_closed());
     assert_eq!(peer.stats(), PeerStats::default());
@@ -209,16 +259,25 @@ async fn t1_the_server_caps_what_is_asked_for() {
     for way in Way::TIMED {
         let limits = Limits::new().with_max_deadline(Some(200 * MS));
         let probe = MyProbe::new();
-        let joined = Setup::new(probe.service()).server_limits(limits).join(way).await;
+        let joined = Setup::new(probe.service())
+            .server_limits(limits)
+            .join(way)
+            .await;
         let client: ProbeClient = joined.client.client();
-        let left = client.remaining().deadline(Duration::from_secs(60)).await.unwrap();
+        let left = client
+            .remaining()
+            .deadline(Duration::from_secs(60))
+            .await
+            .unwrap();
         assert!(left <= 200 && left > 190, "{way:?}: {left}");
         let left = client.remaining().no_deadline().await.unwrap();
         assert!(left <= 200 && left > 190, "{way:?}: {left}");
         let left = client.remaining().deadline(50 * MS).await.unwrap();
         assert!(left <= 50 && left > 40, "{way:?}: {left}");
         let began = Instant::now();
-        let error = within("cap", client.hang().no_deadline().into_future()).await.unwrap_err();
+        let error = within("cap", client.hang().no_deadline().into_future())
+            .await
+            .unwrap_err();
         assert!(matches!(error, CallError::Deadline), "{way:?}: {error:?}");
         assert!(began.elapsed() < 210 * MS);
         joined.idle().await;

@@ -79,7 +79,8 @@ async fn d2_peer_stops_reading_while_it_keeps_calling() {
     let mut most = 0;
     // Few enough that the refusals fit: then it is the time of writing that ends it.
     for id in 0..100 {
-        raw.send(&frame(&json!([REQUEST, id, "probe", "letters"]), &params)).await;
+        raw.send(&frame(&json!([REQUEST, id, "probe", "letters"]), &params))
+            .await;
         most = most.max(peer.stats().output_bytes);
     }
     settle().await;
@@ -88,7 +89,10 @@ async fn d2_peer_stops_reading_while_it_keeps_calling() {
     assert_eq!(peer.stats().permits_taken, PERMITS);
     let started = tokio::time::Instant::now();
     let reason = within("close", peer.closed()).await;
-    assert!(matches!(reason, CloseReason::TimedOut("peer takes no data")), "{reason}");
+    assert!(
+        matches!(reason, CloseReason::TimedOut("peer takes no data")),
+        "{reason}"
+    );
     assert!(started.elapsed() <= Duration::from_secs(1));
     assert_eq!(probe.0.calls.started(), PERMITS);
 }
@@ -154,13 +158,19 @@ async fn d3_replies_come_through_when_all_permits_are_held() {
         let limits = Limits::new().with_calls_in_flight(PERMITS);
         let joined = setup.server_limits(limits).capacity(1).join(way).await;
         let client: AskClient = joined.client.client();
-        let calls: Vec<_> = (0..u64::from(PERMITS)).map(|n| client.ask(n).start()).collect();
+        let calls: Vec<_> = (0..u64::from(PERMITS))
+            .map(|n| client.ask(n).start())
+            .collect();
         let asked = Arc::clone(&answers.0);
         until("all ask back", || asked.calls.alive() == PERMITS as usize).await;
         let refused = within("refusal", client.ask(9).into_future()).await;
         assert!(
             matches!(refused, Err(CallError::Busy { .. }))
-                || way == Way::CborRpc && matches!(refused, Err(CallError::Remote(_) | CallError::Application(_))),
+                || way == Way::CborRpc
+                    && matches!(
+                        refused,
+                        Err(CallError::Remote(_) | CallError::Application(_))
+                    ),
             "{way:?}: {refused:?}"
         );
         answers.0.gate.add_permits(PERMITS as usize);
@@ -170,6 +180,10 @@ async fn d3_replies_come_through_when_all_permits_are_held() {
         }
         joined.idle().await;
         answers.0.gate.add_permits(1);
-        assert_eq!(client.ask(5).await.unwrap(), 5, "{way:?}: permits came home");
+        assert_eq!(
+            client.ask(5).await.unwrap(),
+            5,
+            "{way:?}: permits came home"
+        );
     }
 }

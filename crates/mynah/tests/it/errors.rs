@@ -20,7 +20,10 @@ impl ZooError {
     fn all() -> [Self; 3] {
         [
             Self::Empty,
-            Self::OutOfRange { value: i64::MIN, range: "ä \" \\ \u{1f426}".to_owned() },
+            Self::OutOfRange {
+                value: i64::MIN,
+                range: "ä \" \\ \u{1f426}".to_owned(),
+            },
             Self::Pair(255, vec![String::new(), "b".to_owned()]),
         ]
     }
@@ -38,14 +41,24 @@ impl Serialize for Stubborn {
 
 fn rich() -> RpcError {
     let data = Value::Map(vec![
-        (Value::from("list"), Value::Array(vec![Value::from(1_u64), Value::Null, Value::from(true)])),
+        (
+            Value::from("list"),
+            Value::Array(vec![Value::from(1_u64), Value::Null, Value::from(true)]),
+        ),
         (
             Value::from("deep"),
-            Value::Map(vec![(Value::from("float"), Value::from(0.5)), (Value::from("n"), Value::from(-7_i64))]),
+            Value::Map(vec![
+                (Value::from("float"), Value::from(0.5)),
+                (Value::from("n"), Value::from(-7_i64)),
+            ]),
         ),
         (Value::from("text"), Value::from("ä\n\u{0}\"")),
     ]);
-    RpcError::new(ErrorCode::application(i64::MAX), "all of it: \u{1b}[0m \"quoted\"").with_data(data)
+    RpcError::new(
+        ErrorCode::application(i64::MAX),
+        "all of it: \u{1b}[0m \"quoted\"",
+    )
+    .with_data(data)
 }
 
 #[mynah::service]
@@ -146,11 +159,15 @@ async fn errors_with_code_and_data_arrive_unchanged() {
         let joined = Setup::new(ZooService::new(MyZoo)).join(way).await;
         let client: ZooClient = joined.client.client();
         let error = client.rich().await.unwrap_err();
-        let CallError::Application(error) = error else { panic!("{way:?}: {error:?}") };
+        let CallError::Application(error) = error else {
+            panic!("{way:?}: {error:?}")
+        };
         assert_eq!(error, rich(), "{way:?}");
         for code in [0, 1, -1, i64::MAX, i64::MIN, -32_769, -31_999, -32_600] {
             let error = client.code(code).await.unwrap_err();
-            let CallError::Application(error) = error else { panic!("{way:?}: {error:?}") };
+            let CallError::Application(error) = error else {
+                panic!("{way:?}: {error:?}")
+            };
             assert_eq!(error.code().value(), code, "{way:?}");
         }
         joined.idle().await;
@@ -167,17 +184,47 @@ async fn unknown_methods_and_wrong_params() {
             error => panic!("{way:?}: {error:?}"),
         };
         let unknown = code(strange.missing(1).await.unwrap_err());
-        let texts = code(joined.client.client::<other::TextsClient>().add("a".into(), "b".into()).await.unwrap_err());
-        let three = code(joined.client.client::<other::ThreeClient>().add(1, 2, 3).await.unwrap_err());
+        let texts = code(
+            joined
+                .client
+                .client::<other::TextsClient>()
+                .add("a".into(), "b".into())
+                .await
+                .unwrap_err(),
+        );
+        let three = code(
+            joined
+                .client
+                .client::<other::ThreeClient>()
+                .add(1, 2, 3)
+                .await
+                .unwrap_err(),
+        );
         if way != Way::CborRpc {
             assert_eq!(unknown, ErrorCode::METHOD_NOT_FOUND, "{way:?}");
             assert_eq!(texts, ErrorCode::INVALID_PARAMS, "{way:?}");
             assert_eq!(three, ErrorCode::INVALID_PARAMS, "{way:?}");
         }
-        let result = joined.client.client::<other::OtherResultClient>().add(1, 2).await.unwrap_err();
-        assert!(matches!(result, CallError::Decode(_)), "{way:?}: {result:?}");
-        let params = joined.client.client::<other::UnencodableClient>().add(Stubborn).await.unwrap_err();
-        assert!(matches!(params, CallError::Encode(_)), "{way:?}: {params:?}");
+        let result = joined
+            .client
+            .client::<other::OtherResultClient>()
+            .add(1, 2)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(result, CallError::Decode(_)),
+            "{way:?}: {result:?}"
+        );
+        let params = joined
+            .client
+            .client::<other::UnencodableClient>()
+            .add(Stubborn)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(params, CallError::Encode(_)),
+            "{way:?}: {params:?}"
+        );
         strange.nobody(1).await.unwrap();
         let client: ZooClient = joined.client.client();
         assert_eq!(client.add(2, 3).await.unwrap(), 5, "{way:?}: it lives");
@@ -191,7 +238,9 @@ async fn results_that_cannot_be_encoded() {
         let joined = Setup::new(ZooService::new(MyZoo)).join(way).await;
         let client: ZooClient = joined.client.client();
         let error = client.stubborn().await.unwrap_err();
-        let CallError::Remote(error) = error else { panic!("{way:?}: {error:?}") };
+        let CallError::Remote(error) = error else {
+            panic!("{way:?}: {error:?}")
+        };
         if way != Way::CborRpc {
             assert_eq!(error.code(), ErrorCode::UNENCODABLE, "{way:?}");
         }
@@ -209,9 +258,15 @@ async fn results_that_are_too_large_for_the_caller() {
         let joined = setup.join(way).await;
         let client: ProbeClient = joined.client.client();
         let error = client.letters(1001).await.unwrap_err();
-        let CallError::Remote(error) = error else { panic!("{way:?}: {error:?}") };
+        let CallError::Remote(error) = error else {
+            panic!("{way:?}: {error:?}")
+        };
         assert_eq!(error.code(), ErrorCode::TOO_LARGE, "{way:?}");
-        assert_eq!(client.letters(900).await.unwrap().len(), 900, "{way:?}: it lives");
+        assert_eq!(
+            client.letters(900).await.unwrap().len(),
+            900,
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -221,12 +276,19 @@ async fn results_that_are_too_large_for_the_caller() {
 async fn params_that_are_too_large_for_the_server() {
     for way in [Way::TcpCbor, Way::TcpJson, Way::Duplex] {
         let limits = Limits::new().with_max_message_bytes(1000);
-        let joined = Setup::new(MyProbe::new().service()).server_limits(limits).join(way).await;
+        let joined = Setup::new(MyProbe::new().service())
+            .server_limits(limits)
+            .join(way)
+            .await;
         let client: ProbeClient = joined.client.client();
         client.echo("hello has arrived".into()).await.unwrap();
         let error = client.echo("x".repeat(1001)).await.unwrap_err();
         assert!(matches!(error, CallError::Encode(_)), "{way:?}: {error:?}");
-        assert_eq!(client.echo("a".into()).await.unwrap(), "a", "{way:?}: it lives");
+        assert_eq!(
+            client.echo("a".into()).await.unwrap(),
+            "a",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }

@@ -16,15 +16,23 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 #[tokio::test]
 async fn l1_a_frame_of_4_gib_is_refused_at_its_head() {
     let probe = MyProbe::new();
-    let server =
-        Server::new().register(probe.service()).listen("tcp://127.0.0.1:0").start().await.unwrap();
+    let server = Server::new()
+        .register(probe.service())
+        .listen("tcp://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
     let healthy: ProbeClient = mynah::connect(server.address()).await.unwrap().client();
     for _ in 0..20 {
         let mut bomb = raw_tcp(&server).await.greet().await;
         bomb.send(&u32::MAX.to_be_bytes()).await;
         let said = within("refusal", bomb.rest()).await;
         assert_eq!(said.len(), 1, "{said:?}");
-        assert_eq!(said[0].head[1], json!(ErrorCode::TOO_LARGE.value()), "{said:?}");
+        assert_eq!(
+            said[0].head[1],
+            json!(ErrorCode::TOO_LARGE.value()),
+            "{said:?}"
+        );
         assert_eq!(healthy.echo("a".into()).await.unwrap(), "a");
     }
     assert_eq!(probe.0.calls.started(), 20);
@@ -80,15 +88,26 @@ async fn l1_what_is_reserved_follows_what_has_arrived() {
         input.extend_from_slice(&(15_u32 << 20).to_be_bytes());
         input.extend(std::iter::repeat_n(b' ', arrived));
         let most = Arc::new(AtomicUsize::new(0));
-        let stream = Room { input: io::Cursor::new(input), most: Arc::clone(&most) };
-        let peer =
-            over(stream, &Native::new(), Side::Accept, MyProbe::new().router(), Limits::new());
+        let stream = Room {
+            input: io::Cursor::new(input),
+            most: Arc::clone(&most),
+        };
+        let peer = over(
+            stream,
+            &Native::new(),
+            Side::Accept,
+            MyProbe::new().router(),
+            Limits::new(),
+        );
         for _ in 0..20 {
             settle().await;
         }
         assert!(!peer.is_closed());
         let most = most.load(Ordering::SeqCst);
-        assert!(most <= (256 << 10).max(arrived) + (64 << 10), "{most} for {arrived}");
+        assert!(
+            most <= (256 << 10).max(arrived) + (64 << 10),
+            "{most} for {arrived}"
+        );
     }
 }
 
@@ -111,14 +130,23 @@ async fn l1_bombs_inside_params_are_about_their_call_only() {
     ];
     let probe = MyProbe::new();
     let (near, far) = tokio::io::duplex(1 << 16);
-    let _peer = over(far, &Native::new(), Side::Accept, probe.router(), Limits::new());
+    let _peer = over(
+        far,
+        &Native::new(),
+        Side::Accept,
+        probe.router(),
+        Limits::new(),
+    );
     let (mut read, mut write) = tokio::io::split(near);
     let mut said = preface(b'C').to_vec();
     said.extend(cbor_frame(&json!([HELLO, 1]), &[]));
     for (id, bomb) in bombs.iter().enumerate() {
         said.extend(cbor_frame(&json!([REQUEST, id + 1, "probe", "echo"]), bomb));
     }
-    said.extend(cbor_frame(&json!([REQUEST, 99, "probe", "echo"]), &cbor(&json!(["alive"]))));
+    said.extend(cbor_frame(
+        &json!([REQUEST, 99, "probe", "echo"]),
+        &cbor(&json!(["alive"])),
+    ));
     write.write_all(&said).await.unwrap();
     let mut heard = Vec::new();
     let answer = [0x82, 0x02, 0x18, 99];
@@ -131,7 +159,10 @@ async fn l1_bombs_inside_params_are_about_their_call_only() {
     // Every bomb was answered with an error of its call: [3, id] and [-32602 or -32005, ...].
     for id in 1..=bombs.len() {
         let error = [0x82, 0x03, u8::try_from(id).unwrap()];
-        let at = heard.windows(3).position(|bytes| bytes == error).unwrap_or_else(|| panic!("{id}"));
+        let at = heard
+            .windows(3)
+            .position(|bytes| bytes == error)
+            .unwrap_or_else(|| panic!("{id}"));
         let code = &heard[at + 4..at + 7];
         let [invalid, large] = [ErrorCode::INVALID_PARAMS, ErrorCode::TOO_LARGE]
             .map(|code| cbor(&json!(code.value())));
@@ -147,14 +178,28 @@ async fn l1_bombs_inside_json_params() {
     let mut raw = raw.greet().await;
     let digits = "9".repeat(100_000);
     let commas = format!("[{}]", ",".repeat(100_000));
-    let bombs = ["[", "", "[\"", "{\"", "[1e999999999]", "[\"\\ud800\"]", &digits, &commas];
+    let bombs = [
+        "[",
+        "",
+        "[\"",
+        "{\"",
+        "[1e999999999]",
+        "[\"\\ud800\"]",
+        &digits,
+        &commas,
+    ];
     for (id, bomb) in bombs.iter().enumerate() {
         raw.say(json!([REQUEST, id, "probe", "echo"]), bomb).await;
         let answer = within("answer", raw.answer()).await;
         assert_eq!(answer.head, json!([ERROR, id]));
-        assert_eq!(answer.body[0], json!(ErrorCode::INVALID_PARAMS.value()), "{answer:?}");
+        assert_eq!(
+            answer.body[0],
+            json!(ErrorCode::INVALID_PARAMS.value()),
+            "{answer:?}"
+        );
     }
-    raw.say(json!([REQUEST, 99, "probe", "echo"]), "[\"alive\"]").await;
+    raw.say(json!([REQUEST, 99, "probe", "echo"]), "[\"alive\"]")
+        .await;
     assert_eq!(raw.answer().await.body, json!("alive"));
 }
 
@@ -171,7 +216,8 @@ async fn l1_bombs_on_a_wire_without_frames() {
     let healthy: ProbeClient = mynah::connect(&url).await.unwrap().client();
     for bomb in [0x9b_u8, 0xbb, 0x7b, 0x5b] {
         let mut raw = raw_tcp(&server).await;
-        raw.send(&[&[0x85, 0x01, 0x00, bomb][..], &[0xff; 8]].concat()).await;
+        raw.send(&[&[0x85, 0x01, 0x00, bomb][..], &[0xff; 8]].concat())
+            .await;
         assert!(within("refusal", raw.next()).await.is_none());
         assert_eq!(healthy.echo("a".into()).await.unwrap(), "a");
     }
@@ -210,7 +256,11 @@ async fn l2_depth_has_one_verdict_in_all_formats() {
                 (true, true) => json!(ErrorCode::INVALID_PARAMS.value()),
                 (false, _) => json!(ErrorCode::TOO_LARGE.value()),
             };
-            let got = if answer.kind() == ERROR { &answer.body[0] } else { &answer.body };
+            let got = if answer.kind() == ERROR {
+                &answer.body[0]
+            } else {
+                &answer.body
+            };
             assert_eq!(*got, expected, "json {id}, depth {depth}: {answer:?}");
         }
 
@@ -221,18 +271,32 @@ async fn l2_depth_has_one_verdict_in_all_formats() {
             [vec![0x9f; inner + 1], vec![0xff; inner + 1]].concat(),
         ];
         let (near, far) = tokio::io::duplex(1 << 20);
-        let client = over(near, &Native::new(), Side::Dial, mynah::Router::new(), Limits::new());
+        let client = over(
+            near,
+            &Native::new(),
+            Side::Dial,
+            mynah::Router::new(),
+            Limits::new(),
+        );
         drop(client);
         drop(far);
         for (id, body) in cbor_bodies.iter().enumerate() {
             let (near, far) = tokio::io::duplex(1 << 20);
             let _peer = over(far, &Native::new(), Side::Accept, router(), Limits::new());
-            let mut raw = Raw { stream: near, read: Vec::new() };
+            let mut raw = Raw {
+                stream: near,
+                read: Vec::new(),
+            };
             raw.send(&preface(b'C')).await;
             raw.send(&cbor_frame(&json!([HELLO, 1]), &[])).await;
-            raw.send(&cbor_frame(&json!([REQUEST, 1, "deep", "take"]), body)).await;
+            raw.send(&cbor_frame(&json!([REQUEST, 1, "deep", "take"]), body))
+                .await;
             // A second call shows that the connection lives.
-            raw.send(&cbor_frame(&json!([REQUEST, 2, "deep", "take"]), &[0x81, 0])).await;
+            raw.send(&cbor_frame(
+                &json!([REQUEST, 2, "deep", "take"]),
+                &[0x81, 0],
+            ))
+            .await;
             let mut heard = Vec::new();
             within("answers", async {
                 while !heard.ends_with(&[0x82, 0x02, 0x02, 0xf5]) {
@@ -240,11 +304,16 @@ async fn l2_depth_has_one_verdict_in_all_formats() {
                 }
             })
             .await;
-            let result = heard.windows(4).any(|bytes| bytes == [0x82, 0x02, 0x01, 0xf5]);
+            let result = heard
+                .windows(4)
+                .any(|bytes| bytes == [0x82, 0x02, 0x01, 0xf5]);
             assert_eq!(result, fine, "cbor {id}, depth {depth}");
             if !fine {
                 let code = cbor(&json!(ErrorCode::TOO_LARGE.value()));
-                let at = heard.windows(3).position(|bytes| bytes == [0x82, 0x03, 0x01]).unwrap();
+                let at = heard
+                    .windows(3)
+                    .position(|bytes| bytes == [0x82, 0x03, 0x01])
+                    .unwrap();
                 assert_eq!(heard[at + 4..at + 7], code, "cbor {id}, depth {depth}");
             }
         }
@@ -257,12 +326,26 @@ async fn l2_nested_pieces_of_strings() {
     let probe = MyProbe::new();
     for many in [2, 129, 100_000] {
         let (near, far) = tokio::io::duplex(1 << 20);
-        let peer = over(far, &Native::new(), Side::Accept, probe.router(), Limits::new());
-        let mut raw = Raw { stream: near, read: Vec::new() };
+        let peer = over(
+            far,
+            &Native::new(),
+            Side::Accept,
+            probe.router(),
+            Limits::new(),
+        );
+        let mut raw = Raw {
+            stream: near,
+            read: Vec::new(),
+        };
         raw.send(&preface(b'C')).await;
         let body = [vec![0x81], vec![0x7f; many]].concat();
-        raw.send(&cbor_frame(&json!([REQUEST, 1, "probe", "echo"]), &body)).await;
-        raw.send(&cbor_frame(&json!([REQUEST, 2, "probe", "echo"]), &[0x81, 0x61, b'a'])).await;
+        raw.send(&cbor_frame(&json!([REQUEST, 1, "probe", "echo"]), &body))
+            .await;
+        raw.send(&cbor_frame(
+            &json!([REQUEST, 2, "probe", "echo"]),
+            &[0x81, 0x61, b'a'],
+        ))
+        .await;
         let mut heard = Vec::new();
         within("answers", async {
             while !heard.ends_with(&[0x82, 0x02, 0x02, 0x61, b'a']) {
@@ -271,7 +354,10 @@ async fn l2_nested_pieces_of_strings() {
         })
         .await;
         let code = cbor(&json!(ErrorCode::INVALID_PARAMS.value()));
-        let at = heard.windows(3).position(|bytes| bytes == [0x82, 0x03, 0x01]).unwrap();
+        let at = heard
+            .windows(3)
+            .position(|bytes| bytes == [0x82, 0x03, 0x01])
+            .unwrap();
         assert_eq!(heard[at + 4..at + 7], code);
         assert!(!peer.is_closed());
     }
@@ -291,7 +377,10 @@ fn conversation(format: u8) -> Vec<u8> {
         preface(format).to_vec(),
         bare(json!([HELLO, 1, {"agent": "test"}])),
         make(json!([REQUEST, 1, "probe", "echo", 5000]), json!(["one"])),
-        make(json!([REQUEST, "two", "probe", "echo_later", null, {"a": "b"}]), json!(["two", 3])),
+        make(
+            json!([REQUEST, "two", "probe", "echo_later", null, {"a": "b"}]),
+            json!(["two", 3]),
+        ),
         make(json!([REQUEST, 3, "probe", "hang"]), json!([])),
         make(json!([NOTIFICATION, "probe", "touch"]), json!(["key"])),
         bare(json!([CANCEL, 3, 0])),
@@ -308,7 +397,13 @@ async fn answers(format: u8, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     const FRAMES: usize = 8;
     let probe = MyProbe::new();
     let (mut near, far) = tokio::io::duplex(1 << 16);
-    let peer = over(far, &Native::new(), Side::Accept, probe.router(), Limits::new());
+    let peer = over(
+        far,
+        &Native::new(),
+        Side::Accept,
+        probe.router(),
+        Limits::new(),
+    );
     for piece in pieces {
         near.write_all(piece).await.unwrap();
         for _ in 0..10 {
@@ -321,10 +416,14 @@ async fn answers(format: u8, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
         while frames.len() < FRAMES {
             assert_ne!(near.read_buf(&mut heard).await.unwrap(), 0, "closed");
             frames.clear();
-            let mut rest = heard.strip_prefix(&preface(format)).expect("the preface is first");
+            let mut rest = heard
+                .strip_prefix(&preface(format))
+                .expect("the preface is first");
             while let Some((head, behind)) = rest.split_first_chunk::<4>() {
                 let len = u32::from_be_bytes(*head) as usize;
-                let Some((frame, behind)) = behind.split_at_checked(len) else { break };
+                let Some((frame, behind)) = behind.split_at_checked(len) else {
+                    break;
+                };
                 frames.push(frame.to_vec());
                 rest = behind;
             }
@@ -365,7 +464,13 @@ async fn l5_a_cbor_rpc_conversation_split_at_every_offset() {
     let mut whole: Option<Vec<u8>> = None;
     for at in 0..said.len() {
         let (mut near, far) = tokio::io::duplex(1 << 16);
-        let peer = over(far, &CborRpc::cbor(), Side::Accept, MyProbe::new().router(), Limits::new());
+        let peer = over(
+            far,
+            &CborRpc::cbor(),
+            Side::Accept,
+            MyProbe::new().router(),
+            Limits::new(),
+        );
         near.write_all(&said[..at]).await.unwrap();
         settle().await;
         near.write_all(&said[at..]).await.unwrap();
@@ -387,7 +492,10 @@ async fn l6_a_large_message_in_small_pieces() {
     let (raw, _peer) = raw_pair(probe.router(), Limits::new(), 1024);
     let mut raw = raw.greet().await;
     let text = "y".repeat(4 << 20);
-    let said = frame(&json!([REQUEST, 1, "probe", "echo"]), &json!([text]).to_string());
+    let said = frame(
+        &json!([REQUEST, 1, "probe", "echo"]),
+        &json!([text]).to_string(),
+    );
     let Raw { stream, read } = raw;
     let (mut reader, mut writer) = tokio::io::split(stream);
     let sending = async {

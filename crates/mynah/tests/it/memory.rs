@@ -33,14 +33,29 @@ const WAYS: [Way; 4] = [Way::TcpCbor, Way::TcpJson, Way::Duplex, Way::Memory];
 async fn m1_messages_have_a_size() {
     for way in WAYS {
         let limits = Limits::new().with_max_message_bytes(1000);
-        let joined = Setup::new(MyProbe::new().service()).limits(&limits).join(way).await;
+        let joined = Setup::new(MyProbe::new().service())
+            .limits(&limits)
+            .join(way)
+            .await;
         let client: ProbeClient = joined.client.client();
-        assert_eq!(client.echo("x".repeat(900)).await.unwrap().len(), 900, "{way:?}");
+        assert_eq!(
+            client.echo("x".repeat(900)).await.unwrap().len(),
+            900,
+            "{way:?}"
+        );
         let large = client.echo("x".repeat(1100)).await.unwrap_err();
         assert!(matches!(large, CallError::Encode(_)), "{way:?}: {large:?}");
         let large = client.letters(1100).await.unwrap_err();
-        assert_eq!(large.code(), Some(ErrorCode::TOO_LARGE), "{way:?}: {large:?}");
-        assert_eq!(client.echo("a".into()).await.unwrap(), "a", "{way:?}: it lives");
+        assert_eq!(
+            large.code(),
+            Some(ErrorCode::TOO_LARGE),
+            "{way:?}: {large:?}"
+        );
+        assert_eq!(
+            client.echo("a".into()).await.unwrap(),
+            "a",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -62,7 +77,11 @@ async fn m1_values_have_a_depth() {
             matches!(deep, CallError::Decode(_)) || deep.code() == Some(ErrorCode::UNENCODABLE),
             "{way:?}: {deep:?}"
         );
-        assert_eq!(client.take(nested(1)).await.unwrap(), 1, "{way:?}: it lives");
+        assert_eq!(
+            client.take(nested(1)).await.unwrap(),
+            1,
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -72,14 +91,22 @@ async fn m1_permits_bound_what_runs() {
     for way in Way::ALL {
         let probe = MyProbe::new();
         let limits = Limits::new().with_calls_in_flight(2);
-        let joined = Setup::new(probe.service()).server_limits(limits).join(way).await;
+        let joined = Setup::new(probe.service())
+            .server_limits(limits)
+            .join(way)
+            .await;
         let client: ProbeClient = joined.client.client();
         let calls = [client.pass(0).start(), client.pass(1).start()];
         until("both run", || probe.0.calls.alive() == 2).await;
-        let third = within("third", client.pass(2).into_future()).await.unwrap_err();
+        let third = within("third", client.pass(2).into_future())
+            .await
+            .unwrap_err();
         match way {
             Way::CborRpc => assert!(matches!(third, CallError::Remote(_)), "{third:?}"),
-            _ => assert!(matches!(third, CallError::Busy { .. }), "{way:?}: {third:?}"),
+            _ => assert!(
+                matches!(third, CallError::Busy { .. }),
+                "{way:?}: {third:?}"
+            ),
         }
         assert_eq!(probe.0.calls.started(), 2, "{way:?}");
         probe.0.gate.add_permits(3);
@@ -96,7 +123,9 @@ async fn m1_metadata_has_a_size() {
     for way in WAYS {
         let joined = Setup::new(MyProbe::new().service()).join(way).await;
         let client: ProbeClient = joined.client.client();
-        let call = client.echo("a".into()).metadata("key", "x".repeat(20 << 10));
+        let call = client
+            .echo("a".into())
+            .metadata("key", "x".repeat(20 << 10));
         let error = within("refusal", call.into_future()).await.unwrap_err();
         assert!(
             matches!(

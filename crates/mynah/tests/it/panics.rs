@@ -23,7 +23,11 @@ impl Log {
     }
 
     fn has(&self, text: &str) -> bool {
-        self.0.lock().unwrap().iter().any(|line| line.contains(text))
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains(text))
     }
 }
 
@@ -181,15 +185,23 @@ async fn join(way: Way) -> (Joined, TrapsClient, ProbeClient, MyProbe) {
 
 /// The id in the text of the error is in the log, beside what the panic said.
 fn check(log: &Log, way: Way, what: &str, error: CallError) {
-    let CallError::Remote(error) = error else { panic!("{way:?}, {what}: {error:?}") };
+    let CallError::Remote(error) = error else {
+        panic!("{way:?}, {what}: {error:?}")
+    };
     if way != Way::CborRpc {
         assert_eq!(error.code(), ErrorCode::INTERNAL, "{way:?}, {what}");
     }
-    assert!(!error.message().contains("trap"), "{way:?}: {error:?} says too much");
+    assert!(
+        !error.message().contains("trap"),
+        "{way:?}: {error:?} says too much"
+    );
     let id = error.message().rsplit(' ').next().unwrap();
     let lines = log.0.lock().unwrap().clone();
     let line = lines.iter().find(|line| line.contains(id));
-    assert!(line.is_some_and(|line| line.contains(what)), "{way:?}, {what}: {error:?}, {lines:?}");
+    assert!(
+        line.is_some_and(|line| line.contains(what)),
+        "{way:?}, {what}: {error:?}, {lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -198,19 +210,49 @@ async fn f4_requests_that_panic() {
         let (log, _guard) = Log::start();
         let (joined, traps, other, _probe) = join(way).await;
         let waiting = other.echo_later("a".into(), 50).start();
-        check(&log, way, "trap at once", within("a", traps.at_once().into_future()).await.unwrap_err());
-        check(&log, way, "trap later: 5", within("b", traps.later().into_future()).await.unwrap_err());
-        check(&log, way, "trap spawned", within("c", traps.spawned().into_future()).await.unwrap_err());
+        check(
+            &log,
+            way,
+            "trap at once",
+            within("a", traps.at_once().into_future())
+                .await
+                .unwrap_err(),
+        );
+        check(
+            &log,
+            way,
+            "trap later: 5",
+            within("b", traps.later().into_future()).await.unwrap_err(),
+        );
+        check(
+            &log,
+            way,
+            "trap spawned",
+            within("c", traps.spawned().into_future())
+                .await
+                .unwrap_err(),
+        );
         assert_eq!(within("others", waiting).await.unwrap(), "a", "{way:?}");
         if way != Way::InProcess {
             let result = within("d", traps.result().into_future()).await.unwrap_err();
             check(&log, way, "trap in Serialize", result);
-            let result = within("e", traps.result_later().into_future()).await.unwrap_err();
+            let result = within("e", traps.result_later().into_future())
+                .await
+                .unwrap_err();
             check(&log, way, "trap in Serialize", result);
             let params = traps.params(Trap { decode: true });
-            check(&log, way, "trap in Deserialize", within("f", params.into_future()).await.unwrap_err());
+            check(
+                &log,
+                way,
+                "trap in Deserialize",
+                within("f", params.into_future()).await.unwrap_err(),
+            );
         }
-        assert_eq!(other.echo("b".into()).await.unwrap(), "b", "{way:?}: it lives");
+        assert_eq!(
+            other.echo("b".into()).await.unwrap(),
+            "b",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -220,10 +262,18 @@ async fn f4_requests_that_panic() {
 async fn f4_blocking_requests_that_panic() {
     for way in Way::ALL {
         let (joined, traps, other, _probe) = join(way).await;
-        let error = within("answer", traps.blocking().into_future()).await.unwrap_err();
-        let CallError::Remote(error) = error else { panic!("{way:?}: {error:?}") };
+        let error = within("answer", traps.blocking().into_future())
+            .await
+            .unwrap_err();
+        let CallError::Remote(error) = error else {
+            panic!("{way:?}: {error:?}")
+        };
         assert!(!error.message().contains("trap"), "{way:?}: {error:?}");
-        assert_eq!(other.echo("b".into()).await.unwrap(), "b", "{way:?}: it lives");
+        assert_eq!(
+            other.echo("b".into()).await.unwrap(),
+            "b",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -235,9 +285,19 @@ async fn f4_notifications_that_panic() {
         let (joined, traps, other, _probe) = join(way).await;
         traps.note().await.unwrap();
         traps.note_later().await.unwrap();
-        until(&format!("{way:?}: both are logged"), || log.has("trap note later")).await;
-        assert!(log.has("panic=trap note") || log.has("panic=\"trap note\""), "{way:?}");
-        assert_eq!(other.echo("b".into()).await.unwrap(), "b", "{way:?}: it lives");
+        until(&format!("{way:?}: both are logged"), || {
+            log.has("trap note later")
+        })
+        .await;
+        assert!(
+            log.has("panic=trap note") || log.has("panic=\"trap note\""),
+            "{way:?}"
+        );
+        assert_eq!(
+            other.echo("b".into()).await.unwrap(),
+            "b",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -254,17 +314,28 @@ async fn f4_a_handler_that_panics_while_it_is_dropped() {
                 tokio::task::yield_now().await;
             }
             drop(call);
-            assert_eq!(other.echo("b".into()).await.unwrap(), "b", "{way:?}: it lives, {round}");
+            assert_eq!(
+                other.echo("b".into()).await.unwrap(),
+                "b",
+                "{way:?}: it lives, {round}"
+            );
             joined.idle().await;
         }
-        until(&format!("{way:?}: it is logged"), || log.has("trap in Drop")).await;
+        until(&format!("{way:?}: it is logged"), || {
+            log.has("trap in Drop")
+        })
+        .await;
         let mut call = traps.spawned_bomb().into_future();
         for _ in 0..20 {
             assert!(poll_once(&mut call).await.is_pending());
             tokio::task::yield_now().await;
         }
         drop(call);
-        assert_eq!(other.echo("b".into()).await.unwrap(), "b", "{way:?}: it lives");
+        assert_eq!(
+            other.echo("b".into()).await.unwrap(),
+            "b",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -276,7 +347,12 @@ async fn f4_a_panic_in_drop_at_the_end_of_the_connection() {
         let (_log, _guard) = Log::start();
         let (joined, traps, other, probe) = join(way).await;
         let far = joined.far().await.unwrap();
-        let calls = (traps.bomb().start(), other.hang().start(), traps.bomb().start(), other.hang().start());
+        let calls = (
+            traps.bomb().start(),
+            other.hang().start(),
+            traps.bomb().start(),
+            other.hang().start(),
+        );
         until("all run", || far.stats().handlers_running == 4).await;
         joined.client.close();
         within("end", far.closed()).await;
@@ -291,10 +367,16 @@ async fn f4_a_panic_in_drop_at_the_end_of_the_connection() {
 async fn f4_a_listener_that_panics() {
     for way in Way::ALL {
         let (joined, traps, other, _probe) = join(way).await;
-        let call = traps.tick().on_progress(|number: u64| assert_ne!(number, 2, "trap in listener"));
+        let call = traps
+            .tick()
+            .on_progress(|number: u64| assert_ne!(number, 2, "trap in listener"));
         let end = tokio::spawn(call.into_future()).await;
         assert!(end.unwrap_err().is_panic(), "{way:?}");
-        assert_eq!(other.echo("b".into()).await.unwrap(), "b", "{way:?}: it lives");
+        assert_eq!(
+            other.echo("b".into()).await.unwrap(),
+            "b",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
 }
@@ -305,8 +387,18 @@ async fn f4_types_of_the_caller_that_panic() {
     for way in Way::LINKED {
         let (joined, traps, other, _probe) = join(way).await;
         let call = traps.params(Trap { decode: false });
-        assert!(tokio::spawn(call.into_future()).await.unwrap_err().is_panic(), "{way:?}");
-        assert_eq!(other.echo("b".into()).await.unwrap(), "b", "{way:?}: it lives");
+        assert!(
+            tokio::spawn(call.into_future())
+                .await
+                .unwrap_err()
+                .is_panic(),
+            "{way:?}"
+        );
+        assert_eq!(
+            other.echo("b".into()).await.unwrap(),
+            "b",
+            "{way:?}: it lives"
+        );
         joined.idle().await;
     }
     let router = || Router::new().register(MyProbe::new().service());
@@ -316,7 +408,11 @@ async fn f4_types_of_the_caller_that_panic() {
     let traps: TrapsClient = peer.client();
     let call = tokio::spawn(traps.result().into_future());
     let request = raw.next().await.unwrap();
-    raw.say(serde_json::json!([RESULT, request.head[1]]), "true").await;
+    raw.say(serde_json::json!([RESULT, request.head[1]]), "true")
+        .await;
     assert!(call.await.unwrap_err().is_panic());
-    until("all is zero", || peer.stats() == mynah::PeerStats::default()).await;
+    until("all is zero", || {
+        peer.stats() == mynah::PeerStats::default()
+    })
+    .await;
 }

@@ -87,7 +87,9 @@ impl Probe for MyProbe {
     }
 
     async fn remaining(&self, cx: &Context) -> i64 {
-        cx.remaining().map_or(-1, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX))
+        cx.remaining().map_or(-1, |left| {
+            i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
+        })
     }
 
     async fn touch(&self, key: String) {

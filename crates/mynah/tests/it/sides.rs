@@ -75,7 +75,9 @@ async fn s1_in_order_to_the_right_call_before_its_end() {
             let (progress, logs) = &*heard[usize::try_from(name).unwrap()].lock().unwrap();
             let all: Vec<_> = (0..20).map(|number| (name, number)).collect();
             assert_eq!(*progress, all, "{way:?}");
-            let lines: Vec<_> = (0..20).map(|number| (3, format!("{name} {number}"))).collect();
+            let lines: Vec<_> = (0..20)
+                .map(|number| (3, format!("{name} {number}")))
+                .collect();
             assert_eq!(*logs, lines, "{way:?}");
         }
         joined.idle().await;
@@ -90,8 +92,9 @@ async fn s1_nothing_after_the_end() {
         let client: TalkClient = joined.client.client();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let list = Arc::clone(&heard);
-        let call =
-            client.chatter().on_progress(move |number: u64| list.lock().unwrap().push(number));
+        let call = client
+            .chatter()
+            .on_progress(move |number: u64| list.lock().unwrap().push(number));
         assert_eq!(within("end", call.into_future()).await.unwrap(), 1);
         let context = talk.0.lock().unwrap().pop().unwrap();
         assert!(context.is_cancelled(), "{way:?}: it is over");
@@ -103,8 +106,9 @@ async fn s1_nothing_after_the_end() {
         settle().await;
         // A second call in the same slot hears nothing of it.
         let list = Arc::clone(&heard);
-        let call =
-            client.chatter().on_progress(move |number: u64| list.lock().unwrap().push(number));
+        let call = client
+            .chatter()
+            .on_progress(move |number: u64| list.lock().unwrap().push(number));
         assert_eq!(within("end", call.into_future()).await.unwrap(), 1);
         assert_eq!(*heard.lock().unwrap(), [1, 1], "{way:?}");
         joined.idle().await;
@@ -137,7 +141,8 @@ async fn s1_a_burst_to_a_slow_reader_drops_and_counts() {
     let router = Router::new().register(TalkService::new(MyTalk::default()));
     let (mut raw, peer) = raw_pair(router, limits, 1024);
     raw = raw.greet().await;
-    raw.say(json!([REQUEST, 1, "talk", "burst"]), &format!("[{TIMES}]")).await;
+    raw.say(json!([REQUEST, 1, "talk", "burst"]), &format!("[{TIMES}]"))
+        .await;
     settle().await;
     assert!(peer.stats().output_bytes < 12_000, "{:?}", peer.stats());
     let mut said = 0;

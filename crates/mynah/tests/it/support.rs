@@ -33,14 +33,24 @@ pub(crate) enum Way {
 
 impl Way {
     /// Every way.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory, Self::InProcess, Self::CborRpc];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::TcpCbor,
+        Self::TcpJson,
+        Self::Duplex,
+        Self::Memory,
+        Self::InProcess,
+        Self::CborRpc,
+    ];
     /// Those that carry deadlines, metadata and codes over a connection.
-    pub(crate) const NATIVE: [Self; 4] =
-        [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory];
+    pub(crate) const NATIVE: [Self; 4] = [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory];
     /// Those with a connection in between.
-    pub(crate) const LINKED: [Self; 5] =
-        [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory, Self::CborRpc];
+    pub(crate) const LINKED: [Self; 5] = [
+        Self::TcpCbor,
+        Self::TcpJson,
+        Self::Duplex,
+        Self::Memory,
+        Self::CborRpc,
+    ];
     /// Those without sockets, for tests that stop the clock.
     pub(crate) const TIMED: [Self; 3] = [Self::Duplex, Self::Memory, Self::InProcess];
 }
@@ -58,7 +68,11 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new(service: impl Service) -> Self {
-        Self { server: Router::new().register(service), capacity: 64, ..Self::default() }
+        Self {
+            server: Router::new().register(service),
+            capacity: 64,
+            ..Self::default()
+        }
     }
 
     /// A service of the client.
@@ -101,12 +115,27 @@ impl Setup {
                     .await
                     .unwrap();
                 let url = format!("{}{query}", server.address());
-                (connect(&url, self.client, self.client_limits).await, Far::Server(server))
+                (
+                    connect(&url, self.client, self.client_limits).await,
+                    Far::Server(server),
+                )
             }
             Way::Duplex => {
                 let (near, far) = tokio::io::duplex(4096);
-                let far = over(far, &Native::new(), Side::Accept, self.server, self.server_limits);
-                let client = over(near, &Native::new(), Side::Dial, self.client, self.client_limits);
+                let far = over(
+                    far,
+                    &Native::new(),
+                    Side::Accept,
+                    self.server,
+                    self.server_limits,
+                );
+                let client = over(
+                    near,
+                    &Native::new(),
+                    Side::Dial,
+                    self.client,
+                    self.client_limits,
+                );
                 (client, Far::Peer(far))
             }
             Way::Memory => {
@@ -118,8 +147,9 @@ impl Setup {
                     .router(self.server)
                     .limits(self.server_limits)
                     .side(Side::Accept);
-                let client =
-                    Peer::over_transport(near).router(self.client).limits(self.client_limits);
+                let client = Peer::over_transport(near)
+                    .router(self.client)
+                    .limits(self.client_limits);
                 (client.start().unwrap(), Far::Peer(far.start().unwrap()))
             }
             Way::InProcess => {
@@ -132,7 +162,12 @@ impl Setup {
                     .start()
                     .await
                     .unwrap();
-                (Peer::named_with(&name, self.client, &self.client_limits).unwrap().unwrap(), Far::Server(server))
+                (
+                    Peer::named_with(&name, self.client, &self.client_limits)
+                        .unwrap()
+                        .unwrap(),
+                    Far::Server(server),
+                )
             }
         };
         Joined { way, client, far }
@@ -214,7 +249,10 @@ impl Joined {
 pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "never happened: {what}"
+        );
         tokio::task::yield_now().await;
     }
 }
@@ -325,14 +363,26 @@ pub(crate) struct Raw<S = DuplexStream> {
 pub(crate) fn raw_pair(router: Router, limits: Limits, buffer: usize) -> (Raw, Peer) {
     let (near, far) = tokio::io::duplex(buffer);
     let peer = over(far, &Native::new(), Side::Accept, router, limits);
-    (Raw { stream: near, read: Vec::new() }, peer)
+    (
+        Raw {
+            stream: near,
+            read: Vec::new(),
+        },
+        peer,
+    )
 }
 
 /// A client, and a server made of bytes.
 pub(crate) fn raw_server(router: Router, limits: Limits, buffer: usize) -> (Raw, Peer) {
     let (near, far) = tokio::io::duplex(buffer);
     let peer = over(far, &Native::json(), Side::Dial, router, limits);
-    (Raw { stream: near, read: Vec::new() }, peer)
+    (
+        Raw {
+            stream: near,
+            read: Vec::new(),
+        },
+        peer,
+    )
 }
 
 /// A peer made of bytes at a real server.
@@ -340,7 +390,10 @@ pub(crate) async fn raw_tcp(server: &ServerHandle) -> Raw<tokio::net::TcpStream>
     let address = server.address().strip_prefix("tcp://").unwrap();
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    Raw { stream, read: Vec::new() }
+    Raw {
+        stream,
+        read: Vec::new(),
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
@@ -429,7 +482,8 @@ pub(crate) struct Alive<'a>(&'a Count);
 impl Count {
     pub(crate) fn enter(&self) -> Alive<'_> {
         let started = self.started.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most.fetch_max(started - self.over.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.most
+            .fetch_max(started - self.over.load(Ordering::SeqCst), Ordering::SeqCst);
         Alive(self)
     }
 
