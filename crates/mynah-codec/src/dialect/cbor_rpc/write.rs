@@ -38,7 +38,8 @@ pub(super) fn envelope(
             no_metadata(&notification.metadata)?;
             message.begin(5, 1, 1);
             // No reply names it, yet two that run at once must differ: the second would be taken for a duplicate.
-            message.id(notification.id.as_ref().unwrap_or(&WireId::Uint(fire.into())))?;
+            let id = WireId::Uint(fire.into());
+            message.id(notification.id.as_ref().unwrap_or(&id))?;
             message.name(&notification.name, dialect.qualified)?;
             message.payload(&notification.params)?;
         }
