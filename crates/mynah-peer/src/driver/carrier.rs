@@ -73,7 +73,8 @@ impl CarrierTask {
         let link = Arc::clone(&self.core.link);
         let mut state = link.lock();
         self.core.handle_time(&mut state);
-        let cut = state.cut_short();
+        let quiet = self.sending.is_empty() && !self.flushing && !self.core.has_done();
+        let cut = state.may_close(quiet);
         let due = state.connection.poll_timeout();
         drop(state);
         self.core.carry_out(&[]);

@@ -77,7 +77,7 @@ impl Work for MyWork {
 
     async fn spawned_hang(&self) {
         let _alive = self.0.calls.enter();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn blocking(&self, number: u64) -> u64 {
@@ -123,7 +123,7 @@ impl Work for MyWork {
         cx.cancelled().await;
         drop(shield);
         self.0.note("down");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn watched(&self, cx: &Context) {
@@ -133,7 +133,7 @@ impl Work for MyWork {
             context.cancelled().await;
             book.note("over");
         });
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn who(&self, cx: &Context) -> (Option<String>, Option<String>, Option<String>) {
@@ -392,4 +392,41 @@ async fn events_and_system_logs() {
         (log.head, log.body),
         (json!([LOG, null, 2, 0]), json!("line"))
     );
+}
+
+/// The service of [`Near`] as somebody with other types sees it: in process such calls are encoded.
+mod far {
+    #[mynah::service(name = "near")]
+    pub(super) trait Far {
+        async fn ask(&self, number: u8) -> i64;
+    }
+}
+
+#[mynah::service]
+trait Near {
+    async fn ask(&self, cx: &Context, number: u64) -> u64;
+}
+
+struct MyNear;
+
+impl Near for MyNear {
+    async fn ask(&self, cx: &Context, number: u64) -> u64 {
+        // A handle to the caller, dropped at once: the connection must not end with it.
+        drop(cx.peer());
+        tokio::task::yield_now().await;
+        number
+    }
+}
+
+#[tokio::test]
+async fn in_process_calls_of_other_types() {
+    for way in Way::ALL {
+        let joined = Setup::new(NearService::new(MyNear)).join(way).await;
+        let client: far::FarClient = joined.client.client();
+        for number in 0..10 {
+            let answer = within("answer", client.ask(number).into_future()).await;
+            assert_eq!(answer.unwrap(), i64::from(number), "{way:?}");
+        }
+        joined.idle().await;
+    }
 }

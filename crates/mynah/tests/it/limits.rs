@@ -270,16 +270,6 @@ async fn l2_depth_has_one_verdict_in_all_formats() {
             [vec![0x81], [0xc6].repeat(inner), vec![0]].concat(),
             [vec![0x9f; inner + 1], vec![0xff; inner + 1]].concat(),
         ];
-        let (near, far) = tokio::io::duplex(1 << 20);
-        let client = over(
-            near,
-            &Native::new(),
-            Side::Dial,
-            mynah::Router::new(),
-            Limits::new(),
-        );
-        drop(client);
-        drop(far);
         for (id, body) in cbor_bodies.iter().enumerate() {
             let (near, far) = tokio::io::duplex(1 << 20);
             let _peer = over(far, &Native::new(), Side::Accept, router(), Limits::new());
@@ -490,7 +480,7 @@ async fn l5_a_cbor_rpc_conversation_split_at_every_offset() {
 async fn l6_a_large_message_in_small_pieces() {
     let probe = MyProbe::new();
     let (raw, _peer) = raw_pair(probe.router(), Limits::new(), 1024);
-    let mut raw = raw.greet().await;
+    let raw = raw.greet().await;
     let text = "y".repeat(4 << 20);
     let said = frame(
         &json!([REQUEST, 1, "probe", "echo"]),

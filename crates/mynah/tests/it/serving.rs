@@ -474,3 +474,52 @@ async fn several_listeners() {
     let client: ProbeClient = server.local().client();
     assert_eq!(client.echo("local".into()).await.unwrap(), "local");
 }
+
+/// A peer that never pauses keeps its connection's task busy for ever: deadlines pass, and drain ends, all the same.
+#[tokio::test]
+async fn a_peer_that_never_pauses_stops_neither_deadlines_nor_drain() {
+    let probe = MyProbe::new();
+    let (raw, peer) = raw_pair(probe.router(), Limits::new(), 1 << 20);
+    let Raw { stream, .. } = raw.greet().await;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    // Complete frames that cost nothing but work.
+    let events: Vec<u8> = (0..2000)
+        .flat_map(|_| frame(&json!([EVENT, "topic"]), "[1,2,3]"))
+        .collect();
+    let flooding = tokio::spawn(async move {
+        while tokio::io::AsyncWriteExt::write_all(&mut writer, &events)
+            .await
+            .is_ok()
+        {}
+    });
+    let hearing = tokio::spawn(async move {
+        let mut heard = Vec::new();
+        drop(reader.read_to_end(&mut heard).await);
+    });
+    let client: ProbeClient = peer.client();
+    let error = within("deadline", client.hang().deadline(50 * MS).into_future())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Deadline), "{error:?}");
+    peer.close();
+    drop((client, peer));
+    within("end", hearing).await.unwrap();
+    within("end", flooding).await.unwrap();
+
+    // At a server, which is dropped.
+    let server = serve(&probe, Limits::new()).await;
+    let Raw { stream, .. } = raw_tcp(&server).await.greet().await;
+    let (_reader, mut writer) = tokio::io::split(stream);
+    let flooding = tokio::spawn(async move {
+        let events: Vec<u8> = (0..2000)
+            .flat_map(|_| frame(&json!([EVENT, "topic"]), "[1,2,3]"))
+            .collect();
+        while tokio::io::AsyncWriteExt::write_all(&mut writer, &events)
+            .await
+            .is_ok()
+        {}
+    });
+    settle().await;
+    drop(server);
+    within("end", flooding).await.unwrap();
+}

@@ -1,11 +1,5 @@
 //! What the tests share: ways to connect two sides, a peer that is made of bytes, and waiting without sleeping.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a helper of tests fails by panicking"
-)]
+#![allow(dead_code, reason = "not every test uses everything")]
 
 use mynah::codec::{Dialect, Format};
 use mynah::dialect::{CborRpc, Native, Side};
