@@ -15,17 +15,19 @@ use super::scan::{KeyRule, Scan, Scanner, starts_value};
 use super::string::{Unit, escaped, hex, next_special, pair, unit};
 use crate::DecodeErrorKind as Kind;
 use access::{Elements, Entries, Variant};
+use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{self, Error as _, Expected, Unexpected, Visitor};
 
 type Result<T> = std::result::Result<T, Failure>;
 
 /// A text that was read.
-enum Text<'de> {
-    /// As it is spelled.
-    Borrowed(&'de str),
-    /// Without its escapes, in the decoder's scratch.
-    Scratch,
+#[derive(Clone, Copy)]
+struct Text<'de> {
+    /// What stands between its quotes.
+    spelling: &'de str,
+    /// It has escapes, and stands without them in the decoder's scratch.
+    escaped: bool,
 }
 
 /// What follows behind the end of [`Decoder::text`].
@@ -306,22 +308,24 @@ impl<'de> Decoder<'de> {
 
     // ---- Texts.
 
-    /// Reads the text whose opening quote is next. Returns also its spelling between the quotes.
+    /// Reads the text whose opening quote is next.
     #[inline]
-    fn read_text(&mut self) -> Result<(Text<'de>, &'de str)> {
+    fn read_text(&mut self) -> Result<Text<'de>> {
         let start = self.at + 1;
         let end = next_special(self.text.as_bytes(), start);
         if self.byte(end) == Some(b'"') {
             self.at = end + 1;
-            let text = self.text.get(start..end).unwrap_or_default();
-            return Ok((Text::Borrowed(text), text));
+            return Ok(Text {
+                spelling: self.text.get(start..end).unwrap_or_default(),
+                escaped: false,
+            });
         }
         self.read_escaped(start, end)
     }
 
     /// Reads on a text that has no quote before `end`.
     #[inline(never)]
-    fn read_escaped(&mut self, start: usize, mut end: usize) -> Result<(Text<'de>, &'de str)> {
+    fn read_escaped(&mut self, start: usize, mut end: usize) -> Result<Text<'de>> {
         self.scratch.clear();
         let mut plain = start;
         loop {
@@ -331,7 +335,10 @@ impl<'de> Decoder<'de> {
             match self.byte(end) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok((Text::Scratch, self.text.get(start..end).unwrap_or_default()));
+                    return Ok(Text {
+                        spelling: self.text.get(start..end).unwrap_or_default(),
+                        escaped: true,
+                    });
                 }
                 Some(b'\\') => {
                     let character = self.read_escape()?;
@@ -346,16 +353,22 @@ impl<'de> Decoder<'de> {
     }
 
     /// Reads the escape whose backslash is next.
+    #[inline]
     fn read_escape(&mut self) -> Result<char> {
         self.at += 1;
         let letter = self.start_of_escape()?;
-        if letter != b'u' {
-            let Some(character) = escaped(letter) else {
-                return Err(self.malformed("unknown escape"));
-            };
+        if let Some(character) = escaped(letter) {
             self.at += 1;
             return Ok(character);
         }
+        if letter != b'u' {
+            return Err(self.malformed("unknown escape"));
+        }
+        self.read_unicode_escape()
+    }
+
+    /// Reads the escape whose `u` is next.
+    fn read_unicode_escape(&mut self) -> Result<char> {
         self.at += 1;
         match unit(self.read_unit()?) {
             Unit::Char(character) => Ok(character),
@@ -392,10 +405,11 @@ impl<'de> Decoder<'de> {
 
     #[inline]
     fn visit_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        match self.read_text()?.0 {
-            Text::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Text::Scratch => visitor.visit_str(&self.scratch),
+        let text = self.read_text()?;
+        if text.escaped {
+            return visitor.visit_str(&self.scratch);
         }
+        visitor.visit_borrowed_str(text.spelling)
     }
 
     // ---- Containers.
@@ -423,7 +437,11 @@ impl<'de> Decoder<'de> {
     }
 
     /// Whether there is another element; goes past the comma before it.
-    #[inline]
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "once per element, and the bracket is known"
+    )]
     fn next_item(&mut self, count: usize, bracket: u8) -> Result<bool> {
         let mut byte = self.start()?;
         if byte == bracket {
@@ -550,10 +568,11 @@ impl<'de> Decoder<'de> {
         let found = match self.byte(start) {
             Some(b'[') => Ok(Unexpected::Seq),
             Some(b'{') => Ok(Unexpected::Map),
-            Some(b'"') => self.read_text().map(|(text, _)| match text {
-                Text::Borrowed(text) => Unexpected::Str(text),
-                Text::Scratch => Unexpected::Str(&self.scratch),
-            }),
+            Some(b'"') => match self.read_text() {
+                Ok(text) if text.escaped => Ok(Unexpected::Str(&self.scratch)),
+                Ok(text) => Ok(Unexpected::Str(text.spelling)),
+                Err(failure) => Err(failure),
+            },
             Some(b'n') => self.literal(b"null").map(|()| Unexpected::Unit),
             Some(b't') => self.literal(b"true").map(|()| Unexpected::Bool(true)),
             Some(b'f') => self.literal(b"false").map(|()| Unexpected::Bool(false)),
@@ -655,10 +674,13 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.start()? {
-            b'"' => match self.read_text()?.0 {
-                Text::Borrowed(text) => visitor.visit_borrowed_bytes(text.as_bytes()),
-                Text::Scratch => visitor.visit_bytes(self.scratch.as_bytes()),
-            },
+            b'"' => {
+                let text = self.read_text()?;
+                if text.escaped {
+                    return visitor.visit_bytes(self.scratch.as_bytes());
+                }
+                visitor.visit_borrowed_bytes(text.spelling.as_bytes())
+            }
             b'[' => self.visit_array(visitor),
             _ => Err(self.unexpected(&visitor)),
         }
@@ -700,6 +722,10 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     ) -> Result<V::Value> {
         if name == RAW {
             return visitor.visit_borrowed_str(self.raw()?);
+        }
+        if name == VALUE_NAME {
+            // JSON has nothing beyond what serde has words for.
+            return self.deserialize_any(visitor);
         }
         visitor.visit_newtype_struct(self)
     }

@@ -8,50 +8,99 @@ use std::hash::{BuildHasher as _, Hasher as _};
 /// Up to this many keys are compared one by one; that is faster than hashing them.
 pub(super) const FEW: usize = 8;
 
-/// The keys of one map, as spelled between their quotes.
+/// The keys of one object, as spelled between their quotes.
 #[derive(Debug, Default)]
 pub(super) struct KeySet<'de> {
-    few: [&'de [u8]; FEW],
+    /// One bit for each key, found by [`bit`]; all bits once a key has escapes.
+    seen: u64,
+    /// Where the keys start and end in the input, while they are few.
+    few: [(u32, u32); FEW],
     len: usize,
-    escaped: bool,
     many: Option<Box<KeyTable<&'de [u8]>>>,
 }
 
 impl<'de> KeySet<'de> {
-    /// Adds a key; false when the map has it already.
+    /// Adds the key that stands in `input` from `start` on; false when the object has it already.
     #[inline]
-    pub(super) fn insert(&mut self, key: &'de [u8], escaped: bool) -> bool {
-        self.escaped |= escaped;
-        let few = self.few.get(..self.len).unwrap_or_default();
+    pub(super) fn insert(
+        &mut self,
+        input: &'de [u8],
+        start: usize,
+        key: &'de [u8],
+        escaped: bool,
+    ) -> bool {
+        let bit = bit(key);
+        if self.seen & bit == 0
+            && !escaped
+            && let Some(free) = self.few.get_mut(self.len)
+            && let Some(span) = span(start, key)
+        {
+            *free = span;
+            self.len += 1;
+            self.seen |= bit;
+            return true;
+        }
+        self.insert_slowly(input, start, key, escaped)
+    }
+
+    #[inline(never)]
+    fn insert_slowly(
+        &mut self,
+        input: &'de [u8],
+        start: usize,
+        key: &'de [u8],
+        escaped: bool,
+    ) -> bool {
         if let Some(many) = &mut self.many {
             return many.insert(key, |key| key).is_none();
         }
-        if few.contains(&key) || (self.escaped && alike_any(few, key)) {
+        self.seen |= if escaped { u64::MAX } else { bit(key) };
+        let few = self.few;
+        let known = few.iter().take(self.len).map(|(start, end)| {
+            input
+                .get(*start as usize..*end as usize)
+                .unwrap_or_default()
+        });
+        let any_escaped = self.seen == u64::MAX;
+        if known
+            .clone()
+            .any(|known| known == key || (any_escaped && alike(known, key)))
+        {
             return false;
         }
-        if let Some(free) = self.few.get_mut(self.len) {
-            *free = key;
+        if let Some(free) = self.few.get_mut(self.len)
+            && let Some(span) = span(start, key)
+        {
+            *free = span;
             self.len += 1;
             return true;
         }
-        self.grow(key)
-    }
-
-    #[cold]
-    fn grow(&mut self, key: &'de [u8]) -> bool {
         let mut many = Box::<KeyTable<&'de [u8]>>::default();
-        for known in self.few {
+        for known in known {
             many.insert(known, |key| key);
         }
         many.insert(key, |key| key);
         self.many = Some(many);
+        // From here on every key goes to the table.
+        self.len = FEW;
         true
     }
 }
 
-#[cold]
-fn alike_any(known: &[&[u8]], key: &[u8]) -> bool {
-    known.iter().any(|known| alike(known, key))
+/// A bit that tells most keys of one object apart.
+#[inline]
+fn bit(key: &[u8]) -> u64 {
+    let first = key.first().copied().unwrap_or(0);
+    1 << ((key.len() + 5 * usize::from(first)) % 64)
+}
+
+/// `None` beyond the first 4 GiB of an input.
+#[inline]
+fn span(start: usize, key: &[u8]) -> Option<(u32, u32)> {
+    Some((
+        u32::try_from(start).ok()?,
+        u32::try_from(start + key.len()).ok()?,
+    ))
 }
 
 /// Whether two spellings are the same text.

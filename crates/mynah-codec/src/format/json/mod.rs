@@ -82,32 +82,39 @@ pub fn decode_with<'de, T: Deserialize<'de>>(
 ) -> Result<T, DecodeError> {
     check_size(bytes, limits)?;
     let mut decoder = Decoder::new(bytes, limits, options);
-    let result = whole(&mut decoder);
-    if decoder.must_override() {
-        return decode_overriding(bytes, limits, options);
-    }
-    result.map_err(|failure| failure.into_error(decoder.offset()))
+    let failure = match T::deserialize(&mut decoder) {
+        Ok(value) => match decoder.end() {
+            Ok(()) if !decoder.must_override() => return Ok(value),
+            end => end.err(),
+        },
+        Err(failure) => Some(failure),
+    };
+    decode_again(bytes, limits, options, &decoder, failure)
 }
 
 /// Decodes a message that has a key twice where the last one wins: the deserializers of structs do
-/// not take a second value, so the entries that do not count must be known before.
+/// not take a second value, so the entries that do not count must be known before. Any other failure
+/// is final.
 #[cold]
-fn decode_overriding<'de, T: Deserialize<'de>>(
+#[inline(never)]
+fn decode_again<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     limits: &DecodeLimits,
     options: Options,
+    first: &Decoder<'de>,
+    failure: Option<Failure>,
 ) -> Result<T, DecodeError> {
+    if let Some(failure) = failure
+        && !first.must_override()
+    {
+        return Err(failure.into_error(first.offset()));
+    }
     let overridden = scan::overridden_keys(bytes, limits, options)?;
     let mut decoder = Decoder::new(bytes, limits, options).overriding(overridden);
-    let result = whole(&mut decoder);
-    result.map_err(|failure| failure.into_error(decoder.offset()))
-}
-
-#[inline]
-fn whole<'de, T: Deserialize<'de>>(decoder: &mut Decoder<'de>) -> Result<T, Failure> {
-    let value = T::deserialize(&mut *decoder)?;
-    decoder.end()?;
-    Ok(value)
+    let value = T::deserialize(&mut decoder);
+    value
+        .and_then(|value| decoder.end().map(|()| value))
+        .map_err(|failure| failure.into_error(decoder.offset()))
 }
 
 /// Holds the limit on the size, which does not count white space around the value.

@@ -78,8 +78,13 @@ pub struct Scanner {
     pieces: Pieces,
     /// How far the input has been examined.
     at: usize,
-    examined: usize,
-    frames: Stack<Frame>,
+    examined: u64,
+    /// How many containers are open.
+    depth: usize,
+    /// The innermost of them.
+    top: Frame,
+    /// The others, and what stands for the outside of all, innermost last.
+    outer: Stack<Frame>,
     /// The keys of the open objects that have few, innermost last.
     keys: Stack<Span>,
     /// The keys of the open objects that have many, innermost last.
@@ -165,7 +170,9 @@ impl Scanner {
             pieces: Pieces::default(),
             at: 0,
             examined: 0,
-            frames: Stack::new(),
+            depth: 0,
+            top: Frame::default(),
+            outer: Stack::new(),
             keys: Stack::new(),
             tables: Vec::new(),
             key: (0, false),
@@ -191,7 +198,7 @@ impl Scanner {
         if matches!(self.state, State::Start) {
             let blank = input.iter().take_while(|byte| is_blank(**byte)).count();
             if blank > 0 {
-                self.examined = self.examined.saturating_add(blank);
+                self.examined += blank as u64;
                 return Ok(Scan::Blank(blank));
             }
             if !input.is_empty() {
@@ -202,7 +209,7 @@ impl Scanner {
         let window = input.get(..=self.max_bytes).unwrap_or(input);
         let before = self.at;
         let complete = self.run(window);
-        self.examined = self.examined.saturating_add(self.at.saturating_sub(before));
+        self.examined += self.at.saturating_sub(before) as u64;
         let complete = complete.map_err(|failure| failure.into_error(self.at))?;
         if self.at > self.max_bytes {
             let detail = "message is larger than the limit";
@@ -224,7 +231,7 @@ impl Scanner {
     pub fn finish(&mut self) -> std::result::Result<usize, DecodeError> {
         match self.state {
             State::Done => Ok(self.at),
-            State::Number(part) if self.frames.len() == 0 && part.may_end() => {
+            State::Number(part) if self.depth == 0 && part.may_end() => {
                 self.state = State::Done;
                 Ok(self.at)
             }
@@ -240,8 +247,9 @@ impl Scanner {
     pub fn reset(&mut self) {
         self.state = State::Start;
         self.at = 0;
-        self.examined = 0;
-        self.frames.truncate(0);
+        self.depth = 0;
+        self.top = Frame::default();
+        self.outer.truncate(0);
         self.keys.truncate(0);
         self.tables.clear();
         self.child_count = 0;
@@ -268,9 +276,10 @@ impl Scanner {
             .unwrap_or(&self.children)
     }
 
-    /// How many bytes have been examined for this value, a byte counting as often as it was.
+    /// How many bytes were looked at since the scanner was made, each look counted. Comparing the
+    /// keys of an object, which looks at each key a few times more, does not count.
     #[must_use]
-    pub const fn bytes_examined(&self) -> usize {
+    pub const fn bytes_examined(&self) -> u64 {
         self.examined
     }
 
@@ -285,7 +294,7 @@ impl Scanner {
             State::FirstValue | State::FirstKey | State::Comma | State::Done => 0,
         };
         // A number within a container needs nothing but the end of the container.
-        let open = self.frames.len();
+        let open = self.depth;
         if matches!(self.state, State::Number(_)) {
             open.max(1)
         } else {
@@ -318,8 +327,8 @@ impl Scanner {
                 State::FirstValue => self.value(input, *byte)?,
                 State::FirstKey if *byte == b'}' => self.close(),
                 State::FirstKey | State::Key => self.open_key(input, *byte)?,
-                State::Colon => self.colon(*byte)?,
-                State::Comma => self.comma(*byte)?,
+                State::Colon => self.colon(input, *byte)?,
+                State::Comma => self.comma(input, *byte)?,
                 State::Done => true,
             };
             if done {
@@ -332,17 +341,15 @@ impl Scanner {
     /// Starts a value.
     #[inline]
     fn value(&mut self, input: &[u8], byte: u8) -> Result<bool> {
-        if let Some(frame) = self.frames.last_mut()
-            && !frame.object
-        {
+        if !self.top.object && self.depth > 0 {
             if byte == b']' {
                 return self.fail(Kind::Malformed, "comma before a closing bracket");
             }
-            if frame.count >= self.max_len && starts_value(byte, self.tokens) {
+            if self.top.count >= self.max_len && starts_value(byte, self.tokens) {
                 return self.fail(Kind::TooLong, "more elements than the limit");
             }
-            frame.count += 1;
-            if self.frames.len() == 1 {
+            self.top.count += 1;
+            if self.depth == 1 {
                 if let Some(child) = self.children.get_mut(self.child_count) {
                     child.start = self.at;
                 }
@@ -374,15 +381,16 @@ impl Scanner {
 
     /// Goes past an opening bracket.
     fn open(&mut self, object: bool) -> Result<bool> {
-        if self.frames.len() >= self.max_depth {
+        if self.depth >= self.max_depth {
             return self.fail(Kind::TooDeep, "nested deeper than the limit");
         }
-        let keys = self.keys.len();
-        self.frames.push(Frame {
+        self.outer.push(self.top);
+        self.depth += 1;
+        self.top = Frame {
             object,
-            keys,
+            keys: self.keys.len(),
             ..Frame::default()
-        });
+        };
         self.state = if object {
             State::FirstKey
         } else {
@@ -394,12 +402,14 @@ impl Scanner {
 
     /// Goes past a closing bracket.
     fn close(&mut self) -> bool {
-        if let Some(frame) = self.frames.pop() {
-            self.keys.truncate(frame.keys);
-            if frame.many {
+        if self.top.object {
+            self.keys.truncate(self.top.keys);
+            if self.top.many {
                 self.tables.pop();
             }
         }
+        self.top = self.outer.pop().unwrap_or_default();
+        self.depth = self.depth.saturating_sub(1);
         self.at += 1;
         self.end_value()
     }
@@ -407,12 +417,12 @@ impl Scanner {
     /// A value ends before `at`. True when it is the whole.
     #[inline]
     fn end_value(&mut self) -> bool {
-        let Some(frame) = self.frames.last() else {
+        if self.depth == 0 {
             self.state = State::Done;
             return true;
-        };
-        if self.frames.len() == 1
-            && !frame.object
+        }
+        if self.depth == 1
+            && !self.top.object
             && let Some(child) = self.children.get_mut(self.child_count.wrapping_sub(1))
         {
             child.end = self.at;
@@ -421,39 +431,52 @@ impl Scanner {
         false
     }
 
-    fn comma(&mut self, byte: u8) -> Result<bool> {
-        let object = self.frames.last().is_some_and(|frame| frame.object);
-        match byte {
-            b',' => {
+    // What nearly always follows is done at once and not by way of `run`.
+
+    #[inline]
+    fn comma(&mut self, input: &[u8], byte: u8) -> Result<bool> {
+        let object = self.top.object;
+        if byte != b',' {
+            if byte != if object { b'}' } else { b']' } {
+                let detail = "a comma or a closing bracket is missing";
+                return self.fail(Kind::Malformed, detail);
+            }
+            return Ok(self.close());
+        }
+        self.at += 1;
+        match input.get(self.at) {
+            Some(next) if !is_blank(*next) && object => self.open_key(input, *next),
+            Some(next) if !is_blank(*next) => self.value(input, *next),
+            _ => {
                 self.state = if object { State::Key } else { State::Value };
-                self.at += 1;
                 Ok(false)
             }
-            b']' if !object => Ok(self.close()),
-            b'}' if object => Ok(self.close()),
-            _ => self.fail(Kind::Malformed, "a comma or a closing bracket is missing"),
         }
     }
 
-    fn colon(&mut self, byte: u8) -> Result<bool> {
+    #[inline]
+    fn colon(&mut self, input: &[u8], byte: u8) -> Result<bool> {
         if byte != b':' {
             return self.fail(Kind::Malformed, "a colon is missing");
         }
-        self.state = State::Value;
         self.at += 1;
-        Ok(false)
+        match input.get(self.at) {
+            Some(next) if !is_blank(*next) => self.value(input, *next),
+            _ => {
+                self.state = State::Value;
+                Ok(false)
+            }
+        }
     }
 
     fn open_key(&mut self, input: &[u8], byte: u8) -> Result<bool> {
         if byte != b'"' {
             return self.fail(Kind::Malformed, "a key is missing");
         }
-        if let Some(frame) = self.frames.last_mut() {
-            if frame.count >= self.max_len {
-                return self.fail(Kind::TooLong, "more elements than the limit");
-            }
-            frame.count += 1;
+        if self.top.count >= self.max_len {
+            return self.fail(Kind::TooLong, "more elements than the limit");
         }
+        self.top.count += 1;
         self.at += 1;
         self.key = (self.at, false);
         self.key_text(input, TextPart::Plain)
@@ -470,14 +493,18 @@ impl Scanner {
     }
 
     fn key_text(&mut self, input: &[u8], part: TextPart) -> Result<bool> {
-        self.state = match self.text_part(input, part)? {
-            Some(part) => State::KeyText(part),
-            None => {
-                self.add_key(input)?;
-                State::Colon
+        if let Some(part) = self.text_part(input, part)? {
+            self.state = State::KeyText(part);
+            return Ok(false);
+        }
+        self.add_key(input)?;
+        match input.get(self.at) {
+            Some(next) if !is_blank(*next) => self.colon(input, *next),
+            _ => {
+                self.state = State::Colon;
+                Ok(false)
             }
-        };
-        Ok(false)
+        }
     }
 
     fn word(&mut self, input: &[u8]) -> Result<bool> {

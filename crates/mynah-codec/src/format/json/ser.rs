@@ -59,7 +59,6 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    #[cold]
     fn escape_byte(&mut self, byte: u8) {
         let letter = match byte {
             b'"' | b'\\' => byte,

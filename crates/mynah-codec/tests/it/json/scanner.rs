@@ -54,7 +54,7 @@ fn scan_in_pieces(input: &[u8], limits: &DecodeLimits, ends: &[usize]) -> Outcom
         }
     }
     let result = result.unwrap_or_else(|| scanner.finish());
-    assert!(scanner.bytes_examined() <= 2 * input.len());
+    assert!(scanner.bytes_examined() <= 2 * input.len() as u64);
     let (children, child_count) = match result {
         Ok(_) => (scanner.children().to_vec(), scanner.child_count()),
         Err(_) => Default::default(),
@@ -249,7 +249,11 @@ fn l6_each_byte_is_examined_once_however_it_comes() {
             scanner.advance(&input[..end]).unwrap();
         }
         assert_eq!(scanner.finish(), Ok(input.len()));
-        assert_eq!(scanner.bytes_examined(), input.len(), "in steps of {step}");
+        assert_eq!(
+            scanner.bytes_examined(),
+            input.len() as u64,
+            "in steps of {step}"
+        );
     }
 }
 

@@ -58,14 +58,17 @@ impl<'a, 'de> Entries<'a, 'de> {
             }
             self.count += 1;
             let start = self.decoder.at;
-            let (text, spelling) = self.decoder.read_text()?;
+            let text = self.decoder.read_text()?;
             if !self.decoder.overridden.is_empty() && self.decoder.is_overridden(start) {
                 self.decoder.colon()?;
                 self.decoder.skip()?;
                 continue;
             }
-            let escaped = matches!(text, Text::Scratch);
-            if !self.keys.insert(spelling.as_bytes(), escaped) {
+            let key = text.spelling.as_bytes();
+            if !self
+                .keys
+                .insert(self.decoder.input, start + 1, key, text.escaped)
+            {
                 return Err(self.decoder.duplicate(start));
             }
             return Ok(Some(text));
@@ -139,7 +142,7 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     type Variant = Self;
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self)> {
-        let text = self.decoder.read_text()?.0;
+        let text = self.decoder.read_text()?;
         let variant = seed.deserialize(Key::new(self.decoder, text))?;
         if self.has_content {
             self.decoder.colon()?;

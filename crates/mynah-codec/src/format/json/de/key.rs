@@ -18,9 +18,10 @@ impl<'a, 'de> Key<'a, 'de> {
     }
 
     fn as_str(&self) -> &str {
-        match self.text {
-            Text::Borrowed(text) => text,
-            Text::Scratch => &self.decoder.scratch,
+        if self.text.escaped {
+            &self.decoder.scratch
+        } else {
+            self.text.spelling
         }
     }
 
@@ -63,10 +64,10 @@ impl<'de> de::Deserializer<'de> for Key<'_, 'de> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.text {
-            Text::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Text::Scratch => visitor.visit_str(&self.decoder.scratch),
+        if self.text.escaped {
+            return visitor.visit_str(&self.decoder.scratch);
         }
+        visitor.visit_borrowed_str(self.text.spelling)
     }
 
     numbers! {
@@ -84,10 +85,10 @@ impl<'de> de::Deserializer<'de> for Key<'_, 'de> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.text {
-            Text::Borrowed(text) => visitor.visit_borrowed_bytes(text.as_bytes()),
-            Text::Scratch => visitor.visit_bytes(self.decoder.scratch.as_bytes()),
+        if self.text.escaped {
+            return visitor.visit_bytes(self.decoder.scratch.as_bytes());
         }
+        visitor.visit_borrowed_bytes(self.text.spelling.as_bytes())
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

@@ -15,22 +15,26 @@ fn reciprocals_are_truncated_and_full() {
 }
 
 #[test]
-fn eight_digits_at_once() {
+fn up_to_eight_digits_at_once() {
     for number in [
-        0, 1, 9, 12_345_678, 87_654_321, 99_999_999, 10_000_000, 90_909_090,
+        0_u64, 1, 9, 12_345_678, 87_654_321, 99_999_999, 10_000_000, 90_909_090,
     ] {
-        let spelled: [u8; 8] = format!("{number:08}").into_bytes().try_into().unwrap();
-        let word = u64::from_le_bytes(spelled);
-        assert!(all_digits(word));
-        assert_eq!(eight_digits(word), number);
-        for at in 0..8 {
-            for byte in 0..=255_u8 {
-                let mut changed = spelled;
-                changed[at] = byte;
-                assert_eq!(
-                    all_digits(u64::from_le_bytes(changed)),
-                    byte.is_ascii_digit()
-                );
+        for len in 0..=8 {
+            let digits = format!("{number:08}");
+            let digits = digits.get(..len).unwrap();
+            for behind in 0..=255_u8 {
+                let mut bytes = digits.as_bytes().to_vec();
+                bytes.resize(9, behind);
+                let digits = bytes
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
+                let expected = bytes[..digits]
+                    .iter()
+                    .fold(7, |n, byte| n * 10 + u64::from(byte - b'0'));
+                let mut mantissa = 7;
+                assert_eq!(many_digits(&bytes, 0, &mut mantissa), digits);
+                assert_eq!(mantissa, expected, "{bytes:?}");
             }
         }
     }

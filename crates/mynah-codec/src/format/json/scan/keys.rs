@@ -27,31 +27,31 @@ impl Scanner {
     /// Adds a key. If the same text is there already, it is replaced and returned instead.
     fn replace_key(&mut self, input: &[u8], key: Span) -> Option<Span> {
         let spelling = |(start, end): Span| input.get(start..end).unwrap_or_default();
-        let frame = self.frames.last_mut()?;
-        frame.escaped |= self.key.1;
-        if frame.many {
+        self.top.escaped |= self.key.1;
+        if self.top.many {
             return self.tables.last_mut()?.insert(key, spelling);
         }
         let text = spelling(key);
+        let first = self.top.keys;
         let len = self.keys.len();
-        for index in frame.keys..len {
+        for index in first..len {
             let known = self.keys.get_mut(index)?;
             let same = spelling(*known);
-            if same == text || (frame.escaped && alike(same, text)) {
+            if same == text || (self.top.escaped && alike(same, text)) {
                 return Some(std::mem::replace(known, key));
             }
         }
-        if len - frame.keys < FEW {
+        if len - first < FEW {
             self.keys.push(key);
             return None;
         }
         let mut table = KeyTable::default();
-        for index in frame.keys..len {
+        for index in first..len {
             table.insert(*self.keys.get_mut(index)?, spelling);
         }
         table.insert(key, spelling);
-        self.keys.truncate(frame.keys);
-        frame.many = true;
+        self.keys.truncate(first);
+        self.top.many = true;
         self.tables.push(table);
         None
     }

@@ -64,6 +64,10 @@ impl Scanner {
             let Some(byte) = input.get(at) else {
                 break;
             };
+            if matches!(byte, b',' | b']' | b'}' | b'\n') && part.may_end() {
+                self.at = at;
+                return Ok(self.end_value());
+            }
             let Some(next) = part.next(*byte) else {
                 self.at = at;
                 return self.end_number(*byte, part);

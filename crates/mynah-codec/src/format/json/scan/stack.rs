@@ -54,20 +54,6 @@ impl<T: Copy + Default> Stack<T> {
     }
 
     #[inline]
-    pub(super) fn last_mut(&mut self) -> Option<&mut T> {
-        self.high
-            .last_mut()
-            .or_else(|| self.low.get_mut(self.low_len.wrapping_sub(1)))
-    }
-
-    #[inline]
-    pub(super) fn last(&self) -> Option<&T> {
-        self.high
-            .last()
-            .or_else(|| self.low.get(self.low_len.wrapping_sub(1)))
-    }
-
-    #[inline]
     pub(super) fn truncate(&mut self, len: usize) {
         self.low_len = self.low_len.min(len);
         self.high.truncate(len.saturating_sub(INLINE));
