@@ -24,6 +24,7 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
         stream,
         input: Input::default(),
         writer: Writer::default(),
+        unaccounted: 0,
         blocked_since: None,
         started,
     };
@@ -38,6 +39,8 @@ struct ByteTask<S> {
     stream: S,
     input: Input,
     writer: Writer,
+    /// Bytes of data that were written since the last lock.
+    unaccounted: u64,
     /// Since when the peer has taken nothing of what waits for it.
     blocked_since: Option<Moment>,
     started: Moment,
@@ -65,36 +68,35 @@ enum Decoded {
 impl<S: ByteStream> ByteTask<S> {
     /// One turn: bounded work, then `Pending` with a wake-up under way if there is more.
     fn poll_turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
-        let mut more = false;
-        for batch in 0..=TURN_BATCHES {
-            if batch == TURN_BATCHES {
-                // A peer that never pauses must not stop the clock, nor an end that was decided.
-                if let Some(reason) = self.look_at_clock() {
-                    return Poll::Ready(reason);
-                }
-                more = true;
-                break;
-            }
+        for _ in 0..TURN_BATCHES {
             let polls_left = self.core.poll_running(cx);
             let read = match self.read_and_decode(cx) {
                 Ok(read) => read,
                 Err(reason) => return Poll::Ready(reason),
             };
-            match self.write(cx) {
-                Poll::Ready(Some(reason)) => return Poll::Ready(reason),
-                Poll::Ready(None) | Poll::Pending => {}
-            }
-            if !read && !polls_left {
-                match self.rest(cx) {
-                    Rest::Sleep => break,
-                    Rest::Again => {}
-                    Rest::Close(reason) => return Poll::Ready(reason),
+            let rest = if read || polls_left {
+                // What callers add meanwhile goes out when there is nothing left to read, or at the end of the turn.
+                if !self.core.has_done() {
+                    continue;
                 }
+                self.flush(cx)
+            } else {
+                self.rest(cx)
+            };
+            match rest {
+                Rest::Sleep => return Poll::Pending,
+                Rest::Again => {}
+                Rest::Close(reason) => return Poll::Ready(reason),
             }
         }
-        if more {
-            cx.waker().wake_by_ref();
+        if let Rest::Close(reason) = self.flush(cx) {
+            return Poll::Ready(reason);
         }
+        // A peer that never pauses must not stop the clock, nor an end that was decided.
+        if let Some(reason) = self.look_at_clock(cx) {
+            return Poll::Ready(reason);
+        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -234,39 +236,37 @@ impl<S: ByteStream> ByteTask<S> {
         Ok((decoded, consumed))
     }
 
-    /// Appends answers, takes what waits and writes it. `Ready(Some)`: the connection is to end.
-    fn write(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<CloseReason>> {
-        if !self.collect_output() {
-            return Poll::Ready(None);
+    /// Appends the answers that wait, takes what is there and writes as much as the stream takes.
+    fn flush(&mut self, cx: &mut task::Context<'_>) -> Rest {
+        self.collect_output();
+        if self.writer.is_empty() {
+            return Rest::Again;
         }
-        loop {
-            let (mut data, mut any) = (0, false);
-            let polled = self.writer.poll_write(&mut self.stream, cx, &mut data, &mut any);
-            let now_blocked = polled.is_pending();
-            let failed = match polled {
-                Poll::Ready(Err(error)) => Some(broken(&error)),
-                Poll::Ready(Ok(())) | Poll::Pending => None,
-            };
-            let more = self.note_written(data, any, now_blocked);
-            if let Some(reason) = failed {
-                return Poll::Ready(Some(reason));
-            }
-            if now_blocked {
-                return Poll::Pending;
-            }
-            if !more {
-                return Poll::Ready(None);
-            }
-        }
+        self.write_some(cx).map_or_else(Rest::Close, |()| Rest::Again)
     }
 
-    /// Appends the answers that wait and takes the output. Returns whether there is anything to write.
-    fn collect_output(&mut self) -> bool {
+    /// Writes as much as the stream takes. What was written is accounted for at the next lock.
+    fn write_some(&mut self, cx: &mut task::Context<'_>) -> Result<(), CloseReason> {
+        let mut any = false;
+        let polled = self.writer.poll_write(&mut self.stream, cx, &mut self.unaccounted, &mut any);
+        match polled {
+            Poll::Ready(Ok(())) => self.blocked_since = None,
+            Poll::Ready(Err(error)) => return Err(broken(&error)),
+            Poll::Pending if any || self.blocked_since.is_none() => {
+                self.blocked_since = Some(self.core.link.clock.now());
+            }
+            Poll::Pending => {}
+        }
+        Ok(())
+    }
+
+    /// Appends the answers that wait and takes the output.
+    fn collect_output(&mut self) {
         let link = Arc::clone(&self.core.link);
         let mut state = link.lock();
+        self.account(&mut state);
         self.core.write_done(&mut state);
         self.take_output(&mut state);
-        !self.writer.is_empty()
     }
 
     fn take_output(&mut self, state: &mut State) {
@@ -280,18 +280,10 @@ impl<S: ByteStream> ByteTask<S> {
         }
     }
 
-    /// Accounts for what was written; returns whether there is more to write now.
-    fn note_written(&mut self, data: u64, any: bool, blocked: bool) -> bool {
-        let link = Arc::clone(&self.core.link);
-        if any || !blocked {
-            self.blocked_since = None;
-        }
-        if blocked && self.blocked_since.is_none() {
-            self.blocked_since = Some(link.clock.now());
-        }
-        let mut state = link.lock();
+    /// Accounts for what was written since the last lock: permits come home, callers find room.
+    fn account(&mut self, state: &mut State) {
         if let Out::Wire { written, taken, withdrawn, .. } = &mut state.out {
-            *written += data;
+            *written += std::mem::take(&mut self.unaccounted);
             if self.writer.data_is_written() {
                 *written += std::mem::take(withdrawn);
             }
@@ -299,38 +291,53 @@ impl<S: ByteStream> ByteTask<S> {
         }
         let answers = self.writer.take_answers();
         state.connection.flushed(answers);
-        self.core.wake_room(&mut state);
-        if !blocked {
-            self.take_output(&mut state);
-        }
-        !self.writer.is_empty()
+        self.core.wake_room(state);
     }
 
     /// Lets time pass in a turn that did not come to rest.
-    fn look_at_clock(&mut self) -> Option<CloseReason> {
+    fn look_at_clock(&mut self, cx: &mut task::Context<'_>) -> Option<CloseReason> {
         let link = Arc::clone(&self.core.link);
         let mut state = link.lock();
         self.core.handle_time(&mut state);
         if self.core.collected.control_overflow {
             return Some(CloseReason::TimedOut("peer takes no control messages"));
         }
-        let cut = state.cut_short();
+        let cut = state.may_close(self.writer.is_empty() && !self.core.has_done());
+        let due = self.due(&state, &link);
         drop(state);
         self.core.carry_out(&[]);
+        // Armed here too: it may ring before this task comes to rest.
+        let _rang = self.core.poll_timer(due, cx);
         cut.or_else(|| self.overdue(&link))
     }
 
-    /// Nothing is ready: lets time pass, and sleeps if nothing came meanwhile.
+    /// Nothing is ready to be read: writes what is there, lets time pass, and sleeps if nothing came meanwhile.
     fn rest(&mut self, cx: &mut task::Context<'_>) -> Rest {
         let link = Arc::clone(&self.core.link);
-        let mut guard = link.lock();
+        let mut tried = false;
+        let mut guard = loop {
+            let mut guard = link.lock();
+            let state = &mut *guard;
+            self.account(state);
+            self.core.write_done(state);
+            self.take_output(state);
+            // A stream that takes nothing is tried once, which has it wake this task.
+            if self.writer.is_empty() || tried && self.blocked_since.is_some() {
+                break guard;
+            }
+            drop(guard);
+            tried = true;
+            if let Err(reason) = self.write_some(cx) {
+                return Rest::Close(reason);
+            }
+        };
         let state = &mut *guard;
         self.core.handle_time(state);
         if self.core.collected.control_overflow {
             return Rest::Close(CloseReason::TimedOut("peer takes no control messages"));
         }
         let blocked = !self.writer.is_empty();
-        if let Some(reason) = state.may_close(!blocked && !self.core.has_done()) {
+        if let Some(reason) = state.may_close(!blocked) {
             return Rest::Close(reason);
         }
         let due = self.due(state, &link);
@@ -387,14 +394,13 @@ impl<S: ByteStream> ByteTask<S> {
                 if self.writer.is_empty() {
                     break;
                 }
-                let (mut data, mut any) = (0, false);
-                let written =
-                    poll_fn(|cx| self.writer.poll_write(&mut self.stream, cx, &mut data, &mut any));
+                let mut any = false;
+                let written = poll_fn(|cx| {
+                    self.writer.poll_write(&mut self.stream, cx, &mut self.unaccounted, &mut any)
+                });
                 if written.await.is_err() {
                     return;
                 }
-                let answers = self.writer.take_answers();
-                self.core.link.lock().connection.flushed(answers);
             }
             // The peer may be gone already; there is nobody to tell.
             drop(poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await);

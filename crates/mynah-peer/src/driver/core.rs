@@ -259,13 +259,10 @@ impl Core {
                 self.collected.cancels.push(CancelOrder { key, reason, handler, shielded: false });
             }
         }
-        if state.connection.poll_timeout() == Moment::NEVER {
+        if state.connection.poll_timeout() == Moment::NEVER || !self.timer_rang() {
             return;
         }
         let now = self.link.clock.now();
-        if state.connection.poll_timeout() > now {
-            return;
-        }
         let State { connection, out, .. } = state;
         let mut fx = DriverEffects::new(out, &mut self.collected, &self.link);
         if let Err(reason) = connection.handle_timeout(now, &mut fx) {
@@ -273,23 +270,34 @@ impl Core {
         }
     }
 
-    /// Arms the timer for `due` and polls it. Returns whether the time has come.
+    /// Whether the time for which the timer was armed has come. No look at a clock, which costs more than most of
+    /// what a turn does.
+    fn timer_rang(&self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
+    }
+
+    /// Sees that the timer is armed for `due` or earlier. Returns whether it has rung.
+    ///
+    /// A timer that rings early finds nothing due and is armed again: cheaper than moving it. It is polled when it is
+    /// armed only, always from the one task of the connection.
     pub(super) fn poll_timer(&mut self, due: Moment, task: &mut task::Context<'_>) -> bool {
-        let Some(instant) = self.link.clock.instant(due) else { return false };
-        // A timer that fires early finds nothing due and is armed again: cheaper than moving it.
-        if due < self.armed || self.sleep.is_none() {
+        if due < self.armed {
+            let Some(instant) = self.link.clock.instant(due) else { return false };
             self.armed = due;
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(instant),
-                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(instant))),
+            let sleep = match &mut self.sleep {
+                Some(sleep) => {
+                    sleep.as_mut().reset(instant);
+                    sleep
+                }
+                None => self.sleep.insert(Box::pin(tokio::time::sleep_until(instant))),
+            };
+            if sleep.as_mut().poll(task).is_pending() {
+                return false;
             }
-        }
-        let Some(sleep) = &mut self.sleep else { return false };
-        if sleep.as_mut().poll(task).is_pending() {
+        } else if self.armed == Moment::NEVER || !self.timer_rang() {
             return false;
         }
         self.armed = Moment::NEVER;
-        self.sleep = None;
         true
     }
 
