@@ -10,7 +10,7 @@
 //!   where the two are escaped differently; or the last one wins, as the limits say.
 //! - Integers keep their value: up to 64 bits, and up to 128 where the type asks for them. `-0` and
 //!   anything with a fraction or an exponent is a float and no integer. A float becomes the nearest
-//!   `f64`; one beyond its range is [`DecodeErrorKind::Shape`](crate::DecodeErrorKind::Shape).
+//!   `f64`; one beyond its range is [`DecodeErrorKind::Shape`].
 //! - Texts are valid UTF-8, and half a surrogate pair is no text.
 //! - Structs are read from objects and, by position, from arrays; enums are tagged externally.
 

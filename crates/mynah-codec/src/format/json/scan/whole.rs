@@ -1,0 +1,67 @@
+//! One value that is the whole of the input.
+
+use super::{KeyRule, Kind, Scan, Scanner, is_blank};
+use crate::DecodeError;
+use crate::format::json::check_size;
+use crate::format::json::options::{NonFinite, Options};
+use mynah_protocol::DecodeLimits;
+
+/// Checks that `bytes` are exactly one value within `limits`, apart from white space around it, with
+/// the verdict that decoding gives.
+///
+/// # Errors
+/// [`DecodeError`] when they are not.
+pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
+    scan_with(bytes, limits, Options::STRICT)
+}
+
+/// Checks that `bytes` are exactly one value, in the JSON of a foreign dialect.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_with(bytes: &[u8], limits: &DecodeLimits, options: Options) -> Result<(), DecodeError> {
+    check_size(bytes, limits)?;
+    scan_whole(bytes, &mut Scanner::with_options(limits, options))
+}
+
+/// Where the keys start, ascending, that have the same key behind them in the same object.
+pub(in crate::format::json) fn overridden_keys(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    options: Options,
+) -> Result<Vec<usize>, DecodeError> {
+    let tokens = options.non_finite == NonFinite::Tokens;
+    let mut scanner = Scanner::with_rule(limits, tokens, KeyRule::Record);
+    scan_whole(bytes, &mut scanner)?;
+    let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+    let mut overridden = scanner.overridden;
+    for key in &mut overridden {
+        *key += blank;
+    }
+    overridden.sort_unstable();
+    Ok(overridden)
+}
+
+fn scan_whole(bytes: &[u8], scanner: &mut Scanner) -> Result<(), DecodeError> {
+    let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+    let value = bytes.get(blank..).unwrap_or_default();
+    let len = match scanner.advance(value) {
+        Ok(Scan::Done(len)) => Ok(len),
+        Ok(_) => scanner.finish(),
+        Err(error) => Err(error),
+    };
+    let len = len.map_err(|error| {
+        let offset = blank + error.offset();
+        error.at(offset)
+    })?;
+    let rest = value.get(len..).unwrap_or_default();
+    if let Some(trailing) = rest.iter().position(|byte| !is_blank(*byte)) {
+        let detail = "something is left over behind the value";
+        return Err(DecodeError::new(
+            Kind::Trailing,
+            detail,
+            blank + len + trailing,
+        ));
+    }
+    Ok(())
+}
