@@ -203,6 +203,7 @@ fn sizes_at_the_limit_and_beyond() {
         ("12345678901", Some(TooLarge)),
         ("[1,    2 ]", None),
         ("[1,    2  ]", Some(TooLarge)),
+        ("[1,    2    ", Some(Truncated)),
         ("              ", Some(Truncated)),
     ] {
         assert_eq!(verdict(input.as_bytes(), &ten), expected, "{input:?}");

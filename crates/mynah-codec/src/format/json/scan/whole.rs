@@ -21,7 +21,10 @@ pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
 /// As [`scan`].
 pub fn scan_with(bytes: &[u8], limits: &DecodeLimits, options: Options) -> Result<(), DecodeError> {
     check_size(bytes, limits)?;
-    scan_whole(bytes, &mut Scanner::with_options(limits, options))
+    scan_whole(
+        bytes,
+        &mut Scanner::with_options(&unsized_limits(limits), options),
+    )
 }
 
 /// Where the keys start, ascending, that have the same key behind them in the same object.
@@ -31,7 +34,7 @@ pub(in crate::format::json) fn overridden_keys(
     options: Options,
 ) -> Result<Vec<usize>, DecodeError> {
     let tokens = options.non_finite == NonFinite::Tokens;
-    let mut scanner = Scanner::with_rule(limits, tokens, KeyRule::Record);
+    let mut scanner = Scanner::with_rule(&unsized_limits(limits), tokens, KeyRule::Record);
     scan_whole(bytes, &mut scanner)?;
     let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
     let mut overridden = scanner.overridden;
@@ -40,6 +43,15 @@ pub(in crate::format::json) fn overridden_keys(
     }
     overridden.sort_unstable();
     Ok(overridden)
+}
+
+/// The limits for a value whose size has been checked. The scanner would count white space at the
+/// end of a value that is cut off, as it must while the value may go on.
+const fn unsized_limits(limits: &DecodeLimits) -> DecodeLimits {
+    DecodeLimits {
+        max_message_bytes: usize::MAX,
+        ..*limits
+    }
 }
 
 fn scan_whole(bytes: &[u8], scanner: &mut Scanner) -> Result<(), DecodeError> {
