@@ -58,15 +58,42 @@ pub(crate) struct Inbound<I> {
     slots: Vec<Slot<I>>,
     free: Vec<u32>,
     fresh: VecDeque<u32>,
-    /// No fresh call has a larger number for its id. Ids ascend, nearly always, so this one
-    /// comparison tells that a new one is no duplicate.
-    fresh_top: u64,
+    /// Which fresh numbers there may be: most new ids are told to be no duplicate by one bit.
+    fresh_ids: IdFilter,
     by_id: HashMap<WireId, u32>,
     /// Answers that have not left the output buffer: each still holds its permit.
     unflushed: usize,
     limit: usize,
     /// Nothing is let in any more, so answers hold no permits.
     closed: bool,
+}
+
+/// A set of numbers that may claim to hold one that it does not.
+#[derive(Clone, Copy, Debug, Default)]
+struct IdFilter([u64; 16]);
+
+impl IdFilter {
+    /// The word and the bit of a number.
+    #[inline]
+    const fn place(number: u64) -> (usize, u64) {
+        // The high bits of the product depend on all bits of the number.
+        let [high, low, ..] = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        ((high & 15) as usize, 1 << (low & 63))
+    }
+
+    #[inline]
+    fn insert(&mut self, number: u64) {
+        let (word, bit) = Self::place(number);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    #[inline]
+    fn may_hold(&self, number: u64) -> bool {
+        let (word, bit) = Self::place(number);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
 }
 
 /// Why a call of the peer is not let in.
@@ -102,7 +129,7 @@ impl<I: Default> Inbound<I> {
             slots: Vec::new(),
             free: Vec::new(),
             fresh: VecDeque::new(),
-            fresh_top: 0,
+            fresh_ids: IdFilter::default(),
             by_id: HashMap::new(),
             unflushed: 0,
             limit: usize::try_from(limit)
@@ -139,13 +166,11 @@ impl<I: Default> Inbound<I> {
             if (!self.by_id.is_empty() && self.by_id.contains_key(id)) || self.is_fresh(id) {
                 return Err(Refused::Duplicate);
             }
+            if self.fresh.is_empty() {
+                self.fresh_ids = IdFilter::default();
+            }
             if let WireId::Uint(number) = id {
-                let top = if self.fresh.is_empty() {
-                    0
-                } else {
-                    self.fresh_top
-                };
-                self.fresh_top = top.max(*number);
+                self.fresh_ids.insert(*number);
             }
         }
         let index = match self.free.pop() {
@@ -306,7 +331,7 @@ impl<I: Default> Inbound<I> {
     fn is_fresh(&self, id: &WireId) -> bool {
         match id {
             _ if self.fresh.is_empty() => false,
-            WireId::Uint(number) if *number > self.fresh_top => false,
+            WireId::Uint(number) if !self.fresh_ids.may_hold(*number) => false,
             _ => self.find_fresh(id).is_some(),
         }
     }

@@ -7,9 +7,21 @@ fn urls_name_a_place_and_a_dialect() {
         assert_eq!(endpoint.place, place, "{url}");
         assert_eq!(endpoint.dialect.name(), dialect, "{url}");
     };
-    check("tcp://127.0.0.1:9000", Place::Tcp("127.0.0.1:9000".into()), "native");
-    check("tcp://[::1]:9000/?format=json", Place::Tcp("[::1]:9000".into()), "native");
-    check("tcp://host:1?dialect=cbor-rpc&format=json", Place::Tcp("host:1".into()), "cbor-rpc");
+    check(
+        "tcp://127.0.0.1:9000",
+        Place::Tcp("127.0.0.1:9000".into()),
+        "native",
+    );
+    check(
+        "tcp://[::1]:9000/?format=json",
+        Place::Tcp("[::1]:9000".into()),
+        "native",
+    );
+    check(
+        "tcp://host:1?dialect=cbor-rpc&format=json",
+        Place::Tcp("host:1".into()),
+        "cbor-rpc",
+    );
     check("memory:arith", Place::Memory("arith".into()), "native");
 }
 
@@ -25,7 +37,13 @@ fn what_is_wrong_with_a_url_is_said() {
     check("tcp://host:99999", "host and a port");
     check("tcp://:80", "host and a port");
     check("memory:", "needs a name");
-    check("tcp://h:1?dialect=morse", "dialects are native and cbor-rpc");
+    check(
+        "tcp://h:1?dialect=morse",
+        "dialects are native and cbor-rpc",
+    );
     check("tcp://h:1?format=xml", "formats are cbor and json");
-    check("tcp://h:1?colour=red", "options are dialect, format and padding");
+    check(
+        "tcp://h:1?colour=red",
+        "options are dialect, format and padding",
+    );
 }

@@ -66,7 +66,12 @@ impl FromStr for Endpoint {
                 Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => {
                     Place::Tcp(host.to_owned())
                 }
-                _ => return Err(incomplete(url, "tcp needs a host and a port, tcp://host:port")),
+                _ => {
+                    return Err(incomplete(
+                        url,
+                        "tcp needs a host and a port, tcp://host:port",
+                    ));
+                }
             }
         } else if let Some(name) = address.strip_prefix("memory:") {
             if name.is_empty() {
@@ -76,12 +81,18 @@ impl FromStr for Endpoint {
         } else {
             return Err(EndpointError::Scheme(url.to_owned()));
         };
-        Ok(Self { place, dialect: options(url, query)? })
+        Ok(Self {
+            place,
+            dialect: options(url, query)?,
+        })
     }
 }
 
 fn incomplete(url: &str, what: &'static str) -> EndpointError {
-    EndpointError::Incomplete { url: url.to_owned(), what }
+    EndpointError::Incomplete {
+        url: url.to_owned(),
+        what,
+    }
 }
 
 fn options(url: &str, query: &str) -> Result<Box<dyn Dialect>, EndpointError> {

@@ -48,11 +48,19 @@ impl Context {
         deadline: Moment,
         metadata: Metadata,
     ) -> Self {
-        Self { inner: Inner::Linked { link, key }, deadline, metadata }
+        Self {
+            inner: Inner::Linked { link, key },
+            deadline,
+            metadata,
+        }
     }
 
     pub(crate) fn local(call: Arc<LocalCall>, deadline: Moment, metadata: Metadata) -> Self {
-        Self { inner: Inner::Local(call), deadline, metadata }
+        Self {
+            inner: Inner::Local(call),
+            deadline,
+            metadata,
+        }
     }
 
     /// The link and key of a call over a connection.
@@ -95,7 +103,8 @@ impl Context {
     /// The time that is left, zero when it has passed, `None` when the call has no deadline.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline()
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// What came beside the params.
@@ -212,15 +221,21 @@ impl Context {
         {
             slot.shields += 1;
         }
-        Shield { context: self.clone() }
+        Shield {
+            context: self.clone(),
+        }
     }
 
     pub(crate) fn unshield(&self) {
-        let Inner::Linked { link, key } = &self.inner else { return };
+        let Inner::Linked { link, key } = &self.inner else {
+            return;
+        };
         let mut guard = link.lock();
         let state = &mut *guard;
         let cancelled = state.connection.cancelled(*key).is_some();
-        let Some(slot) = state.connection.handler_mut(*key) else { return };
+        let Some(slot) = state.connection.handler_mut(*key) else {
+            return;
+        };
         slot.shields = slot.shields.saturating_sub(1);
         let task = if slot.shields == 0 && cancelled {
             state.unshielded.push(*key);

@@ -43,7 +43,10 @@ pub enum CallError<E = Infallible> {
     Misuse(&'static str),
 }
 
-const _: () = assert!(size_of::<CallError<()>>() <= 64, "errors travel through every future");
+const _: () = assert!(
+    size_of::<CallError<()>>() <= 64,
+    "errors travel through every future"
+);
 
 /// Whether the request of a failed call left this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,7 +194,11 @@ impl<E: DomainError> CallError<E> {
     pub(crate) fn from_peer(error: RpcError, mapped: bool) -> Self {
         if mapped {
             match error.code() {
-                ErrorCode::BUSY => return Self::Busy { retry_after: retry_after(&error) },
+                ErrorCode::BUSY => {
+                    return Self::Busy {
+                        retry_after: retry_after(&error),
+                    };
+                }
                 ErrorCode::CANCELLED => return Self::Cancelled(By::Callee),
                 ErrorCode::DEADLINE_EXCEEDED => return Self::Deadline,
                 _ => {}
@@ -205,7 +212,11 @@ impl<E: DomainError> CallError<E> {
 }
 
 fn retry_after(error: &RpcError) -> Option<Duration> {
-    error.data()?.get("retry_after_ms").and_then(Value::as_u64).map(Duration::from_millis)
+    error
+        .data()?
+        .get("retry_after_ms")
+        .and_then(Value::as_u64)
+        .map(Duration::from_millis)
 }
 
 impl<E> From<EncodeError> for CallError<E> {
@@ -234,7 +245,9 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Remote(error) => write!(f, "peer answered with an error: {error}"),
             Self::Cancelled(by) => write!(f, "call was cancelled by the {by}"),
             Self::Deadline => f.write_str("deadline of the call exceeded"),
-            Self::Disconnected(reason) => write!(f, "not connected, request was not sent: {reason}"),
+            Self::Disconnected(reason) => {
+                write!(f, "not connected, request was not sent: {reason}")
+            }
             Self::Indeterminate(reason) => {
                 write!(f, "connection ended, request may have run: {reason}")
             }

@@ -20,7 +20,9 @@ mod router;
 mod scratch;
 mod server;
 
-pub use call::{Call, CallFuture, Caller, Notify, OutgoingCall, ServiceClient, SideEffects, Ticket};
+pub use call::{
+    Call, CallFuture, Caller, Notify, OutgoingCall, ServiceClient, SideEffects, Ticket,
+};
 pub use context::{Context, Shield};
 pub use error::{CallError, DomainError, WasSent};
 pub use handler::{Routes, Service};

@@ -43,7 +43,9 @@ pub struct LocalServer {
 
 impl fmt::Debug for LocalServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalServer").field("router", &self.router).finish_non_exhaustive()
+        f.debug_struct("LocalServer")
+            .field("router", &self.router)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,8 +60,7 @@ pub struct InProcess {
     last_route: AtomicUsize,
 }
 
-static NAMES: LazyLock<Mutex<HashMap<String, Weak<LocalServer>>>> =
-    LazyLock::new(Mutex::default);
+static NAMES: LazyLock<Mutex<HashMap<String, Weak<LocalServer>>>> = LazyLock::new(Mutex::default);
 
 impl LocalServer {
     pub(crate) fn new(router: Arc<Router>, limits: Limits) -> Arc<Self> {
@@ -90,14 +91,21 @@ impl LocalServer {
 
     pub(crate) fn unpublish(self: &Arc<Self>, name: &str) {
         let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.get(name).is_some_and(|known| known.as_ptr() == Arc::as_ptr(self)) {
+        if names
+            .get(name)
+            .is_some_and(|known| known.as_ptr() == Arc::as_ptr(self))
+        {
             names.remove(name);
         }
     }
 
     /// The server of a name.
     pub(crate) fn named(name: &str) -> Option<Arc<Self>> {
-        NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.upgrade()
+        NAMES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)?
+            .upgrade()
     }
 
     /// Takes no new calls.
@@ -134,7 +142,12 @@ impl LocalServer {
 
 impl InProcess {
     pub(crate) const fn new(server: Arc<LocalServer>, caller: Option<Arc<LocalServer>>) -> Self {
-        Self { server, caller, default_timeout: None, last_route: AtomicUsize::new(usize::MAX) }
+        Self {
+            server,
+            caller,
+            default_timeout: None,
+            last_route: AtomicUsize::new(usize::MAX),
+        }
     }
 
     pub(crate) fn server(&self) -> &Arc<LocalServer> {
@@ -168,9 +181,14 @@ impl InProcess {
         if let Some(index) = found {
             self.last_route.store(index, Ordering::Relaxed);
         }
-        let route = found.and_then(|index| router.route(index));
-        let typed = route.and_then(|route| route.typed.downcast_ref::<Arc<dyn TypedMethod<P, T, E>>>());
-        let Some(typed) = typed else {
+        let typed = found.and_then(|index| {
+            let typed = router
+                .route(index)?
+                .typed
+                .downcast_ref::<Arc<dyn TypedMethod<P, T, E>>>()?;
+            Some((index, typed))
+        });
+        let Some((route, typed)) = typed else {
             if self.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
@@ -183,7 +201,9 @@ impl InProcess {
             for (name, value) in metadata.iter() {
                 call = call.metadata(name, value);
             }
-            return Ok(TypedCall { stage: TypedStage::Encoded(Box::pin(call.into_future())) });
+            return Ok(TypedCall {
+                stage: TypedStage::Encoded(Box::pin(call.into_future())),
+            });
         };
         self.take_permit()?;
         let local = Arc::new(LocalCall {
@@ -198,7 +218,12 @@ impl InProcess {
         let context = Context::local(Arc::clone(&local), Moment::NEVER, metadata);
         // Starting runs no code of the user but the handler's own first lines at its first poll.
         let cell = typed.start(context, params);
-        let stage = TypedStage::Typed { cell: Some(cell), call: local, sleep: None };
+        let stage = TypedStage::Typed {
+            cell: Some(cell),
+            route,
+            call: local,
+            sleep: None,
+        };
         Ok(TypedCall { stage })
     }
 
@@ -212,7 +237,8 @@ impl InProcess {
     where
         P: Serialize + Send + 'static,
     {
-        let mut call = self.start::<P, (), std::convert::Infallible>(method, params, None, metadata, false)?;
+        let mut call =
+            self.start::<P, (), std::convert::Infallible>(method, params, None, metadata, false)?;
         let mut cx = task::Context::from_waker(Waker::noop());
         if call.poll(&mut cx, None).is_pending() {
             tokio::spawn(async move {
@@ -244,13 +270,21 @@ pub(crate) struct TypedCall<T, E> {
 enum TypedStage<T, E> {
     Typed {
         cell: Option<Box<dyn TypedRunning<T, E>>>,
+        /// The index of its method, which takes the cell back.
+        route: usize,
         call: Arc<LocalCall>,
         sleep: Option<Pin<Box<Sleep>>>,
     },
     /// It was started and not awaited at once: it runs in a task, and stops with this.
-    Spawned { task: JoinHandle<Result<T, CallError<E>>>, call: Arc<LocalCall> },
+    Spawned {
+        task: JoinHandle<Result<T, CallError<E>>>,
+        call: Arc<LocalCall>,
+    },
     /// It was started, and ended at its first poll.
-    Ended { outcome: Option<Result<T, CallError<E>>>, call: Arc<LocalCall> },
+    Ended {
+        outcome: Option<Result<T, CallError<E>>>,
+        call: Arc<LocalCall>,
+    },
     Encoded(Pin<Box<dyn Future<Output = Result<T, CallError<E>>> + Send>>),
 }
 
@@ -268,7 +302,10 @@ impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
         let stage = match (this.poll(&mut cx, Some(&mut sides)), call) {
             (Poll::Ready(outcome), Some(call)) => {
                 call.push_back(sides);
-                TypedStage::Ended { outcome: Some(outcome), call }
+                TypedStage::Ended {
+                    outcome: Some(outcome),
+                    call,
+                }
             }
             (Poll::Ready(outcome), None) => {
                 TypedStage::Encoded(Box::pin(std::future::ready(outcome)))
@@ -276,9 +313,10 @@ impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
             (Poll::Pending, None) => return this,
             (Poll::Pending, Some(call)) => {
                 call.push_back(sides);
-                let task = tokio::spawn(async move {
-                    std::future::poll_fn(|cx| this.poll(cx, None)).await
-                });
+                let task =
+                    tokio::spawn(
+                        async move { std::future::poll_fn(|cx| this.poll(cx, None)).await },
+                    );
                 TypedStage::Spawned { task, call }
             }
         };
@@ -307,9 +345,13 @@ impl<T, E> TypedCall<T, E> {
                 call.hand_over(sides, cx.waker());
                 return outcome.take().map_or(Poll::Pending, Poll::Ready);
             }
-            TypedStage::Typed { cell, call, sleep } => (cell, call, sleep),
+            TypedStage::Typed {
+                cell, call, sleep, ..
+            } => (cell, call, sleep),
         };
-        let Some(running) = cell else { return Poll::Pending };
+        let Some(running) = cell else {
+            return Poll::Pending;
+        };
         let polled = catch_unwind(AssertUnwindSafe(|| running.poll_typed(cx)));
         call.hand_over(sides, cx.waker());
         let outcome = match polled {
@@ -321,8 +363,11 @@ impl<T, E> TypedCall<T, E> {
                 Err(CallError::Remote(*panicked(&*payload)))
             }
             Ok(Poll::Pending) => {
-                let Some(deadline) = call.deadline() else { return Poll::Pending };
-                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                let Some(deadline) = call.deadline() else {
+                    return Poll::Pending;
+                };
+                let sleep =
+                    sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
                 task::ready!(sleep.as_mut().poll(cx));
                 Err(CallError::Deadline)
             }
@@ -333,11 +378,17 @@ impl<T, E> TypedCall<T, E> {
 
     fn end(&mut self) {
         match &mut self.stage {
-            TypedStage::Typed { cell, call, .. } => {
+            TypedStage::Typed {
+                cell, call, route, ..
+            } => {
                 call.end();
-                if let Some(cell) = cell.take()
-                    && let Err(payload) = catch_unwind(AssertUnwindSafe(|| cell.give_back()))
-                {
+                let Some(cell) = cell.take() else { return };
+                let method = call.server.router.route(*route);
+                let given_back = catch_unwind(AssertUnwindSafe(|| match method {
+                    Some(method) => method.handler.recycle(cell.into_any_typed()),
+                    None => drop(cell),
+                }));
+                if let Err(payload) = given_back {
                     // Dropping the handler panicked: that is the callee's, and not for the caller to die of.
                     panicked(&*payload);
                 }
@@ -379,7 +430,11 @@ impl LocalSides {
     fn hand_over(&mut self, sides: &mut SideEffects, waker: &Waker) {
         sides.queue.append(&mut self.waiting.queue);
         sides.dropped += std::mem::take(&mut self.waiting.dropped);
-        if !self.caller.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if !self
+            .caller
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             self.caller = Some(waker.clone());
         }
     }
@@ -392,7 +447,9 @@ impl LocalCall {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timeout = self.timeout?;
-        *self.deadline.get_or_init(|| Instant::now().checked_add(timeout))
+        *self
+            .deadline
+            .get_or_init(|| Instant::now().checked_add(timeout))
     }
 
     /// The side that called, to call it back; one without services when it has none.
@@ -419,9 +476,11 @@ impl LocalCall {
 
     /// Ends the call, once: its permit comes home.
     fn end(&self) {
-        if self.over.swap(true, Ordering::AcqRel) {
+        // Only the one owner of the call comes here, so a look and a step are as good as one.
+        if self.over.load(Ordering::Acquire) {
             return;
         }
+        self.over.store(true, Ordering::Release);
         self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
         if let Some(ended) = self.ended.get() {
             ended.notify_waiters();
@@ -460,7 +519,10 @@ impl LocalCall {
     #[inline]
     fn hand_over(&self, sides: Option<&mut SideEffects>, waker: &Waker) {
         if let (Some(waiting), Some(sides)) = (&self.sides, sides) {
-            waiting.lock().unwrap_or_else(PoisonError::into_inner).hand_over(sides, waker);
+            waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .hand_over(sides, waker);
         }
     }
 

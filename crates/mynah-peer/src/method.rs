@@ -26,7 +26,11 @@ impl MethodInfo {
         name: &'static str,
         params: &'static [&'static str],
     ) -> Self {
-        Self { service, name, params }
+        Self {
+            service,
+            name,
+            params,
+        }
     }
 
     /// The name of the service.

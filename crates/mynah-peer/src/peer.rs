@@ -71,7 +71,9 @@ pub struct PeerStats {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Peer").field(&self.evidence().to_string()).finish()
+        f.debug_tuple("Peer")
+            .field(&self.evidence().to_string())
+            .finish()
     }
 }
 
@@ -119,12 +121,18 @@ impl Peer {
     }
 
     pub(crate) fn in_process(local: InProcess) -> Self {
-        Self { kind: Kind::Local(Arc::new(local)), deadline: None }
+        Self {
+            kind: Kind::Local(Arc::new(local)),
+            deadline: None,
+        }
     }
 
     pub(crate) fn linked(link: Arc<Link>) -> Self {
         link.add_handle();
-        Self { kind: Kind::Linked(Arc::new(Handle { link })), deadline: None }
+        Self {
+            kind: Kind::Linked(Arc::new(Handle { link })),
+            deadline: None,
+        }
     }
 
     /// The same peer, whose calls end no later.
@@ -157,13 +165,22 @@ impl Peer {
     /// - [`CallError::Disconnected`] after the end.
     pub fn emit<T: Serialize + ?Sized>(&self, topic: &str, message: &T) -> Result<(), CallError> {
         let Some((link, facts)) = self.ready_link()? else {
-            return Err(CallError::Unsupported { dialect: "memory", feature: "events" });
+            return Err(CallError::Unsupported {
+                dialect: "memory",
+                feature: "events",
+            });
         };
         if !facts.capabilities.events {
-            return Err(CallError::Unsupported { dialect: facts.dialect, feature: "events" });
+            return Err(CallError::Unsupported {
+                dialect: facts.dialect,
+                feature: "events",
+            });
         }
         scratch::with(|buffer| {
-            facts.format.encode(message, buffer).map_err(CallError::Encode)?;
+            facts
+                .format
+                .encode(message, buffer)
+                .map_err(CallError::Encode)?;
             link.emit(topic, buffer, facts)
         })
     }
@@ -175,19 +192,28 @@ impl Peer {
     /// - [`CallError::Encode`] when the content cannot be encoded.
     /// - [`CallError::Misuse`] before the wire is ready.
     pub fn log<T: Serialize + ?Sized>(&self, level: i64, content: &T) -> Result<(), CallError> {
-        let Some((link, facts)) = self.ready_link()? else { return Ok(()) };
+        let Some((link, facts)) = self.ready_link()? else {
+            return Ok(());
+        };
         scratch::with(|buffer| {
-            facts.format.encode(content, buffer).map_err(CallError::Encode)?;
+            facts
+                .format
+                .encode(content, buffer)
+                .map_err(CallError::Encode)?;
             link.log(None, level, buffer);
             Ok(())
         })
     }
 
     fn ready_link(&self) -> Result<Option<(&Link, &crate::link::WireFacts)>, CallError> {
-        let Kind::Linked(handle) = &self.kind else { return Ok(None) };
+        let Kind::Linked(handle) = &self.kind else {
+            return Ok(None);
+        };
         match handle.link.facts() {
             Some(facts) => Ok(Some((&handle.link, facts))),
-            None => Err(CallError::Misuse("the peer has not said yet what it speaks")),
+            None => Err(CallError::Misuse(
+                "the peer has not said yet what it speaks",
+            )),
         }
     }
 
@@ -212,14 +238,20 @@ impl Peer {
     ///
     /// Cancel safety: may be dropped and called again at any time.
     pub async fn closed(&self) -> CloseReason {
-        let Kind::Linked(handle) = &self.kind else { return std::future::pending().await };
+        let Kind::Linked(handle) = &self.kind else {
+            return std::future::pending().await;
+        };
         poll_fn(|cx| {
             let mut state = handle.link.lock();
             if state.ended {
                 let reason = state.connection.closed().cloned();
                 return Poll::Ready(reason.unwrap_or(CloseReason::PeerGone));
             }
-            if !state.closed_wakers.iter().any(|known| known.will_wake(cx.waker())) {
+            if !state
+                .closed_wakers
+                .iter()
+                .any(|known| known.will_wake(cx.waker()))
+            {
                 state.closed_wakers.push(cx.waker().clone());
             }
             Poll::Pending
@@ -230,7 +262,9 @@ impl Peer {
     /// How much of the connection is in use. All zero in process.
     #[must_use]
     pub fn stats(&self) -> PeerStats {
-        let Kind::Linked(handle) = &self.kind else { return PeerStats::default() };
+        let Kind::Linked(handle) = &self.kind else {
+            return PeerStats::default();
+        };
         let state = handle.link.lock();
         PeerStats {
             calls_waiting: state.connection.calls_waiting(),
@@ -274,9 +308,14 @@ impl Caller for Peer {
         let Kind::Linked(handle) = &self.kind else {
             return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
         };
-        let Some(facts) = handle.link.facts() else { return Poll::Pending };
+        let Some(facts) = handle.link.facts() else {
+            return Poll::Pending;
+        };
         if !call.metadata.is_empty() && !facts.capabilities.metadata {
-            let error = CallError::Unsupported { dialect: facts.dialect, feature: "metadata" };
+            let error = CallError::Unsupported {
+                dialect: facts.dialect,
+                feature: "metadata",
+            };
             return Poll::Ready(Err(error));
         }
         if !call.metadata.is_empty() {
@@ -302,16 +341,23 @@ impl Caller for Peer {
         let Kind::Linked(handle) = &self.kind else {
             return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
         };
-        let Some(facts) = handle.link.facts() else { return Poll::Pending };
+        let Some(facts) = handle.link.facts() else {
+            return Poll::Pending;
+        };
         if !call.metadata.is_empty() {
             if !facts.capabilities.metadata {
-                let error = CallError::Unsupported { dialect: facts.dialect, feature: "metadata" };
+                let error = CallError::Unsupported {
+                    dialect: facts.dialect,
+                    feature: "metadata",
+                };
                 return Poll::Ready(Err(error));
             }
             check_metadata(call.metadata, &handle.link.config.limits)?;
         }
         let name = MethodName::new(call.method.service(), call.method.name());
-        handle.link.notify(cx.waker(), name, call.params, facts, call.metadata)
+        handle
+            .link
+            .notify(cx.waker(), name, call.params, facts, call.metadata)
     }
 
     #[inline]
@@ -331,7 +377,10 @@ impl Caller for Peer {
                 CallEnd::Error(error) => CallError::Application(*error),
                 CallEnd::Deadline => CallError::Deadline,
                 CallEnd::Lost { sent: true, reason } => CallError::Indeterminate(reason),
-                CallEnd::Lost { sent: false, reason } => CallError::Disconnected(reason),
+                CallEnd::Lost {
+                    sent: false,
+                    reason,
+                } => CallError::Disconnected(reason),
                 CallEnd::Gone => CallError::Misuse("the call was taken already"),
             })
         })
@@ -366,9 +415,10 @@ impl Caller for Peer {
 
     fn maps_codes(&self) -> bool {
         match &self.kind {
-            Kind::Linked(handle) => {
-                handle.link.facts().is_none_or(|facts| facts.capabilities.error_codes)
-            }
+            Kind::Linked(handle) => handle
+                .link
+                .facts()
+                .is_none_or(|facts| facts.capabilities.error_codes),
             Kind::Local(_) => true,
         }
     }
@@ -383,11 +433,17 @@ fn check_metadata(metadata: &Metadata, limits: &Limits) -> Result<(), CallError>
     let len = metadata.bytes() + metadata.len() * HEADS;
     if len > limits.max_metadata_bytes {
         let limit = limits.max_metadata_bytes;
-        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge { len, limit }));
+        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge {
+            len,
+            limit,
+        }));
     }
     if metadata.len() > limits.max_metadata_entries {
         let (len, limit) = (metadata.len(), limits.max_metadata_entries);
-        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge { len, limit }));
+        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge {
+            len,
+            limit,
+        }));
     }
     Ok(())
 }
@@ -404,7 +460,10 @@ pub struct PeerBuilder {
 }
 
 enum Medium {
-    Bytes { stream: Box<dyn ByteStreamObject>, wire: MakeWire },
+    Bytes {
+        stream: Box<dyn ByteStreamObject>,
+        wire: MakeWire,
+    },
     Carrier(Pin<Box<dyn Transport>>),
 }
 
@@ -431,12 +490,18 @@ impl PeerBuilder {
     pub(crate) fn over(stream: impl ByteStream, dialect: &(impl Dialect + ?Sized)) -> Self {
         let dialect = dialect.clone_box();
         let wire: MakeWire = Box::new(move |side, limits| dialect.wire(side, limits));
-        Self::new(Medium::Bytes { stream: Box::new(stream), wire })
+        Self::new(Medium::Bytes {
+            stream: Box::new(stream),
+            wire,
+        })
     }
 
     pub(crate) fn over_transport(transport: Pin<Box<dyn Transport>>) -> Self {
         let evidence = transport.evidence().clone();
-        Self { evidence, ..Self::new(Medium::Carrier(transport)) }
+        Self {
+            evidence,
+            ..Self::new(Medium::Carrier(transport))
+        }
     }
 
     fn new(medium: Medium) -> Self {

@@ -69,12 +69,16 @@ impl Router {
     /// # Errors
     /// The first one that cannot.
     pub fn check(&self) -> Result<(), RegisterError> {
-        self.errors.first().map_or(Ok(()), |error| Err(error.clone()))
+        self.errors
+            .first()
+            .map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// All methods, in the order of registration.
     pub fn methods(&self) -> impl Iterator<Item = MethodName<'_>> {
-        self.routes.iter().map(|route| MethodName::new(&route.service, &route.method))
+        self.routes
+            .iter()
+            .map(|route| MethodName::new(&route.service, &route.method))
     }
 
     fn add(&mut self, route: Route) -> Result<(), RegisterError> {
@@ -110,8 +114,10 @@ impl Router {
     }
 
     fn look_up(&self, name: &MethodName<'_>) -> Option<usize> {
-        if let Some(index) =
-            self.by_name.get(&*name.service).and_then(|methods| methods.get(&*name.method))
+        if let Some(index) = self
+            .by_name
+            .get(&*name.service)
+            .and_then(|methods| methods.get(&*name.method))
         {
             return Some(*index);
         }

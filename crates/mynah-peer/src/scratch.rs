@@ -33,7 +33,8 @@ pub(crate) fn with<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
 
 /// A buffer of [`READ_BYTES`] bytes, all initialised.
 pub(crate) fn take_read_buffer() -> Vec<u8> {
-    READ.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; READ_BYTES])
+    READ.with_borrow_mut(Vec::pop)
+        .unwrap_or_else(|| vec![0; READ_BYTES])
 }
 
 /// Gives a read buffer back; one that has grown is let go.

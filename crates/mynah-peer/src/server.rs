@@ -118,7 +118,9 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
-        self.binds.push(Box::pin(async move { Ok(accept::bytes(bind.await?, dialect.clone_box())) }));
+        self.binds.push(Box::pin(async move {
+            Ok(accept::bytes(bind.await?, dialect.clone_box()))
+        }));
         self
     }
 
@@ -128,7 +130,8 @@ impl Server {
         L: Listener,
         L::Connection: Transport,
     {
-        self.binds.push(Box::pin(async move { Ok(accept::carrier(listener)) }));
+        self.binds
+            .push(Box::pin(async move { Ok(accept::carrier(listener)) }));
         self
     }
 
@@ -166,12 +169,21 @@ impl Server {
             }
         }
         let shared = Arc::new(Shared::new(router, self.limits, self.default_timeout));
-        let addresses = listeners.iter().map(|listener| listener.address()).collect();
+        let addresses = listeners
+            .iter()
+            .map(|listener| listener.address())
+            .collect();
         let tasks = listeners
             .into_iter()
             .map(|listener| tokio::spawn(listener.accept_all(Arc::clone(&shared))))
             .collect();
-        Ok(ServerHandle { shared, local, names: self.names, addresses, tasks })
+        Ok(ServerHandle {
+            shared,
+            local,
+            names: self.names,
+            addresses,
+            tasks,
+        })
     }
 }
 
@@ -188,7 +200,9 @@ pub struct ServerHandle {
 
 impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerHandle").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("ServerHandle")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
     }
 }
 

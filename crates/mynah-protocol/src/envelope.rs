@@ -230,7 +230,9 @@ impl Envelope<'_> {
             Self::Request(request) => len(&request.params),
             Self::Notification(notification) => len(&notification.params),
             Self::Response(response) => response.result.as_ref().map_or(0, len),
-            Self::Progress(progress) => len(&progress.value) + progress.note.as_ref().map_or(0, len),
+            Self::Progress(progress) => {
+                len(&progress.value) + progress.note.as_ref().map_or(0, len)
+            }
             Self::Log(log) => len(&log.content),
             Self::Event(event) => len(&event.message),
             Self::Cancel(_)

@@ -25,7 +25,11 @@ pub struct MemoryOptions {
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { format: FormatId::Cbor, capacity: 64, limits: Limits::default() }
+        Self {
+            format: FormatId::Cbor,
+            capacity: 64,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -72,7 +76,10 @@ pub fn pair_with(options: &MemoryOptions) -> (MemoryEnd, MemoryEnd) {
             .with(EvidenceKey::TRANSPORT, "memory")
             .with(EvidenceKey::REMOTE_ADDRESS, name),
     };
-    (end(&back, &there, "second end"), end(&there, &back, "first end"))
+    (
+        end(&back, &there, "second end"),
+        end(&there, &back, "first end"),
+    )
 }
 
 /// One direction.
@@ -135,7 +142,10 @@ impl Stream for MemoryEnd {
         let writer = queue.writer.take();
         drop(queue);
         wake(writer);
-        Poll::Ready(Some(Ok(Inbound { envelope, receipt: None })))
+        Poll::Ready(Some(Ok(Inbound {
+            envelope,
+            receipt: None,
+        })))
     }
 }
 
@@ -155,10 +165,15 @@ impl Sink<Outbound> for MemoryEnd {
     }
 
     fn start_send(self: Pin<&mut Self>, outbound: Outbound) -> Result<(), TransportError> {
-        let Outbound::Send(envelope) = outbound else { return Ok(()) };
+        let Outbound::Send(envelope) = outbound else {
+            return Ok(());
+        };
         let bytes = envelope.payload_bytes();
         if bytes > self.max_bytes {
-            let what = format!("message of {bytes} bytes exceeds limit of {}", self.max_bytes);
+            let what = format!(
+                "message of {bytes} bytes exceeds limit of {}",
+                self.max_bytes
+            );
             return Err(TransportError::new(TransportErrorKind::TooLarge, what));
         }
         let mut queue = lock(&self.outgoing);

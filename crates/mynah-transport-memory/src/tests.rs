@@ -14,10 +14,15 @@ fn envelopes_arrive_in_order_and_the_end_is_seen() {
     block_on(async {
         let (mut one, mut two) = pair();
         for number in 0..10 {
-            one.send(Outbound::Send(Envelope::Ping(number))).await.unwrap();
+            one.send(Outbound::Send(Envelope::Ping(number)))
+                .await
+                .unwrap();
         }
         for number in 0..10 {
-            assert_eq!(two.next().await.unwrap().unwrap().envelope, Envelope::Ping(number));
+            assert_eq!(
+                two.next().await.unwrap().unwrap().envelope,
+                Envelope::Ping(number)
+            );
         }
         drop(one);
         assert!(two.next().await.is_none());

@@ -15,7 +15,10 @@ pub struct TcpDialer {
 impl TcpDialer {
     /// A dialer for `host:port`; a name is looked up at each attempt, and every address of it tried in order.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into(), options: TcpOptions::default() }
+        Self {
+            address: address.into(),
+            options: TcpOptions::default(),
+        }
     }
 
     /// The same with other options.
@@ -64,6 +67,9 @@ impl Dialer for TcpDialer {
         self.options.apply(&stream)?;
         let remote = stream.peer_addr()?;
         let evidence = evidence(&stream, remote);
-        Ok(Accepted { connection: stream, evidence })
+        Ok(Accepted {
+            connection: stream,
+            evidence,
+        })
     }
 }

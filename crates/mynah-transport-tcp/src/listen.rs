@@ -39,13 +39,22 @@ impl TcpListener {
             match bind(candidate, options.backlog) {
                 Ok(listener) => {
                     let local = listener.local_addr().map_err(fail)?;
-                    return Ok(Self { listener, local, options });
+                    return Ok(Self {
+                        listener,
+                        local,
+                        options,
+                    });
                 }
                 Err(error) => last = Some(error),
             }
         }
         Err(last.map_or_else(
-            || TransportError::new(TransportErrorKind::Address, format!("{address} has no address")),
+            || {
+                TransportError::new(
+                    TransportErrorKind::Address,
+                    format!("{address} has no address"),
+                )
+            },
             fail,
         ))
     }
@@ -56,7 +65,11 @@ impl TcpListener {
     /// [`TransportError`] when it has no local address.
     pub fn from_bound(listener: tokio::net::TcpListener) -> Result<Self, TransportError> {
         let local = listener.local_addr()?;
-        Ok(Self { listener, local, options: TcpOptions::default() })
+        Ok(Self {
+            listener,
+            local,
+            options: TcpOptions::default(),
+        })
     }
 
     /// Where it listens.
@@ -67,7 +80,11 @@ impl TcpListener {
 }
 
 fn bind(address: SocketAddr, backlog: u32) -> io::Result<tokio::net::TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
@@ -81,11 +98,16 @@ impl Listener for TcpListener {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Accepted<TcpStream>, TransportError>>> {
         let accepted = ready!(self.listener.poll_accept(cx));
-        Poll::Ready(Some(accepted.map_err(accept_failed).and_then(|(stream, remote)| {
-            self.options.apply(&stream)?;
-            let evidence = evidence(&stream, remote);
-            Ok(Accepted { connection: stream, evidence })
-        })))
+        Poll::Ready(Some(accepted.map_err(accept_failed).and_then(
+            |(stream, remote)| {
+                self.options.apply(&stream)?;
+                let evidence = evidence(&stream, remote);
+                Ok(Accepted {
+                    connection: stream,
+                    evidence,
+                })
+            },
+        )))
     }
 
     fn address(&self) -> String {

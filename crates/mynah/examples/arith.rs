@@ -18,15 +18,20 @@ struct MyArith;
 
 impl Arith for MyArith {
     async fn add(&self, _cx: &Context, a: i64, b: i64) -> Result<i64, RpcError> {
-        a.checked_add(b).ok_or_else(|| RpcError::new(ErrorCode::application(1), "too large"))
+        a.checked_add(b)
+            .ok_or_else(|| RpcError::new(ErrorCode::application(1), "too large"))
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut addresses = std::env::args().skip(1);
-    let mynah = addresses.next().unwrap_or_else(|| "127.0.0.1:9000".to_owned());
-    let python = addresses.next().unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    let mynah = addresses
+        .next()
+        .unwrap_or_else(|| "127.0.0.1:9000".to_owned());
+    let python = addresses
+        .next()
+        .unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let mut server = Server::new()
         .register(ArithService::new(MyArith))
         .listen(&format!("tcp://{mynah}"))

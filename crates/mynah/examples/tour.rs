@@ -54,11 +54,16 @@ impl Workshop for MyWorkshop {
         if divisor == 0 {
             return Err(DivideError::ByZero);
         }
-        dividend.checked_div(divisor).ok_or(DivideError::TooLarge { dividend, divisor })
+        dividend
+            .checked_div(divisor)
+            .ok_or(DivideError::TooLarge { dividend, divisor })
     }
 
     async fn build(&self, cx: &Context, steps: u32) -> Result<String, RpcError> {
-        let mut watch = SayWhenStopped { handler: "build", finished: false };
+        let mut watch = SayWhenStopped {
+            handler: "build",
+            finished: false,
+        };
         for step in 1..=steps {
             tokio::time::sleep(Duration::from_millis(20)).await;
             cx.progress(&(step, steps));
@@ -70,7 +75,10 @@ impl Workshop for MyWorkshop {
     async fn greet(&self, cx: &Context) -> Result<String, RpcError> {
         let visitor: VisitorClient = cx.peer().client();
         let name = visitor.name().await.map_err(|error| {
-            RpcError::new(ErrorCode::application(10), format!("nobody answered: {error}"))
+            RpcError::new(
+                ErrorCode::application(10),
+                format!("nobody answered: {error}"),
+            )
         })?;
         Ok(format!("hello, {name}"))
     }
@@ -117,27 +125,41 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let report = server.drain(Duration::from_secs(1)).await;
-    println!("drained: {} connections, {} calls cut", report.connections, report.calls_cut);
+    println!(
+        "drained: {} connections, {} calls cut",
+        report.connections, report.calls_cut
+    );
     Ok(())
 }
 
 async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let peer = mynah::connector(url)?.register(VisitorService::new(Me)).connect().await?;
+    let peer = mynah::connector(url)?
+        .register(VisitorService::new(Me))
+        .connect()
+        .await?;
     let workshop: WorkshopClient = peer.client();
 
     let start = Instant::now();
     let result = workshop.divide(84, 2).await?;
-    println!("  a call            84 / 2 = {result}, first answer after {:.0?}", start.elapsed());
+    println!(
+        "  a call            84 / 2 = {result}, first answer after {:.0?}",
+        start.elapsed()
+    );
 
     let error = workshop.divide(1, 0).await;
     println!("  a typed error     {error:?}");
-    assert!(matches!(error, Err(CallError::Application(DivideError::ByZero))));
+    assert!(matches!(
+        error,
+        Err(CallError::Application(DivideError::ByZero))
+    ));
 
     let built = workshop.build(20).on_progress(draw).await?;
     println!(" {built}");
 
     println!("  a call back       {}", workshop.greet().await?);
-    workshop.note("a notification has no answer".to_owned()).await?;
+    workshop
+        .note("a notification has no answer".to_owned())
+        .await?;
 
     let mut call = workshop.build(1000).start();
     tokio::time::sleep(Duration::from_millis(60)).await;
@@ -145,7 +167,10 @@ async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
     println!("  a cancel          {}", shown(call.await));
     tokio::time::sleep(Duration::from_millis(20)).await;
 
-    let late = workshop.build(1000).deadline(Duration::from_millis(60)).await;
+    let late = workshop
+        .build(1000)
+        .deadline(Duration::from_millis(60))
+        .await;
     println!("  a deadline        {}", shown(late));
     tokio::time::sleep(Duration::from_millis(20)).await;
     println!();
@@ -157,9 +182,18 @@ fn draw((step, steps): (u32, u32)) {
     if step < steps && !std::io::stdout().is_terminal() {
         return;
     }
-    let bar: String = (1..=steps).map(|n| if n <= step { '#' } else { '.' }).collect();
-    let start = if step == 1 || step == steps && !std::io::stdout().is_terminal() { "" } else { "\r" };
-    print!("{start}  progress          [{bar}] {:3} %", step * 100 / steps);
+    let bar: String = (1..=steps)
+        .map(|n| if n <= step { '#' } else { '.' })
+        .collect();
+    let start = if step == 1 || step == steps && !std::io::stdout().is_terminal() {
+        ""
+    } else {
+        "\r"
+    };
+    print!(
+        "{start}  progress          [{bar}] {:3} %",
+        step * 100 / steps
+    );
     drop(std::io::stdout().flush());
 }
 

@@ -47,9 +47,9 @@ mod url;
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Call, CallError, CallFuture, Caller, Context, DomainError, DrainReport, LocalServer, MethodInfo, Notify,
-    Peer, PeerBuilder, PeerStats, RegisterError, Router, Server, ServerError, ServerHandle,
-    Service, ServiceClient, Shield, WasSent,
+    Call, CallError, CallFuture, Caller, Context, DomainError, DrainReport, LocalServer,
+    MethodInfo, Notify, Peer, PeerBuilder, PeerStats, RegisterError, Router, Server, ServerError,
+    ServerHandle, Service, ServiceClient, Shield, WasSent,
 };
 #[doc(inline)]
 pub use mynah_protocol::{

@@ -96,7 +96,10 @@ impl Connector {
         self.router.check()?;
         match self.endpoint.place {
             Place::Tcp(address) => {
-                let Accepted { connection, evidence } = TcpDialer::new(address).dial().await?;
+                let Accepted {
+                    connection,
+                    evidence,
+                } = TcpDialer::new(address).dial().await?;
                 let mut builder = Peer::over(connection, &self.endpoint.dialect)
                     .router(self.router)
                     .limits(self.limits)
@@ -129,11 +132,19 @@ pub trait Listen: Sized {
 impl Listen for Server {
     fn listen(self, url: &str) -> Self {
         match url.parse::<Endpoint>() {
-            Ok(Endpoint { place: Place::Memory(name), .. }) => self.listen_in_process(name),
-            Ok(Endpoint { place: Place::Tcp(address), dialect, .. }) => {
-                self.listen_with(async move { TcpListener::bind(&address).await }, dialect)
-            }
-            Ok(_) => fail(self, "this kind of endpoint cannot be listened on".to_owned()),
+            Ok(Endpoint {
+                place: Place::Memory(name),
+                ..
+            }) => self.listen_in_process(name),
+            Ok(Endpoint {
+                place: Place::Tcp(address),
+                dialect,
+                ..
+            }) => self.listen_with(async move { TcpListener::bind(&address).await }, dialect),
+            Ok(_) => fail(
+                self,
+                "this kind of endpoint cannot be listened on".to_owned(),
+            ),
             Err(error) => fail(self, error.to_string()),
         }
     }

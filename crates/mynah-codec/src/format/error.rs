@@ -38,7 +38,11 @@ impl DecodeError {
     /// An error at a byte offset of the input.
     #[must_use]
     pub fn new(kind: DecodeErrorKind, detail: impl Into<String>, offset: usize) -> Self {
-        Self { kind, offset, detail: detail.into().into_boxed_str() }
+        Self {
+            kind,
+            offset,
+            detail: detail.into().into_boxed_str(),
+        }
     }
 
     /// A value of another shape than was asked for.

@@ -147,7 +147,8 @@ pub(crate) fn item_len(
     bytes: &[u8],
     limits: &DecodeLimits,
 ) -> Result<usize, DecodeError> {
-    let truncated = || DecodeError::new(DecodeErrorKind::Truncated, "value is cut off", bytes.len());
+    let truncated =
+        || DecodeError::new(DecodeErrorKind::Truncated, "value is cut off", bytes.len());
     match format {
         Format::Json => {
             let mut scanner = json::Scanner::new(limits);

@@ -31,13 +31,19 @@ impl LengthFraming {
         let len = u32::from_be_bytes(*head);
         let content = usize::try_from(len).unwrap_or(usize::MAX);
         if content > self.limit {
-            return Err(WireError::TooLarge { len: u64::from(len), limit: self.limit });
+            return Err(WireError::TooLarge {
+                len: u64::from(len),
+                limit: self.limit,
+            });
         }
         let end = Self::HEAD + content;
         Ok(if input.len() < end {
             Cut::Need(end - input.len())
         } else {
-            Cut::Frame { start: Self::HEAD, end }
+            Cut::Frame {
+                start: Self::HEAD,
+                end,
+            }
         })
     }
 }
@@ -52,7 +58,10 @@ mod tests {
         let bomb = u32::MAX.to_be_bytes();
         assert_eq!(
             framing.cut(&bomb),
-            Err(WireError::TooLarge { len: u64::from(u32::MAX), limit: 1 << 20 })
+            Err(WireError::TooLarge {
+                len: u64::from(u32::MAX),
+                limit: 1 << 20
+            })
         );
     }
 
@@ -61,10 +70,15 @@ mod tests {
         let framing = LengthFraming::new(16);
         let input = [0, 0, 0, 3, b'a', b'b', b'c', b'd'];
         for len in 0..7 {
-            let Cut::Need(more) = framing.cut(&input[..len]).unwrap() else { panic!("{len}") };
+            let Cut::Need(more) = framing.cut(&input[..len]).unwrap() else {
+                panic!("{len}")
+            };
             assert!(more >= 1 && len + more <= 7);
         }
         assert_eq!(framing.cut(&input), Ok(Cut::Frame { start: 4, end: 7 }));
-        assert_eq!(framing.cut(&[0, 0, 0, 0]), Ok(Cut::Frame { start: 4, end: 4 }));
+        assert_eq!(
+            framing.cut(&[0, 0, 0, 0]),
+            Ok(Cut::Frame { start: 4, end: 4 })
+        );
     }
 }

@@ -69,7 +69,11 @@ pub(super) fn params_type(params: &[Param]) -> TokenStream {
 
 /// The params of these names: the value of that type, or the pattern that takes it apart.
 pub(super) fn params_value(names: &[impl ToTokens]) -> TokenStream {
-    if names.is_empty() { quote!([]) } else { quote!((#(#names,)*)) }
+    if names.is_empty() {
+        quote!([])
+    } else {
+        quote!((#(#names,)*))
+    }
 }
 
 /// Everything that is implemented for the struct.

@@ -53,7 +53,11 @@ impl Listeners {
                         listener(&value, note.as_deref(), format, limits);
                     }
                 }
-                Side::Log { level, dropped, content } => {
+                Side::Log {
+                    level,
+                    dropped,
+                    content,
+                } => {
                     if let Some(listener) = &mut self.log {
                         listener(level, dropped, &content, format, limits);
                     }
@@ -69,7 +73,9 @@ impl Listeners {
 
 impl<P, T, E, C> fmt::Debug for Call<P, T, E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,12 +126,13 @@ impl<P, T, E, C> Call<P, T, E, C> {
         mut self,
         mut listener: impl FnMut(V) + Send + 'static,
     ) -> Self {
-        self.listeners.get_or_insert_default().progress = Some(Box::new(move |value, _note, format, limits| {
-            match format.decode::<V>(value, limits) {
-                Ok(value) => listener(value),
-                Err(error) => tracing::debug!(%error, "progress of another shape"),
-            }
-        }));
+        self.listeners.get_or_insert_default().progress =
+            Some(Box::new(move |value, _note, format, limits| {
+                match format.decode::<V>(value, limits) {
+                    Ok(value) => listener(value),
+                    Err(error) => tracing::debug!(%error, "progress of another shape"),
+                }
+            }));
         self
     }
 
@@ -134,14 +141,18 @@ impl<P, T, E, C> Call<P, T, E, C> {
         mut self,
         mut listener: impl FnMut(V, Option<N>) + Send + 'static,
     ) -> Self {
-        self.listeners.get_or_insert_default().progress = Some(Box::new(move |value, note, format, limits| {
-            match format.decode::<V>(value, limits) {
-                Ok(value) => {
-                    listener(value, note.and_then(|note| format.decode(note, limits).ok()));
+        self.listeners.get_or_insert_default().progress =
+            Some(Box::new(move |value, note, format, limits| {
+                match format.decode::<V>(value, limits) {
+                    Ok(value) => {
+                        listener(
+                            value,
+                            note.and_then(|note| format.decode(note, limits).ok()),
+                        );
+                    }
+                    Err(error) => tracing::debug!(%error, "progress of another shape"),
                 }
-                Err(error) => tracing::debug!(%error, "progress of another shape"),
-            }
-        }));
+            }));
         self
     }
 
@@ -151,15 +162,16 @@ impl<P, T, E, C> Call<P, T, E, C> {
         mut self,
         mut listener: impl FnMut(i64, V) + Send + 'static,
     ) -> Self {
-        self.listeners.get_or_insert_default().log = Some(Box::new(move |level, dropped, content, format, limits| {
-            if dropped > 0 {
-                tracing::debug!(dropped, "lines of the callee's log were dropped");
-            }
-            match format.decode::<V>(content, limits) {
-                Ok(content) => listener(level, content),
-                Err(error) => tracing::debug!(%error, "line of log of another shape"),
-            }
-        }));
+        self.listeners.get_or_insert_default().log =
+            Some(Box::new(move |level, dropped, content, format, limits| {
+                if dropped > 0 {
+                    tracing::debug!(dropped, "lines of the callee's log were dropped");
+                }
+                match format.decode::<V>(content, limits) {
+                    Ok(content) => listener(level, content),
+                    Err(error) => tracing::debug!(%error, "line of log of another shape"),
+                }
+            }));
         self
     }
 }

@@ -106,7 +106,11 @@ impl SideEffects {
 
     /// Adds a line of log with its encoded content.
     pub fn push_log(&mut self, level: i64, content: Vec<u8>) {
-        self.queue.push_back(Side::Log { level, dropped: 0, content });
+        self.queue.push_back(Side::Log {
+            level,
+            dropped: 0,
+            content,
+        });
     }
 }
 

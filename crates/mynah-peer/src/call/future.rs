@@ -52,7 +52,9 @@ enum Stage<P, T, E> {
 
 impl<P, T, E, C: Caller> fmt::Debug for CallFuture<P, T, E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallFuture").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("CallFuture")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -68,7 +70,14 @@ where
 {
     #[inline]
     pub(super) fn new(call: Call<P, T, E, C>) -> Self {
-        let Call { caller, method, params, options, listeners, result } = call;
+        let Call {
+            caller,
+            method,
+            params,
+            options,
+            listeners,
+            result,
+        } = call;
         Self {
             caller,
             method,
@@ -102,7 +111,9 @@ where
 
     #[inline]
     fn poll_send(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError<E>>> {
-        let timeout = self.options.timeout(self.caller.default_timeout(), self.caller.deadline());
+        let timeout = self
+            .options
+            .timeout(self.caller.default_timeout(), self.caller.deadline());
         if let Some(server) = self.caller.in_process() {
             let Stage::Unsent(params) = std::mem::replace(&mut self.stage, Stage::Done) else {
                 return Poll::Ready(Ok(()));
@@ -114,9 +125,12 @@ where
             self.stage = Stage::Local(call);
             return Poll::Ready(Ok(()));
         }
-        let (format, limits) = task::ready!(self.caller.poll_format(cx)).map_err(CallError::widen)?;
+        let (format, limits) =
+            task::ready!(self.caller.poll_format(cx)).map_err(CallError::widen)?;
         self.format = Some((format, limits));
-        let Stage::Unsent(params) = &self.stage else { return Poll::Ready(Ok(())) };
+        let Stage::Unsent(params) = &self.stage else {
+            return Poll::Ready(Ok(()));
+        };
         let listens = self.listeners.is_some();
         let begun = scratch::with(|buffer| {
             if let Err(error) = format.encode(params, buffer) {
@@ -140,14 +154,19 @@ where
     #[cold]
     fn poll_waiting(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError<E>>> {
         if self.waiting.is_none() {
-            let timeout = self.options.timeout(self.caller.default_timeout(), self.caller.deadline());
-            let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout)) else {
+            let timeout = self
+                .options
+                .timeout(self.caller.default_timeout(), self.caller.deadline());
+            let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+            else {
                 return Poll::Pending;
             };
             self.options.deadline = Some(deadline);
             self.waiting = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
-        let Some(sleep) = &mut self.waiting else { return Poll::Pending };
+        let Some(sleep) = &mut self.waiting else {
+            return Poll::Pending;
+        };
         sleep.as_mut().poll(cx).map(|()| Err(CallError::Deadline))
     }
 
@@ -157,8 +176,11 @@ where
         cx: &mut task::Context<'_>,
         ticket: Ticket,
     ) -> Poll<Result<T, CallError<E>>> {
-        let outcome = scratch::with(|buffer| {
-            let sides = self.listeners.as_mut().map(|listeners| &mut listeners.sides);
+        scratch::with(|buffer| {
+            let sides = self
+                .listeners
+                .as_mut()
+                .map(|listeners| &mut listeners.sides);
             let polled = self.caller.poll_reply(cx, ticket, buffer, sides);
             if polled.is_ready() {
                 // From here on there is nothing to cancel.
@@ -175,8 +197,7 @@ where
                 (Ok(()), None) => Err(CallError::Misuse("an answer without a request")),
                 (Err(error), _) => Err(error.typed(self.caller.maps_codes())),
             })
-        });
-        outcome
+        })
     }
 
     fn hand_out_sides(&mut self) {
@@ -228,7 +249,10 @@ where
                 this.poll_answer(cx, ticket)
             }
             Stage::Local(call) => {
-                let sides = this.listeners.as_mut().map(|listeners| &mut listeners.sides);
+                let sides = this
+                    .listeners
+                    .as_mut()
+                    .map(|listeners| &mut listeners.sides);
                 let polled = call.poll(cx, sides);
                 if polled.is_ready() {
                     this.stage = Stage::Done;

@@ -23,7 +23,9 @@ pub struct Notify<P, C> {
 
 impl<P, C> fmt::Debug for Notify<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notify").field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("Notify")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -32,7 +34,12 @@ impl<P, C> Unpin for Notify<P, C> {}
 impl<P, C> Notify<P, C> {
     /// A notification through a caller. Made by the macro.
     pub const fn new(caller: C, method: &'static MethodInfo, params: P) -> Self {
-        Self { caller, method, params: Some(params), metadata: Metadata::new() }
+        Self {
+            caller,
+            method,
+            params: Some(params),
+            metadata: Metadata::new(),
+        }
     }
 
     /// Adds an entry that travels beside the params.
@@ -52,12 +59,20 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if let Some(server) = this.caller.in_process() {
-            let Some(params) = this.params.take() else { return Poll::Ready(Ok(())) };
-            return Poll::Ready(server.notify(this.method, params, std::mem::take(&mut this.metadata)));
+            let Some(params) = this.params.take() else {
+                return Poll::Ready(Ok(()));
+            };
+            return Poll::Ready(server.notify(
+                this.method,
+                params,
+                std::mem::take(&mut this.metadata),
+            ));
         }
         let (format, _limits) = task::ready!(this.caller.poll_format(cx))?;
         let Some(params) = &this.params else {
-            return Poll::Ready(Err(CallError::Misuse("a notification was polled after its end")));
+            return Poll::Ready(Err(CallError::Misuse(
+                "a notification was polled after its end",
+            )));
         };
         let sent = scratch::with(|buffer| {
             if let Err(error) = format.encode(params, buffer) {

@@ -8,7 +8,7 @@ use crate::link::{DriverEffects, Link, Out, State};
 use crate::scratch;
 use mynah_codec::{Step, WireError};
 use mynah_connection::CloseReason;
-use mynah_protocol::{Moment, TransportErrorKind};
+use mynah_protocol::{Envelope, Moment, TransportErrorKind};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -27,6 +27,7 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
         unaccounted: 0,
         blocked_since: None,
         started,
+        last_look: started,
     };
     let reason = poll_fn(|cx| task.poll_turn(cx)).await;
     let lingers = reason.wire_code().is_some();
@@ -44,6 +45,8 @@ struct ByteTask<S> {
     /// Since when the peer has taken nothing of what waits for it.
     blocked_since: Option<Moment>,
     started: Moment,
+    /// When the clock was looked at last for what arrived.
+    last_look: Moment,
 }
 
 /// What has arrived and was not consumed.
@@ -55,6 +58,36 @@ struct Input {
     end: usize,
     /// Bytes from `start` that the wire wants to see next.
     wanted: usize,
+}
+
+/// Looks at the clock once in a batch, and only if something in it needs the time.
+struct LazyClock<'a> {
+    link: &'a Link,
+    last: &'a mut Moment,
+    looked: bool,
+}
+
+impl<'a> LazyClock<'a> {
+    const fn new(link: &'a Link, last: &'a mut Moment) -> Self {
+        Self {
+            link,
+            last,
+            looked: false,
+        }
+    }
+
+    fn look(&mut self) -> Moment {
+        if !self.looked {
+            self.looked = true;
+            *self.last = self.link.clock.now();
+        }
+        *self.last
+    }
+
+    /// The time of the last look: at most early.
+    const fn last(&self) -> Moment {
+        *self.last
+    }
 }
 
 /// How a round of decoding ended.
@@ -112,16 +145,17 @@ impl<S: ByteStream> ByteTask<S> {
                 Ok(true)
             }
             Poll::Ready(Err(error)) => Err(broken(&error)),
-            Poll::Pending => {
-                self.input.release();
-                Ok(false)
-            }
+            Poll::Pending => Ok(false),
         }
     }
 
     fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
         self.input.make_room();
-        let room = self.input.buffer.get_mut(self.input.end..).unwrap_or_default();
+        let room = self
+            .input
+            .buffer
+            .get_mut(self.input.end..)
+            .unwrap_or_default();
         let mut buffer = ReadBuf::new(room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
         let read = buffer.filled().len();
@@ -182,14 +216,22 @@ impl<S: ByteStream> ByteTask<S> {
         link: &Link,
         state: &mut State,
     ) -> Result<(Decoded, usize), Trouble> {
-        let now = link.clock.now();
-        let State { connection, out, .. } = state;
-        connection.handle_bytes(now);
-        let input = self.input.buffer.get(self.input.start..self.input.end).unwrap_or_default();
+        let mut clock = LazyClock::new(link, &mut self.last_look);
+        let State {
+            connection, out, ..
+        } = state;
+        if link.watches_silence() {
+            connection.handle_bytes(clock.look());
+        }
+        let input = self
+            .input
+            .buffer
+            .get(self.input.start..self.input.end)
+            .unwrap_or_default();
         let buffer = &self.input.buffer;
         let mut fx = DriverEffects::new(out, &mut self.core.collected, link).reading(
             buffer,
-            now,
+            clock.last(),
             self.core.last_route,
         );
         let mut consumed = 0;
@@ -204,7 +246,9 @@ impl<S: ByteStream> ByteTask<S> {
                 self.input.wanted = 1;
                 break Decoded::Full;
             }
-            let Out::Wire { wire, output, .. } = &mut *fx.out else { break Decoded::Starved };
+            let Out::Wire { wire, output, .. } = &mut *fx.out else {
+                break Decoded::Starved;
+            };
             match wire.decode(rest).map_err(Trouble::Wire)? {
                 Step::Need(more) => {
                     self.input.wanted = rest.len().saturating_add(more);
@@ -220,11 +264,17 @@ impl<S: ByteStream> ByteTask<S> {
                 Step::Ignore(len) => {
                     consumed += len;
                     connection
-                        .handle_ignored(now, "message without a meaning")
+                        .handle_ignored(clock.look(), "message without a meaning")
                         .map_err(|violation| Trouble::Close(violated(&violation)))?;
                 }
                 Step::Envelope(len, envelope) => {
                     consumed += len;
+                    // Nothing about an answer depends on when it came, as a rule: it costs no look at the clock.
+                    let now = match envelope {
+                        Envelope::Response(_) => clock.last(),
+                        _ => clock.look(),
+                    };
+                    fx.now = now;
                     connection
                         .handle(now, envelope, &mut fx)
                         .map_err(|violation| Trouble::Close(violated(&violation)))?;
@@ -242,13 +292,16 @@ impl<S: ByteStream> ByteTask<S> {
         if self.writer.is_empty() {
             return Rest::Again;
         }
-        self.write_some(cx).map_or_else(Rest::Close, |()| Rest::Again)
+        self.write_some(cx)
+            .map_or_else(Rest::Close, |()| Rest::Again)
     }
 
     /// Writes as much as the stream takes. What was written is accounted for at the next lock.
     fn write_some(&mut self, cx: &mut task::Context<'_>) -> Result<(), CloseReason> {
         let mut any = false;
-        let polled = self.writer.poll_write(&mut self.stream, cx, &mut self.unaccounted, &mut any);
+        let polled = self
+            .writer
+            .poll_write(&mut self.stream, cx, &mut self.unaccounted, &mut any);
         match polled {
             Poll::Ready(Ok(())) => self.blocked_since = None,
             Poll::Ready(Err(error)) => return Err(broken(&error)),
@@ -270,7 +323,13 @@ impl<S: ByteStream> ByteTask<S> {
     }
 
     fn take_output(&mut self, state: &mut State) {
-        if let Out::Wire { output, taken, withdrawn, .. } = &mut state.out {
+        if let Out::Wire {
+            output,
+            taken,
+            withdrawn,
+            ..
+        } = &mut state.out
+        {
             let holes = output.data_held() - output.data_len();
             self.writer.take(output, &mut state.answers);
             if output.data_held() == 0 {
@@ -282,7 +341,13 @@ impl<S: ByteStream> ByteTask<S> {
 
     /// Accounts for what was written since the last lock: permits come home, callers find room.
     fn account(&mut self, state: &mut State) {
-        if let Out::Wire { written, taken, withdrawn, .. } = &mut state.out {
+        if let Out::Wire {
+            written,
+            taken,
+            withdrawn,
+            ..
+        } = &mut state.out
+        {
             *written += std::mem::take(&mut self.unaccounted);
             if self.writer.data_is_written() {
                 *written += std::mem::take(withdrawn);
@@ -346,6 +411,9 @@ impl<S: ByteStream> ByteTask<S> {
             self.core.carry_out(&[]);
             return Rest::Again;
         }
+        if state.connection.calls_waiting() == 0 {
+            self.input.release();
+        }
         state.sleep_with(cx.waker());
         drop(guard);
         if self.core.poll_timer(due, cx) {
@@ -375,7 +443,10 @@ impl<S: ByteStream> ByteTask<S> {
     fn overdue(&self, link: &Link) -> Option<CloseReason> {
         let now = link.clock.now();
         let limits = &link.config.limits;
-        if self.blocked_since.is_some_and(|since| since.after(limits.write_timeout) <= now) {
+        if self
+            .blocked_since
+            .is_some_and(|since| since.after(limits.write_timeout) <= now)
+        {
             return Some(CloseReason::TimedOut("peer takes no data"));
         }
         let late = self.started.after(limits.handshake_timeout) <= now;
@@ -396,7 +467,8 @@ impl<S: ByteStream> ByteTask<S> {
                 }
                 let mut any = false;
                 let written = poll_fn(|cx| {
-                    self.writer.poll_write(&mut self.stream, cx, &mut self.unaccounted, &mut any)
+                    self.writer
+                        .poll_write(&mut self.stream, cx, &mut self.unaccounted, &mut any)
                 });
                 if written.await.is_err() {
                     return;
@@ -454,7 +526,8 @@ impl Input {
         }
         if self.wanted > self.buffer.len() || self.end == self.buffer.len() {
             let ahead = self.wanted.saturating_sub(there).clamp(1, STEP.max(there));
-            self.buffer.resize(self.end + ahead.max(scratch::READ_BYTES), 0);
+            self.buffer
+                .resize(self.end + ahead.max(scratch::READ_BYTES), 0);
         }
     }
 

@@ -5,7 +5,8 @@ use super::{BATCH_FRAMES, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
 use mynah_connection::CloseReason;
 use mynah_protocol::{
-    Envelope, ErrorCode, Inbound, Limits, Moment, Outbound, Receipt, Settled, Transport, TransportError,
+    Envelope, ErrorCode, Inbound, Limits, Moment, Outbound, Receipt, Settled, Transport,
+    TransportError,
 };
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -82,7 +83,9 @@ impl CarrierTask {
         let _rang = self.core.poll_timer(due, cx);
         let late = link.clock.now();
         let limit = link.config.limits.write_timeout;
-        let blocked = self.blocked_since.is_some_and(|since| since.after(limit) <= late);
+        let blocked = self
+            .blocked_since
+            .is_some_and(|since| since.after(limit) <= late);
         cut.or_else(|| blocked.then_some(CloseReason::TimedOut("peer takes no data")))
     }
 
@@ -114,7 +117,9 @@ impl CarrierTask {
         let link = Arc::clone(&self.core.link);
         let now = link.clock.now();
         let mut guard = link.lock();
-        let State { connection, out, .. } = &mut *guard;
+        let State {
+            connection, out, ..
+        } = &mut *guard;
         connection.handle_bytes(now);
         let mut fx = DriverEffects::new(out, &mut self.core.collected, &link).reading(
             &[],
@@ -127,7 +132,10 @@ impl CarrierTask {
         self.core.carry_out(&[]);
         self.settling.extend(receipt);
         if let Err(violation) = handled {
-            return Err(CloseReason::Violation(violation.code, violation.what.into()));
+            return Err(CloseReason::Violation(
+                violation.code,
+                violation.what.into(),
+            ));
         }
         if self.core.collected.control_overflow {
             return Err(CloseReason::TimedOut("peer takes no control messages"));
@@ -153,9 +161,13 @@ impl CarrierTask {
             }
             self.blocked_since = None;
             if let Some(envelope) = self.sending.pop_front() {
-                self.transport.as_mut().start_send(Outbound::Send(envelope))?;
+                self.transport
+                    .as_mut()
+                    .start_send(Outbound::Send(envelope))?;
             } else if let Some(receipt) = self.settling.pop_front() {
-                self.transport.as_mut().start_send(Outbound::Settle(receipt, Settled::Done))?;
+                self.transport
+                    .as_mut()
+                    .start_send(Outbound::Settle(receipt, Settled::Done))?;
             }
             self.flushing = true;
         }
@@ -176,7 +188,16 @@ impl CarrierTask {
         let mut guard = link.lock();
         let state = &mut *guard;
         self.core.write_done(state);
-        let Out::Carrier { data, control, taken, bytes, .. } = &mut state.out else { return };
+        let Out::Carrier {
+            data,
+            control,
+            taken,
+            bytes,
+            ..
+        } = &mut state.out
+        else {
+            return;
+        };
         self.sending.extend(control.drain(..));
         while self.sending.is_empty() {
             let Some(next) = data.pop_front() else { break };
@@ -203,9 +224,10 @@ impl CarrierTask {
         }
         let blocked = self.blocked_since.is_some();
         let due = match self.blocked_since {
-            Some(since) => {
-                state.connection.poll_timeout().min(since.after(link.config.limits.write_timeout))
-            }
+            Some(since) => state
+                .connection
+                .poll_timeout()
+                .min(since.after(link.config.limits.write_timeout)),
             None => state.connection.poll_timeout(),
         };
         if self.core.has_work() || (!state.out.is_empty() && !blocked) {
@@ -218,7 +240,10 @@ impl CarrierTask {
         if self.core.poll_timer(due, cx) {
             let now = link.clock.now();
             let limit = link.config.limits.write_timeout;
-            if self.blocked_since.is_some_and(|since| since.after(limit) <= now) {
+            if self
+                .blocked_since
+                .is_some_and(|since| since.after(limit) <= now)
+            {
                 return Rest::Close(CloseReason::TimedOut("peer takes no data"));
             }
             link.lock().scheduled = true;
@@ -258,8 +283,10 @@ fn check_head(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReaso
         _ => return Ok(()),
     };
     let violation = |what: &str| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION, what.into());
-    name.check(limits.max_name_bytes).map_err(|error| violation(&error.to_string()))?;
-    if metadata.len() > limits.max_metadata_entries || metadata.bytes() > limits.max_metadata_bytes {
+    name.check(limits.max_name_bytes)
+        .map_err(|error| violation(&error.to_string()))?;
+    if metadata.len() > limits.max_metadata_entries || metadata.bytes() > limits.max_metadata_bytes
+    {
         return Err(violation("metadata exceeds its limit"));
     }
     Ok(())

@@ -4,7 +4,7 @@
 use super::TURN_POLLS;
 use super::running::{Handler, RunningSet};
 use crate::context::Context;
-use crate::handler::{Called, Invocation, panicked};
+use crate::handler::{Called, Invocation, Running, panicked};
 use crate::link::{Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, State};
 use mynah_connection::{CloseReason, InboundKey};
 use mynah_protocol::{CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError};
@@ -76,9 +76,21 @@ impl Core {
     /// is not enough.
     #[inline]
     fn start(&mut self, call: Arrived, buffer: &[u8]) {
-        let Arrived { key, route: index, unknown, answered, deadline, metadata, body, cancelled } = call;
+        let Arrived {
+            key,
+            route: index,
+            unknown,
+            answered,
+            deadline,
+            metadata,
+            body,
+            cancelled,
+        } = call;
         if let Some(reason) = cancelled {
-            self.done.push(Done { key, result: Err(Box::new(stopped(reason))) });
+            self.done.push(Done {
+                key,
+                result: Err(Box::new(stopped(reason))),
+            });
             return;
         }
         let link = Arc::clone(&self.link);
@@ -92,20 +104,37 @@ impl Core {
             Body::Owned(bytes) => bytes,
         };
         let context = Context::linked(Arc::clone(&link), key, deadline, metadata);
-        let invocation = Invocation { context, params, format: facts.format, limits: &facts.decode };
+        let invocation = Invocation {
+            context,
+            params,
+            format: facts.format,
+            limits: &facts.decode,
+        };
         let (place, waker) = self.running.next_place();
         let start = self.replies.len();
         let replies = &mut self.replies;
         let called = catch_unwind(AssertUnwindSafe(|| {
-            route.handler.call(invocation, &mut task::Context::from_waker(&waker), replies)
+            route
+                .handler
+                .call(invocation, &mut task::Context::from_waker(&waker), replies)
         }));
         match called {
             Ok(Called::Done(Ok(()))) => {
-                self.done.push(Done { key, result: Ok((start, self.replies.len())) });
+                self.done.push(Done {
+                    key,
+                    result: Ok((start, self.replies.len())),
+                });
             }
             Ok(Called::Done(Err(error))) => self.fail(key, start, error),
             Ok(Called::Running(cell)) => {
-                self.running.occupy(place, Handler { key, route: index, cell });
+                self.running.occupy(
+                    place,
+                    Handler {
+                        key,
+                        route: index,
+                        cell,
+                    },
+                );
                 self.park(key, HandlerRef::Running(place));
             }
             Ok(Called::Elsewhere(handler)) => self.park(key, handler),
@@ -128,7 +157,12 @@ impl Core {
                 let handler = std::mem::take(&mut slot.handler);
                 let shielded = slot.shields > 0;
                 drop(state);
-                self.collected.cancels.push(CancelOrder { key, reason, handler, shielded });
+                self.collected.cancels.push(CancelOrder {
+                    key,
+                    reason,
+                    handler,
+                    shielded,
+                });
                 self.stop_cancelled();
             }
         }
@@ -140,27 +174,43 @@ impl Core {
             let link = Arc::clone(&self.link);
             let mut state = link.lock();
             let now = link.clock.now();
-            let charged = state.connection.handle_ignored(now, "notification of an unknown method");
+            let charged = state
+                .connection
+                .handle_ignored(now, "notification of an unknown method");
             if let Err(violation) = charged {
-                state.closing.get_or_insert(CloseReason::Violation(
-                    violation.code,
-                    violation.what.into(),
-                ));
+                state.closing.get_or_insert_with(|| {
+                    CloseReason::Violation(violation.code, violation.what.into())
+                });
             }
         }
-        let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, format!("method not found: {name}"));
-        self.done.push(Done { key, result: Err(Box::new(error)) });
+        let error = RpcError::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format!("method not found: {name}"),
+        );
+        self.done.push(Done {
+            key,
+            result: Err(Box::new(error)),
+        });
     }
 
     fn fail(&mut self, key: InboundKey, start: usize, error: Box<RpcError>) {
         self.replies.truncate(start);
-        self.done.push(Done { key, result: Err(error) });
+        self.done.push(Done {
+            key,
+            result: Err(error),
+        });
     }
 
     /// Stops the handlers of cancelled calls and answers for them.
     fn stop_cancelled(&mut self) {
         let mut cancels = std::mem::take(&mut self.collected.cancels);
-        for CancelOrder { key, reason, handler, shielded } in cancels.drain(..) {
+        for CancelOrder {
+            key,
+            reason,
+            handler,
+            shielded,
+        } in cancels.drain(..)
+        {
             if shielded {
                 continue;
             }
@@ -174,7 +224,10 @@ impl Core {
                 // It runs to its end, holds its permit until then, and answers itself.
                 HandlerRef::Blocking | HandlerRef::None => continue,
             }
-            self.done.push(Done { key, result: Err(Box::new(stopped(reason))) });
+            self.done.push(Done {
+                key,
+                result: Err(Box::new(stopped(reason))),
+            });
         }
         self.collected.cancels = cancels;
     }
@@ -185,22 +238,28 @@ impl Core {
         if let Err(payload) = stopped {
             panicked(&*payload);
         } else if let Some(route) = self.link.config.router.route(handler.route) {
-            route.handler.recycle(handler.cell);
+            route.handler.recycle(handler.cell.into_any());
         }
     }
 
     /// Polls the handlers that are ready. Returns whether some are left.
-    pub(super) fn poll_running(&mut self, task: &mut task::Context<'_>) -> bool {
+    pub(super) fn poll_running(&mut self, task: &task::Context<'_>) -> bool {
         if self.running.is_empty() {
             return false;
         }
         for _ in 0..TURN_POLLS {
-            let Some(place) = self.running.next_ready(task.waker()) else { return false };
-            let Some((mut handler, waker)) = self.running.lift(place) else { continue };
+            let Some(place) = self.running.next_ready(task.waker()) else {
+                return false;
+            };
+            let Some((mut handler, waker)) = self.running.lift(place) else {
+                continue;
+            };
             let start = self.replies.len();
             let replies = &mut self.replies;
             let polled = catch_unwind(AssertUnwindSafe(|| {
-                handler.cell.poll(&mut task::Context::from_waker(&waker), replies)
+                handler
+                    .cell
+                    .poll(&mut task::Context::from_waker(&waker), replies)
             }));
             let key = handler.key;
             match polled {
@@ -208,11 +267,14 @@ impl Core {
                 Ok(Poll::Ready(result)) => {
                     self.running.free(place);
                     if let Some(route) = self.link.config.router.route(handler.route) {
-                        route.handler.recycle(handler.cell);
+                        route.handler.recycle(handler.cell.into_any());
                     }
                     match result {
                         Ok(()) => {
-                            self.done.push(Done { key, result: Ok((start, self.replies.len())) });
+                            self.done.push(Done {
+                                key,
+                                result: Ok((start, self.replies.len())),
+                            });
                         }
                         Err(error) => self.fail(key, start, error),
                     }
@@ -232,7 +294,8 @@ impl Core {
     #[inline]
     pub(super) fn write_done(&mut self, state: &mut State) {
         for Done { key, result } in self.done.drain(..) {
-            let result = result.map(|(start, end)| self.replies.get(start..end).unwrap_or_default());
+            let result =
+                result.map(|(start, end)| self.replies.get(start..end).unwrap_or_default());
             state.answer(key, result);
         }
         self.replies.clear();
@@ -256,14 +319,21 @@ impl Core {
             let reason = state.connection.cancelled(key);
             if let (Some(reason), Some(slot)) = (reason, state.connection.handler_mut(key)) {
                 let handler = std::mem::take(&mut slot.handler);
-                self.collected.cancels.push(CancelOrder { key, reason, handler, shielded: false });
+                self.collected.cancels.push(CancelOrder {
+                    key,
+                    reason,
+                    handler,
+                    shielded: false,
+                });
             }
         }
         if state.connection.poll_timeout() == Moment::NEVER || !self.timer_rang() {
             return;
         }
         let now = self.link.clock.now();
-        let State { connection, out, .. } = state;
+        let State {
+            connection, out, ..
+        } = state;
         let mut fx = DriverEffects::new(out, &mut self.collected, &self.link);
         if let Err(reason) = connection.handle_timeout(now, &mut fx) {
             state.closing.get_or_insert(reason);
@@ -282,14 +352,18 @@ impl Core {
     /// armed only, always from the one task of the connection.
     pub(super) fn poll_timer(&mut self, due: Moment, task: &mut task::Context<'_>) -> bool {
         if due < self.armed {
-            let Some(instant) = self.link.clock.instant(due) else { return false };
+            let Some(instant) = self.link.clock.instant(due) else {
+                return false;
+            };
             self.armed = due;
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
                     sleep.as_mut().reset(instant);
                     sleep
                 }
-                None => self.sleep.insert(Box::pin(tokio::time::sleep_until(instant))),
+                None => self
+                    .sleep
+                    .insert(Box::pin(tokio::time::sleep_until(instant))),
             };
             if sleep.as_mut().poll(task).is_pending() {
                 return false;
@@ -317,13 +391,18 @@ impl Core {
         let mut guard = link.lock();
         let state = &mut *guard;
         self.write_done(state);
-        let State { connection, out, .. } = state;
+        let State {
+            connection, out, ..
+        } = state;
         if let Some(code) = reason.wire_code()
             && !self.said_farewell
             && out.is_ready()
             && out.profile().capabilities.going_away
         {
-            let away = GoingAway { code, message: reason.to_string().into() };
+            let away = GoingAway {
+                code,
+                message: reason.to_string().into(),
+            };
             // Nothing is lost when it does not fit: the connection ends either way.
             drop(out.put(&Envelope::GoingAway(away), Lane::Data));
         }
@@ -336,13 +415,43 @@ impl Core {
         self.collected.arrived.clear();
         self.carry_out(&[]);
         for handler in self.running.drain() {
-            self.done.push(Done { key: handler.key, result: Err(Box::new(stopped(CancelReason::Caller))) });
-            self.recycle(handler);
+            let key = handler.key;
+            let shielded = link
+                .lock()
+                .connection
+                .handler_mut(key)
+                .is_some_and(|slot| slot.shields > 0);
+            self.done.push(Done {
+                key,
+                result: Err(Box::new(stopped(CancelReason::Caller))),
+            });
+            if shielded {
+                run_to_end(handler.cell);
+            } else {
+                self.recycle(handler);
+            }
         }
         // Tables are empty at the end, whoever still holds the link.
         let mut state = link.lock();
         self.write_done(&mut state);
     }
+}
+
+/// A shield holds beyond the end of the connection: the handler goes on in a task, and nobody hears its answer.
+fn run_to_end(mut cell: Box<dyn Running>) {
+    tokio::spawn(async move {
+        let mut unheard = Vec::new();
+        let ended = std::future::poll_fn(|cx| {
+            match catch_unwind(AssertUnwindSafe(|| cell.poll(cx, &mut unheard))) {
+                Ok(polled) => polled.map(|_unheard| ()),
+                Err(payload) => {
+                    panicked(&*payload);
+                    Poll::Ready(())
+                }
+            }
+        });
+        ended.await;
+    });
 }
 
 /// The error that answers a call which was stopped.

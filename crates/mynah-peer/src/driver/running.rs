@@ -57,7 +57,11 @@ impl Wake for PlaceWaker {
         if self.queued.swap(true, Ordering::AcqRel) {
             return;
         }
-        let mut list = self.ready.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self
+            .ready
+            .list
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         list.places.push_back(self.place);
         let task = list.task.take();
         drop(list);
@@ -69,8 +73,15 @@ impl Wake for PlaceWaker {
 
 impl RunningSet {
     pub(super) fn new() -> Self {
-        let ready = Arc::new(Ready { list: Mutex::new(ReadyList::default()) });
-        Self { places: Vec::new(), free: Vec::new(), ready, len: 0 }
+        let ready = Arc::new(Ready {
+            list: Mutex::new(ReadyList::default()),
+        });
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            ready,
+            len: 0,
+        }
     }
 
     /// The place that the next handler will have, and its waker: for the first poll, before it is
@@ -86,12 +97,19 @@ impl RunningSet {
                     ready: Arc::clone(&self.ready),
                 });
                 let waker = Waker::from(Arc::clone(&flag));
-                self.places.push(Place { handler: None, waker, flag });
+                self.places.push(Place {
+                    handler: None,
+                    waker,
+                    flag,
+                });
                 self.free.push(index);
                 index
             }
         };
-        let waker = self.places.get(index).map_or(Waker::noop(), |place| &place.waker);
+        let waker = self
+            .places
+            .get(index)
+            .map_or(Waker::noop(), |place| &place.waker);
         (index, waker.clone())
     }
 
@@ -133,10 +151,19 @@ impl RunningSet {
     }
 
     /// The next place to poll; registers the task to be woken when there is none.
-    pub(super) fn next_ready(&mut self, task: &Waker) -> Option<usize> {
-        let mut list = self.ready.list.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn next_ready(&self, task: &Waker) -> Option<usize> {
+        let mut list = self
+            .ready
+            .list
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let next = list.places.pop_front();
-        if next.is_none() && !list.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+        if next.is_none()
+            && !list
+                .task
+                .as_ref()
+                .is_some_and(|known| known.will_wake(task))
+        {
             list.task = Some(task.clone());
         }
         drop(list);
@@ -153,8 +180,11 @@ impl RunningSet {
 
     /// Takes every handler out.
     pub(super) fn drain(&mut self) -> Vec<Handler> {
-        let handlers: Vec<_> =
-            self.places.iter_mut().filter_map(|place| place.handler.take()).collect();
+        let handlers: Vec<_> = self
+            .places
+            .iter_mut()
+            .filter_map(|place| place.handler.take())
+            .collect();
         self.len = 0;
         self.free = (0..self.places.len()).collect();
         handlers

@@ -52,7 +52,11 @@ impl Writer {
 
     /// Answers that were written completely; counted once.
     pub(super) fn take_answers(&mut self) -> usize {
-        if self.data_at == self.data.bytes.len() { std::mem::take(&mut self.answers) } else { 0 }
+        if self.data_at == self.data.bytes.len() {
+            std::mem::take(&mut self.answers)
+        } else {
+            0
+        }
     }
 
     /// Bytes taken and not written.
@@ -69,7 +73,11 @@ impl Writer {
         any: &mut bool,
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
-            let control = self.control.bytes.get(self.control_at..).unwrap_or_default();
+            let control = self
+                .control
+                .bytes
+                .get(self.control_at..)
+                .unwrap_or_default();
             let data = self.data.bytes.get(self.data_at..).unwrap_or_default();
             let written = if control.is_empty() {
                 ready!(Pin::new(&mut *stream).poll_write(task, data))?
@@ -79,7 +87,11 @@ impl Writer {
                 let head = data.get(..boundary).unwrap_or_default();
                 let tail = data.get(boundary..).unwrap_or_default();
                 if stream.is_write_vectored() {
-                    let parts = [IoSlice::new(head), IoSlice::new(control), IoSlice::new(tail)];
+                    let parts = [
+                        IoSlice::new(head),
+                        IoSlice::new(control),
+                        IoSlice::new(tail),
+                    ];
                     ready!(Pin::new(&mut *stream).poll_write_vectored(task, &parts))?
                 } else {
                     let first = if head.is_empty() { control } else { head };
@@ -98,7 +110,11 @@ impl Writer {
     /// Bytes until the frame that is partly written ends; 0 at the start of a frame.
     fn boundary(&self) -> usize {
         let ends = &self.data.ends;
-        let started = self.frames.checked_sub(1).and_then(|last| ends.get(last)).copied();
+        let started = self
+            .frames
+            .checked_sub(1)
+            .and_then(|last| ends.get(last))
+            .copied();
         if started.unwrap_or(0) == self.data_at {
             return 0;
         }
@@ -108,12 +124,21 @@ impl Writer {
     /// Moves on by so many bytes, in the order in which [`Self::poll_write`] offers them.
     fn advance(&mut self, written: usize) -> u64 {
         let control_left = self.control.bytes.len() - self.control_at;
-        let head = if control_left == 0 { written } else { written.min(self.boundary()) };
+        let head = if control_left == 0 {
+            written
+        } else {
+            written.min(self.boundary())
+        };
         let control = (written - head).min(control_left);
         let tail = written - head - control;
         self.control_at += control;
         self.data_at += head + tail;
-        while self.data.ends.get(self.frames).is_some_and(|end| *end <= self.data_at) {
+        while self
+            .data
+            .ends
+            .get(self.frames)
+            .is_some_and(|end| *end <= self.data_at)
+        {
             self.frames += 1;
         }
         (head + tail) as u64
@@ -185,7 +210,11 @@ mod tests {
         writer.take(&mut output, &mut answers);
         let mut cx = task::Context::from_waker(task::Waker::noop());
         let (mut data, mut any) = (0, false);
-        let mut slow = Slow { step: before, taken: Vec::new(), vectored };
+        let mut slow = Slow {
+            step: before,
+            taken: Vec::new(),
+            vectored,
+        };
         if before > 0 {
             let len = Pin::new(&mut slow).poll_write(&mut cx, &writer.data.bytes);
             let Poll::Ready(Ok(len)) = len else { panic!() };
@@ -194,8 +223,16 @@ mod tests {
         put(&mut output, Lane::Control, "XY");
         writer.take(&mut output, &mut answers);
         slow.step = step;
-        assert!(writer.poll_write(&mut slow, &mut cx, &mut data, &mut any).is_ready());
-        assert_eq!(String::from_utf8(slow.taken).unwrap(), expected, "{step} {vectored} {before}");
+        assert!(
+            writer
+                .poll_write(&mut slow, &mut cx, &mut data, &mut any)
+                .is_ready()
+        );
+        assert_eq!(
+            String::from_utf8(slow.taken).unwrap(),
+            expected,
+            "{step} {vectored} {before}"
+        );
         assert_eq!(data, 9);
         assert!(writer.is_empty());
     }

@@ -1,6 +1,6 @@
 //! Handlers that run in a task or on a thread of their own.
 
-use super::{Called, Invocation, Method, Running, decode, encode, panicked};
+use super::{Called, Invocation, Method, decode, encode, panicked};
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::link::HandlerRef;
@@ -8,6 +8,7 @@ use crate::scratch;
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
 use serde::{Serialize, de::DeserializeOwned};
+use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -22,7 +23,10 @@ pub(super) struct Spawned<H, P> {
 
 impl<H, P> Spawned<H, P> {
     pub(super) const fn new(handler: Arc<H>) -> Self {
-        Self { handler, params: PhantomData }
+        Self {
+            handler,
+            params: PhantomData,
+        }
     }
 }
 
@@ -40,7 +44,12 @@ where
         _task: &mut task::Context<'_>,
         _reply: &mut Vec<u8>,
     ) -> Called {
-        let Invocation { context, params, format, limits } = invocation;
+        let Invocation {
+            context,
+            params,
+            format,
+            limits,
+        } = invocation;
         let params = match decode::<P>(params, format, limits) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
@@ -57,7 +66,7 @@ where
         Called::Elsewhere(HandlerRef::Spawned(task.abort_handle()))
     }
 
-    fn recycle(&self, _cell: Box<dyn Running>) {}
+    fn recycle(&self, _cell: Box<dyn Any>) {}
 }
 
 /// A plain function on the blocking pool.
@@ -68,7 +77,10 @@ pub(super) struct Blocking<H, P> {
 
 impl<H, P> Blocking<H, P> {
     pub(super) const fn new(handler: Arc<H>) -> Self {
-        Self { handler, params: PhantomData }
+        Self {
+            handler,
+            params: PhantomData,
+        }
     }
 }
 
@@ -85,7 +97,12 @@ where
         _task: &mut task::Context<'_>,
         _reply: &mut Vec<u8>,
     ) -> Called {
-        let Invocation { context, params, format, limits } = invocation;
+        let Invocation {
+            context,
+            params,
+            format,
+            limits,
+        } = invocation;
         let params = match decode::<P>(params, format, limits) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
@@ -98,20 +115,20 @@ where
         Called::Elsewhere(HandlerRef::Blocking)
     }
 
-    fn recycle(&self, _cell: Box<dyn Running>) {}
+    fn recycle(&self, _cell: Box<dyn Any>) {}
 }
 
-type Caught<T> = Result<T, Box<dyn std::any::Any + Send>>;
+type Caught<T> = Result<T, Box<dyn Any + Send>>;
 
 /// Runs a future and catches its panic.
 pub(crate) async fn catch<F: Future>(future: F) -> Caught<F::Output> {
     let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+    std::future::poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
             Err(payload) => task::Poll::Ready(Err(payload)),
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -121,7 +138,9 @@ fn finish<T: Serialize, E: DomainError>(
     format: Format,
     result: Caught<Result<T, E>>,
 ) {
-    let Some((link, key)) = context.link() else { return };
+    let Some((link, key)) = context.link() else {
+        return;
+    };
     scratch::with(|buffer| {
         let encoded = match result {
             Ok(result) => {

@@ -23,27 +23,28 @@ pub(crate) trait TypedMethod<P, T, E>: Send + Sync {
 /// A handler of known result that was started.
 pub(crate) trait TypedRunning<T, E>: Send {
     fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>>;
-    /// Drops the future and gives the cell back to its method.
-    fn give_back(self: Box<Self>);
+    /// The cell, for its method to take back.
+    fn into_any_typed(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// An async handler `H: Fn(Context, P) -> F`.
 pub(super) struct Inline<H, P, F> {
     handler: H,
     /// Cells for futures: pinned once, used again and again.
-    cells: Arc<Cells<F>>,
+    cells: Cells<F>,
     params: PhantomData<fn(P)>,
 }
 
+#[allow(
+    clippy::vec_box,
+    reason = "the boxes go round: out of here as trait objects, and back"
+)]
 struct Cells<F>(Mutex<Vec<Box<Cell<F>>>>);
 
 /// A place for one future.
 struct Cell<F> {
     future: Pin<Box<Option<F>>>,
     format: Format,
-    /// Where a cell goes back to that was handed out to a caller in the same process. `None` in the
-    /// pool, so that the two do not keep each other alive.
-    home: Option<Arc<Cells<F>>>,
 }
 
 impl<F> Cells<F> {
@@ -56,7 +57,10 @@ impl<F> Cells<F> {
                 cell.future.set(Some(future));
                 cell
             }
-            None => Box::new(Cell { future: Box::pin(Some(future)), format, home: None }),
+            None => Box::new(Cell {
+                future: Box::pin(Some(future)),
+                format,
+            }),
         }
     }
 
@@ -75,7 +79,11 @@ where
     H: Fn(Context, P) -> F,
 {
     pub(super) fn new(handler: H) -> Arc<Self> {
-        Arc::new(Self { handler, cells: Arc::new(Cells(Mutex::new(Vec::new()))), params: PhantomData })
+        Arc::new(Self {
+            handler,
+            cells: Cells(Mutex::new(Vec::new())),
+            params: PhantomData,
+        })
     }
 }
 
@@ -106,7 +114,12 @@ where
         task: &mut task::Context<'_>,
         reply: &mut Vec<u8>,
     ) -> Called {
-        let Invocation { context, params, format, limits } = invocation;
+        let Invocation {
+            context,
+            params,
+            format,
+            limits,
+        } = invocation;
         let params = match decode::<P>(params, format, limits) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
@@ -121,8 +134,8 @@ where
         }
     }
 
-    fn recycle(&self, cell: Box<dyn Running>) {
-        if let Ok(cell) = cell.into_any().downcast::<Cell<F>>() {
+    fn recycle(&self, cell: Box<dyn Any>) {
+        if let Ok(cell) = cell.downcast::<Cell<F>>() {
             self.cells.keep(cell);
         }
     }
@@ -139,7 +152,8 @@ where
         task: &mut task::Context<'_>,
         reply: &mut Vec<u8>,
     ) -> Poll<Result<(), Box<RpcError>>> {
-        self.advance(task).map(|result| encode(result, self.format, reply))
+        self.advance(task)
+            .map(|result| encode(result, self.format, reply))
     }
 
     fn stop(&mut self) {
@@ -158,9 +172,8 @@ where
     P: 'static,
 {
     fn start(&self, context: Context, params: P) -> Box<dyn TypedRunning<T, E>> {
-        let mut cell = self.cells.take(Format::Cbor, (self.handler)(context, params));
-        cell.home = Some(Arc::clone(&self.cells));
-        cell
+        self.cells
+            .take(Format::Cbor, (self.handler)(context, params))
     }
 }
 
@@ -172,9 +185,7 @@ where
         self.advance(task)
     }
 
-    fn give_back(mut self: Box<Self>) {
-        if let Some(home) = self.home.take() {
-            home.keep(self);
-        }
+    fn into_any_typed(self: Box<Self>) -> Box<dyn Any> {
+        self
     }
 }

@@ -43,8 +43,9 @@ pub(crate) trait Method: Send + Sync {
         reply: &mut Vec<u8>,
     ) -> Called;
 
-    /// Takes the cell of a handler back that is done or was stopped.
-    fn recycle(&self, cell: Box<dyn Running>);
+    /// Takes the cell of a handler back that is done or was stopped, and drops what is left of its future. A cell of
+    /// another method is dropped.
+    fn recycle(&self, cell: Box<dyn Any>);
 }
 
 /// A handler that was not ready at its first poll.
@@ -88,9 +89,9 @@ pub(crate) fn encode<T: Serialize, E: crate::DomainError>(
     reply: &mut Vec<u8>,
 ) -> Result<(), Box<RpcError>> {
     match result {
-        Ok(value) => format.encode(&value, reply).map_err(|error| {
-            Box::new(RpcError::new(ErrorCode::UNENCODABLE, error.to_string()))
-        }),
+        Ok(value) => format
+            .encode(&value, reply)
+            .map_err(|error| Box::new(RpcError::new(ErrorCode::UNENCODABLE, error.to_string()))),
         Err(error) => Err(Box::new(error.into_rpc())),
     }
 }
@@ -107,5 +108,8 @@ pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Box<RpcError> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let incident = format!("{:x}-{number:x}", std::process::id());
     tracing::error!(incident, panic = %text.escape_debug(), "handler panicked");
-    Box::new(RpcError::new(ErrorCode::INTERNAL, format!("internal error, incident {incident}")))
+    Box::new(RpcError::new(
+        ErrorCode::INTERNAL,
+        format!("internal error, incident {incident}"),
+    ))
 }

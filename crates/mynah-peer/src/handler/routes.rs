@@ -29,7 +29,9 @@ pub struct Routes {
 
 impl fmt::Debug for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Routes").field("len", &self.routes.len()).finish()
+        f.debug_struct("Routes")
+            .field("len", &self.routes.len())
+            .finish()
     }
 }
 
@@ -111,7 +113,9 @@ impl Routes {
         let method = Blocking::new(Arc::clone(&handler));
         let typed = Inline::new(move |context, params: P| {
             let handler = Arc::clone(&handler);
-            let task = AbortOnDrop(tokio::task::spawn_blocking(move || handler(context, params)));
+            let task = AbortOnDrop(tokio::task::spawn_blocking(move || {
+                handler(context, params)
+            }));
             task.joined()
         });
         let typed: Arc<dyn TypedMethod<P, T, E>> = typed;

@@ -38,6 +38,15 @@ pub(crate) struct Arrived {
     pub(crate) cancelled: Option<CancelReason>,
 }
 
+/// A call or notification as it stands in its envelope.
+struct Arriving<'e> {
+    name: MethodName<'e>,
+    metadata: Metadata,
+    params: Payload<'e>,
+    timeout: Option<std::time::Duration>,
+    answered: bool,
+}
+
 /// Where the params of an arrived call are.
 pub(crate) enum Body {
     /// In the read buffer, from and to.
@@ -60,14 +69,21 @@ pub(crate) struct DriverEffects<'a> {
     link: &'a Link,
     /// Address and length of the read buffer, to turn slices of it into ranges.
     buffer: (usize, usize),
-    now: Moment,
+    pub(crate) now: Moment,
     /// The route that was found last: the next call is often to the same method.
     pub(crate) last_route: usize,
 }
 
 impl<'a> DriverEffects<'a> {
     pub(crate) fn new(out: &'a mut Out, collected: &'a mut Collected, link: &'a Link) -> Self {
-        Self { out, collected, link, buffer: (0, 0), now: Moment::ZERO, last_route: usize::MAX }
+        Self {
+            out,
+            collected,
+            link,
+            buffer: (0, 0),
+            now: Moment::ZERO,
+            last_route: usize::MAX,
+        }
     }
 
     /// Payloads that arrive are slices of this buffer.
@@ -88,7 +104,9 @@ impl<'a> DriverEffects<'a> {
             PayloadBytes::Lent(bytes) => {
                 let (base, len) = self.buffer;
                 match (bytes.as_ptr() as usize).checked_sub(base) {
-                    Some(start) if start + bytes.len() <= len => Body::Range(start, start + bytes.len()),
+                    Some(start) if start + bytes.len() <= len => {
+                        Body::Range(start, start + bytes.len())
+                    }
                     _ => Body::Owned(Bytes::copy_from_slice(bytes)),
                 }
             }
@@ -97,19 +115,17 @@ impl<'a> DriverEffects<'a> {
     }
 
     #[inline]
-    fn arrive(
-        &mut self,
-        key: InboundKey,
-        slot: &mut InSlot,
-        name: &MethodName<'_>,
-        metadata: Metadata,
-        params: Payload<'_>,
-        timeout: Option<std::time::Duration>,
-        answered: bool,
-    ) {
+    fn arrive(&mut self, key: InboundKey, slot: &mut InSlot, call: Arriving<'_>) {
+        let Arriving {
+            name,
+            metadata,
+            params,
+            timeout,
+            answered,
+        } = call;
         slot.handler = HandlerRef::None;
         slot.shields = 0;
-        let route = self.link.config.router.find(name, self.last_route);
+        let route = self.link.config.router.find(&name, self.last_route);
         let mut unknown = None;
         match route {
             Some(route) => self.last_route = route,
@@ -131,7 +147,9 @@ impl<'a> DriverEffects<'a> {
             metadata,
             body,
             // A budget that is used up starts nothing.
-            cancelled: timeout.is_some_and(|left| left.is_zero()).then_some(CancelReason::Deadline),
+            cancelled: timeout
+                .is_some_and(|left| left.is_zero())
+                .then_some(CancelReason::Deadline),
         });
     }
 }
@@ -154,9 +172,9 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             }
             Outcome::Error(error) => Reply::Error(error),
             Outcome::Deadline => Reply::Deadline,
-            Outcome::Lost => {
-                Reply::Lost { sent: slot.sent.is_some_and(|sent| self.out.may_have_left(sent)) }
-            }
+            Outcome::Lost => Reply::Lost {
+                sent: slot.sent.is_some_and(|sent| self.out.may_have_left(sent)),
+            },
         });
         self.collected.wakers.extend(slot.waker.take());
     }
@@ -182,36 +200,83 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
     }
 
     fn withdraw(&mut self, slot: &mut OutSlot, cancel: Cancel) {
-        let Some(sent) = slot.sent.take() else { return };
         slot.sides = None;
+        let Some(sent) = slot.sent.take() else { return };
         if self.out.withdraw(sent) || !self.out.profile().capabilities.cancel {
             return;
         }
         // A cancel overtakes data only when its request has left.
-        let lane = if self.out.has_left(sent) { Lane::Control } else { Lane::Data };
+        let lane = if self.out.has_left(sent) {
+            Lane::Control
+        } else {
+            Lane::Data
+        };
         self.send(lane, Envelope::Cancel(cancel));
     }
 
     #[inline]
     fn request(&mut self, key: InboundKey, slot: &mut InSlot, request: Request<'_>) {
-        let Request { name, metadata, params, timeout, .. } = request;
-        self.arrive(key, slot, &name, metadata, params, timeout, true);
+        let Request {
+            name,
+            metadata,
+            params,
+            timeout,
+            ..
+        } = request;
+        self.arrive(
+            key,
+            slot,
+            Arriving {
+                name,
+                metadata,
+                params,
+                timeout,
+                answered: true,
+            },
+        );
     }
 
     fn notification(&mut self, key: InboundKey, slot: &mut InSlot, notification: Notification<'_>) {
-        let Notification { name, metadata, params, .. } = notification;
-        self.arrive(key, slot, &name, metadata, params, None, false);
+        let Notification {
+            name,
+            metadata,
+            params,
+            ..
+        } = notification;
+        let call = Arriving {
+            name,
+            metadata,
+            params,
+            timeout: None,
+            answered: false,
+        };
+        self.arrive(key, slot, call);
     }
 
     fn cancelled(&mut self, key: InboundKey, slot: &mut InSlot, reason: CancelReason) {
         self.collected.wakers.append(&mut slot.waiters);
         let shielded = slot.shields > 0;
-        let handler = if shielded { HandlerRef::None } else { std::mem::take(&mut slot.handler) };
-        if let Some(arrived) = self.collected.arrived.iter_mut().rev().find(|one| one.key == key) {
+        let handler = if shielded {
+            HandlerRef::None
+        } else {
+            std::mem::take(&mut slot.handler)
+        };
+        if let Some(arrived) = self
+            .collected
+            .arrived
+            .iter_mut()
+            .rev()
+            .find(|one| one.key == key)
+        {
             arrived.cancelled = Some(reason);
             return;
         }
-        self.collected.cancels.push(CancelOrder { key, reason, handler, shielded });
+        self.collected.cancels.push(CancelOrder {
+            key,
+            reason,
+            handler,
+            shielded,
+        });
     }
 
     fn event(&mut self, event: Event<'_>) {
@@ -219,6 +284,10 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
     }
 
     fn log(&mut self, log: Log<'_>) {
-        tracing::debug!(level = log.level, bytes = log.content.as_slice().len(), "log of the peer");
+        tracing::debug!(
+            level = log.level,
+            bytes = log.content.as_slice().len(),
+            "log of the peer"
+        );
     }
 }

@@ -9,6 +9,6 @@ pub(crate) use clock::Clock;
 pub(crate) use effects::{Arrived, Body, CancelOrder, Collected, DriverEffects};
 pub(crate) use out::{Out, Sent};
 pub(crate) use state::{
-    BeginOptions, CallEnd, HandlerRef, InSlot, Link, LinkConfig, OutSlot, Reply, Side, Sides, State,
-    WireFacts, wake,
+    BeginOptions, CallEnd, HandlerRef, InSlot, Link, LinkConfig, OutSlot, Reply, Side, Sides,
+    State, WireFacts, wake,
 };

@@ -39,7 +39,13 @@ pub(crate) struct Sent(FrameSpan);
 
 impl Out {
     pub(crate) fn wire(wire: Box<dyn Wire>) -> Self {
-        Self::Wire { wire, output: Output::new(), written: 0, withdrawn: 0, taken: 0 }
+        Self::Wire {
+            wire,
+            output: Output::new(),
+            written: 0,
+            withdrawn: 0,
+            taken: 0,
+        }
     }
 
     pub(crate) fn carrier(profile: Profile, limits: &Limits) -> Self {
@@ -64,16 +70,29 @@ impl Out {
     pub(crate) fn put(&mut self, envelope: &Envelope<'_>, lane: Lane) -> Result<Sent, EncodeError> {
         match self {
             Self::Wire { wire, output, .. } => wire.encode(envelope, lane, output).map(Sent),
-            Self::Carrier { data, control, taken, bytes, max_bytes, .. } => {
+            Self::Carrier {
+                data,
+                control,
+                taken,
+                bytes,
+                max_bytes,
+                ..
+            } => {
                 let len = envelope.payload_bytes();
                 if len > *max_bytes {
-                    return Err(EncodeError::TooLarge { len, limit: *max_bytes });
+                    return Err(EncodeError::TooLarge {
+                        len,
+                        limit: *max_bytes,
+                    });
                 }
                 let owned = envelope.clone().into_owned();
                 Ok(match lane {
                     Lane::Control => {
                         control.push_back(owned);
-                        Sent(FrameSpan { start: u64::MAX, len: 0 })
+                        Sent(FrameSpan {
+                            start: u64::MAX,
+                            len: 0,
+                        })
                     }
                     Lane::Data => {
                         let start = *taken + data.len() as u64;
@@ -90,7 +109,9 @@ impl Out {
     pub(crate) fn withdraw(&mut self, sent: Sent) -> bool {
         match self {
             Self::Wire { output, .. } => output.withdraw(sent.0),
-            Self::Carrier { data, taken, bytes, .. } => {
+            Self::Carrier {
+                data, taken, bytes, ..
+            } => {
                 let slot = sent
                     .0
                     .start
@@ -124,9 +145,9 @@ impl Out {
     /// half out, nobody counts which: then it may.
     pub(crate) fn may_have_left(&self, sent: Sent) -> bool {
         match self {
-            Self::Wire { written, withdrawn, .. } => {
-                sent.0.start + sent.0.len as u64 <= *written + *withdrawn
-            }
+            Self::Wire {
+                written, withdrawn, ..
+            } => sent.0.start + sent.0.len as u64 <= *written + *withdrawn,
             Self::Carrier { .. } => self.has_left(sent),
         }
     }

@@ -7,7 +7,7 @@ use crate::router::Router;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, Log, MethodName, Metadata,
+    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, Log, Metadata, MethodName,
     Notification, Payload, Progress, Request, Response, RpcError, WireId,
 };
 use std::collections::VecDeque;
@@ -93,7 +93,9 @@ pub(crate) enum Reply {
     Result,
     Error(Box<RpcError>),
     Deadline,
-    Lost { sent: bool },
+    Lost {
+        sent: bool,
+    },
 }
 
 /// Side messages that wait for the caller.
@@ -106,8 +108,15 @@ pub(crate) struct Sides {
 /// One side message: owned, encoded.
 #[derive(Debug)]
 pub(crate) enum Side {
-    Progress { value: Vec<u8>, note: Option<Vec<u8>> },
-    Log { level: i64, dropped: u64, content: Vec<u8> },
+    Progress {
+        value: Vec<u8>,
+        note: Option<Vec<u8>>,
+    },
+    Log {
+        level: i64,
+        dropped: u64,
+        content: Vec<u8>,
+    },
 }
 
 /// What is kept for each call of the peer.
@@ -135,7 +144,9 @@ pub(crate) enum HandlerRef {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("peer", &self.config.evidence).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("peer", &self.config.evidence)
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,6 +219,11 @@ impl Link {
         };
         // A second setting finds the same facts.
         let _same = self.format.set(facts);
+    }
+
+    /// Whether it matters when the peer was heard last.
+    pub(crate) fn watches_silence(&self) -> bool {
+        self.config.limits.idle_timeout.is_some() || self.config.limits.keep_alive.is_some()
     }
 
     pub(crate) fn add_handle(&self) {
@@ -322,7 +338,10 @@ impl Link {
             metadata: metadata.clone(),
             params: Payload::lent(facts.format.id(), params),
         };
-        if let Err(error) = state.out.put(&Envelope::Notification(notification), Lane::Data) {
+        if let Err(error) = state
+            .out
+            .put(&Envelope::Notification(notification), Lane::Data)
+        {
             return Poll::Ready(Err(error.into()));
         }
         let task = state.kick();
@@ -332,7 +351,12 @@ impl Link {
     }
 
     /// Emits an event.
-    pub(crate) fn emit(&self, topic: &str, message: &[u8], facts: &WireFacts) -> Result<(), CallError> {
+    pub(crate) fn emit(
+        &self,
+        topic: &str,
+        message: &[u8],
+        facts: &WireFacts,
+    ) -> Result<(), CallError> {
         let event = Envelope::Event(mynah_protocol::Event {
             topic: topic.into(),
             message: Payload::lent(facts.format.id(), message),
@@ -392,7 +416,11 @@ impl Link {
             Some(Reply::Deadline) => Err(CallEnd::Deadline),
             Some(Reply::Lost { sent }) => Err(CallEnd::Lost {
                 sent,
-                reason: state.connection.closed().cloned().unwrap_or(CloseReason::PeerGone),
+                reason: state
+                    .connection
+                    .closed()
+                    .cloned()
+                    .unwrap_or(CloseReason::PeerGone),
             }),
             None => Err(CallEnd::Gone),
         })
@@ -402,17 +430,32 @@ impl Link {
     pub(crate) fn cancel(&self, id: CallId, reason: CancelReason) {
         let mut guard = self.lock();
         let state = &mut *guard;
+        // The waker is code of the caller: it goes when the lock is free.
+        let waker = state
+            .connection
+            .call_mut(id)
+            .and_then(|(slot, _)| slot.waker.take());
         let mut collected = super::Collected::default();
         let mut fx = DriverEffects::new(&mut state.out, &mut collected, self);
         state.connection.cancel(id, reason, &mut fx);
         if let Some((slot, _)) = state.connection.call_mut(id) {
             // It had ended; nobody will take the outcome.
+            slot.ended = None;
             slot.sides = None;
             slot.reply.clear();
+            if slot.reply.capacity() > crate::scratch::KEEP_BYTES {
+                slot.reply = Vec::new();
+            }
             state.connection.take(id);
+        }
+        if collected.control_overflow {
+            state
+                .closing
+                .get_or_insert(CloseReason::TimedOut("peer takes no control messages"));
         }
         let task = state.kick();
         drop(guard);
+        drop(waker);
         wake(task);
     }
 
@@ -435,7 +478,9 @@ impl Link {
         let format = facts.format.id();
         let mut guard = self.lock();
         let state = &mut *guard;
-        let Some(id) = state.connection.wire_id(key).cloned() else { return };
+        let Some(id) = state.connection.wire_id(key).cloned() else {
+            return;
+        };
         if state.out.held() > self.config.limits.output_high_water_bytes {
             state.dropped_logs += 1;
             return;
@@ -473,7 +518,12 @@ impl Link {
         }
         let dropped = std::mem::take(&mut state.dropped_logs);
         let content = Payload::lent(facts.format.id(), content);
-        let envelope = Envelope::Log(Log { id, level, dropped, content });
+        let envelope = Envelope::Log(Log {
+            id,
+            level,
+            dropped,
+            content,
+        });
         let written = state.out.put(&envelope, Lane::Data).is_ok();
         let task = if written { state.kick() } else { None };
         drop(guard);
@@ -493,7 +543,10 @@ pub(crate) struct BeginOptions<'a> {
 pub(crate) enum CallEnd {
     Error(Box<RpcError>),
     Deadline,
-    Lost { sent: bool, reason: CloseReason },
+    Lost {
+        sent: bool,
+        reason: CloseReason,
+    },
     /// The slot was taken already.
     Gone,
 }
@@ -541,20 +594,30 @@ impl State {
 
     /// Writes the answer to a call of the peer, unless it was answered or wants none.
     pub(crate) fn answer(&mut self, key: InboundKey, result: Result<&[u8], Box<RpcError>>) {
-        let Some(id) = self.connection.finish(key) else { return };
+        let Some(id) = self.connection.finish(key) else {
+            return;
+        };
         self.answers += 1;
         let format = self.out.profile().format;
         let result = result.map(|body| Payload::lent(format, body));
         let response = Envelope::Response(Response { id, result });
-        let Err(error) = self.out.put(&response, Lane::Data) else { return };
+        let Err(error) = self.out.put(&response, Lane::Data) else {
+            return;
+        };
         // Say why instead. This is small and of a kind that every wire can say.
-        let Envelope::Response(Response { id, .. }) = response else { return };
+        let Envelope::Response(Response { id, .. }) = response else {
+            return;
+        };
         let code = match &error {
             mynah_codec::EncodeError::TooLarge { .. } => ErrorCode::TOO_LARGE,
             _ => ErrorCode::UNENCODABLE,
         };
         let result = Err(Box::new(RpcError::new(code, error.to_string())));
-        if self.out.put(&Envelope::Response(Response { id, result }), Lane::Data).is_err() {
+        if self
+            .out
+            .put(&Envelope::Response(Response { id, result }), Lane::Data)
+            .is_err()
+        {
             self.connection.flushed(1);
             self.answers -= 1;
         }

@@ -42,7 +42,13 @@ impl Shared {
         limits: Limits,
         default_timeout: Option<Duration>,
     ) -> Self {
-        Self { router, limits, default_timeout, open: Mutex::default(), ended: Notify::new() }
+        Self {
+            router,
+            limits,
+            default_timeout,
+            open: Mutex::default(),
+            ended: Notify::new(),
+        }
     }
 
     pub(super) fn links(&self) -> Vec<Arc<Link>> {
@@ -93,7 +99,8 @@ impl Shared {
 /// A bound listener of whatever kind.
 pub(super) trait Accepting: Send {
     fn address(&self) -> String;
-    fn accept_all(self: Box<Self>, shared: Arc<Shared>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn accept_all(self: Box<Self>, shared: Arc<Shared>)
+    -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 pub(super) fn bytes<L>(listener: L, dialect: Box<dyn Dialect>) -> Box<dyn Accepting>
@@ -126,9 +133,16 @@ where
         self.listener.address()
     }
 
-    fn accept_all(mut self: Box<Self>, shared: Arc<Shared>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn accept_all(
+        mut self: Box<Self>,
+        shared: Arc<Shared>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            while let Some(Accepted { connection, evidence }) = next(&mut self.listener).await {
+            while let Some(Accepted {
+                connection,
+                evidence,
+            }) = next(&mut self.listener).await
+            {
                 let wire = self.dialect.wire(Side::Accept, &shared.limits);
                 let Some((id, link)) = shared.admit(Out::wire(wire), evidence) else {
                     tracing::warn!("connection refused: too many are open");
@@ -157,9 +171,16 @@ where
         self.listener.address()
     }
 
-    fn accept_all(mut self: Box<Self>, shared: Arc<Shared>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn accept_all(
+        mut self: Box<Self>,
+        shared: Arc<Shared>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            while let Some(Accepted { connection, evidence }) = next(&mut self.listener).await {
+            while let Some(Accepted {
+                connection,
+                evidence,
+            }) = next(&mut self.listener).await
+            {
                 let out = Out::carrier(connection.profile().clone(), &shared.limits);
                 let Some((id, link)) = shared.admit(out, evidence) else {
                     tracing::warn!("connection refused: too many are open");

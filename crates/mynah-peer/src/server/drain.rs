@@ -52,7 +52,11 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
             break;
         }
         // Calls in process ring no bell: they are looked at again after a moment.
-        let look_again = if local.in_flight() > 0 { LOOK_AGAIN } else { grace };
+        let look_again = if local.in_flight() > 0 {
+            LOOK_AGAIN
+        } else {
+            grace
+        };
         let until = now.checked_add(look_again).into_iter().chain(end).min();
         match until {
             Some(until) => drop(tokio::time::timeout_at(until, ended).await),
@@ -60,7 +64,10 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
         }
     }
     let left = shared.links();
-    let calls_cut = left.iter().map(|link| link.lock().connection.handlers_running()).sum();
+    let calls_cut = left
+        .iter()
+        .map(|link| link.lock().connection.handlers_running())
+        .sum();
     let connections_cut = left.len();
     shared.close_all();
     DrainReport {
@@ -81,7 +88,9 @@ fn start_drain(link: &Link) {
     state.connection.start_drain(&mut fx);
     state.drained = true;
     if collected.control_overflow {
-        state.closing.get_or_insert(CloseReason::TimedOut("peer takes no control messages"));
+        state
+            .closing
+            .get_or_insert(CloseReason::TimedOut("peer takes no control messages"));
     }
     let task = state.kick();
     drop(guard);

@@ -29,7 +29,11 @@ pub(super) trait Head<'b>: Sized {
 
     /// A number, or nothing: null, or the end of the head.
     fn optional_uint(&mut self) -> Result<Option<u64>, DecodeError> {
-        if !self.more()? || self.null()? { Ok(None) } else { self.uint().map(Some) }
+        if !self.more()? || self.null()? {
+            Ok(None)
+        } else {
+            self.uint().map(Some)
+        }
     }
 }
 
@@ -40,7 +44,11 @@ fn malformed(detail: &str, offset: usize) -> DecodeError {
 
 #[cold]
 fn truncated(offset: usize) -> DecodeError {
-    DecodeError::new(DecodeErrorKind::Truncated, "head of the frame is cut off", offset)
+    DecodeError::new(
+        DecodeErrorKind::Truncated,
+        "head of the frame is cut off",
+        offset,
+    )
 }
 
 /// A head in CBOR. Definite lengths only.
@@ -53,7 +61,11 @@ pub(super) struct CborHead<'b> {
 impl<'b> CborHead<'b> {
     #[inline]
     pub(super) fn new(bytes: &'b [u8]) -> Result<Self, DecodeError> {
-        let mut head = Self { bytes, at: 0, left: 0 };
+        let mut head = Self {
+            bytes,
+            at: 0,
+            left: 0,
+        };
         let (major, len) = head.take_head()?;
         if major != 4 {
             return Err(malformed("head of the frame is no array", 0));
@@ -64,7 +76,10 @@ impl<'b> CborHead<'b> {
 
     #[inline]
     fn peek(&self) -> Result<u8, DecodeError> {
-        self.bytes.get(self.at).copied().ok_or_else(|| truncated(self.at))
+        self.bytes
+            .get(self.at)
+            .copied()
+            .ok_or_else(|| truncated(self.at))
     }
 
     /// Major type and argument.
@@ -86,7 +101,11 @@ impl<'b> CborHead<'b> {
 
     #[inline(always)]
     fn chunk<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<N>()) {
+        match self
+            .bytes
+            .get(self.at..)
+            .and_then(|rest| rest.first_chunk::<N>())
+        {
             Some(chunk) => {
                 self.at += N;
                 Ok(*chunk)
@@ -111,7 +130,11 @@ impl<'b> CborHead<'b> {
         self.count()?;
         let at = self.at;
         let (major, value) = self.take_head()?;
-        if major == wanted { Ok(value) } else { Err(malformed(what, at)) }
+        if major == wanted {
+            Ok(value)
+        } else {
+            Err(malformed(what, at))
+        }
     }
 
     #[inline]
@@ -156,7 +179,11 @@ impl<'b> Head<'b> for CborHead<'b> {
         let bytes = self.take(usize::try_from(len).unwrap_or(usize::MAX))?;
         match str::from_utf8(bytes) {
             Ok(text) => Ok(Cow::Borrowed(text)),
-            Err(_) => Err(DecodeError::new(DecodeErrorKind::InvalidUtf8, "text is not UTF-8", at)),
+            Err(_) => Err(DecodeError::new(
+                DecodeErrorKind::InvalidUtf8,
+                "text is not UTF-8",
+                at,
+            )),
         }
     }
 
@@ -200,7 +227,12 @@ pub(super) struct JsonHead<'b> {
 
 impl<'b> JsonHead<'b> {
     pub(super) fn new(bytes: &'b [u8]) -> Result<Self, DecodeError> {
-        let mut head = Self { bytes, at: 0, first: true, ended: false };
+        let mut head = Self {
+            bytes,
+            at: 0,
+            first: true,
+            ended: false,
+        };
         head.blank();
         if head.peek()? != b'[' {
             return Err(malformed("head of the frame is no array", head.at));
@@ -216,7 +248,10 @@ impl<'b> JsonHead<'b> {
     }
 
     fn peek(&self) -> Result<u8, DecodeError> {
-        self.bytes.get(self.at).copied().ok_or_else(|| truncated(self.at))
+        self.bytes
+            .get(self.at)
+            .copied()
+            .ok_or_else(|| truncated(self.at))
     }
 
     /// Moves to the next element.
@@ -263,7 +298,10 @@ impl<'b> Head<'b> for JsonHead<'b> {
             }
             b',' if !self.first => Ok(true),
             _ if self.first => Ok(true),
-            _ => Err(malformed("a comma or the end of the head is missing", self.at)),
+            _ => Err(malformed(
+                "a comma or the end of the head is missing",
+                self.at,
+            )),
         }
     }
 
@@ -279,7 +317,10 @@ impl<'b> Head<'b> for JsonHead<'b> {
             self.at += 1;
         }
         let leading_zero = self.at - start > 1 && self.bytes.get(start) == Some(&b'0');
-        if self.at == start || leading_zero || matches!(self.bytes.get(self.at), Some(b'.' | b'e' | b'E')) {
+        if self.at == start
+            || leading_zero
+            || matches!(self.bytes.get(self.at), Some(b'.' | b'e' | b'E'))
+        {
             return Err(malformed("not an unsigned integer", start));
         }
         Ok(value)
@@ -300,16 +341,20 @@ impl<'b> Head<'b> for JsonHead<'b> {
             return Err(malformed("not a text", start));
         }
         let content = self.bytes.get(start + 1..).unwrap_or_default();
-        let plain = content.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20));
+        let plain = content
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20));
         if let Some(len) = plain
             && content.get(len) == Some(&b'"')
         {
             self.at = start + len + 2;
             return match str::from_utf8(content.get(..len).unwrap_or_default()) {
                 Ok(text) => Ok(Cow::Borrowed(text)),
-                Err(_) => {
-                    Err(DecodeError::new(DecodeErrorKind::InvalidUtf8, "text is not UTF-8", start))
-                }
+                Err(_) => Err(DecodeError::new(
+                    DecodeErrorKind::InvalidUtf8,
+                    "text is not UTF-8",
+                    start,
+                )),
             };
         }
         let rest = self.bytes.get(start..).unwrap_or_default();
@@ -325,7 +370,11 @@ impl<'b> Head<'b> for JsonHead<'b> {
             return Ok(false);
         }
         let raw = self.raw(&DecodeLimits::DEFAULT)?;
-        if raw == b"null" { Ok(true) } else { Err(malformed("not a null", self.at)) }
+        if raw == b"null" {
+            Ok(true)
+        } else {
+            Err(malformed("not a null", self.at))
+        }
     }
 
     fn is_text(&mut self) -> Result<bool, DecodeError> {

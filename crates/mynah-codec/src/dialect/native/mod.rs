@@ -8,12 +8,10 @@ mod head;
 mod read;
 mod write;
 
-use crate::framing::{Cut, LengthFraming};
 use crate::dialect::{Dialect, Side};
+use crate::framing::{Cut, LengthFraming};
 use crate::{EncodeError, Format, FrameSpan, Output, Step, Wire, WireError};
-use mynah_protocol::{
-    Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile,
-};
+use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
 
 /// The name of this dialect.
 pub const NAME: &str = "native";
@@ -50,13 +48,17 @@ impl Native {
     /// The native dialect in CBOR.
     #[must_use]
     pub const fn new() -> Self {
-        Self { format: FormatId::Cbor }
+        Self {
+            format: FormatId::Cbor,
+        }
     }
 
     /// The native dialect in JSON.
     #[must_use]
     pub const fn json() -> Self {
-        Self { format: FormatId::Json }
+        Self {
+            format: FormatId::Json,
+        }
     }
 }
 
@@ -128,7 +130,10 @@ impl NativeWire {
 
     /// Reads the peer's preface. Knows after the first wrong byte that it is none.
     fn read_preface(&mut self, input: &[u8]) -> Result<Step<'static>, WireError> {
-        let wrong = |detail: &str| WireError::Handshake { dialect: NAME, detail: detail.to_owned() };
+        let wrong = |detail: &str| WireError::Handshake {
+            dialect: NAME,
+            detail: detail.to_owned(),
+        };
         if input.iter().zip(MAGIC).any(|(byte, magic)| byte != magic) {
             return Err(wrong("the first bytes are not the preface"));
         }
@@ -160,10 +165,17 @@ impl NativeWire {
 
     fn say_preface(&mut self, out: &mut Output) {
         self.said_preface = true;
-        let format = if self.profile.format == FormatId::Json { b'J' } else { b'C' };
+        let format = if self.profile.format == FormatId::Json {
+            b'J'
+        } else {
+            b'C'
+        };
         let mut preface = [0; PREFACE];
         let bytes = MAGIC.iter().copied().chain([VERSION, format, b'\n']);
-        preface.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+        preface
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(slot, byte)| *slot = byte);
         // The lane of control: nothing may overtake it.
         let written = out.frame(Lane::Control, |buffer| {
             buffer.extend_from_slice(&preface);
@@ -190,7 +202,11 @@ impl Wire for NativeWire {
         let frame = input.get(start..end).unwrap_or_default();
         match read::envelope(frame, self.profile.format, self.format(), &self.limits)? {
             Some(envelope) => {
-                if let Envelope::Hello(Hello { max_message_bytes: Some(limit), .. }) = &envelope {
+                if let Envelope::Hello(Hello {
+                    max_message_bytes: Some(limit),
+                    ..
+                }) = &envelope
+                {
                     self.peer_limit = usize::try_from(*limit).unwrap_or(usize::MAX);
                 }
                 Ok(Step::Envelope(end, envelope))
@@ -260,7 +276,6 @@ impl Wire for NativeWire {
         drop(self.encode(&Envelope::GoingAway(away), Lane::Data, out));
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -39,22 +39,39 @@ fn with_head<'b, H: Head<'b>>(
             let timeout = head.optional_uint()?.map(Duration::from_millis);
             let metadata = metadata(&mut head, format, limits)?;
             let params = payload(head.body(decode)?);
-            Envelope::Request(Request { id: call, name, timeout, metadata, params })
+            Envelope::Request(Request {
+                id: call,
+                name,
+                timeout,
+                metadata,
+                params,
+            })
         }
         kind::RESULT => {
             let call = head.id()?;
-            Envelope::Response(Response { id: call, result: Ok(payload(head.body(decode)?)) })
+            Envelope::Response(Response {
+                id: call,
+                result: Ok(payload(head.body(decode)?)),
+            })
         }
         kind::ERROR => {
             let call = head.id()?;
             let error = error(format, head.body(decode)?, limits)?;
-            Envelope::Response(Response { id: call, result: Err(Box::new(error)) })
+            Envelope::Response(Response {
+                id: call,
+                result: Err(Box::new(error)),
+            })
         }
         kind::NOTIFICATION => {
             let name = name(&mut head, limits)?;
             let metadata = metadata(&mut head, format, limits)?;
             let params = payload(head.body(decode)?);
-            Envelope::Notification(Notification { name, id: None, metadata, params })
+            Envelope::Notification(Notification {
+                name,
+                id: None,
+                metadata,
+                params,
+            })
         }
         kind::CANCEL => {
             let call = head.id()?;
@@ -71,20 +88,36 @@ fn with_head<'b, H: Head<'b>>(
             let split = item_len(format, body, decode)?;
             let (value, note) = body.split_at_checked(split).unwrap_or((body, &[]));
             // Two JSON values may need white space between them.
-            let note = if id == FormatId::Json { note.trim_ascii_start() } else { note };
+            let note = if id == FormatId::Json {
+                note.trim_ascii_start()
+            } else {
+                note
+            };
             let note = (!note.is_empty()).then(|| payload(note));
-            Envelope::Progress(Progress { id: call, value: payload(value), note })
+            Envelope::Progress(Progress {
+                id: call,
+                value: payload(value),
+                note,
+            })
         }
         kind::LOG => {
             let call = if head.null()? { None } else { Some(head.id()?) };
             let level = head.int()?;
             let dropped = head.optional_uint()?.unwrap_or(0);
             let content = payload(head.body(decode)?);
-            Envelope::Log(Log { id: call, level, dropped, content })
+            Envelope::Log(Log {
+                id: call,
+                level,
+                dropped,
+                content,
+            })
         }
         kind::EVENT => {
             let topic = head.text()?;
-            Envelope::Event(Event { topic, message: payload(head.body(decode)?) })
+            Envelope::Event(Event {
+                topic,
+                message: payload(head.body(decode)?),
+            })
         }
         kind::HELLO => hello(head, format, limits)?,
         kind::PING => {
@@ -110,10 +143,16 @@ fn with_head<'b, H: Head<'b>>(
 
 #[inline]
 fn name<'b, H: Head<'b>>(head: &mut H, limits: &Limits) -> Result<MethodName<'b>, WireError> {
-    let name = MethodName { service: head.text()?, method: head.text()? };
+    let name = MethodName {
+        service: head.text()?,
+        method: head.text()?,
+    };
     match name.check(limits.max_name_bytes) {
         Ok(()) => Ok(name),
-        Err(error) => Err(WireError::Violation { dialect: NAME, detail: error.to_string() }),
+        Err(error) => Err(WireError::Violation {
+            dialect: NAME,
+            detail: error.to_string(),
+        }),
     }
 }
 
@@ -128,9 +167,15 @@ fn metadata<'b, H: Head<'b>>(
     }
     let raw = head.raw(&limits.decode)?;
     if raw.len() > limits.max_metadata_bytes {
-        let detail =
-            format!("metadata of {} bytes exceeds limit of {}", raw.len(), limits.max_metadata_bytes);
-        return Err(WireError::Violation { dialect: NAME, detail });
+        let detail = format!(
+            "metadata of {} bytes exceeds limit of {}",
+            raw.len(),
+            limits.max_metadata_bytes
+        );
+        return Err(WireError::Violation {
+            dialect: NAME,
+            detail,
+        });
     }
     let mut decode = limits.decode;
     decode.max_collection_len = limits.max_metadata_entries;
@@ -149,10 +194,17 @@ fn metadata<'b, H: Head<'b>>(
 fn error(format: Format, body: &[u8], limits: &Limits) -> Result<RpcError, WireError> {
     let value: Value = format.decode(body, &limits.decode)?;
     let shape = || DecodeError::shape("an error is [code, message, data]", 0);
-    let Value::Array(elements) = value else { return Err(shape().into()) };
+    let Value::Array(elements) = value else {
+        return Err(shape().into());
+    };
     let mut elements = elements.into_iter();
-    let code = elements.next().and_then(|code| code.as_i64()).ok_or_else(shape)?;
-    let Some(Value::Text(message)) = elements.next() else { return Err(shape().into()) };
+    let code = elements
+        .next()
+        .and_then(|code| code.as_i64())
+        .ok_or_else(shape)?;
+    let Some(Value::Text(message)) = elements.next() else {
+        return Err(shape().into());
+    };
     let error = RpcError::new(ErrorCode::from_wire(code), message);
     Ok(match elements.next() {
         Some(data) if data != Value::Null => error.with_data(data),
@@ -174,7 +226,10 @@ fn hello<'b, H: Head<'b>>(
     head.body(&limits.decode)?;
     hello.max_message_bytes = abilities.get("max_message_bytes").and_then(Value::as_u64);
     hello.calls_in_flight = abilities.get("calls_in_flight").and_then(Value::as_u64);
-    let agent = abilities.get("agent").and_then(Value::as_str).unwrap_or_default();
+    let agent = abilities
+        .get("agent")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     hello.agent = agent.to_owned().into();
     Ok(Envelope::Hello(hello))
 }

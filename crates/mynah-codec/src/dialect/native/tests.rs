@@ -8,7 +8,10 @@ use std::time::Duration;
 
 fn encode(format: FormatId, value: &impl serde::Serialize) -> Vec<u8> {
     let mut out = Vec::new();
-    Format::built_in(format).unwrap().encode(value, &mut out).unwrap();
+    Format::built_in(format)
+        .unwrap()
+        .encode(value, &mut out)
+        .unwrap();
     out
 }
 
@@ -29,24 +32,48 @@ fn samples(format: FormatId) -> Vec<Envelope<'static>> {
             params: payload(format, &(2, 3)),
         })
     };
-    let response = |result| Envelope::Response(Response { id: WireId::Uint(7), result });
+    let response = |result| {
+        Envelope::Response(Response {
+            id: WireId::Uint(7),
+            result,
+        })
+    };
     let data = Value::Map(vec![(Value::from("why"), Value::Array(vec![Value::Null]))]);
     vec![
         request(WireId::Uint(0), None, Metadata::new()),
-        request(WireId::Uint(1 << 52), Some(Duration::from_millis(30_000)), Metadata::new()),
+        request(
+            WireId::Uint(1 << 52),
+            Some(Duration::from_millis(30_000)),
+            Metadata::new(),
+        ),
         request(WireId::Text("é\"".into()), None, metadata.clone()),
-        request(WireId::Uint(300), Some(Duration::from_millis(1)), metadata.clone()),
+        request(
+            WireId::Uint(300),
+            Some(Duration::from_millis(1)),
+            metadata.clone(),
+        ),
         response(Ok(payload(format, &"five"))),
-        response(Err(Box::new(RpcError::new(ErrorCode::application(-1), "no \u{1}")))),
-        response(Err(Box::new(RpcError::from_code(ErrorCode::BUSY).with_data(data)))),
+        response(Err(Box::new(RpcError::new(
+            ErrorCode::application(-1),
+            "no \u{1}",
+        )))),
+        response(Err(Box::new(
+            RpcError::from_code(ErrorCode::BUSY).with_data(data),
+        ))),
         Envelope::Notification(Notification {
             name: MethodName::new("", "touch"),
             id: None,
             metadata,
             params: payload(format, &[1.5]),
         }),
-        Envelope::Cancel(Cancel { id: WireId::Uint(9), reason: CancelReason::Caller }),
-        Envelope::Cancel(Cancel { id: WireId::Uint(9), reason: CancelReason::Deadline }),
+        Envelope::Cancel(Cancel {
+            id: WireId::Uint(9),
+            reason: CancelReason::Caller,
+        }),
+        Envelope::Cancel(Cancel {
+            id: WireId::Uint(9),
+            reason: CancelReason::Deadline,
+        }),
         Envelope::Progress(Progress {
             id: WireId::Uint(3),
             value: payload(format, &50),
@@ -57,17 +84,28 @@ fn samples(format: FormatId) -> Vec<Envelope<'static>> {
             value: payload(format, &50),
             note: Some(payload(format, &"half")),
         }),
-        Envelope::Log(Log { id: None, level: -4, dropped: 0, content: payload(format, &()) }),
+        Envelope::Log(Log {
+            id: None,
+            level: -4,
+            dropped: 0,
+            content: payload(format, &()),
+        }),
         Envelope::Log(Log {
             id: Some(WireId::Uint(1)),
             level: 5,
             dropped: 12,
             content: payload(format, &"line"),
         }),
-        Envelope::Event(Event { topic: "a/b".into(), message: payload(format, &true) }),
+        Envelope::Event(Event {
+            topic: "a/b".into(),
+            message: payload(format, &true),
+        }),
         Envelope::Ping(5),
         Envelope::Pong(CallIdMax::VALUE),
-        Envelope::GoingAway(GoingAway { code: ErrorCode::DRAINING, message: "bye".into() }),
+        Envelope::GoingAway(GoingAway {
+            code: ErrorCode::DRAINING,
+            message: "bye".into(),
+        }),
     ]
 }
 
@@ -138,8 +176,14 @@ fn l5_split_at_every_byte_it_is_the_same() {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap()).collect()
+    let digits: Vec<u32> = text
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap())
+        .collect()
 }
 
 /// A wire that has the prefaces behind it.
@@ -152,7 +196,11 @@ fn ready(format: FormatId) -> NativeWire {
 }
 
 fn framed(content: &[u8]) -> Vec<u8> {
-    [&u32::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat()
+    [
+        &u32::try_from(content.len()).unwrap().to_be_bytes()[..],
+        content,
+    ]
+    .concat()
 }
 
 #[test]
@@ -175,12 +223,16 @@ fn golden_frames_of_the_page() {
         id: WireId::Uint(65536),
         result: Ok(Payload::lent(FormatId::Cbor, &[5])),
     };
-    wire.encode(&Envelope::Response(response), Lane::Data, &mut out).unwrap();
+    wire.encode(&Envelope::Response(response), Lane::Data, &mut out)
+        .unwrap();
     assert_eq!(taken(&mut out), [request, answer].concat());
 
     let json = framed(br#"[1,65536,"arith","add",30000][2,3]"#);
     let mut wire = ready(FormatId::Json);
-    assert!(matches!(wire.decode(&json).unwrap(), Step::Envelope(_, Envelope::Request(_))));
+    assert!(matches!(
+        wire.decode(&json).unwrap(),
+        Step::Envelope(_, Envelope::Request(_))
+    ));
 }
 
 #[test]
@@ -196,10 +248,22 @@ fn what_a_newer_peer_adds_is_passed_over() {
         assert_eq!(found, wanted);
     };
     // [2, 7, [1, {}], "x"] 5, and kind 99.
-    check(FormatId::Cbor, &hex("84 02 07 82 01 a0 61 78 05"), "response");
+    check(
+        FormatId::Cbor,
+        &hex("84 02 07 82 01 a0 61 78 05"),
+        "response",
+    );
     check(FormatId::Cbor, &hex("83 1863 01 f6 00"), "ignored");
-    check(FormatId::Json, br#" [ 2 , 7 , [1, {"a": "]"}] , "x" ] 5"#, "response");
-    check(FormatId::Json, br#"[1,1,"s","m",null,null,true] []"#, "request");
+    check(
+        FormatId::Json,
+        br#" [ 2 , 7 , [1, {"a": "]"}] , "x" ] 5"#,
+        "response",
+    );
+    check(
+        FormatId::Json,
+        br#"[1,1,"s","m",null,null,true] []"#,
+        "request",
+    );
     check(FormatId::Json, br#"[99,{},0]0"#, "ignored");
 }
 
@@ -211,16 +275,47 @@ fn bad_heads_are_refused() {
         assert!(wire.decode(&frame).is_err(), "{format} {content:02x?}");
     };
     for content in [
-        "", "00", "80", "9f02", "8202", "82 02 20", "82 02 f5", "8402 07 9f", "85 01 01 61ff 6161",
-        "84 01 01 60 60", "82 03 01", "82 03 01 80", "82 03 01 82 60 60", "bb ffffffffffffffff",
-        "84 02 07 bb ffffffffffffffff", "9b ffffffffffffffff 02",
+        "",
+        "00",
+        "80",
+        "9f02",
+        "8202",
+        "82 02 20",
+        "82 02 f5",
+        "8402 07 9f",
+        "85 01 01 61ff 6161",
+        "84 01 01 60 60",
+        "82 03 01",
+        "82 03 01 80",
+        "82 03 01 82 60 60",
+        "bb ffffffffffffffff",
+        "84 02 07 bb ffffffffffffffff",
+        "9b ffffffffffffffff 02",
     ] {
         check(FormatId::Cbor, &hex(content));
     }
     for content in [
-        "", "[", "[]", "2", "[2", "[2 7]", "[2,7", "[2,07]1", "[2,1.5]1", "[2,-1]1", "[,2,7]1",
-        "[2,7,]1", "[2,1e2]1", "[1,1,\"s\",\"\"][]", "[1,1,\"s]", "[3,1]", "[3,1]{}", "[3,1][1]",
-        "[2,99999999999999999999]1", "[1,1,\"s\",\"m\",nul][]", "[1,1,\"s\",\"m\",1,{\"a\":1}][]",
+        "",
+        "[",
+        "[]",
+        "2",
+        "[2",
+        "[2 7]",
+        "[2,7",
+        "[2,07]1",
+        "[2,1.5]1",
+        "[2,-1]1",
+        "[,2,7]1",
+        "[2,7,]1",
+        "[2,1e2]1",
+        "[1,1,\"s\",\"\"][]",
+        "[1,1,\"s]",
+        "[3,1]",
+        "[3,1]{}",
+        "[3,1][1]",
+        "[2,99999999999999999999]1",
+        "[1,1,\"s\",\"m\",nul][]",
+        "[1,1,\"s\",\"m\",1,{\"a\":1}][]",
     ] {
         check(FormatId::Json, content.as_bytes());
     }
@@ -231,7 +326,10 @@ fn l1_a_length_bomb_ends_at_its_head() {
     let mut wire = ready(FormatId::Cbor);
     assert_eq!(
         wire.decode(&[0xff; 4]).unwrap_err(),
-        WireError::TooLarge { len: u64::from(u32::MAX), limit: 16 << 20 }
+        WireError::TooLarge {
+            len: u64::from(u32::MAX),
+            limit: 16 << 20
+        }
     );
 }
 
@@ -246,7 +344,9 @@ fn another_version_is_a_clear_error_on_both_sides() {
     let mut client = NativeWire::dial(FormatId::Cbor, &Limits::default());
     let mut seen = Vec::new();
     assert_eq!(read(&mut client, &bytes, &mut seen), 0);
-    let Envelope::GoingAway(away) = &seen[0] else { panic!("{seen:?}") };
+    let Envelope::GoingAway(away) = &seen[0] else {
+        panic!("{seen:?}")
+    };
     assert_eq!(away.code, ErrorCode::VERSION_MISMATCH);
     assert!(away.message.contains("version 2"), "{}", away.message);
 
@@ -259,9 +359,16 @@ fn a_frame_beyond_the_peers_limit_is_not_written() {
     let mut wire = ready(FormatId::Cbor);
     let hello = framed(&encode(
         FormatId::Cbor,
-        &(0, 1, std::collections::BTreeMap::from([("max_message_bytes", 10)])),
+        &(
+            0,
+            1,
+            std::collections::BTreeMap::from([("max_message_bytes", 10)]),
+        ),
     ));
-    assert!(matches!(wire.decode(&hello), Ok(Step::Envelope(_, Envelope::Hello(_)))));
+    assert!(matches!(
+        wire.decode(&hello),
+        Ok(Step::Envelope(_, Envelope::Hello(_)))
+    ));
     let mut out = Output::new();
     let response = |bytes: &'static [u8]| {
         Envelope::Response(Response {
@@ -272,7 +379,10 @@ fn a_frame_beyond_the_peers_limit_is_not_written() {
     let large = wire.encode(&response(&[0; 8]), Lane::Data, &mut out);
     assert_eq!(large, Err(EncodeError::TooLarge { len: 11, limit: 10 }));
     assert!(out.is_empty());
-    assert!(wire.encode(&response(&[0; 7]), Lane::Data, &mut out).is_ok());
+    assert!(
+        wire.encode(&response(&[0; 7]), Lane::Data, &mut out)
+            .is_ok()
+    );
 }
 
 #[test]

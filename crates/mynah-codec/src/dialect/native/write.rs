@@ -15,7 +15,12 @@ pub(super) fn envelope(
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     match id {
-        FormatId::Json => with_head(envelope, id, Format::Json, &mut JsonHead { out, first: true }),
+        FormatId::Json => with_head(
+            envelope,
+            id,
+            Format::Json,
+            &mut JsonHead { out, first: true },
+        ),
         _ => with_head(envelope, id, Format::Cbor, &mut CborHead { out }),
     }
 }
@@ -57,7 +62,11 @@ fn with_head(
         }
         Envelope::Response(response) => {
             head.begin(2);
-            head.uint(if response.result.is_ok() { kind::RESULT } else { kind::ERROR });
+            head.uint(if response.result.is_ok() {
+                kind::RESULT
+            } else {
+                kind::ERROR
+            });
             call_id(&response.id, head)?;
             match &response.result {
                 Ok(payload) => body(payload, id, head.end()),
@@ -128,7 +137,10 @@ fn with_head(
             head.end();
             Ok(())
         }
-        _ => Err(EncodeError::Unsupported { dialect: NAME, feature: envelope.kind() }),
+        _ => Err(EncodeError::Unsupported {
+            dialect: NAME,
+            feature: envelope.kind(),
+        }),
     }
 }
 
@@ -159,7 +171,12 @@ fn call_id(id: &WireId, head: &mut impl Head) -> Result<(), EncodeError> {
     match id {
         WireId::Uint(id) => head.uint(*id),
         WireId::Text(id) => head.text(id),
-        _ => return Err(EncodeError::Unsupported { dialect: NAME, feature: "this kind of id" }),
+        _ => {
+            return Err(EncodeError::Unsupported {
+                dialect: NAME,
+                feature: "this kind of id",
+            });
+        }
     }
     Ok(())
 }
@@ -174,7 +191,9 @@ fn metadata(metadata: &Metadata, head: &mut impl Head) -> Result<(), EncodeError
     if metadata.is_empty() {
         return Ok(());
     }
-    let entries = metadata.iter().map(|(name, value)| (Value::from(name), Value::from(value)));
+    let entries = metadata
+        .iter()
+        .map(|(name, value)| (Value::from(name), Value::from(value)));
     head.value(&Value::Map(entries.collect()))
 }
 
@@ -235,7 +254,8 @@ impl CborHead<'_> {
             self.out.extend_from_slice(&[major | 26, a, b, c, d]);
         } else {
             let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
-            self.out.extend_from_slice(&[major | 27, a, b, c, d, e, f, g, h]);
+            self.out
+                .extend_from_slice(&[major | 27, a, b, c, d, e, f, g, h]);
         }
     }
 }
@@ -302,7 +322,8 @@ impl JsonHead<'_> {
                 break;
             }
         }
-        self.out.extend_from_slice(digits.get(start..).unwrap_or_default());
+        self.out
+            .extend_from_slice(digits.get(start..).unwrap_or_default());
     }
 }
 
@@ -326,7 +347,10 @@ impl Head for JsonHead<'_> {
 
     fn text(&mut self, value: &str) {
         self.separate();
-        if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        if value
+            .bytes()
+            .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+        {
             self.out.push(b'"');
             self.out.extend_from_slice(value.as_bytes());
             self.out.push(b'"');
