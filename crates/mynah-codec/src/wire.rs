@@ -1,6 +1,6 @@
 //! One object that speaks a whole wire, in both directions.
 
-use crate::{DecodeError, EncodeError, FrameSpan, Lane, Output};
+use crate::{DecodeError, EncodeError, Format, FrameSpan, Lane, Output};
 use mynah_protocol::{Envelope, ErrorCode, Profile};
 
 /// What [`Wire::decode`] found at the start of its input.
@@ -24,6 +24,12 @@ pub enum Step<'b> {
 pub trait Wire: Send + std::fmt::Debug {
     /// What this wire can say.
     fn profile(&self) -> &Profile;
+
+    /// The codec of payloads on this wire: that of [`Profile::format`] unless the wire has one of its own, which it must
+    /// name here.
+    fn format(&self) -> Format {
+        Format::built_in(self.profile().format).unwrap_or(Format::Cbor)
+    }
 
     /// Reads one step from the start of `input`.
     ///

@@ -54,6 +54,9 @@ pub enum Format {
     Cbor,
     /// JSON (RFC 8259).
     Json,
+    /// JSON from peers that write NaN and the infinities as words, as Python's `json` does. They are read, and never
+    /// written: the same peers do not read them.
+    PythonJson,
     /// A stranger's own.
     Custom(&'static dyn CustomFormat),
 }
@@ -74,7 +77,7 @@ impl Format {
     pub fn id(&self) -> FormatId {
         match self {
             Self::Cbor => FormatId::Cbor,
-            Self::Json => FormatId::Json,
+            Self::Json | Self::PythonJson => FormatId::Json,
             Self::Custom(custom) => FormatId::Other(custom.id()),
         }
     }
@@ -92,7 +95,7 @@ impl Format {
         let start = out.len();
         let written = match self {
             Self::Cbor => cbor::encode(value, out),
-            Self::Json => json::encode(value, out),
+            Self::Json | Self::PythonJson => json::encode(value, out),
             Self::Custom(custom) => custom.encode(&value, out),
         };
         if written.is_err() {
@@ -114,6 +117,7 @@ impl Format {
         match self {
             Self::Cbor => cbor::decode(bytes, limits),
             Self::Json => json::decode(bytes, limits),
+            Self::PythonJson => json::decode_with(bytes, limits, json::Options::PYTHON),
             Self::Custom(custom) => {
                 let mut value = None;
                 custom.decode(bytes, limits, &mut |deserializer| {
@@ -133,6 +137,7 @@ impl Format {
         match self {
             Self::Cbor => cbor::scan(bytes, limits),
             Self::Json => json::scan(bytes, limits),
+            Self::PythonJson => json::scan_with(bytes, limits, json::Options::PYTHON),
             Self::Custom(custom) => custom.scan(bytes, limits),
         }
     }
@@ -150,7 +155,7 @@ pub(crate) fn item_len(
     let truncated =
         || DecodeError::new(DecodeErrorKind::Truncated, "value is cut off", bytes.len());
     match format {
-        Format::Json => {
+        Format::Json | Format::PythonJson => {
             let mut scanner = json::Scanner::new(limits);
             match scanner.advance(bytes)? {
                 json::Scan::Done(len) => Ok(len),

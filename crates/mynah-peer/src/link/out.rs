@@ -1,6 +1,6 @@
 //! Where envelopes go: to a wire's bytes, or to a carrier of envelopes.
 
-use mynah_codec::{EncodeError, FrameSpan, Output, Wire};
+use mynah_codec::{EncodeError, Format, FrameSpan, Output, Wire};
 use mynah_protocol::{Envelope, Lane, Limits, Profile};
 use std::collections::VecDeque;
 
@@ -63,6 +63,16 @@ impl Out {
         match self {
             Self::Wire { wire, .. } => wire.profile(),
             Self::Carrier { profile, .. } => profile,
+        }
+    }
+
+    /// The codec of payloads.
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Wire { wire, .. } => wire.format(),
+            Self::Carrier { profile, .. } => {
+                Format::built_in(profile.format).unwrap_or(Format::Cbor)
+            }
         }
     }
 

@@ -212,7 +212,7 @@ impl Link {
     pub(crate) fn set_facts(&self, out: &Out) {
         let profile = out.profile();
         let facts = WireFacts {
-            format: Format::built_in(profile.format).unwrap_or(Format::Cbor),
+            format: out.format(),
             decode: profile.decode_limits(&self.config.limits),
             dialect: profile.dialect,
             capabilities: profile.capabilities,

@@ -22,7 +22,7 @@ impl Codec {
     pub(super) const fn format(self) -> Format {
         match self {
             Self::Cbor => Format::Cbor,
-            Self::Json => Format::Json,
+            Self::Json => Format::PythonJson,
         }
     }
 }

@@ -12,7 +12,9 @@ mod write;
 
 use crate::dialect::{Dialect, Side};
 use crate::format::{cbor, json};
-use crate::{DecodeError, DecodeErrorKind, EncodeError, FrameSpan, Output, Step, Wire, WireError};
+use crate::{
+    DecodeError, DecodeErrorKind, EncodeError, Format, FrameSpan, Output, Step, Wire, WireError,
+};
 use early::EarlyCancels;
 use element::{Codec, Element};
 use mynah_protocol::{
@@ -305,6 +307,10 @@ impl CborRpcWire {
 impl Wire for CborRpcWire {
     fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    fn format(&self) -> Format {
+        self.dialect.codec.format()
     }
 
     #[inline]

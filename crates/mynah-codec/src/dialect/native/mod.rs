@@ -10,7 +10,7 @@ mod write;
 
 use crate::dialect::{Dialect, Side};
 use crate::framing::{Cut, LengthFraming};
-use crate::{EncodeError, Format, FrameSpan, Output, Step, Wire, WireError};
+use crate::{EncodeError, FrameSpan, Output, Step, Wire, WireError};
 use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
 
 /// The name of this dialect.
@@ -122,10 +122,6 @@ impl NativeWire {
             heard_preface: false,
             dials,
         }
-    }
-
-    fn format(&self) -> Format {
-        Format::built_in(self.profile.format).unwrap_or(Format::Cbor)
     }
 
     /// Reads the peer's preface. Knows after the first wrong byte that it is none.

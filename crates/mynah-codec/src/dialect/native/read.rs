@@ -18,7 +18,7 @@ pub(super) fn envelope<'b>(
     limits: &Limits,
 ) -> Result<Option<Envelope<'b>>, WireError> {
     match format {
-        Format::Json => with_head(JsonHead::new(frame)?, id, format, limits),
+        Format::Json | Format::PythonJson => with_head(JsonHead::new(frame)?, id, format, limits),
         Format::Cbor | Format::Custom(_) => with_head(CborHead::new(frame)?, id, format, limits),
     }
 }

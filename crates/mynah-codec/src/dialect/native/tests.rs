@@ -1,5 +1,5 @@
 use super::*;
-use crate::OutputChunk;
+use crate::{Format, OutputChunk};
 use mynah_protocol::{
     Cancel, CancelReason, Event, Log, Metadata, MethodName, Notification, Payload, Progress,
     Request, Response, RpcError, Value, WireId,
