@@ -1,0 +1,239 @@
+//! Calls of this side: begun, asked for, given up; and what is said without an answer.
+
+use super::state::wake;
+use super::{DriverEffects, Link, Reply, Sides, WireFacts};
+use crate::call::SideEffects;
+use crate::error::CallError;
+use mynah_connection::CloseReason;
+use mynah_protocol::{
+    CallId, CancelReason, Envelope, Lane, Metadata, MethodName, Notification, Payload, Request,
+    RpcError,
+};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// What a call is begun with.
+pub(crate) struct BeginOptions<'a> {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) sides: Option<Box<Sides>>,
+}
+
+/// Why a call ended without a result.
+#[derive(Debug)]
+pub(crate) enum CallEnd {
+    Error(Box<RpcError>),
+    Deadline,
+    Lost {
+        sent: bool,
+        reason: CloseReason,
+    },
+    /// The slot was taken already.
+    Gone,
+}
+
+impl Link {
+    /// Opens a call and writes its request.
+    ///
+    /// `Pending` when there is no room; the waker is kept.
+    pub(crate) fn begin(
+        &self,
+        waker: &Waker,
+        name: MethodName<'_>,
+        params: &[u8],
+        facts: &WireFacts,
+        options: BeginOptions<'_>,
+    ) -> Poll<Result<CallId, CallError>> {
+        if options.timeout.is_some_and(|left| left.is_zero()) {
+            return Poll::Ready(Err(CallError::Deadline));
+        }
+        let now = self.clock.now();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.out.held() > self.config.limits.output_high_water_bytes
+            && state.connection.closed().is_none()
+        {
+            state.room.push_back(waker.clone());
+            return Poll::Pending;
+        }
+        if let Some(reason) = &state.closing
+            && state.connection.closed().is_none()
+        {
+            return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
+        }
+        let (id, slot) = match state.connection.open(now, options.timeout) {
+            Ok(opened) => opened,
+            Err(error) => return Poll::Ready(Err(error.into())),
+        };
+        slot.ended = None;
+        slot.reply.clear();
+        slot.sides = options.sides;
+        slot.waker = Some(waker.clone());
+        let carried = options.timeout.filter(|_| facts.capabilities.deadline);
+        let request = Request {
+            id: id.into(),
+            name,
+            timeout: carried,
+            metadata: options.metadata.clone(),
+            params: Payload::lent(facts.format.id(), params),
+        };
+        match state.out.put(&Envelope::Request(request), Lane::Data) {
+            Ok(sent) => slot.sent = Some(sent),
+            Err(error) => {
+                slot.waker = None;
+                slot.sides = None;
+                state.connection.take(id);
+                return Poll::Ready(Err(error.into()));
+            }
+        }
+        let task = state.kick();
+        drop(guard);
+        wake(task);
+        Poll::Ready(Ok(id))
+    }
+
+    /// Writes a notification. `Pending` when there is no room.
+    pub(crate) fn notify(
+        &self,
+        waker: &Waker,
+        name: MethodName<'_>,
+        params: &[u8],
+        facts: &WireFacts,
+        metadata: &Metadata,
+    ) -> Poll<Result<(), CallError>> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(reason) = state.connection.closed().or(state.closing.as_ref()) {
+            return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
+        }
+        if state.out.held() > self.config.limits.output_high_water_bytes {
+            state.room.push_back(waker.clone());
+            return Poll::Pending;
+        }
+        let notification = Notification {
+            name,
+            id: None,
+            metadata: metadata.clone(),
+            params: Payload::lent(facts.format.id(), params),
+        };
+        if let Err(error) = state
+            .out
+            .put(&Envelope::Notification(notification), Lane::Data)
+        {
+            return Poll::Ready(Err(error.into()));
+        }
+        let task = state.kick();
+        drop(guard);
+        wake(task);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Emits an event.
+    pub(crate) fn emit(
+        &self,
+        topic: &str,
+        message: &[u8],
+        facts: &WireFacts,
+    ) -> Result<(), CallError> {
+        let event = Envelope::Event(mynah_protocol::Event {
+            topic: topic.into(),
+            message: Payload::lent(facts.format.id(), message),
+        });
+        self.say(&event)
+    }
+
+    fn say(&self, envelope: &Envelope<'_>) -> Result<(), CallError> {
+        let mut state = self.lock();
+        if let Some(reason) = state.connection.closed().or(state.closing.as_ref()) {
+            return Err(CallError::Disconnected(reason.clone()));
+        }
+        if state.out.held() > self.config.limits.output_high_water_bytes {
+            return Err(CallError::Busy { retry_after: None });
+        }
+        state.out.put(envelope, Lane::Data)?;
+        let task = state.kick();
+        drop(state);
+        wake(task);
+        Ok(())
+    }
+
+    /// Takes the outcome of a call, if it has ended: its result is swapped into `reply`.
+    pub(crate) fn poll_outcome(
+        &self,
+        waker: &Waker,
+        id: CallId,
+        reply: &mut Vec<u8>,
+        sides: Option<&mut SideEffects>,
+    ) -> Poll<Result<(), CallEnd>> {
+        let mut state = self.lock();
+        let Some((slot, ended)) = state.connection.call_mut(id) else {
+            return Poll::Ready(Err(CallEnd::Gone));
+        };
+        if let (Some(sides), Some(waiting)) = (sides, &mut slot.sides) {
+            sides.queue.append(&mut waiting.queue);
+            sides.dropped += std::mem::take(&mut waiting.dropped);
+        }
+        if !ended {
+            match &mut slot.waker {
+                Some(known) if known.will_wake(waker) => {}
+                known => *known = Some(waker.clone()),
+            }
+            return Poll::Pending;
+        }
+        let end = slot.ended.take();
+        std::mem::swap(reply, &mut slot.reply);
+        if slot.reply.capacity() > crate::scratch::KEEP_BYTES {
+            slot.reply = Vec::new();
+        }
+        slot.sides = None;
+        slot.sent = None;
+        state.connection.take(id);
+        Poll::Ready(match end {
+            Some(Reply::Result) => Ok(()),
+            Some(Reply::Error(error)) => Err(CallEnd::Error(error)),
+            Some(Reply::Deadline) => Err(CallEnd::Deadline),
+            Some(Reply::Lost { sent }) => Err(CallEnd::Lost {
+                sent,
+                reason: state
+                    .connection
+                    .closed()
+                    .cloned()
+                    .unwrap_or(CloseReason::PeerGone),
+            }),
+            None => Err(CallEnd::Gone),
+        })
+    }
+
+    /// Gives a call up: taken back if it has not left, cancelled at the peer otherwise.
+    pub(crate) fn cancel(&self, id: CallId, reason: CancelReason) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        // The waker is code of the caller: it goes when the lock is free.
+        let waker = state
+            .connection
+            .call_mut(id)
+            .and_then(|(slot, _)| slot.waker.take());
+        let mut collected = super::Collected::default();
+        let mut fx = DriverEffects::new(&mut state.out, &mut collected, self);
+        state.connection.cancel(id, reason, &mut fx);
+        if let Some((slot, _)) = state.connection.call_mut(id) {
+            // It had ended; nobody will take the outcome.
+            slot.ended = None;
+            slot.sides = None;
+            slot.reply.clear();
+            if slot.reply.capacity() > crate::scratch::KEEP_BYTES {
+                slot.reply = Vec::new();
+            }
+            state.connection.take(id);
+        }
+        if collected.control_overflow {
+            state
+                .closing
+                .get_or_insert(CloseReason::TimedOut("peer takes no control messages"));
+        }
+        let task = state.kick();
+        drop(guard);
+        drop(waker);
+        wake(task);
+    }
+}

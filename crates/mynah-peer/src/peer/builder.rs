@@ -1,0 +1,165 @@
+//! A peer before it starts.
+
+use super::{DEFAULT_TIMEOUT, Peer};
+use crate::driver::{ByteStream, drive_bytes, drive_carrier};
+use crate::handler::Service;
+use crate::link::{Link, LinkConfig, Out};
+use crate::router::{RegisterError, Router};
+use mynah_codec::{Dialect, Side};
+use mynah_protocol::{Evidence, Limits, Transport};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A peer that is about to start.
+#[must_use = "nothing runs before start"]
+pub struct PeerBuilder {
+    medium: Medium,
+    router: Router,
+    limits: Limits,
+    evidence: Evidence,
+    side: Side,
+    default_timeout: Option<Duration>,
+}
+
+enum Medium {
+    Bytes {
+        stream: Box<dyn ByteStreamObject>,
+        wire: MakeWire,
+    },
+    Carrier(Pin<Box<dyn Transport>>),
+}
+
+type MakeWire = Box<dyn FnOnce(Side, &Limits) -> Box<dyn mynah_codec::Wire> + Send>;
+
+/// [`ByteStream`] behind a pointer.
+pub(crate) trait ByteStreamObject:
+    tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin
+{
+}
+
+impl<T: ByteStream> ByteStreamObject for T {}
+
+impl fmt::Debug for PeerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerBuilder")
+            .field("evidence", &self.evidence)
+            .field("router", &self.router)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PeerBuilder {
+    pub(crate) fn over(stream: impl ByteStream, dialect: &(impl Dialect + ?Sized)) -> Self {
+        let dialect = dialect.clone_box();
+        let wire: MakeWire = Box::new(move |side, limits| dialect.wire(side, limits));
+        Self::new(Medium::Bytes {
+            stream: Box::new(stream),
+            wire,
+        })
+    }
+
+    pub(crate) fn over_transport(transport: Pin<Box<dyn Transport>>) -> Self {
+        let evidence = transport.evidence().clone();
+        Self {
+            evidence,
+            ..Self::new(Medium::Carrier(transport))
+        }
+    }
+
+    fn new(medium: Medium) -> Self {
+        Self {
+            medium,
+            router: Router::new(),
+            limits: Limits::default(),
+            evidence: Evidence::new(),
+            side: Side::Dial,
+            default_timeout: Some(DEFAULT_TIMEOUT),
+        }
+    }
+
+    /// Services that the other side may call.
+    pub fn register(mut self, service: impl Service) -> Self {
+        self.router = self.router.register(service);
+        self
+    }
+
+    /// All services that the other side may call, in place of those registered before.
+    pub fn router(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
+    /// The limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What is known about the other side.
+    pub fn evidence(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
+        self
+    }
+
+    /// Whether this side dialled or accepted; it matters to wires whose handshake is not symmetric.
+    pub fn side(mut self, side: Side) -> Self {
+        self.side = side;
+        self
+    }
+
+    /// The time for calls that name none: 30 s unless set, `None` for no end.
+    pub fn default_deadline(mut self, timeout: Option<Duration>) -> Self {
+        self.default_timeout = timeout;
+        self
+    }
+
+    /// Starts the connection's task on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when a service cannot be registered.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(self) -> Result<Peer, RegisterError> {
+        self.router.check()?;
+        Ok(self.start_unchecked())
+    }
+
+    pub(crate) fn start_unchecked(self) -> Peer {
+        let router = Arc::new(self.router);
+        let config = LinkConfig {
+            limits: self.limits,
+            router,
+            evidence: self.evidence,
+            default_timeout: self.default_timeout,
+        };
+        match self.medium {
+            Medium::Bytes { stream, wire } => {
+                let wire = wire(self.side, &config.limits);
+                let link = start_link(Out::wire(wire), config, self.side);
+                tokio::spawn(drive_bytes(stream, Arc::clone(&link)));
+                Peer::linked(link)
+            }
+            Medium::Carrier(transport) => {
+                let out = Out::carrier(transport.profile().clone(), &config.limits);
+                let link = start_link(out, config, self.side);
+                tokio::spawn(drive_carrier(transport, Arc::clone(&link)));
+                Peer::linked(link)
+            }
+        }
+    }
+}
+
+/// Makes a link and says what a wire says of itself at the start.
+pub(crate) fn start_link(out: Out, config: LinkConfig, side: Side) -> Arc<Link> {
+    let link = Link::new(out, config);
+    let mut state = link.lock();
+    state.out.own_output();
+    if side == Side::Dial || state.out.is_ready() {
+        link.set_facts(&state.out);
+    }
+    drop(state);
+    link
+}

@@ -1,0 +1,184 @@
+//! Calls through a peer.
+
+use super::{Kind, Peer};
+use crate::call::{Caller, OutgoingCall, SideEffects, Ticket};
+use crate::error::CallError;
+use crate::link::{BeginOptions, CallEnd, Sides};
+use crate::local::InProcess;
+use mynah_codec::Format;
+use mynah_protocol::{CancelReason, DecodeLimits, Limits, Metadata, MethodName, RpcError};
+use std::task::{self, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl Caller for Peer {
+    #[inline]
+    fn poll_format(
+        &self,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Result<(Format, DecodeLimits), CallError>> {
+        let Kind::Linked(handle) = &self.kind else {
+            return Poll::Ready(Ok((Format::Cbor, DecodeLimits::DEFAULT)));
+        };
+        if let Some(facts) = handle.link.facts() {
+            return Poll::Ready(Ok((facts.format, facts.decode)));
+        }
+        let mut state = handle.link.lock();
+        if let Some(facts) = handle.link.facts() {
+            return Poll::Ready(Ok((facts.format, facts.decode)));
+        }
+        if let Some(reason) = state.connection.closed() {
+            return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
+        }
+        state.room.push_back(cx.waker().clone());
+        Poll::Pending
+    }
+
+    #[inline]
+    fn poll_begin(
+        &self,
+        cx: &mut task::Context<'_>,
+        call: &OutgoingCall<'_>,
+    ) -> Poll<Result<Ticket, CallError>> {
+        let Kind::Linked(handle) = &self.kind else {
+            return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
+        };
+        let Some(facts) = handle.link.facts() else {
+            return Poll::Pending;
+        };
+        if !call.metadata.is_empty() && !facts.capabilities.metadata {
+            let error = CallError::Unsupported {
+                dialect: facts.dialect,
+                feature: "metadata",
+            };
+            return Poll::Ready(Err(error));
+        }
+        if !call.metadata.is_empty() {
+            check_metadata(call.metadata, &handle.link.config.limits)?;
+        }
+        let options = BeginOptions {
+            timeout: call.timeout,
+            metadata: call.metadata,
+            sides: call.listens.then(Box::<Sides>::default),
+        };
+        let name = MethodName::new(call.method.service(), call.method.name());
+        handle
+            .link
+            .begin(cx.waker(), name, call.params, facts, options)
+            .map(|begun| begun.map(Ticket))
+    }
+
+    fn poll_notify(
+        &self,
+        cx: &mut task::Context<'_>,
+        call: &OutgoingCall<'_>,
+    ) -> Poll<Result<(), CallError>> {
+        let Kind::Linked(handle) = &self.kind else {
+            return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
+        };
+        let Some(facts) = handle.link.facts() else {
+            return Poll::Pending;
+        };
+        if !call.metadata.is_empty() {
+            if !facts.capabilities.metadata {
+                let error = CallError::Unsupported {
+                    dialect: facts.dialect,
+                    feature: "metadata",
+                };
+                return Poll::Ready(Err(error));
+            }
+            check_metadata(call.metadata, &handle.link.config.limits)?;
+        }
+        let name = MethodName::new(call.method.service(), call.method.name());
+        handle
+            .link
+            .notify(cx.waker(), name, call.params, facts, call.metadata)
+    }
+
+    #[inline]
+    fn poll_reply(
+        &self,
+        cx: &mut task::Context<'_>,
+        ticket: Ticket,
+        reply: &mut Vec<u8>,
+        sides: Option<&mut SideEffects>,
+    ) -> Poll<Result<(), CallError<RpcError>>> {
+        let Kind::Linked(handle) = &self.kind else {
+            return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
+        };
+        let polled = handle.link.poll_outcome(cx.waker(), ticket.0, reply, sides);
+        polled.map(|outcome| {
+            outcome.map_err(|end| match end {
+                CallEnd::Error(error) => CallError::Application(*error),
+                CallEnd::Deadline => CallError::Deadline,
+                CallEnd::Lost { sent: true, reason } => CallError::Indeterminate(reason),
+                CallEnd::Lost {
+                    sent: false,
+                    reason,
+                } => CallError::Disconnected(reason),
+                CallEnd::Gone => CallError::Misuse("the call was taken already"),
+            })
+        })
+    }
+
+    fn cancel(&self, ticket: Ticket, reason: CancelReason) {
+        if let Kind::Linked(handle) = &self.kind {
+            handle.link.cancel(ticket.0, reason);
+        }
+    }
+
+    #[inline]
+    fn default_timeout(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::Linked(handle) => handle.link.config.default_timeout,
+            Kind::Local(local) => local.default_timeout,
+        }
+    }
+
+    #[inline]
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    #[inline]
+    fn in_process(&self) -> Option<&InProcess> {
+        match &self.kind {
+            Kind::Linked(_) => None,
+            Kind::Local(local) => Some(local),
+        }
+    }
+
+    fn maps_codes(&self) -> bool {
+        match &self.kind {
+            Kind::Linked(handle) => handle
+                .link
+                .facts()
+                .is_none_or(|facts| facts.capabilities.error_codes),
+            Kind::Local(_) => true,
+        }
+    }
+}
+
+/// Too much metadata would end the connection at the peer: it fails the call here. The peer's limits are taken to be
+/// those of this side.
+#[cold]
+fn check_metadata(metadata: &Metadata, limits: &Limits) -> Result<(), CallError> {
+    /// What the heads of two texts take at most, as far as they fit the limit at all.
+    const HEADS: usize = 8;
+    let len = metadata.bytes() + metadata.len() * HEADS;
+    if len > limits.max_metadata_bytes {
+        let limit = limits.max_metadata_bytes;
+        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge {
+            len,
+            limit,
+        }));
+    }
+    if metadata.len() > limits.max_metadata_entries {
+        let (len, limit) = (metadata.len(), limits.max_metadata_entries);
+        return Err(CallError::Encode(mynah_codec::EncodeError::TooLarge {
+            len,
+            limit,
+        }));
+    }
+    Ok(())
+}
