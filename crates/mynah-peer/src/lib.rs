@@ -28,7 +28,7 @@ pub use error::{CallError, DomainError, WasSent};
 pub use handler::{Routes, Service};
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
-pub use peer::{Peer, PeerBuilder, PeerStats};
+pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use router::{RegisterError, Router};
 pub use server::{DrainReport, Server, ServerError, ServerHandle};
 

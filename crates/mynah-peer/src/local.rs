@@ -38,7 +38,7 @@ pub struct LocalServer {
     in_flight: AtomicUsize,
     draining: AtomicBool,
     /// Where calls go whose types are not the ones of the handler: over a wire, in memory.
-    encoded: OnceLock<Peer>,
+    encoded: Mutex<Option<Peer>>,
 }
 
 impl fmt::Debug for LocalServer {
@@ -70,7 +70,7 @@ impl LocalServer {
             evidence: Evidence::new().with(EvidenceKey::TRANSPORT, "memory"),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
-            encoded: OnceLock::new(),
+            encoded: Mutex::new(None),
         })
     }
 
@@ -110,7 +110,7 @@ impl LocalServer {
 
     /// Takes no new calls.
     pub(crate) fn start_drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.store(true, Ordering::SeqCst);
     }
 
     /// Calls that run.
@@ -120,23 +120,27 @@ impl LocalServer {
 
     /// A connection of its own in memory, for calls that must be encoded.
     fn encoded(self: &Arc<Self>) -> Peer {
-        self.encoded
-            .get_or_init(|| {
-                let (near, far) = tokio::io::duplex(64 << 10);
-                let wire = Native::new().wire(Side::Accept, &self.limits);
-                let config = LinkConfig {
-                    limits: self.limits.clone(),
-                    router: Arc::clone(&self.router),
-                    evidence: self.evidence.clone(),
-                    default_timeout: None,
-                };
-                let link = Link::new(Out::wire(wire), config);
-                // The server's own handle: one that a handler drops must not be the last.
-                link.add_handle();
-                tokio::spawn(drive_bytes(far, link));
-                PeerBuilder::over(near, &Native::new()).start_unchecked()
-            })
-            .clone()
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = &*encoded
+            && !peer.is_closed()
+        {
+            return peer.clone();
+        }
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let wire = Native::new().wire(Side::Accept, &self.limits);
+        let config = LinkConfig {
+            limits: self.limits.clone(),
+            router: Arc::clone(&self.router),
+            evidence: self.evidence.clone(),
+            default_timeout: None,
+        };
+        let link = Link::new(Out::wire(wire), config);
+        // The server's own handle: one that a handler drops must not be the last.
+        link.add_handle();
+        tokio::spawn(drive_bytes(far, link));
+        let peer = PeerBuilder::over(near, &Native::new()).start_unchecked();
+        *encoded = Some(peer.clone());
+        peer
     }
 }
 
@@ -217,7 +221,14 @@ impl InProcess {
         });
         let context = Context::local(Arc::clone(&local), Moment::NEVER, metadata);
         // Starting runs no code of the user but the handler's own first lines at its first poll.
-        let cell = typed.start(context, params);
+        let started = catch_unwind(AssertUnwindSafe(|| typed.start(context, params)));
+        let cell = match started {
+            Ok(cell) => cell,
+            Err(payload) => {
+                local.end();
+                return Err(CallError::Remote(*panicked(&*payload)));
+            }
+        };
         let stage = TypedStage::Typed {
             cell: Some(cell),
             route,
@@ -250,13 +261,15 @@ impl InProcess {
     }
 
     fn take_permit<E>(&self) -> Result<(), CallError<E>> {
-        if self.server.draining.load(Ordering::Acquire) {
-            return Err(CallError::Disconnected(CloseReason::Drained));
-        }
         let limit = usize::try_from(self.server.limits.calls_in_flight).unwrap_or(usize::MAX);
-        if self.server.in_flight.fetch_add(1, Ordering::AcqRel) >= limit {
+        if self.server.in_flight.fetch_add(1, Ordering::SeqCst) >= limit {
             self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(CallError::Busy { retry_after: None });
+        }
+        // A drain that began meanwhile may have counted without this one.
+        if self.server.draining.load(Ordering::SeqCst) {
+            self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return Err(CallError::Disconnected(CloseReason::Drained));
         }
         Ok(())
     }

@@ -17,14 +17,12 @@ use mynah_connection::CloseReason;
 use mynah_protocol::{Evidence, Limits, Transport};
 use serde::Serialize;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The time for a call when neither the call nor its peer says otherwise.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A handle to the other side of a connection. Both sides are equal: each may call and be called.
 ///
@@ -99,7 +97,7 @@ impl Peer {
         LocalServer::named(name).map(|server| Self::local(&server, None))
     }
 
-    /// The same, with services that the handlers reach through `cx.peer()`.
+    /// The same, with services that the handlers reach through `cx.peer()`, and the time for calls that name none.
     ///
     /// # Errors
     /// [`RegisterError`] when one of them cannot be registered.
@@ -107,10 +105,15 @@ impl Peer {
         name: &str,
         caller: Router,
         limits: &Limits,
+        default_deadline: Option<Duration>,
     ) -> Result<Option<Self>, RegisterError> {
         caller.check()?;
         let caller = LocalServer::new(Arc::new(caller), limits.clone());
-        Ok(LocalServer::named(name).map(|server| Self::local(&server, Some(caller))))
+        Ok(LocalServer::named(name).map(|server| {
+            let mut local = InProcess::new(server, Some(caller));
+            local.default_timeout = default_deadline;
+            Self::in_process(local)
+        }))
     }
 
     /// A peer that is a server of this process; `caller` is what its handlers call back.
@@ -242,22 +245,14 @@ impl Peer {
         let Kind::Linked(handle) = &self.kind else {
             return std::future::pending().await;
         };
-        poll_fn(|cx| {
-            let mut state = handle.link.lock();
-            if state.ended {
-                let reason = state.connection.closed().cloned();
-                return Poll::Ready(reason.unwrap_or(CloseReason::PeerGone));
+        loop {
+            // Asked for before the look, so that no end is missed.
+            let over = handle.link.over.notified();
+            if let Some(reason) = handle.link.end_reason() {
+                return reason;
             }
-            if !state
-                .closed_wakers
-                .iter()
-                .any(|known| known.will_wake(cx.waker()))
-            {
-                state.closed_wakers.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await
+            over.await;
+        }
     }
 
     /// How much of the connection is in use. All zero in process.

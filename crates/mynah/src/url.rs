@@ -110,7 +110,10 @@ impl Connector {
                 Ok(builder.start()?)
             }
             Place::Memory(name) => {
-                let peer = Peer::named_with(&name, self.router, &self.limits)?;
+                let deadline = self
+                    .default_deadline
+                    .unwrap_or(Some(mynah_peer::DEFAULT_TIMEOUT));
+                let peer = Peer::named_with(&name, self.router, &self.limits, deadline)?;
                 peer.ok_or(ConnectError::NoSuchName(name))
             }
             _ => Err(ConnectError::Transport(TransportError::new(

@@ -24,6 +24,8 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
         stream,
         input: Input::default(),
         writer: Writer::default(),
+        beside: runs_beside_callers(),
+        waited: false,
         unaccounted: 0,
         blocked_since: None,
         started,
@@ -40,6 +42,10 @@ struct ByteTask<S> {
     stream: S,
     input: Input,
     writer: Writer,
+    /// Whether callers may run beside this task.
+    beside: bool,
+    /// The callers have had their turn since something was written last.
+    waited: bool,
     /// Bytes of data that were written since the last lock.
     unaccounted: u64,
     /// Since when the peer has taken nothing of what waits for it.
@@ -47,6 +53,11 @@ struct ByteTask<S> {
     started: Moment,
     /// When the clock was looked at last for what arrived.
     last_look: Moment,
+}
+
+fn runs_beside_callers() -> bool {
+    let runtime = tokio::runtime::Handle::current().runtime_flavor();
+    !matches!(runtime, tokio::runtime::RuntimeFlavor::CurrentThread)
 }
 
 /// What has arrived and was not consumed.
@@ -385,6 +396,16 @@ impl<S: ByteStream> ByteTask<S> {
             let state = &mut *guard;
             self.account(state);
             self.core.write_done(state);
+            if self.beside && !self.waited && self.writer.is_empty() && !state.out.is_empty() {
+                // On one thread all callers that one read woke have written when this task comes to run. On several it is
+                // woken by the first of them: the others get a turn, and one write serves them all.
+                self.waited = true;
+                if state.connection.calls_waiting() > 1 {
+                    drop(guard);
+                    cx.waker().wake_by_ref();
+                    return Rest::Sleep;
+                }
+            }
             self.take_output(state);
             // A stream that takes nothing is tried once, which has it wake this task.
             if self.writer.is_empty() || tried && self.blocked_since.is_some() {

@@ -160,19 +160,26 @@ impl CarrierTask {
                 }
             }
             self.blocked_since = None;
-            if let Some(envelope) = self.sending.pop_front() {
-                self.transport
-                    .as_mut()
-                    .start_send(Outbound::Send(envelope))?;
-            } else if let Some(receipt) = self.settling.pop_front() {
-                self.transport
-                    .as_mut()
-                    .start_send(Outbound::Settle(receipt, Settled::Done))?;
-            }
+            // At most one receipt for each envelope that came: they cannot hold up the output, which could hold up them.
+            let outbound = match self.settling.pop_front() {
+                Some(receipt) => Outbound::Settle(receipt, Settled::Done),
+                None => match self.sending.pop_front() {
+                    Some(envelope) => Outbound::Send(envelope),
+                    None => break,
+                },
+            };
+            self.transport.as_mut().start_send(outbound)?;
             self.flushing = true;
         }
-        if self.flushing && self.transport.as_mut().poll_flush(cx)?.is_ready() {
+        if !self.flushing {
+            return Ok(());
+        }
+        if self.transport.as_mut().poll_flush(cx)?.is_pending() {
+            let now = self.core.link.clock.now();
+            self.blocked_since.get_or_insert(now);
+        } else {
             self.flushing = false;
+            self.blocked_since = None;
             let link = Arc::clone(&self.core.link);
             let mut state = link.lock();
             state.connection.flushed(std::mem::take(&mut self.answers));
@@ -222,7 +229,8 @@ impl CarrierTask {
         if let Some(reason) = state.may_close(quiet && !self.core.has_done()) {
             return Rest::Close(reason);
         }
-        let blocked = self.blocked_since.is_some();
+        // A flush that waits does not keep new output from being handed over.
+        let blocked = !self.sending.is_empty() || !self.settling.is_empty();
         let due = match self.blocked_since {
             Some(since) => state
                 .connection

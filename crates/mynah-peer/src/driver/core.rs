@@ -7,7 +7,9 @@ use crate::context::Context;
 use crate::handler::{Called, Invocation, Running, panicked};
 use crate::link::{Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, State};
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError};
+use mynah_protocol::{
+    CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError, TransportErrorKind,
+};
 use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -296,7 +298,7 @@ impl Core {
         for Done { key, result } in self.done.drain(..) {
             let result =
                 result.map(|(start, end)| self.replies.get(start..end).unwrap_or_default());
-            state.answer(key, result);
+            state.answer(key, result, &mut self.collected.wakers);
         }
         self.replies.clear();
         if self.replies.capacity() > crate::scratch::KEEP_BYTES {
@@ -365,7 +367,9 @@ impl Core {
                     .sleep
                     .insert(Box::pin(tokio::time::sleep_until(instant))),
             };
-            if sleep.as_mut().poll(task).is_pending() {
+            // Outside the budget of the task: with none left a poll registers nothing, and there is no second one.
+            let mut registered = std::pin::pin!(tokio::task::unconstrained(sleep.as_mut()));
+            if registered.as_mut().poll(task).is_pending() {
                 return false;
             }
         } else if self.armed == Moment::NEVER || !self.timer_rang() {
@@ -410,7 +414,6 @@ impl Core {
         connection.close(reason, &mut fx);
         state.ended = true;
         self.collected.wakers.extend(state.room.drain(..));
-        self.collected.wakers.append(&mut state.closed_wakers);
         drop(guard);
         self.collected.arrived.clear();
         self.carry_out(&[]);
@@ -434,6 +437,43 @@ impl Core {
         // Tables are empty at the end, whoever still holds the link.
         let mut state = link.lock();
         self.write_done(&mut state);
+        drop(state);
+        link.over.notify_waiters();
+        for waker in self.collected.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Core {
+    /// The task may panic in code that is not ours, or go with its runtime: nobody must wait for it.
+    fn drop(&mut self) {
+        let link = Arc::clone(&self.link);
+        let mut guard = link.lock();
+        let state = &mut *guard;
+        if state.ended {
+            return;
+        }
+        let gone = "the task of the connection is gone";
+        let reason = CloseReason::Transport(TransportErrorKind::Other, gone.into());
+        let State {
+            connection, out, ..
+        } = state;
+        let mut fx = DriverEffects::new(out, &mut self.collected, &link);
+        connection.close(reason, &mut fx);
+        state.ended = true;
+        self.collected.wakers.extend(state.room.drain(..));
+        drop(guard);
+        link.over.notify_waiters();
+        for order in self.collected.cancels.drain(..) {
+            if let (HandlerRef::Spawned(task), false) = (order.handler, order.shielded) {
+                task.abort();
+            }
+        }
+        for waker in self.collected.wakers.drain(..) {
+            // One that panics must not keep the others asleep, nor end the process during an unwinding.
+            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+        }
     }
 }
 

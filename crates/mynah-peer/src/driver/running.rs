@@ -169,7 +169,8 @@ impl RunningSet {
         drop(list);
         let index = next?;
         if let Some(place) = self.places.get(index) {
-            place.flag.queued.store(false, Ordering::Release);
+            // Takes part in the order of wakes: one that comes now is seen by the poll that follows, or queues again.
+            place.flag.queued.swap(false, Ordering::AcqRel);
         }
         Some(index)
     }

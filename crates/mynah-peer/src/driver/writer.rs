@@ -19,12 +19,19 @@ pub(super) struct Writer {
     control_at: usize,
     /// Answers among the frames of `data`.
     answers: usize,
+    /// The stream has taken bytes that it was not asked yet to pass on.
+    unflushed: bool,
 }
 
 impl Writer {
-    /// Whether everything that was taken has been written.
+    /// Whether everything that was taken has been written and passed on.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
+        self.is_written() && !self.unflushed
+    }
+
+    #[inline]
+    fn is_written(&self) -> bool {
         self.data_at == self.data.bytes.len() && self.control_at == self.control.bytes.len()
     }
 
@@ -72,7 +79,7 @@ impl Writer {
         data_written: &mut u64,
         any: &mut bool,
     ) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        while !self.is_written() {
             let control = self
                 .control
                 .bytes
@@ -102,7 +109,13 @@ impl Writer {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             *any = true;
+            self.unflushed = true;
             *data_written += self.advance(written);
+        }
+        if self.unflushed {
+            // A stream that keeps bytes back (buffered, encrypted) passes them on now.
+            ready!(Pin::new(&mut *stream).poll_flush(task))?;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }

@@ -53,7 +53,7 @@ impl Link {
         if state.out.held() > self.config.limits.output_high_water_bytes
             && state.connection.closed().is_none()
         {
-            state.room.push_back(waker.clone());
+            state.wait_for_room(waker);
             return Poll::Pending;
         }
         if let Some(reason) = &state.closing
@@ -107,7 +107,7 @@ impl Link {
             return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
         }
         if state.out.held() > self.config.limits.output_high_water_bytes {
-            state.room.push_back(waker.clone());
+            state.wait_for_room(waker);
             return Poll::Pending;
         }
         let notification = Notification {
@@ -165,18 +165,21 @@ impl Link {
         reply: &mut Vec<u8>,
         sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallEnd>> {
+        // Declared first: a waker is code of the caller, and goes when the lock is free.
+        let mut _stale = None;
         let mut state = self.lock();
         let Some((slot, ended)) = state.connection.call_mut(id) else {
             return Poll::Ready(Err(CallEnd::Gone));
         };
         if let (Some(sides), Some(waiting)) = (sides, &mut slot.sides) {
             sides.queue.append(&mut waiting.queue);
+            waiting.bytes = 0;
             sides.dropped += std::mem::take(&mut waiting.dropped);
         }
         if !ended {
             match &mut slot.waker {
                 Some(known) if known.will_wake(waker) => {}
-                known => *known = Some(waker.clone()),
+                known => _stale = known.replace(waker.clone()),
             }
             return Poll::Pending;
         }

@@ -181,10 +181,27 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
 
     fn side(&mut self, slot: &mut OutSlot, message: SideMessage<'_>) {
         let Some(sides) = &mut slot.sides else { return };
-        if sides.queue.len() >= self.link.config.limits.side_messages {
-            sides.queue.pop_front();
+        let limits = &self.link.config.limits;
+        let len = match &message {
+            SideMessage::Progress(progress) => {
+                let note = progress
+                    .note
+                    .as_ref()
+                    .map_or(0, |note| note.as_slice().len());
+                progress.value.as_slice().len() + note
+            }
+            SideMessage::Log(log) => log.content.as_slice().len(),
+        };
+        while sides.queue.len() >= limits.side_messages
+            || sides.bytes + len > limits.decode.max_message_bytes
+        {
+            let Some(oldest) = sides.queue.pop_front() else {
+                break;
+            };
+            sides.bytes -= oldest.bytes();
             sides.dropped += 1;
         }
+        sides.bytes += len;
         sides.queue.push_back(match message {
             SideMessage::Progress(progress) => Side::Progress {
                 value: progress.value.as_slice().to_vec(),

@@ -10,10 +10,12 @@ impl Link {
     pub(crate) fn answer(&self, key: InboundKey, result: Result<&[u8], Box<RpcError>>) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        state.answer(key, result);
+        let mut woken = Vec::new();
+        state.answer(key, result, &mut woken);
         let task = state.kick();
         drop(guard);
         wake(task);
+        woken.into_iter().for_each(std::task::Waker::wake);
     }
 
     /// Writes progress of a call of the peer; dropped when the call is over or the peer is slow.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// What a connection is made with.
@@ -27,6 +28,8 @@ pub(crate) struct Link {
     state: Mutex<State>,
     pub(crate) config: LinkConfig,
     pub(crate) clock: Clock,
+    /// Rung when the connection has ended.
+    pub(crate) over: Notify,
     /// Set when the wire is ready; a wire's format does not change after that.
     format: OnceLock<WireFacts>,
     /// Handles of the program; the connection closes with the last one.
@@ -51,8 +54,6 @@ pub(crate) struct State {
     pub(crate) task: Option<Waker>,
     /// Calls that wait for room in the output, or for the handshake.
     pub(crate) room: VecDeque<Waker>,
-    /// Handles that wait for the end.
-    pub(crate) closed_wakers: Vec<Waker>,
     /// Everything that waits is to be written, then the connection is to be closed.
     pub(crate) closing: Option<CloseReason>,
     /// Nothing is waited for: the connection ends with `closing` at the next look.
@@ -97,6 +98,8 @@ pub(crate) enum Reply {
 #[derive(Debug, Default)]
 pub(crate) struct Sides {
     pub(crate) queue: VecDeque<Side>,
+    /// Bytes of what is in `queue`.
+    pub(crate) bytes: usize,
     pub(crate) dropped: u64,
 }
 
@@ -112,6 +115,16 @@ pub(crate) enum Side {
         dropped: u64,
         content: Vec<u8>,
     },
+}
+
+impl Side {
+    /// Bytes of its content.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Progress { value, note } => value.len() + note.as_ref().map_or(0, Vec::len),
+            Self::Log { content, .. } => content.len(),
+        }
+    }
 }
 
 /// What is kept for each call of the peer.
@@ -156,7 +169,6 @@ impl Link {
                 scheduled: true,
                 task: None,
                 room: VecDeque::new(),
-                closed_wakers: Vec::new(),
                 closing: None,
                 cut: false,
                 drained: false,
@@ -167,6 +179,7 @@ impl Link {
             }),
             config,
             clock,
+            over: Notify::new(),
             format: OnceLock::new(),
             handles: AtomicUsize::new(0),
         };
@@ -216,6 +229,13 @@ impl Link {
         let _same = self.format.set(facts);
     }
 
+    /// Why the connection ended, `None` while its task goes on.
+    pub(crate) fn end_reason(&self) -> Option<CloseReason> {
+        let state = self.lock();
+        let reason = state.connection.closed().cloned();
+        state.ended.then(|| reason.unwrap_or(CloseReason::PeerGone))
+    }
+
     /// Whether it matters when the peer was heard last.
     pub(crate) fn watches_silence(&self) -> bool {
         self.config.limits.idle_timeout.is_some() || self.config.limits.keep_alive.is_some()
@@ -252,6 +272,13 @@ impl Link {
 }
 
 impl State {
+    /// Wakes this waker when there is room, or the handshake is over.
+    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
+        if !self.room.back().is_some_and(|last| last.will_wake(waker)) {
+            self.room.push_back(waker.clone());
+        }
+    }
+
     /// Makes sure that the task will look at the output. Returns the waker to wake after the lock is free.
     #[inline]
     #[must_use]
@@ -293,7 +320,16 @@ impl State {
     }
 
     /// Writes the answer to a call of the peer, unless it was answered or wants none.
-    pub(crate) fn answer(&mut self, key: InboundKey, result: Result<&[u8], Box<RpcError>>) {
+    /// `woken`: who waited for the end of the call, to be woken once the lock is free.
+    pub(crate) fn answer(
+        &mut self,
+        key: InboundKey,
+        result: Result<&[u8], Box<RpcError>>,
+        woken: &mut Vec<Waker>,
+    ) {
+        if let Some(slot) = self.connection.handler_mut(key) {
+            woken.append(&mut slot.waiters);
+        }
         let Some(id) = self.connection.finish(key) else {
             return;
         };

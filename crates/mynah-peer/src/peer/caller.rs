@@ -30,7 +30,7 @@ impl Caller for Peer {
         if let Some(reason) = state.connection.closed() {
             return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
         }
-        state.room.push_back(cx.waker().clone());
+        state.wait_for_room(cx.waker());
         Poll::Pending
     }
 

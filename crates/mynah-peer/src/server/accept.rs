@@ -55,6 +55,11 @@ impl Shared {
         self.lock().links.values().cloned().collect()
     }
 
+    /// Takes no new connections.
+    pub(super) fn refuse(&self) {
+        self.lock().stopped = true;
+    }
+
     pub(super) fn close_all(&self) {
         self.lock().stopped = true;
         for link in self.links() {
@@ -93,6 +98,15 @@ impl Shared {
     fn forget(&self, id: u64) {
         self.lock().links.remove(&id);
         self.ended.notify_waiters();
+    }
+}
+
+/// Takes a connection out of the books, however its task ends.
+struct Forget(Arc<Shared>, u64);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.0.forget(self.1);
     }
 }
 
@@ -150,8 +164,8 @@ where
                 };
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
+                    let _forget = Forget(shared, id);
                     drive_bytes(connection, link).await;
-                    shared.forget(id);
                 });
             }
         })
@@ -188,8 +202,8 @@ where
                 };
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
+                    let _forget = Forget(shared, id);
                     drive_carrier(Box::pin(connection), link).await;
-                    shared.forget(id);
                 });
             }
         })

@@ -37,6 +37,7 @@ impl DrainReport {
 
 pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Duration) -> DrainReport {
     let began = Instant::now();
+    shared.refuse();
     let links = shared.links();
     let connections = links.len();
     for link in &links {

@@ -157,9 +157,14 @@ impl Setup {
                     .await
                     .unwrap();
                 (
-                    Peer::named_with(&name, self.client, &self.client_limits)
-                        .unwrap()
-                        .unwrap(),
+                    Peer::named_with(
+                        &name,
+                        self.client,
+                        &self.client_limits,
+                        Some(Duration::from_secs(30)),
+                    )
+                    .unwrap()
+                    .unwrap(),
                     Far::Server(server),
                 )
             }
