@@ -25,7 +25,7 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
         input: Input::default(),
         writer: Writer::default(),
         beside: runs_beside_callers(),
-        waited: false,
+        waits: 0,
         unaccounted: 0,
         blocked_since: None,
         started,
@@ -44,8 +44,8 @@ struct ByteTask<S> {
     writer: Writer,
     /// Whether callers may run beside this task.
     beside: bool,
-    /// The callers have had their turn since something was written last.
-    waited: bool,
+    /// Turns that the callers have had since something was written last.
+    waits: u8,
     /// Bytes of data that were written since the last lock.
     unaccounted: u64,
     /// Since when the peer has taken nothing of what waits for it.
@@ -54,6 +54,9 @@ struct ByteTask<S> {
     /// When the clock was looked at last for what arrived.
     last_look: Moment,
 }
+
+/// Turns that callers get before a write, at most.
+const MOST_WAITS: u8 = 4;
 
 fn runs_beside_callers() -> bool {
     let runtime = tokio::runtime::Handle::current().runtime_flavor();
@@ -309,6 +312,7 @@ impl<S: ByteStream> ByteTask<S> {
 
     /// Writes as much as the stream takes. What was written is accounted for at the next lock.
     fn write_some(&mut self, cx: &mut task::Context<'_>) -> Result<(), CloseReason> {
+        self.waits = 0;
         let mut any = false;
         let polled = self
             .writer
@@ -396,11 +400,16 @@ impl<S: ByteStream> ByteTask<S> {
             let state = &mut *guard;
             self.account(state);
             self.core.write_done(state);
-            if self.beside && !self.waited && self.writer.is_empty() && !state.out.is_empty() {
+            if self.beside
+                && self.waits < MOST_WAITS
+                && self.writer.is_empty()
+                && !state.out.is_empty()
+            {
                 // On one thread all callers that one read woke have written when this task comes to run. On several it is
-                // woken by the first of them: the others get a turn, and one write serves them all.
-                self.waited = true;
-                if state.connection.calls_waiting() > 1 {
+                // woken by the first of them, and runs next. While some that were answered have not run yet, they get a
+                // turn, and one write serves them all.
+                if state.connection.calls_held() > state.connection.calls_waiting() {
+                    self.waits += 1;
                     drop(guard);
                     cx.waker().wake_by_ref();
                     return Rest::Sleep;
