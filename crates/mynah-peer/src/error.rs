@@ -63,6 +63,10 @@ pub enum WasSent {
 ///
 /// Derive it with `#[derive(mynah::DomainError)]`. On wires that carry only a text it arrives as
 /// [`CallError::Remote`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a method",
+    note = "derive it: `#[derive(mynah::DomainError)]`, or use `mynah::RpcError`"
+)]
 pub trait DomainError: Sized + Send + 'static {
     /// The error as it travels.
     fn into_rpc(self) -> RpcError;

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod accepting;
 mod cancel;
 mod deadlines;
 mod deadlock;
