@@ -40,7 +40,7 @@ pub enum ServerError {
     #[error("service cannot be registered")]
     Register(#[from] RegisterError),
     /// A listener cannot be bound.
-    #[error("cannot listen: {}", .0.chain())]
+    #[error("{}", .0.chain())]
     Listen(#[from] TransportError),
     /// The name of an in-process listener is taken.
     #[error("memory:{0} is taken by another server of this process")]

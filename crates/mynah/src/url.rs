@@ -15,7 +15,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Url(#[from] EndpointError),
     /// The transport could not connect.
-    #[error("cannot connect: {}", .0.chain())]
+    #[error("{}", .0.chain())]
     Transport(#[from] TransportError),
     /// A service of this side cannot be registered.
     #[error("service cannot be registered")]

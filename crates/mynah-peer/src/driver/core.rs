@@ -236,11 +236,15 @@ impl Core {
 
     /// Drops a handler's future, which is code of the user, and keeps its cell.
     fn recycle(&self, mut handler: Handler) {
-        let stopped = catch_unwind(AssertUnwindSafe(|| handler.cell.stop()));
-        if let Err(payload) = stopped {
+        let route = self.link.config.router.route(handler.route);
+        let recycled = catch_unwind(AssertUnwindSafe(|| {
+            handler.cell.stop();
+            if let Some(route) = route {
+                route.handler.recycle(handler.cell.into_any());
+            }
+        }));
+        if let Err(payload) = recycled {
             panicked(&*payload);
-        } else if let Some(route) = self.link.config.router.route(handler.route) {
-            route.handler.recycle(handler.cell.into_any());
         }
     }
 
@@ -268,9 +272,7 @@ impl Core {
                 Ok(Poll::Pending) => self.running.put_back(place, handler),
                 Ok(Poll::Ready(result)) => {
                     self.running.free(place);
-                    if let Some(route) = self.link.config.router.route(handler.route) {
-                        route.handler.recycle(handler.cell.into_any());
-                    }
+                    self.recycle(handler);
                     match result {
                         Ok(()) => {
                             self.done.push(Done {
