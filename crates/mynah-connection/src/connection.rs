@@ -1,18 +1,22 @@
 //! The connection itself: its state, the commands of the program, and time.
 
 mod arrivals;
+mod streams;
 
 use crate::budget::Budget;
 use crate::inbound::Inbound;
+use crate::outgoing::OutFlow;
 use crate::outgoing::Outgoing;
 use crate::silence::Silence;
 use crate::timers::Due;
 use crate::{CloseReason, Effects, InboundKey, OpenError, Outcome};
 use mynah_protocol::{
     CallId, Cancel, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Limits, Moment, Profile,
-    WireId,
+    Window, WireId,
 };
 use std::time::Duration;
+use streams::Late;
+pub use streams::OpenStreams;
 
 /// The state of one connection.
 ///
@@ -47,6 +51,13 @@ pub struct Connection<O, I> {
     late_answers: u64,
     /// Cancels that the peer may still send: one for each call that we answered or refused.
     late_cancels: u64,
+    /// Items that the peer may still send for calls that are over.
+    late_items: u64,
+    /// Credits, stops and ends of streams that the peer may still send for calls that are over.
+    late_flow: u64,
+    /// What a stream that comes in may have on its way.
+    window: Window,
+    max_id_bytes: usize,
     dropped_notifications: u64,
 }
 
@@ -69,6 +80,13 @@ impl<O: Default, I: Default> Connection<O, I> {
             met: false,
             late_answers: 0,
             late_cancels: 0,
+            late_items: 0,
+            late_flow: 0,
+            window: Window {
+                items: u64::from(limits.stream_items.max(1)),
+                bytes: u64::from(limits.stream_bytes.max(1)),
+            },
+            max_id_bytes: limits.max_id_bytes,
             dropped_notifications: 0,
         };
         connection.due.add(connection.silence.due());
@@ -89,6 +107,16 @@ impl<O: Default, I: Default> Connection<O, I> {
         now: Moment,
         timeout: Option<Duration>,
     ) -> Result<(CallId, &mut O), OpenError> {
+        self.open_flow(now, timeout, None)
+    }
+
+    #[inline]
+    fn open_flow(
+        &mut self,
+        now: Moment,
+        timeout: Option<Duration>,
+        flow: Option<OutFlow>,
+    ) -> Result<(CallId, &mut O), OpenError> {
         match &self.state {
             State::Open => {}
             State::Draining { .. } => return Err(OpenError::Draining),
@@ -96,7 +124,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
         let deadline = timeout.map_or(Moment::NEVER, |timeout| now.after(timeout));
         let full = OpenError::Full(self.outgoing.capacity());
-        let opened = self.outgoing.open(deadline).ok_or(full)?;
+        let opened = self.outgoing.open(deadline, flow).ok_or(full)?;
         self.due.add(deadline);
         Ok(opened)
     }
@@ -118,8 +146,11 @@ impl<O: Default, I: Default> Connection<O, I> {
     /// The program gives a call up: it is taken back or cancelled, and its slot is free. Nothing
     /// happens for a call that has ended: its outcome waits for [`Self::take`].
     pub fn cancel(&mut self, id: CallId, reason: CancelReason, fx: &mut impl Effects<O, I>) {
-        if let Some(data) = self.outgoing.give_up(id) {
+        if let Some((data, flow)) = self.outgoing.give_up(id) {
             self.late_answers = one_more(self.late_answers);
+            let late = Late::of_ours(flow);
+            self.late_items = more(self.late_items, late.items);
+            self.late_flow = more(self.late_flow, late.flow);
             fx.withdraw(
                 data,
                 Cancel {
@@ -145,6 +176,11 @@ impl<O: Default, I: Default> Connection<O, I> {
         let finished = self.inbound.finish(key)?;
         if finished.cancel_may_follow {
             self.late_cancels = one_more(self.late_cancels);
+        }
+        if let Some(flow) = finished.flow {
+            let late = Late::of_theirs(flow);
+            self.late_items = more(self.late_items, late.items);
+            self.late_flow = more(self.late_flow, late.flow);
         }
         finished.id
     }
@@ -189,7 +225,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.state = State::Closed(reason);
         self.due = Due::never();
         self.outgoing
-            .sweep(|_| true, |_, data| fx.complete(data, Outcome::Lost));
+            .sweep(|_| true, |_, data, _| fx.complete(data, Outcome::Lost));
         self.inbound
             .close(|key, data| fx.cancelled(key, data, CancelReason::Caller));
     }
@@ -209,10 +245,15 @@ impl<O: Default, I: Default> Connection<O, I> {
             return Ok(());
         }
         let late_answers = &mut self.late_answers;
+        let late_items = &mut self.late_items;
+        let late_flow = &mut self.late_flow;
         let next = self.outgoing.sweep(
             |deadline| deadline <= now,
-            |id, data| {
+            |id, data, flow| {
                 *late_answers = one_more(*late_answers);
+                let late = Late::of_ours(flow);
+                *late_items = more(*late_items, late.items);
+                *late_flow = more(*late_flow, late.flow);
                 fx.withdraw(
                     data,
                     Cancel {
@@ -339,5 +380,9 @@ impl<O: Default, I: Default> Connection<O, I> {
 
 /// Counts one more message that the peer may still send, up to [`MAX_LATE`].
 fn one_more(late: u64) -> u64 {
-    late.saturating_add(1).min(MAX_LATE)
+    more(late, 1)
+}
+
+fn more(late: u64, count: u64) -> u64 {
+    late.saturating_add(count).min(MAX_LATE)
 }

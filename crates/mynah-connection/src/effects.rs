@@ -2,8 +2,8 @@
 
 use crate::InboundKey;
 use mynah_protocol::{
-    Cancel, CancelReason, Envelope, Event, Lane, Log, Notification, Payload, Progress, Request,
-    RpcError,
+    CallId, Cancel, CancelReason, Envelope, Event, Items, Lane, Log, Notification, Payload,
+    Progress, Request, RpcError,
 };
 
 /// How a call that this side made ended.
@@ -54,6 +54,27 @@ pub trait Effects<O, I> {
 
     /// A call of the peer should stop. The driver still answers it (nobody may be listening).
     fn cancelled(&mut self, key: InboundKey, slot: &mut I, reason: CancelReason);
+
+    /// The peer has taken on a call of ours.
+    fn accepted(&mut self, slot: &mut O);
+
+    /// Items of the result stream of a call of ours that has not ended.
+    fn items(&mut self, slot: &mut O, items: Items<'_>);
+
+    /// The peer takes more of the input stream of a call of ours.
+    fn input_credit(&mut self, id: CallId, slot: &mut O);
+
+    /// The peer takes no more of the input stream of a call of ours.
+    fn input_stopped(&mut self, id: CallId, slot: &mut O);
+
+    /// Items of the input stream of a call of the peer.
+    fn input(&mut self, key: InboundKey, slot: &mut I, items: Items<'_>);
+
+    /// The input stream of a call of the peer has ended.
+    fn input_end(&mut self, key: InboundKey, slot: &mut I, error: Option<Box<RpcError>>);
+
+    /// The peer takes more of the result stream of its call.
+    fn credit(&mut self, key: InboundKey, slot: &mut I);
 
     /// An event arrived.
     fn event(&mut self, event: Event<'_>);

@@ -1,5 +1,6 @@
 //! The calls that the peer made.
 
+use crate::flow::{Receiver, Sender};
 use mynah_protocol::{CancelReason, Moment, WireId};
 use std::collections::{HashMap, VecDeque};
 
@@ -49,7 +50,18 @@ struct Slot<I> {
     /// `None` for a notification that has none.
     id: Option<WireId>,
     deadline: Moment,
+    /// Absent for plain calls.
+    flow: Option<InFlow>,
     data: I,
+}
+
+/// The streams of a call of the peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InFlow {
+    /// Of the stream of results.
+    pub(crate) result: Option<Sender>,
+    /// Of the stream that comes with the call, until it ends.
+    pub(crate) input: Option<Receiver>,
 }
 
 /// The calls that the peer made and that are not answered.
@@ -110,6 +122,8 @@ pub(crate) struct Finished {
     pub(crate) id: Option<WireId>,
     /// Whether a cancel of it may still be on its way.
     pub(crate) cancel_may_follow: bool,
+    /// What its streams were.
+    pub(crate) flow: Option<InFlow>,
 }
 
 /// What the cancel of a peer meets.
@@ -153,13 +167,16 @@ impl<I: Default> Inbound<I> {
         self.unflushed -= answers.min(self.unflushed);
     }
 
+    /// `unlimited`: it is let in whether a permit is free or not.
     pub(crate) fn admit(
         &mut self,
         id: Option<WireId>,
         answered: bool,
         deadline: Moment,
+        flow: Option<InFlow>,
+        unlimited: bool,
     ) -> Result<(InboundKey, &mut I), Refused> {
-        if self.permits() >= self.limit {
+        if self.permits() >= self.limit && !unlimited {
             return Err(Refused::Busy);
         }
         if let Some(id) = &id {
@@ -185,6 +202,7 @@ impl<I: Default> Inbound<I> {
                     cancelled_by_peer: false,
                     id: None,
                     deadline,
+                    flow: None,
                     data: I::default(),
                 });
                 index
@@ -198,6 +216,7 @@ impl<I: Default> Inbound<I> {
         slot.cancelled_by_peer = false;
         slot.id = id;
         slot.deadline = deadline;
+        slot.flow = flow;
         self.fresh.push_back(index);
         Ok((
             InboundKey {
@@ -242,7 +261,33 @@ impl<I: Default> Inbound<I> {
         Some(Finished {
             id: id.filter(|_| answered),
             cancel_may_follow,
+            flow: slot.flow.take(),
         })
+    }
+
+    /// A live call by its id: its key, its streams and its data.
+    pub(crate) fn by_id(
+        &mut self,
+        id: &WireId,
+    ) -> Option<(InboundKey, &mut Option<InFlow>, &mut I)> {
+        let index = self
+            .by_id
+            .get(id)
+            .copied()
+            .or_else(|| self.find_fresh(id))?;
+        let slot = self.slots.get_mut(index as usize)?;
+        let key = InboundKey {
+            index,
+            generation: slot.generation,
+        };
+        Some((key, &mut slot.flow, &mut slot.data))
+    }
+
+    /// The streams and the id of a live call.
+    pub(crate) fn flow_mut(&mut self, key: InboundKey) -> Option<(&mut InFlow, Option<&WireId>)> {
+        let slot = live(&mut self.slots, key)?;
+        let id = slot.id.as_ref();
+        slot.flow.as_mut().map(|flow| (flow, id))
     }
 
     /// The peer cancels. The call stays until its handler has ended.

@@ -20,13 +20,14 @@ mod budget;
 mod connection;
 mod effects;
 mod error;
+mod flow;
 mod inbound;
 mod outgoing;
 mod silence;
 mod timers;
 
 pub use budget::Violation;
-pub use connection::Connection;
+pub use connection::{Connection, OpenStreams};
 pub use effects::{Effects, Outcome, SideMessage};
 pub use error::{CloseReason, OpenError};
 pub use inbound::InboundKey;

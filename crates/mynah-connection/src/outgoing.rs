@@ -1,5 +1,6 @@
 //! The calls that this side made.
 
+use crate::flow::{Receiver, Sender};
 use mynah_protocol::{CallId, Moment};
 
 /// The state of one slot.
@@ -22,7 +23,20 @@ struct Slot<O> {
     generation: u64,
     deadline: Moment,
     state: State,
+    /// Absent for plain calls.
+    flow: Option<OutFlow>,
     data: O,
+}
+
+/// The streams of a call of ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutFlow {
+    /// Of the stream of results.
+    pub(crate) result: Option<Receiver>,
+    /// Of the stream that goes with the call, until it ends.
+    pub(crate) input: Option<Sender>,
+    /// The deadline is for the first item only.
+    pub(crate) until_first: bool,
 }
 
 /// The calls that this side made, in slots that are used again.
@@ -79,7 +93,11 @@ impl<O: Default> Outgoing<O> {
         self.slots.len() - self.free.len()
     }
 
-    pub(crate) fn open(&mut self, deadline: Moment) -> Option<(CallId, &mut O)> {
+    pub(crate) fn open(
+        &mut self,
+        deadline: Moment,
+        flow: Option<OutFlow>,
+    ) -> Option<(CallId, &mut O)> {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < self.capacity => {
@@ -88,6 +106,7 @@ impl<O: Default> Outgoing<O> {
                     generation: 0,
                     deadline,
                     state: State::Free,
+                    flow: None,
                     data,
                 });
                 self.slots.len() - 1
@@ -103,6 +122,7 @@ impl<O: Default> Outgoing<O> {
         };
         slot.deadline = deadline;
         slot.state = State::Waiting;
+        slot.flow = flow;
         self.waiting += 1;
         let id = CallId::new(slot.generation << SLOT_BITS | index as u64)?;
         Some((id, &mut slot.data))
@@ -122,12 +142,37 @@ impl<O: Default> Outgoing<O> {
         }
     }
 
-    /// Moves a waiting call to its end and hands out its data.
-    pub(crate) fn end(&mut self, index: usize) -> Option<&mut O> {
+    /// Moves a waiting call to its end and hands out its data, and what its streams were.
+    #[inline]
+    pub(crate) fn end(&mut self, index: usize) -> Option<(&mut O, Option<OutFlow>)> {
         let slot = self.slots.get_mut(index)?;
         slot.state = State::Ended;
         self.waiting -= 1;
-        Some(&mut slot.data)
+        Some((&mut slot.data, slot.flow.take()))
+    }
+
+    /// The streams and the data of a waiting call, `None` when it has no streams.
+    pub(crate) fn flow_mut(&mut self, index: usize) -> Option<(&mut OutFlow, &mut O)> {
+        let slot = self.slots.get_mut(index)?;
+        slot.flow.as_mut().map(|flow| (flow, &mut slot.data))
+    }
+
+    /// The streams of a waiting call.
+    pub(crate) fn flow(&self, id: CallId) -> Option<&OutFlow> {
+        match self.known(id) {
+            Known::Waiting(index) => self.slots.get(index)?.flow.as_ref(),
+            Known::Over | Known::Never => None,
+        }
+    }
+
+    /// The first item came: the call waits for the rest as long as it takes.
+    pub(crate) fn first_item_came(&mut self, index: usize) {
+        if let Some(slot) = self.slots.get_mut(index)
+            && let Some(flow) = &mut slot.flow
+            && std::mem::take(&mut flow.until_first)
+        {
+            slot.deadline = Moment::NEVER;
+        }
     }
 
     pub(crate) fn waiting_mut(&mut self, index: usize) -> Option<&mut O> {
@@ -142,11 +187,12 @@ impl<O: Default> Outgoing<O> {
     }
 
     /// Frees a call that waits. `None` for any other.
-    pub(crate) fn give_up(&mut self, id: CallId) -> Option<&mut O> {
-        match self.known(id) {
-            Known::Waiting(_) => self.release(id),
-            Known::Over | Known::Never => None,
-        }
+    pub(crate) fn give_up(&mut self, id: CallId) -> Option<(&mut O, Option<OutFlow>)> {
+        let Known::Waiting(index) = self.known(id) else {
+            return None;
+        };
+        let flow = self.slots.get_mut(index)?.flow.take();
+        self.release(id).map(|data| (data, flow))
     }
 
     /// Frees a call, whether it waits or has ended.
@@ -163,7 +209,7 @@ impl<O: Default> Outgoing<O> {
     pub(crate) fn sweep(
         &mut self,
         due: impl Fn(Moment) -> bool,
-        mut ended: impl FnMut(CallId, &mut O),
+        mut ended: impl FnMut(CallId, &mut O, Option<OutFlow>),
     ) -> Moment {
         let mut next = Moment::NEVER;
         for (index, slot) in self.slots.iter_mut().enumerate() {
@@ -177,7 +223,7 @@ impl<O: Default> Outgoing<O> {
             slot.state = State::Ended;
             self.waiting -= 1;
             if let Some(id) = CallId::new(slot.generation << SLOT_BITS | index as u64) {
-                ended(id, &mut slot.data);
+                ended(id, &mut slot.data, slot.flow.take());
             }
         }
         next

@@ -12,7 +12,7 @@ mod silence;
 
 use mynah_protocol::{
     Cancel, CancelReason, Envelope, FormatId, GoingAway, Limits, Log, Metadata, MethodName, Moment,
-    Notification, Payload, Profile, Progress, Request, Response, RpcError, WireId,
+    Notification, Payload, Profile, Progress, Request, Response, RpcError, Streams, WireId,
 };
 use recorder::{Recorder, Seen};
 use std::time::Duration;
@@ -50,6 +50,7 @@ fn number(payload: &Payload<'_>) -> u64 {
 
 fn request(id: WireId, timeout: Option<Duration>, serial: u64) -> Envelope<'static> {
     Envelope::Request(Request {
+        streams: Streams::NONE,
         id,
         name: MethodName::new("", "m"),
         timeout,

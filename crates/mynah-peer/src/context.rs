@@ -1,6 +1,7 @@
 //! What a handler sees of its call.
 
-use crate::link::Link;
+use crate::events::Events;
+use crate::link::{Link, WireFacts};
 use crate::local::LocalCall;
 use crate::peer::Peer;
 use crate::scratch;
@@ -68,6 +69,28 @@ impl Context {
         match &self.inner {
             Inner::Linked { link, key } => Some((link, *key)),
             Inner::Local(_) => None,
+        }
+    }
+
+    /// The call within the process.
+    pub(crate) fn local_call(&self) -> Option<&Arc<LocalCall>> {
+        match &self.inner {
+            Inner::Linked { .. } => None,
+            Inner::Local(call) => Some(call),
+        }
+    }
+
+    /// What is known of the wire of a call over a connection.
+    pub(crate) fn facts(&self) -> Option<&WireFacts> {
+        self.link()?.0.facts()
+    }
+
+    /// The events that this side publishes.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.config.router.events().clone(),
+            Inner::Local(call) => call.events(),
         }
     }
 

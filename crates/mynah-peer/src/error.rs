@@ -2,7 +2,7 @@
 
 use mynah_codec::{DecodeError, EncodeError};
 use mynah_connection::{CloseReason, OpenError};
-use mynah_protocol::{By, ErrorCode, RetryClass, RpcError, Value};
+use mynah_protocol::{By, EndReason, ErrorCode, RetryClass, RpcError, Value};
 use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
@@ -99,6 +99,28 @@ impl DomainError for Infallible {
 }
 
 impl<E> CallError<E> {
+    /// The same as the reason for which a stream ended. What the peer sent as its own error comes without its text
+    /// here.
+    #[must_use]
+    pub fn end_reason(&self) -> EndReason {
+        match self {
+            Self::Cancelled(by) => EndReason::Cancelled(*by),
+            Self::Deadline => EndReason::Deadline,
+            Self::Disconnected(CloseReason::Drained)
+            | Self::Indeterminate(CloseReason::Drained) => EndReason::Draining,
+            Self::Disconnected(_) | Self::Indeterminate(_) => EndReason::PeerGone,
+            Self::Remote(error) => remote_reason(error),
+            Self::Busy { .. } => EndReason::Error(Box::new(RpcError::from_code(ErrorCode::BUSY))),
+            Self::Application(_)
+            | Self::Unsupported { .. }
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Misuse(_) => {
+                EndReason::Error(Box::new(RpcError::from_code(ErrorCode::UNCODED)))
+            }
+        }
+    }
+
     /// The code that the peer sent, or would have sent for the same; `None` for reasons that never travel.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
@@ -174,7 +196,29 @@ impl CallError {
     }
 }
 
+/// What an error of the peer says of the end of a stream.
+pub(crate) fn remote_reason(error: &RpcError) -> EndReason {
+    match error.code() {
+        ErrorCode::CANCELLED => EndReason::Cancelled(By::Callee),
+        ErrorCode::DEADLINE_EXCEEDED => EndReason::Deadline,
+        ErrorCode::DRAINING => EndReason::Draining,
+        ErrorCode::LAGGED => {
+            let dropped = error.data().and_then(|data| data.get("dropped")?.as_u64());
+            EndReason::Lagged(dropped.unwrap_or(0))
+        }
+        _ => EndReason::Error(Box::new(error.clone())),
+    }
+}
+
 impl CallError<RpcError> {
+    /// Why a stream ended, with what the peer said.
+    pub(crate) fn peer_reason(&self) -> EndReason {
+        match self {
+            Self::Application(error) => remote_reason(error),
+            other => other.end_reason(),
+        }
+    }
+
     /// The same reason with the peer's error read as the domain error of the method.
     pub(crate) fn typed<E: DomainError>(self, mapped: bool) -> CallError<E> {
         match self {

@@ -8,9 +8,11 @@
 //! Programs depend on the facade crate `mynah`, which re-exports this one.
 
 mod call;
+mod callback;
 mod context;
 mod driver;
 mod error;
+mod events;
 mod handler;
 mod link;
 mod local;
@@ -19,18 +21,23 @@ mod peer;
 mod router;
 mod scratch;
 mod server;
+mod stream;
 
 pub use call::{
-    Call, CallFuture, Caller, Notify, OutgoingCall, ServiceClient, SideEffects, Ticket,
+    Attachments, Call, CallFuture, Caller, Notify, OutgoingCall, ResultStream, ServiceClient,
+    SideEffects, Ticket,
 };
+pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
 pub use error::{CallError, DomainError, WasSent};
+pub use events::{Events, Lag, Published, Subscribe, Subscription};
 pub use handler::{Routes, Service};
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
 pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use router::{RegisterError, Router};
 pub use server::{DrainReport, Server, ServerError, ServerHandle};
+pub use stream::{Attachment, Incoming, StreamCall, Streaming};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

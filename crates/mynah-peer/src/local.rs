@@ -1,20 +1,25 @@
 //! Calls within one process: no wire, typed values passed as they are, the handler polled where the
 //! call is awaited.
 
-use crate::call::{Call, SideEffects};
+mod stream;
+
+pub(crate) use stream::LocalStream;
+
+use crate::call::{Attachments, Call, SideEffects};
 use crate::context::Context;
 use crate::driver::drive_bytes;
 use crate::error::{CallError, DomainError};
+use crate::events::{Events, Lag, Near, Origin, Queue};
 use crate::handler::{TypedMethod, TypedRunning, panicked};
 use crate::link::{Link, LinkConfig, Out};
-use crate::method::MethodInfo;
+use crate::method::Target;
 use crate::peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder};
 use crate::router::Router;
 use mynah_codec::Side;
 use mynah_codec::dialect::native::Native;
 use mynah_codec::{Dialect as _, Format};
 use mynah_connection::CloseReason;
-use mynah_protocol::{Evidence, EvidenceKey, Limits, Metadata, MethodName, Moment};
+use mynah_protocol::{EndReason, Evidence, EvidenceKey, Limits, Metadata, MethodName, Moment};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -37,6 +42,8 @@ pub struct LocalServer {
     evidence: Evidence,
     in_flight: AtomicUsize,
     draining: AtomicBool,
+    /// Subscriptions of callers in this process.
+    subscriptions: Mutex<Vec<Weak<Queue>>>,
     /// Where calls go whose types are not the ones of the handler: over a wire, in memory.
     encoded: Mutex<Option<Peer>>,
 }
@@ -70,6 +77,7 @@ impl LocalServer {
             evidence: Evidence::new().with(EvidenceKey::TRANSPORT, "memory"),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            subscriptions: Mutex::default(),
             encoded: Mutex::new(None),
         })
     }
@@ -108,9 +116,44 @@ impl LocalServer {
             .upgrade()
     }
 
-    /// Takes no new calls.
+    /// The events that it publishes.
+    pub(crate) fn events(&self) -> &Events {
+        self.router.events()
+    }
+
+    /// Takes no new calls, and ends what has no end of its own.
     pub(crate) fn start_drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+        self.end_subscriptions(&EndReason::Draining);
+    }
+
+    fn keep_subscription(&self, queue: &Arc<Queue>) {
+        let mut subscriptions = self
+            .subscriptions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        subscriptions.retain(|known| known.strong_count() > 0);
+        subscriptions.push(Arc::downgrade(queue));
+        drop(subscriptions);
+        // A drain that began meanwhile may not have seen it.
+        if self.draining.load(Ordering::SeqCst) {
+            self.end_subscriptions(&EndReason::Draining);
+        }
+    }
+
+    /// Ends the subscriptions of this process.
+    pub(crate) fn end_subscriptions(&self, reason: &EndReason) {
+        let subscriptions = std::mem::take(
+            &mut *self
+                .subscriptions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for queue in subscriptions.iter().filter_map(Weak::upgrade) {
+            if let Some(waker) = queue.close(reason.clone()) {
+                waker.wake();
+            }
+        }
     }
 
     /// Calls that run.
@@ -161,11 +204,12 @@ impl InProcess {
     /// Starts a call: typed if the handler has the same types, over memory otherwise.
     pub(crate) fn start<P, T, E>(
         &self,
-        method: &'static MethodInfo,
+        name: MethodName<'_>,
         params: P,
         timeout: Option<Duration>,
         metadata: Metadata,
         listens: bool,
+        attachments: Attachments,
     ) -> Result<TypedCall<T, E>, CallError<E>>
     where
         P: Serialize + Send + 'static,
@@ -175,29 +219,15 @@ impl InProcess {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(CallError::Deadline);
         }
-        let timeout = match (timeout, self.server.limits.max_deadline) {
-            (Some(asked), Some(cap)) => Some(asked.min(cap)),
-            (one, other) => one.or(other),
-        };
-        let name = MethodName::new(method.service(), method.name());
-        let router = &self.server.router;
-        let found = router.find(&name, self.last_route.load(Ordering::Relaxed));
-        if let Some(index) = found {
-            self.last_route.store(index, Ordering::Relaxed);
-        }
-        let typed = found.and_then(|index| {
-            let typed = router
-                .route(index)?
-                .typed
-                .downcast_ref::<Arc<dyn TypedMethod<P, T, E>>>()?;
-            Some((index, typed))
-        });
-        let Some((route, typed)) = typed else {
+        let timeout = self.capped(timeout);
+        let Some((route, typed)) = self.find::<Arc<dyn TypedMethod<P, T, E>>>(&name) else {
             if self.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
             // An unknown method, or one of other types: the wire finds the words.
-            let mut call = Call::<P, T, E, Peer>::new(self.server.encoded(), method, params);
+            let target = Target::named(&*name.service, &*name.method);
+            let mut call = Call::<P, T, E, Peer>::to(self.server.encoded(), target, params);
+            call.attachments = attachments;
             call = match timeout {
                 Some(timeout) => call.deadline(timeout),
                 None => call.no_deadline(),
@@ -210,15 +240,7 @@ impl InProcess {
             });
         };
         self.take_permit()?;
-        let local = Arc::new(LocalCall {
-            server: Arc::clone(&self.server),
-            caller: self.caller.clone(),
-            timeout,
-            deadline: OnceLock::new(),
-            over: AtomicBool::new(false),
-            ended: OnceLock::new(),
-            sides: listens.then(|| Mutex::new(LocalSides::default())),
-        });
+        let local = self.local_call(timeout, listens);
         let context = Context::local(Arc::clone(&local), Moment::NEVER, metadata);
         // Starting runs no code of the user but the handler's own first lines at its first poll.
         let started = catch_unwind(AssertUnwindSafe(|| typed.start(context, params)));
@@ -241,15 +263,16 @@ impl InProcess {
     /// Starts a notification; its handler is polled once here and goes on in a task if need be.
     pub(crate) fn notify<P>(
         &self,
-        method: &'static MethodInfo,
+        name: MethodName<'_>,
         params: P,
         metadata: Metadata,
     ) -> Result<(), CallError>
     where
         P: Serialize + Send + 'static,
     {
-        let mut call =
-            self.start::<P, (), std::convert::Infallible>(method, params, None, metadata, false)?;
+        let none = Attachments::new();
+        let mut call = self
+            .start::<P, (), std::convert::Infallible>(name, params, None, metadata, false, none)?;
         let mut cx = task::Context::from_waker(Waker::noop());
         if call.poll(&mut cx, None).is_pending() {
             tokio::spawn(async move {
@@ -258,6 +281,65 @@ impl InProcess {
             });
         }
         Ok(())
+    }
+
+    /// What the handlers' `cx.peer()` hears from this side.
+    pub(crate) fn events(&self) -> Events {
+        match &self.caller {
+            Some(caller) => caller.events().clone(),
+            None => Events::new(),
+        }
+    }
+
+    /// Subscribes to a topic of the server.
+    pub(crate) fn subscribe(
+        &self,
+        topic: &str,
+        lag: Option<Lag>,
+        capacity: Option<u64>,
+    ) -> Result<Near, CallError> {
+        let server = &self.server;
+        let max_bytes = server.limits.output_high_water_bytes;
+        let events = server.events();
+        let queue = events
+            .subscribe(topic, lag, capacity, Format::Cbor, max_bytes)
+            .map_err(CallError::Misuse)?;
+        server.keep_subscription(&queue);
+        Ok(Near {
+            topic: topic.into(),
+            queue,
+            limits: server.limits.decode,
+            origin: Origin::Hub(events.clone()),
+        })
+    }
+
+    /// The time for a call, no longer than the server allows.
+    fn capped(&self, timeout: Option<Duration>) -> Option<Duration> {
+        match (timeout, self.server.limits.max_deadline) {
+            (Some(asked), Some(cap)) => Some(asked.min(cap)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// A method of the given types, and its route.
+    fn find<M: 'static>(&self, name: &MethodName<'_>) -> Option<(usize, &M)> {
+        let router = &self.server.router;
+        let index = router.find(name, self.last_route.load(Ordering::Relaxed))?;
+        self.last_route.store(index, Ordering::Relaxed);
+        let typed = router.route(index)?.typed.downcast_ref::<M>()?;
+        Some((index, typed))
+    }
+
+    fn local_call(&self, timeout: Option<Duration>, listens: bool) -> Arc<LocalCall> {
+        Arc::new(LocalCall {
+            server: Arc::clone(&self.server),
+            caller: self.caller.clone(),
+            timeout,
+            deadline: OnceLock::new(),
+            over: AtomicBool::new(false),
+            ended: OnceLock::new(),
+            sides: listens.then(|| Mutex::new(LocalSides::default())),
+        })
     }
 
     fn take_permit<E>(&self) -> Result<(), CallError<E>> {
@@ -456,6 +538,11 @@ impl LocalSides {
 impl LocalCall {
     pub(crate) fn evidence(&self) -> &Evidence {
         &self.server.evidence
+    }
+
+    /// The events that the server publishes.
+    pub(crate) fn events(&self) -> Events {
+        self.server.router.events().clone()
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

@@ -1,5 +1,7 @@
 //! What is known of a method before anything is called.
 
+use mynah_protocol::MethodName;
+
 /// Whether a method answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -49,5 +51,29 @@ impl MethodInfo {
     #[must_use]
     pub const fn params(&self) -> &'static [&'static str] {
         self.params
+    }
+}
+
+/// What is called: a method of a contract, or a name that is known only when the program runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Method(&'static MethodInfo),
+    Named { service: Box<str>, method: Box<str> },
+}
+
+impl Target {
+    pub(crate) fn named(service: impl Into<Box<str>>, method: impl Into<Box<str>>) -> Self {
+        Self::Named {
+            service: service.into(),
+            method: method.into(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn name(&self) -> MethodName<'_> {
+        match self {
+            Self::Method(info) => MethodName::new(info.service(), info.name()),
+            Self::Named { service, method } => MethodName::new(service, method),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Which handler answers which name.
 
+use crate::events::Events;
 use crate::handler::{Method, Routes, Service};
 use mynah_protocol::MethodName;
 use std::any::Any;
@@ -23,6 +24,7 @@ pub struct Router {
     /// Methods by their bare name, for wires without services: `None` when several services have one.
     by_method: HashMap<Box<str>, Option<usize>>,
     errors: Vec<RegisterError>,
+    events: Events,
 }
 
 /// A registration that cannot work.
@@ -62,6 +64,19 @@ impl Router {
             }
         }
         self
+    }
+
+    /// What this side publishes, in place of events of its own: several routers may publish together.
+    #[must_use]
+    pub fn with_events(mut self, events: Events) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// What this side publishes.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Whether every registration can work.
@@ -143,6 +158,9 @@ fn check_name(name: &str) -> Result<(), RegisterError> {
     let wrong = |why| Err(RegisterError::Name(name.escape_debug().to_string(), why));
     if name.is_empty() {
         return wrong("it is empty");
+    }
+    if name.starts_with('$') {
+        return wrong("it begins with `$`, which is for what every peer has");
     }
     if name.len() > 128 {
         return wrong("it is longer than 128 bytes");

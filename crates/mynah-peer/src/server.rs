@@ -5,13 +5,14 @@ mod drain;
 
 pub use drain::DrainReport;
 
+use crate::events::Events;
 use crate::handler::Service;
 use crate::local::LocalServer;
 use crate::peer::{DEFAULT_TIMEOUT, Peer};
 use crate::router::{RegisterError, Router};
 use accept::{Accepting, Shared};
 use mynah_codec::Dialect;
-use mynah_protocol::{Limits, Listener, Transport, TransportError};
+use mynah_protocol::{EndReason, Limits, Listener, Transport, TransportError};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -84,6 +85,12 @@ impl Server {
     /// All services, in place of those registered before.
     pub fn router(mut self, router: Router) -> Self {
         self.router = router;
+        self
+    }
+
+    /// What the server publishes, in place of events of its own.
+    pub fn events(mut self, events: Events) -> Self {
+        self.router = self.router.with_events(events);
         self
     }
 
@@ -236,6 +243,12 @@ impl ServerHandle {
         Ok(Peer::local(&self.local, Some(caller)))
     }
 
+    /// What the server publishes.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        self.local.events()
+    }
+
     /// The clients that are connected.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
@@ -266,5 +279,6 @@ impl Drop for ServerHandle {
     fn drop(&mut self) {
         self.stop_listening();
         self.shared.close_all();
+        self.local.end_subscriptions(&EndReason::PeerGone);
     }
 }

@@ -107,6 +107,8 @@ error_codes! {
     UNENCODABLE = -32007, "unencodable", Call, Never, 500, "result cannot be encoded";
     /// A request arrived with an id that is in flight already.
     DUPLICATE_ID = -32008, "duplicate_id", Call, Never, 409, "id is in flight already";
+    /// A consumer was too slow, and its stream was closed for it; data may hold `dropped`.
+    LAGGED = -32009, "lagged", Call, Never, 429, "consumer was too slow";
     /// The peer broke the rules of the protocol.
     PROTOCOL_VIOLATION = -32010, "protocol_violation", Connection, Never, 400,
         "the rules of the protocol were broken";

@@ -1,7 +1,8 @@
 //! Why something ended.
 
-use crate::RpcError;
+use crate::{ErrorCode, RpcError};
 use alloc::boxed::Box;
+use alloc::string::ToString as _;
 use core::fmt;
 
 /// Who cancelled a call.
@@ -53,6 +54,26 @@ impl fmt::Display for EndReason {
             Self::PeerGone => f.write_str("peer gone"),
             Self::Draining => f.write_str("draining"),
             Self::Error(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl core::error::Error for EndReason {}
+
+impl From<EndReason> for RpcError {
+    fn from(reason: EndReason) -> Self {
+        let code = match &reason {
+            EndReason::Error(_) => ErrorCode::INTERNAL,
+            EndReason::Deadline => ErrorCode::DEADLINE_EXCEEDED,
+            EndReason::Draining => ErrorCode::DRAINING,
+            EndReason::Finished
+            | EndReason::Cancelled(_)
+            | EndReason::Lagged(_)
+            | EndReason::PeerGone => ErrorCode::CANCELLED,
+        };
+        match reason {
+            EndReason::Error(error) => *error,
+            other => Self::new(code, other.to_string()),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The messages: the union of what all wires can say.
 
-use crate::{CallId, Metadata, MethodName, Payload, RpcError, Value, WireId};
+use crate::{
+    CallId, Credit, InputEnd, Items, Metadata, MethodName, Payload, RpcError, Stop, Streams, Value,
+    WireId,
+};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -44,6 +47,16 @@ pub enum Envelope<'a> {
     Pong(u64),
     /// This side takes nothing new.
     GoingAway(GoingAway<'a>),
+    /// A call has been taken on; its answer follows when there is one.
+    Accepted(WireId),
+    /// Items of a stream of a call.
+    Items(Items<'a>),
+    /// An input stream of a call has ended.
+    InputEnd(InputEnd),
+    /// The receiver of a stream takes more.
+    Credit(Credit),
+    /// The receiver of an input stream takes no more of it.
+    Stop(Stop),
 }
 
 /// A call that wants an answer.
@@ -57,6 +70,8 @@ pub struct Request<'a> {
     pub timeout: Option<Duration>,
     /// What travels beside the params.
     pub metadata: Metadata,
+    /// The streams that belong to the call.
+    pub streams: Streams,
     /// The params, encoded as the dialect's [`ParamsShape`](crate::ParamsShape) says.
     pub params: Payload<'a>,
 }
@@ -179,6 +194,7 @@ impl Envelope<'_> {
                 name: request.name.into_owned(),
                 timeout: request.timeout,
                 metadata: request.metadata,
+                streams: request.streams,
                 params: request.params.into_owned(),
             }),
             Self::Response(response) => Envelope::Response(Response {
@@ -219,6 +235,16 @@ impl Envelope<'_> {
                 code: away.code,
                 message: Cow::Owned(away.message.into_owned()),
             }),
+            Self::Accepted(id) => Envelope::Accepted(id),
+            Self::Items(items) => Envelope::Items(Items {
+                id: items.id,
+                stream: items.stream,
+                count: items.count,
+                batch: items.batch.into_owned(),
+            }),
+            Self::InputEnd(end) => Envelope::InputEnd(end),
+            Self::Credit(credit) => Envelope::Credit(credit),
+            Self::Stop(stop) => Envelope::Stop(stop),
         }
     }
 
@@ -235,11 +261,16 @@ impl Envelope<'_> {
             }
             Self::Log(log) => len(&log.content),
             Self::Event(event) => len(&event.message),
+            Self::Items(items) => len(&items.batch),
             Self::Cancel(_)
             | Self::Hello(_)
             | Self::Ping(_)
             | Self::Pong(_)
-            | Self::GoingAway(_) => 0,
+            | Self::GoingAway(_)
+            | Self::Accepted(_)
+            | Self::InputEnd(_)
+            | Self::Credit(_)
+            | Self::Stop(_) => 0,
         }
     }
 
@@ -258,6 +289,11 @@ impl Envelope<'_> {
             Self::Ping(_) => "ping",
             Self::Pong(_) => "pong",
             Self::GoingAway(_) => "going-away",
+            Self::Accepted(_) => "accepted",
+            Self::Items(_) => "items",
+            Self::InputEnd(_) => "input-end",
+            Self::Credit(_) => "credit",
+            Self::Stop(_) => "stop",
         }
     }
 }

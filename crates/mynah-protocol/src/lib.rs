@@ -28,6 +28,7 @@ mod moment;
 mod name;
 mod payload;
 mod profile;
+mod stream;
 mod transport;
 pub mod value;
 
@@ -43,9 +44,10 @@ pub use id::{CallId, WireId};
 pub use limits::{DecodeLimits, DuplicateKeys, Limits};
 pub use metadata::Metadata;
 pub use moment::Moment;
-pub use name::{MethodName, NameError};
+pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
 pub use payload::{FormatId, Payload, PayloadBytes};
 pub use profile::{Capabilities, OnTimeout, ParamsShape, Profile, Remote};
+pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
     Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, Transport, TransportError,
     TransportErrorKind,

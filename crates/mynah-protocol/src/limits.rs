@@ -61,8 +61,18 @@ pub struct Limits {
     pub control_bytes: usize,
     /// Progress and log messages that may wait for the caller of one call; the oldest is dropped.
     pub side_messages: usize,
+    /// Items of a stream that may be on their way to this side, or wait here for the program.
+    pub stream_items: u32,
+    /// Bytes of such items; the last batch may exceed it.
+    pub stream_bytes: u32,
+    /// Callbacks of this side that may be open at once; one more fails its call.
+    pub callbacks: usize,
+    /// Subscriptions of the peer that may be open at once; one more is answered `busy`.
+    pub subscriptions: usize,
     /// Bytes of service plus method name.
     pub max_name_bytes: usize,
+    /// Bytes of an id that the peer chose. It is kept while its call runs, and echoed.
+    pub max_id_bytes: usize,
     /// Entries of metadata in one request.
     pub max_metadata_entries: usize,
     /// Bytes of metadata in one request.
@@ -93,7 +103,12 @@ impl Limits {
         output_high_water_bytes: 4 << 20,
         control_bytes: 256 << 10,
         side_messages: 256,
+        stream_items: 65_536,
+        stream_bytes: 256 << 10,
+        callbacks: 1024,
+        subscriptions: 1024,
         max_name_bytes: 256,
+        max_id_bytes: 256,
         max_metadata_entries: 64,
         max_metadata_bytes: 16 << 10,
         connections: 10_000,
@@ -152,6 +167,14 @@ with! {
     with_control_bytes, control_bytes: usize;
     /// Sets how many side messages of one call may wait.
     with_side_messages, side_messages: usize;
+    /// Sets how many items of a stream may be on their way.
+    with_stream_items, stream_items: u32;
+    /// Sets how many bytes of items of a stream may be on their way.
+    with_stream_bytes, stream_bytes: u32;
+    /// Sets how many callbacks of this side may be open.
+    with_callbacks, callbacks: usize;
+    /// Sets how many subscriptions of the peer may be open.
+    with_subscriptions, subscriptions: usize;
     /// Sets how many connections a listener holds.
     with_connections, connections: usize;
     /// Sets the time for the handshake.

@@ -30,6 +30,13 @@ pub enum NameError {
     },
 }
 
+/// The service under which a peer calls what was passed to it as a param; the method is the number of the callback in
+/// decimal.
+pub const CALLBACK_SERVICE: &str = "$callback";
+
+/// The service under which a peer subscribes to events; its one method is `subscribe`.
+pub const EVENTS_SERVICE: &str = "$events";
+
 impl<'a> MethodName<'a> {
     /// A name that borrows.
     #[must_use]

@@ -61,6 +61,10 @@ pub struct Capabilities {
     pub ping: bool,
     /// Saying that this side goes away.
     pub going_away: bool,
+    /// Streams of a call, both ways, with credit; and saying that a call has been taken on.
+    pub streams: bool,
+    /// Calling what was passed as a param.
+    pub callbacks: bool,
 }
 
 impl Capabilities {
@@ -76,6 +80,8 @@ impl Capabilities {
         events: true,
         ping: true,
         going_away: true,
+        streams: true,
+        callbacks: true,
     };
     /// Calls and answers only.
     pub const NONE: Self = Self {
@@ -89,6 +95,8 @@ impl Capabilities {
         events: false,
         ping: false,
         going_away: false,
+        streams: false,
+        callbacks: false,
     };
 }
 

@@ -47,9 +47,10 @@ mod url;
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Call, CallError, CallFuture, Caller, Context, DomainError, DrainReport, LocalServer,
-    MethodInfo, Notify, Peer, PeerBuilder, PeerStats, RegisterError, Router, Server, ServerError,
-    ServerHandle, Service, ServiceClient, Shield, WasSent,
+    Call, CallError, CallFuture, Callback, Caller, Context, DomainError, DrainReport, Events,
+    Incoming, Lag, LocalServer, MethodInfo, NoReply, Notify, Peer, PeerBuilder, PeerStats,
+    Published, RegisterError, Router, Server, ServerError, ServerHandle, Service, ServiceClient,
+    Shield, StreamCall, Streaming, Subscribe, Subscription, WasSent,
 };
 #[doc(inline)]
 pub use mynah_protocol::{
@@ -82,15 +83,16 @@ pub use mynah_transport_memory as memory;
 /// What most programs need.
 pub mod prelude {
     pub use crate::url::Listen as _;
-    pub use crate::{CallError, Context, ErrorCode, Peer, RpcError, Server};
+    pub use crate::{CallError, Callback, Context, ErrorCode, Incoming, Peer, RpcError, Server};
 }
 
 /// What generated code refers to. Not for programs: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
+    pub use futures_core::Stream;
     pub use mynah_peer::{
-        Call, Caller, Context, DomainError, MethodInfo, Notify, Peer, Routes, Service,
-        ServiceClient,
+        Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, MethodInfo,
+        Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};

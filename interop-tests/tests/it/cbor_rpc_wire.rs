@@ -5,12 +5,13 @@ use crate::harness::{Codec, PythonServer, Raw, Venv, hex, unhex, vectors};
 use mynah_codec::dialect::cbor_rpc::Padding;
 use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, FormatId, Metadata, MethodName, Payload, Request,
-    WireId,
+    Streams, WireId,
 };
 use serde_json::Value as Json;
 
 fn call(id: u64, method: &'static str, format: FormatId, params: &[u8]) -> Envelope<'static> {
     Envelope::Request(Request {
+        streams: Streams::NONE,
         id: WireId::Uint(id),
         name: MethodName::new("", method),
         timeout: None,

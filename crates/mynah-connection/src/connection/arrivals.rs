@@ -1,12 +1,13 @@
 //! What arrives from the peer.
 
-use super::{Connection, State, one_more};
+use super::streams::{Late, in_flow};
+use super::{Connection, State, more, one_more};
 use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, SideMessage, Violation};
 use mynah_protocol::{
-    Cancel, Envelope, ErrorCode, Lane, Moment, Notification, Request, Response, RpcError, Value,
-    WireId,
+    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, Lane, Moment, Notification, Request, Response,
+    RpcError, Value, WireId,
 };
 use std::time::Duration;
 
@@ -57,6 +58,11 @@ impl<O: Default, I: Default> Connection<O, I> {
                 Ok(())
             }
             Envelope::Hello(_) => self.budget.charge(now, "hello again"),
+            Envelope::Items(items) => self.handle_items(now, items, fx),
+            Envelope::Credit(credit) => self.handle_credit(now, &credit, fx),
+            Envelope::InputEnd(end) => self.handle_input_end(now, end, fx),
+            Envelope::Stop(stop) => self.handle_stop(now, &stop, fx),
+            Envelope::Accepted(id) => self.handle_accepted(now, &id, fx),
             _ => self.budget.charge(now, "unexpected kind of envelope"),
         }
     }
@@ -87,7 +93,11 @@ impl<O: Default, I: Default> Connection<O, I> {
             .map_or(Known::Never, |id| self.outgoing.known(id));
         match known {
             Known::Waiting(index) => {
-                if let Some(data) = self.outgoing.end(index) {
+                if let Some((data, flow)) = self.outgoing.end(index) {
+                    if flow.is_some() {
+                        let late = Late::of_answered(flow);
+                        self.late_flow = more(self.late_flow, late);
+                    }
                     let outcome = match response.result {
                         Ok(payload) => Outcome::Reply(payload),
                         Err(error) => Outcome::Error(error),
@@ -111,14 +121,18 @@ impl<O: Default, I: Default> Connection<O, I> {
         request: Request<'_>,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
-        check_id(&request.id)?;
+        check_id(&request.id, self.max_id_bytes)?;
+        let flow = in_flow(request.streams);
         if self.refuses() {
             self.late_cancels = one_more(self.late_cancels);
             answer(fx, request.id, RpcError::from_code(ErrorCode::DRAINING));
             return Ok(());
         }
         let deadline = self.deadline(now, request.timeout);
-        match self.inbound.admit(Some(request.id.clone()), true, deadline) {
+        match self
+            .inbound
+            .admit(Some(request.id.clone()), true, deadline, flow, false)
+        {
             Ok((key, data)) => {
                 fx.request(key, data, request);
                 Ok(())
@@ -144,14 +158,16 @@ impl<O: Default, I: Default> Connection<O, I> {
     ) -> Result<(), Violation> {
         let deadline = self.deadline(now, None);
         if let Some(id) = &notification.id {
-            check_id(id)?;
+            check_id(id, self.max_id_bytes)?;
         }
         let id = notification.id.clone();
         let has_id = id.is_some();
         let refused = if self.refuses() {
             Refused::Busy
         } else {
-            match self.inbound.admit(id, false, deadline) {
+            // What a callback is told is over when its batch is, and must not be lost.
+            let told = notification.name.service == CALLBACK_SERVICE;
+            match self.inbound.admit(id, false, deadline, None, told) {
                 Ok((key, data)) => {
                     fx.notification(key, data, notification);
                     return Ok(());
@@ -253,19 +269,16 @@ impl<O: Default, I: Default> Connection<O, I> {
     }
 }
 
-/// The longest id that a peer may choose, in bytes. An id is kept for as long as its call runs and is
-/// echoed in every refusal, so it must not cost what a message may.
-const MAX_ID_BYTES: usize = 256;
-
-/// There is no way to answer under such an id, so the connection ends.
+/// An id is kept for as long as its call runs and is echoed in every refusal, so it must not cost what a message may.
+/// There is no way to answer under a longer one, so the connection ends.
 #[inline]
-fn check_id(id: &WireId) -> Result<(), Violation> {
+fn check_id(id: &WireId, limit: usize) -> Result<(), Violation> {
     let len = match id {
         WireId::Text(text) => text.len(),
         WireId::Verbatim(bytes) => bytes.len(),
         _ => 0,
     };
-    if len > MAX_ID_BYTES {
+    if len > limit {
         return Err(Violation {
             code: ErrorCode::PROTOCOL_VIOLATION,
             what: "id is too long",

@@ -6,7 +6,7 @@ fn uint(id: u64) -> Option<WireId> {
 
 fn admit(table: &mut Inbound<()>, id: u64) -> InboundKey {
     table
-        .admit(uint(id), true, Moment::NEVER)
+        .admit(uint(id), true, Moment::NEVER, None, false)
         .expect("a permit")
         .0
 }
@@ -32,7 +32,7 @@ fn fresh_calls_are_found_in_any_order_of_ids() {
     // Descending, so that no id is above all that are there.
     let keys: Vec<_> = (0..50).rev().map(|id| admit(&mut table, id)).collect();
     for id in 0..50 {
-        let refused = table.admit(uint(id), true, Moment::NEVER);
+        let refused = table.admit(uint(id), true, Moment::NEVER, None, false);
         assert_eq!(refused.expect_err("a duplicate"), Refused::Duplicate);
     }
     // The filter is emptied with the list.
@@ -44,7 +44,11 @@ fn fresh_calls_are_found_in_any_order_of_ids() {
     assert!(table.fresh_ids.may_hold(3));
     let left = (0..1000).filter(|id| table.fresh_ids.may_hold(*id)).count();
     assert!(left < 10, "{left} of 1000");
-    assert!(table.admit(uint(3), true, Moment::NEVER).is_err());
+    assert!(
+        table
+            .admit(uint(3), true, Moment::NEVER, None, false)
+            .is_err()
+    );
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::number;
 use crate::{Effects, InboundKey, Outcome, SideMessage};
 use mynah_protocol::{
-    Cancel, CancelReason, Envelope, ErrorCode, Event, Lane, Log, Notification, Request, WireId,
+    CallId, Cancel, CancelReason, Envelope, ErrorCode, Event, Items, Lane, Log, Notification,
+    Request, RpcError, StreamSide, Window, WireId,
 };
 
 /// One thing that a connection asked for. Slots are told apart by the number that the test keeps in
@@ -25,6 +26,21 @@ pub(super) enum Seen {
     Stop(InboundKey, CancelReason),
     Event,
     Log,
+    /// The peer has taken on a call of ours.
+    Accepted(u64),
+    /// Items of the results of a call of ours.
+    Items(u64, u64),
+    InputCredit(u64),
+    InputStopped(u64),
+    /// Items of the input of a call of the peer.
+    Input(InboundKey, u64),
+    /// The input of a call of the peer has ended; whether in order.
+    InputEnd(InboundKey, bool),
+    ResultCredit(InboundKey),
+    /// Credit that was sent.
+    Credit(WireId, StreamSide, Window),
+    /// A stop of an input that was sent.
+    StopInput(WireId),
 }
 
 /// A cancel that is to be sent, if the request cannot be taken back.
@@ -62,6 +78,8 @@ impl Effects<u64, u64> for Recorder {
                 let code = response.result.expect_err("refusals are errors").code();
                 Seen::Refused(response.id, code)
             }
+            Envelope::Credit(credit) => Seen::Credit(credit.id, credit.stream, credit.more),
+            Envelope::Stop(stop) => Seen::StopInput(stop.id),
             other => panic!("sends {}", other.kind()),
         });
     }
@@ -97,6 +115,34 @@ impl Effects<u64, u64> for Recorder {
 
     fn cancelled(&mut self, key: InboundKey, _: &mut u64, reason: CancelReason) {
         self.0.push(Seen::Stop(key, reason));
+    }
+
+    fn accepted(&mut self, slot: &mut u64) {
+        self.0.push(Seen::Accepted(*slot));
+    }
+
+    fn items(&mut self, slot: &mut u64, items: Items<'_>) {
+        self.0.push(Seen::Items(*slot, items.count));
+    }
+
+    fn input_credit(&mut self, _: CallId, slot: &mut u64) {
+        self.0.push(Seen::InputCredit(*slot));
+    }
+
+    fn input_stopped(&mut self, _: CallId, slot: &mut u64) {
+        self.0.push(Seen::InputStopped(*slot));
+    }
+
+    fn input(&mut self, key: InboundKey, _: &mut u64, items: Items<'_>) {
+        self.0.push(Seen::Input(key, items.count));
+    }
+
+    fn input_end(&mut self, key: InboundKey, _: &mut u64, error: Option<Box<RpcError>>) {
+        self.0.push(Seen::InputEnd(key, error.is_none()));
+    }
+
+    fn credit(&mut self, key: InboundKey, _: &mut u64) {
+        self.0.push(Seen::ResultCredit(key));
     }
 
     fn event(&mut self, _: Event<'_>) {

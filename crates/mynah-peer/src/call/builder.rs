@@ -1,11 +1,12 @@
 //! A call before it is made.
 
 use super::caller::Timeout;
-use super::{CallFuture, CallOptions, Caller, SideEffects};
+use super::{Attachments, CallFuture, CallOptions, Caller, SideEffects};
 use crate::context::Context;
 use crate::error::{CallError, DomainError};
 use crate::link::Side;
-use crate::method::MethodInfo;
+use crate::method::{MethodInfo, Target};
+use crate::stream::Attachment;
 use mynah_codec::Format;
 use mynah_protocol::DecodeLimits;
 use serde::Serialize;
@@ -21,12 +22,13 @@ use std::time::Duration;
 /// one that has left is cancelled at the peer, once.
 #[must_use = "a call is made when it is awaited or started"]
 pub struct Call<P, T, E, C> {
-    pub(super) caller: C,
-    pub(super) method: &'static MethodInfo,
-    pub(super) params: P,
-    pub(super) options: CallOptions,
+    pub(crate) caller: C,
+    pub(crate) target: Target,
+    pub(crate) params: P,
+    pub(crate) options: CallOptions,
     /// Present when somebody listens; most calls have nobody, and pay for nothing.
-    pub(super) listeners: Option<Box<Listeners>>,
+    pub(crate) listeners: Option<Box<Listeners>>,
+    pub(crate) attachments: Attachments,
     pub(super) result: PhantomData<fn() -> Result<T, E>>,
 }
 
@@ -36,16 +38,16 @@ pub(super) type OnProgress = Box<dyn FnMut(&[u8], Option<&[u8]>, Format, &Decode
 pub(super) type OnLog = Box<dyn FnMut(i64, u64, &[u8], Format, &DecodeLimits) + Send>;
 
 #[derive(Default)]
-pub(super) struct Listeners {
+pub(crate) struct Listeners {
     pub(super) progress: Option<OnProgress>,
     pub(super) log: Option<OnLog>,
     /// What came and was not handed out yet.
-    pub(super) sides: SideEffects,
+    pub(crate) sides: SideEffects,
 }
 
 impl Listeners {
     /// Hands out what came, in order. Runs code of the user.
-    pub(super) fn hand_out(&mut self, format: Format, limits: &DecodeLimits) {
+    pub(crate) fn hand_out(&mut self, format: Format, limits: &DecodeLimits) {
         while let Some(side) = self.sides.queue.pop_front() {
             match side {
                 Side::Progress { value, note } => {
@@ -74,7 +76,7 @@ impl Listeners {
 impl<P, T, E, C> fmt::Debug for Call<P, T, E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
-            .field("method", &self.method)
+            .field("target", &self.target)
             .finish_non_exhaustive()
     }
 }
@@ -83,14 +85,26 @@ impl<P, T, E, C> Call<P, T, E, C> {
     /// A call of a method through a caller. Made by the macro.
     #[inline]
     pub fn new(caller: C, method: &'static MethodInfo, params: P) -> Self {
+        Self::to(caller, Target::Method(method), params)
+    }
+
+    #[inline]
+    pub(crate) fn to(caller: C, target: Target, params: P) -> Self {
         Self {
             caller,
-            method,
+            target,
             params,
             options: CallOptions::default(),
             listeners: None,
+            attachments: Attachments::new(),
             result: PhantomData,
         }
+    }
+
+    /// Adds what goes with a param beside its bytes. Used by the macro, for streams and callbacks.
+    pub fn attach(mut self, attachment: Attachment) -> Self {
+        attachment.add_to(&mut self.attachments);
+        self
     }
 
     /// The time for the whole call: waiting, writing, running, reading. Zero ends it at once.

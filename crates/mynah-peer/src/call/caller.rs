@@ -1,12 +1,16 @@
 //! What a typed client stands on.
 
+use crate::callback::CallbackTable;
 use crate::error::CallError;
-use crate::link::Side;
+use crate::handler::{Method, Produce};
+use crate::link::{OutExtras, OutInput, Side};
 use crate::local::InProcess;
-use crate::method::MethodInfo;
+use crate::peer::Peer;
 use mynah_codec::Format;
-use mynah_protocol::{CallId, CancelReason, DecodeLimits, Metadata};
+use mynah_protocol::{CallId, CancelReason, DecodeLimits, Metadata, MethodName, Window};
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -21,11 +25,11 @@ pub trait Caller: Send + Sync + 'static {
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<(Format, DecodeLimits), CallError>>;
 
-    /// Sends a request. `Pending` while there is no room for it; the task is woken then.
+    /// Sends a request, and takes what is attached to it. `Pending` while there is no room for it; the task is woken then.
     fn poll_begin(
         &self,
         cx: &mut task::Context<'_>,
-        call: &OutgoingCall<'_>,
+        call: &mut OutgoingCall<'_>,
     ) -> Poll<Result<Ticket, CallError>>;
 
     /// Sends a notification. `Pending` while there is no room for it; the task is woken then.
@@ -47,6 +51,27 @@ pub trait Caller: Send + Sync + 'static {
         sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallError<mynah_protocol::RpcError>>>;
 
+    /// Asks for items of the results of a call that was begun with [`OutgoingCall::results`]: a batch as
+    /// [`ItemBatch`](mynah_protocol::ItemBatch) reads it is put in `batch`. `taken` is what the program took since the
+    /// last time. `Ok(false)`: the stream has come to its end. After that, or an error, the ticket is used up.
+    fn poll_items(
+        &self,
+        cx: &mut task::Context<'_>,
+        ticket: Ticket,
+        batch: &mut Vec<u8>,
+        taken: Window,
+        sides: Option<&mut SideEffects>,
+    ) -> Poll<Result<bool, CallError<mynah_protocol::RpcError>>> {
+        let _ = (cx, ticket, batch, taken, sides);
+        Poll::Ready(Err(CallError::Misuse("this caller has no streams")))
+    }
+
+    /// Waits until the other side has taken a call on, or there is something for [`Self::poll_items`].
+    fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
+        let _ = (cx, ticket);
+        Poll::Ready(())
+    }
+
     /// Gives a call up. Nothing happens when it is over.
     fn cancel(&self, ticket: Ticket, reason: CancelReason);
 
@@ -66,6 +91,11 @@ pub trait Caller: Send + Sync + 'static {
         None
     }
 
+    /// The peer that it is, for what a caller cannot say: events without a wire, or of a wire without subscriptions.
+    fn as_peer(&self) -> Option<&Peer> {
+        None
+    }
+
     /// Whether error codes of the peer have the meaning that [`ErrorCode`](mynah_protocol::ErrorCode) gives them.
     fn maps_codes(&self) -> bool {
         true
@@ -76,7 +106,7 @@ pub trait Caller: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct OutgoingCall<'a> {
     /// What is called.
-    pub method: &'a MethodInfo,
+    pub name: MethodName<'a>,
     /// The encoded params.
     pub params: &'a [u8],
     /// The time for it; `None`: without end.
@@ -85,6 +115,91 @@ pub struct OutgoingCall<'a> {
     pub metadata: &'a Metadata,
     /// Whether somebody listens to progress and logs.
     pub listens: bool,
+    /// Present when results are to come as a stream.
+    pub results: Option<ResultStream>,
+    /// What goes with the params beside their bytes.
+    pub attachments: &'a mut Attachments,
+}
+
+/// How a stream of results is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResultStream {
+    /// What is taken at first; `None`: what the limits say.
+    pub window: Option<Window>,
+    /// Whether the time for the call ends with its first item.
+    pub until_first: bool,
+}
+
+/// What goes with the params of a call beside their bytes: a stream, and callbacks. Taken by the caller that sends
+/// the request.
+#[derive(Default)]
+pub struct Attachments {
+    input: Option<Box<dyn Produce>>,
+    callbacks: Vec<(u64, Arc<dyn Method>)>,
+}
+
+impl fmt::Debug for Attachments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachments")
+            .field("input", &self.input.is_some())
+            .field("callbacks", &self.callbacks.len())
+            .finish()
+    }
+}
+
+impl Attachments {
+    /// Nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            input: None,
+            callbacks: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.input.is_none() && self.callbacks.is_empty()
+    }
+
+    /// Whether a stream is among them.
+    #[inline]
+    #[must_use]
+    pub const fn has_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// How many callbacks are among them.
+    #[must_use]
+    pub const fn callbacks(&self) -> usize {
+        self.callbacks.len()
+    }
+
+    pub(crate) fn set_input(&mut self, input: Box<dyn Produce>) {
+        self.input = Some(input);
+    }
+
+    pub(crate) fn add_callback(&mut self, number: u64, method: Arc<dyn Method>) {
+        self.callbacks.push((number, method));
+    }
+
+    /// Everything, the callbacks ready to be called.
+    pub(crate) fn take(&mut self, table: &CallbackTable) -> Box<OutExtras> {
+        let input = self.input.take().map_or(OutInput::None, OutInput::Waiting);
+        let mut numbers = Vec::new();
+        for (number, method) in self.callbacks.drain(..) {
+            numbers.push(number);
+            table.insert(number, method);
+        }
+        Box::new(OutExtras {
+            results: Vec::new(),
+            accepted: false,
+            input,
+            callbacks: numbers,
+        })
+    }
 }
 
 /// A request that was sent, as its [`Caller`] knows it.
@@ -140,6 +255,11 @@ pub(crate) enum Timeout {
 }
 
 impl CallOptions {
+    /// Whether nobody has set a time for the call, so that the default one covers the first item of a stream only.
+    pub(crate) const fn is_default_timeout(&self, latest: Option<tokio::time::Instant>) -> bool {
+        matches!(self.timeout, Timeout::Default) && self.deadline.is_none() && latest.is_none()
+    }
+
     /// The time for a call that starts now.
     /// `latest`: no call through this caller ends later.
     #[inline]

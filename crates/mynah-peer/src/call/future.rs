@@ -1,10 +1,10 @@
 //! A call on its way.
 
 use super::builder::Listeners;
-use super::{Call, CallOptions, Caller, OutgoingCall, Ticket};
+use super::{Attachments, Call, CallOptions, Caller, OutgoingCall, Ticket};
 use crate::error::{CallError, DomainError};
 use crate::local::TypedCall;
-use crate::method::MethodInfo;
+use crate::method::Target;
 use crate::scratch;
 use mynah_codec::Format;
 use mynah_protocol::{CancelReason, DecodeLimits};
@@ -23,10 +23,11 @@ use tokio::time::{Instant, Sleep};
 #[must_use = "futures do nothing unless polled"]
 pub struct CallFuture<P, T, E, C: Caller> {
     caller: C,
-    method: &'static MethodInfo,
+    target: Target,
     stage: Stage<P, T, E>,
     options: CallOptions,
     listeners: Option<Box<Listeners>>,
+    attachments: Attachments,
     format: Option<(Format, DecodeLimits)>,
     /// Runs while the call waits to be sent; once it is sent, the connection watches its deadline.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -53,7 +54,7 @@ enum Stage<P, T, E> {
 impl<P, T, E, C: Caller> fmt::Debug for CallFuture<P, T, E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallFuture")
-            .field("method", &self.method)
+            .field("target", &self.target)
             .finish_non_exhaustive()
     }
 }
@@ -72,18 +73,20 @@ where
     pub(super) fn new(call: Call<P, T, E, C>) -> Self {
         let Call {
             caller,
-            method,
+            target,
             params,
             options,
             listeners,
+            attachments,
             result,
         } = call;
         Self {
             caller,
-            method,
+            target,
             stage: Stage::Unsent(params),
             options,
             listeners,
+            attachments,
             format: None,
             waiting: None,
             result,
@@ -120,7 +123,10 @@ where
             };
             let listens = self.listeners.is_some();
             let metadata = std::mem::take(&mut self.options.metadata);
-            let call = server.start::<P, T, E>(self.method, params, timeout, metadata, listens)?;
+            let name = self.target.name();
+            let attachments = std::mem::take(&mut self.attachments);
+            let call =
+                server.start::<P, T, E>(name, params, timeout, metadata, listens, attachments)?;
             self.format = Some((Format::Cbor, DecodeLimits::DEFAULT));
             self.stage = Stage::Local(call);
             return Poll::Ready(Ok(()));
@@ -136,14 +142,16 @@ where
             if let Err(error) = format.encode(params, buffer) {
                 return Poll::Ready(Err(CallError::Encode(error)));
             }
-            let call = OutgoingCall {
-                method: self.method,
+            let mut call = OutgoingCall {
+                name: self.target.name(),
                 params: buffer,
                 timeout,
                 metadata: &self.options.metadata,
                 listens,
+                results: None,
+                attachments: &mut self.attachments,
             };
-            self.caller.poll_begin(cx, &call)
+            self.caller.poll_begin(cx, &mut call)
         });
         let ticket = task::ready!(begun).map_err(CallError::widen)?;
         self.stage = Stage::Sent(ticket);

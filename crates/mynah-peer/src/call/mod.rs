@@ -6,8 +6,11 @@ mod future;
 mod notify;
 
 pub use builder::Call;
-pub use caller::{Caller, OutgoingCall, ServiceClient, SideEffects, Ticket};
+pub use caller::{
+    Attachments, Caller, OutgoingCall, ResultStream, ServiceClient, SideEffects, Ticket,
+};
 pub use future::CallFuture;
 pub use notify::Notify;
 
+pub(crate) use builder::Listeners;
 pub(crate) use caller::CallOptions;

@@ -1,8 +1,8 @@
 //! A notification before it is sent.
 
-use super::{Caller, OutgoingCall};
+use super::{Attachments, Caller, OutgoingCall};
 use crate::error::CallError;
-use crate::method::MethodInfo;
+use crate::method::{MethodInfo, Target};
 use crate::scratch;
 use mynah_protocol::Metadata;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use std::task::{self, Poll};
 #[must_use = "a notification is sent when it is awaited"]
 pub struct Notify<P, C> {
     caller: C,
-    method: &'static MethodInfo,
+    target: Target,
     params: Option<P>,
     metadata: Metadata,
 }
@@ -24,7 +24,7 @@ pub struct Notify<P, C> {
 impl<P, C> fmt::Debug for Notify<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notify")
-            .field("method", &self.method)
+            .field("target", &self.target)
             .finish_non_exhaustive()
     }
 }
@@ -33,10 +33,14 @@ impl<P, C> Unpin for Notify<P, C> {}
 
 impl<P, C> Notify<P, C> {
     /// A notification through a caller. Made by the macro.
-    pub const fn new(caller: C, method: &'static MethodInfo, params: P) -> Self {
+    pub fn new(caller: C, method: &'static MethodInfo, params: P) -> Self {
+        Self::to(caller, Target::Method(method), params)
+    }
+
+    pub(crate) fn to(caller: C, target: Target, params: P) -> Self {
         Self {
             caller,
-            method,
+            target,
             params: Some(params),
             metadata: Metadata::new(),
         }
@@ -63,7 +67,7 @@ where
                 return Poll::Ready(Ok(()));
             };
             return Poll::Ready(server.notify(
-                this.method,
+                this.target.name(),
                 params,
                 std::mem::take(&mut this.metadata),
             ));
@@ -79,11 +83,13 @@ where
                 return Poll::Ready(Err(CallError::Encode(error)));
             }
             let call = OutgoingCall {
-                method: this.method,
+                name: this.target.name(),
                 params: buffer,
                 timeout: None,
                 metadata: &this.metadata,
                 listens: false,
+                results: None,
+                attachments: &mut Attachments::new(),
             };
             this.caller.poll_notify(cx, &call)
         });

@@ -2,13 +2,17 @@
 //! stopped and answered; time passes; the end comes.
 
 use super::TURN_POLLS;
-use super::running::{Handler, RunningSet};
+use super::running::{Handler, Owner, RunningSet, Work};
+use super::streams::drop_stream;
 use crate::context::Context;
 use crate::handler::{Called, Invocation, Running, panicked};
-use crate::link::{Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, State};
+use crate::link::{
+    Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, OutInput, State,
+};
 use mynah_connection::{CloseReason, InboundKey};
 use mynah_protocol::{
-    CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError, TransportErrorKind,
+    CallId, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError,
+    TransportErrorKind,
 };
 use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,21 +26,43 @@ pub(super) struct Core {
     pub(super) link: Arc<Link>,
     pub(super) collected: Collected,
     pub(super) last_route: usize,
-    running: RunningSet,
-    /// Answers that wait for the lock.
-    done: Vec<Done>,
+    pub(super) running: RunningSet,
+    /// What handlers have said and what waits for the lock, in order.
+    pub(super) done: Vec<Done>,
     /// The bytes of `done`.
-    replies: Vec<u8>,
+    pub(super) replies: Vec<u8>,
+    /// Bytes of items in `replies`.
+    pub(super) produced: usize,
+    /// Places of streams that wait for room in the output.
+    pub(super) stalled: Vec<usize>,
+    /// Streams without an end were told that this side drains.
+    told_drain: bool,
     sleep: Option<Pin<Box<Sleep>>>,
     armed: Moment,
     /// The wire has told the peer already why the connection ends.
     pub(super) said_farewell: bool,
 }
 
-/// An answer that is to be written.
-struct Done {
-    key: InboundKey,
-    result: Result<(usize, usize), Box<RpcError>>,
+/// Something that is to be written. Ranges are in [`Core::replies`].
+pub(super) enum Done {
+    /// The answer to a call.
+    Answer {
+        key: InboundKey,
+        result: Result<(usize, usize), Box<RpcError>>,
+    },
+    /// A call has been taken on.
+    Accepted(InboundKey),
+    /// Items of a stream.
+    Items {
+        owner: Owner,
+        count: u64,
+        range: (usize, usize),
+    },
+    /// The end of a stream that goes with a call of ours.
+    InputEnd {
+        id: CallId,
+        error: Option<Box<RpcError>>,
+    },
 }
 
 impl Core {
@@ -48,6 +74,9 @@ impl Core {
             running: RunningSet::new(),
             done: Vec::new(),
             replies: Vec::new(),
+            produced: 0,
+            stalled: Vec::new(),
+            told_drain: false,
             sleep: None,
             armed: Moment::NEVER,
             said_farewell: false,
@@ -58,15 +87,26 @@ impl Core {
     /// `buffer` is what the ranges of arrived calls refer to.
     #[inline]
     pub(super) fn carry_out(&mut self, buffer: &[u8]) {
+        if std::mem::take(&mut self.collected.called_back) {
+            // What was said through a callback before the answer is heard before it.
+            self.start_arrived(buffer);
+        }
         for waker in self.collected.wakers.drain(..) {
             waker.wake();
+        }
+        if self.collected.has_streams() {
+            self.carry_out_streams();
         }
         if !self.collected.cancels.is_empty() {
             self.stop_cancelled();
         }
-        if self.collected.arrived.is_empty() {
-            return;
+        if !self.collected.arrived.is_empty() {
+            self.start_arrived(buffer);
         }
+    }
+
+    #[inline]
+    fn start_arrived(&mut self, buffer: &[u8]) {
         let mut arrived = std::mem::take(&mut self.collected.arrived);
         for call in arrived.drain(..) {
             self.start(call, buffer);
@@ -82,6 +122,8 @@ impl Core {
             key,
             route: index,
             unknown,
+            callback,
+            streams,
             answered,
             deadline,
             metadata,
@@ -89,7 +131,7 @@ impl Core {
             cancelled,
         } = call;
         if let Some(reason) = cancelled {
-            self.done.push(Done {
+            self.done.push(Done::Answer {
                 key,
                 result: Err(Box::new(stopped(reason))),
             });
@@ -97,7 +139,8 @@ impl Core {
         }
         let link = Arc::clone(&self.link);
         let route = index.and_then(|index| link.config.router.route(index));
-        let (Some(index), Some(route), Some(facts)) = (index, route, link.facts()) else {
+        let method = route.map(|route| &*route.handler).or(callback.as_deref());
+        let (Some(method), Some(facts)) = (method, link.facts()) else {
             self.refuse_unknown(key, unknown.as_deref().unwrap_or_default(), answered);
             return;
         };
@@ -109,6 +152,7 @@ impl Core {
         let invocation = Invocation {
             context,
             params,
+            streams,
             format: facts.format,
             limits: &facts.decode,
         };
@@ -116,13 +160,12 @@ impl Core {
         let start = self.replies.len();
         let replies = &mut self.replies;
         let called = catch_unwind(AssertUnwindSafe(|| {
-            route
-                .handler
-                .call(invocation, &mut task::Context::from_waker(&waker), replies)
+            method.call(invocation, &mut task::Context::from_waker(&waker), replies)
         }));
+        let index = index.unwrap_or(usize::MAX);
         match called {
             Ok(Called::Done(Ok(()))) => {
-                self.done.push(Done {
+                self.done.push(Done::Answer {
                     key,
                     result: Ok((start, self.replies.len())),
                 });
@@ -132,12 +175,27 @@ impl Core {
                 self.running.occupy(
                     place,
                     Handler {
-                        key,
+                        owner: Owner::Theirs(key),
                         route: index,
-                        cell,
+                        work: Work::Future(cell),
                     },
                 );
                 self.park(key, HandlerRef::Running(place));
+            }
+            Ok(Called::Streaming { producer, accepted }) => {
+                if accepted {
+                    self.done.push(Done::Accepted(key));
+                }
+                self.running.occupy(
+                    place,
+                    Handler {
+                        owner: Owner::Theirs(key),
+                        route: index,
+                        work: Work::Stream(producer),
+                    },
+                );
+                self.park(key, HandlerRef::Running(place));
+                waker.wake();
             }
             Ok(Called::Elsewhere(handler)) => self.park(key, handler),
             Err(payload) => self.fail(key, start, panicked(&*payload)),
@@ -189,7 +247,7 @@ impl Core {
             ErrorCode::METHOD_NOT_FOUND,
             format!("method not found: {name}"),
         );
-        self.done.push(Done {
+        self.done.push(Done::Answer {
             key,
             result: Err(Box::new(error)),
         });
@@ -197,7 +255,7 @@ impl Core {
 
     fn fail(&mut self, key: InboundKey, start: usize, error: Box<RpcError>) {
         self.replies.truncate(start);
-        self.done.push(Done {
+        self.done.push(Done::Answer {
             key,
             result: Err(error),
         });
@@ -226,7 +284,7 @@ impl Core {
                 // It runs to its end, holds its permit until then, and answers itself.
                 HandlerRef::Blocking | HandlerRef::None => continue,
             }
-            self.done.push(Done {
+            self.done.push(Done::Answer {
                 key,
                 result: Err(Box::new(stopped(reason))),
             });
@@ -235,12 +293,16 @@ impl Core {
     }
 
     /// Drops a handler's future, which is code of the user, and keeps its cell.
-    fn recycle(&self, mut handler: Handler) {
+    fn recycle(&self, handler: Handler) {
         let route = self.link.config.router.route(handler.route);
+        let mut cell = match handler.work {
+            Work::Future(cell) => cell,
+            Work::Stream(producer) => return drop_stream(producer),
+        };
         let recycled = catch_unwind(AssertUnwindSafe(|| {
-            handler.cell.stop();
+            cell.stop();
             if let Some(route) = route {
-                route.handler.recycle(handler.cell.into_any());
+                route.handler.recycle(cell.into_any());
             }
         }));
         if let Err(payload) = recycled {
@@ -254,6 +316,9 @@ impl Core {
             return false;
         }
         for _ in 0..TURN_POLLS {
+            if self.produced_enough() {
+                return true;
+            }
             let Some(place) = self.running.next_ready(task.waker()) else {
                 return false;
             };
@@ -261,13 +326,18 @@ impl Core {
                 continue;
             };
             let start = self.replies.len();
+            let (Owner::Theirs(key), Work::Future(cell)) = (handler.owner, &mut handler.work)
+            else {
+                match self.poll_stream(place, handler, &waker) {
+                    Some(handler) => self.running.put_back(place, handler),
+                    None => self.running.free(place),
+                }
+                continue;
+            };
             let replies = &mut self.replies;
             let polled = catch_unwind(AssertUnwindSafe(|| {
-                handler
-                    .cell
-                    .poll(&mut task::Context::from_waker(&waker), replies)
+                cell.poll(&mut task::Context::from_waker(&waker), replies)
             }));
-            let key = handler.key;
             match polled {
                 Ok(Poll::Pending) => self.running.put_back(place, handler),
                 Ok(Poll::Ready(result)) => {
@@ -275,7 +345,7 @@ impl Core {
                     self.recycle(handler);
                     match result {
                         Ok(()) => {
-                            self.done.push(Done {
+                            self.done.push(Done::Answer {
                                 key,
                                 result: Ok((start, self.replies.len())),
                             });
@@ -297,12 +367,18 @@ impl Core {
     /// Writes the answers that wait.
     #[inline]
     pub(super) fn write_done(&mut self, state: &mut State) {
-        for Done { key, result } in self.done.drain(..) {
-            let result =
-                result.map(|(start, end)| self.replies.get(start..end).unwrap_or_default());
-            state.answer(key, result, &mut self.collected.wakers);
+        for done in self.done.drain(..) {
+            match done {
+                Done::Answer { key, result } => {
+                    let result =
+                        result.map(|(start, end)| self.replies.get(start..end).unwrap_or_default());
+                    state.answer(key, result, &mut self.collected.wakers);
+                }
+                other => write_other(other, state, &self.replies, &mut self.collected),
+            }
         }
         self.replies.clear();
+        self.produced = 0;
         if self.replies.capacity() > crate::scratch::KEEP_BYTES {
             self.replies = Vec::new();
         }
@@ -310,7 +386,10 @@ impl Core {
 
     /// Whether something waits to be carried out.
     pub(super) fn has_work(&self) -> bool {
-        !self.collected.wakers.is_empty() || !self.collected.cancels.is_empty() || self.has_done()
+        !self.collected.wakers.is_empty()
+            || !self.collected.cancels.is_empty()
+            || self.collected.has_streams()
+            || self.has_done()
     }
 
     pub(super) fn has_done(&self) -> bool {
@@ -330,6 +409,14 @@ impl Core {
                     shielded: false,
                 });
             }
+        }
+        if !state.stopped_inputs.is_empty() {
+            let stopped = &mut self.collected.stopped_inputs;
+            stopped.append(&mut state.stopped_inputs);
+        }
+        if state.drained && !self.told_drain {
+            self.told_drain = true;
+            self.drain_streams();
         }
         if state.connection.poll_timeout() == Moment::NEVER || !self.timer_rang() {
             return;
@@ -384,10 +471,11 @@ impl Core {
     /// Wakes callers that wait for room, when there is some.
     #[inline]
     pub(super) fn wake_room(&mut self, state: &mut State) {
-        if !state.room.is_empty()
+        if (!state.room.is_empty() || !self.stalled.is_empty())
             && state.out.held() <= self.link.config.limits.output_high_water_bytes / 2
         {
             self.collected.wakers.extend(state.room.drain(..));
+            self.resume_stalled();
         }
     }
 
@@ -417,23 +505,26 @@ impl Core {
         state.ended = true;
         self.collected.wakers.extend(state.room.drain(..));
         drop(guard);
+        link.listeners.close(&mut self.collected.wakers);
         self.collected.arrived.clear();
         self.carry_out(&[]);
         for handler in self.running.drain() {
-            let key = handler.key;
+            let Owner::Theirs(key) = handler.owner else {
+                self.recycle(handler);
+                continue;
+            };
             let shielded = link
                 .lock()
                 .connection
                 .handler_mut(key)
                 .is_some_and(|slot| slot.shields > 0);
-            self.done.push(Done {
+            self.done.push(Done::Answer {
                 key,
                 result: Err(Box::new(stopped(CancelReason::Caller))),
             });
-            if shielded {
-                run_to_end(handler.cell);
-            } else {
-                self.recycle(handler);
+            match handler.work {
+                Work::Future(cell) if shielded => run_to_end(cell),
+                _ => self.recycle(handler),
             }
         }
         // Tables are empty at the end, whoever still holds the link.
@@ -466,17 +557,70 @@ impl Drop for Core {
         state.ended = true;
         self.collected.wakers.extend(state.room.drain(..));
         drop(guard);
+        link.listeners.close(&mut self.collected.wakers);
         link.over.notify_waiters();
         for order in self.collected.cancels.drain(..) {
             if let (HandlerRef::Spawned(task), false) = (order.handler, order.shielded) {
                 task.abort();
             }
         }
+        self.link.callbacks.revoke(&self.collected.revoked);
         for waker in self.collected.wakers.drain(..) {
             // One that panics must not keep the others asleep, nor end the process during an unwinding.
             drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
         }
     }
+}
+
+/// Writes what is no answer.
+#[cold]
+fn write_other(done: Done, state: &mut State, replies: &[u8], collected: &mut Collected) {
+    match done {
+        Done::Answer { .. } => {}
+        Done::Accepted(key) => {
+            if let Some(id) = state.connection.wire_id(key).cloned() {
+                drop(state.out.put(&Envelope::Accepted(id), Lane::Data));
+            }
+        }
+        Done::Items {
+            owner,
+            count,
+            range: (start, end),
+        } => {
+            let batch = replies.get(start..end).unwrap_or_default();
+            let Err(error) = Core::write_items(state, owner, count, batch) else {
+                return;
+            };
+            match owner {
+                Owner::Theirs(key) => {
+                    if let Some(slot) = state.connection.handler_mut(key) {
+                        collected.cancels.push(CancelOrder {
+                            key,
+                            reason: CancelReason::Caller,
+                            handler: std::mem::take(&mut slot.handler),
+                            shielded: false,
+                        });
+                    }
+                    state.answer(key, Err(error), &mut collected.wakers);
+                }
+                Owner::Ours(id) => {
+                    if let Some((slot, _)) = state.connection.call_mut(id)
+                        && let Some(extras) = &mut slot.extras
+                        && let OutInput::Running(place) = std::mem::take(&mut extras.input)
+                    {
+                        collected.stopped_inputs.push((place, id));
+                    }
+                    Core::write_input_end(state, id, Some(error));
+                }
+            }
+        }
+        Done::InputEnd { id, error } => Core::write_input_end(state, id, error),
+    }
+}
+
+/// The error of something that panicked.
+pub(super) fn panicked_error(payload: &(dyn std::any::Any + Send)) -> Box<RpcError> {
+    panicked(payload)
 }
 
 /// A shield holds beyond the end of the connection: the handler goes on in a task, and nobody hears its answer.

@@ -4,6 +4,7 @@ mod bytes;
 mod carrier;
 mod core;
 mod running;
+mod streams;
 mod writer;
 
 pub(crate) use self::bytes::drive_bytes;

@@ -1,7 +1,8 @@
 //! The handlers of one connection that were not ready at their first poll.
 
-use crate::handler::Running;
+use crate::handler::{Produce, Running};
 use mynah_connection::InboundKey;
+use mynah_protocol::CallId;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,11 +25,26 @@ struct Place {
     flag: Arc<PlaceWaker>,
 }
 
-/// One running handler.
+/// One running handler, or one stream that is being sent.
 pub(super) struct Handler {
-    pub(super) key: InboundKey,
+    pub(super) owner: Owner,
     pub(super) route: usize,
-    pub(super) cell: Box<dyn Running>,
+    pub(super) work: Work,
+}
+
+/// Which call something belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A call of the peer: its answer, or its stream of results.
+    Theirs(InboundKey),
+    /// A call of ours: the stream that goes with it.
+    Ours(CallId),
+}
+
+/// What is polled.
+pub(super) enum Work {
+    Future(Box<dyn Running>),
+    Stream(Box<dyn Produce>),
 }
 
 /// Which places are to be polled.
@@ -173,6 +189,33 @@ impl RunningSet {
             place.flag.queued.swap(false, Ordering::AcqRel);
         }
         Some(index)
+    }
+
+    /// Has the handler at a place polled, when there is one.
+    pub(super) fn resume(&self, index: usize) {
+        if let Some(place) = self.places.get(index)
+            && place.handler.is_some()
+        {
+            place.waker.wake_by_ref();
+        }
+    }
+
+    /// Takes a handler out if it belongs to `owner`.
+    pub(super) fn remove_of(&mut self, index: usize, owner: Owner) -> Option<Handler> {
+        let handler = self.places.get(index)?.handler.as_ref()?;
+        if handler.owner != owner {
+            return None;
+        }
+        self.remove(index)
+    }
+
+    /// The streams that are being sent, with their places.
+    pub(super) fn streams(&mut self) -> impl Iterator<Item = (usize, &mut Box<dyn Produce>)> {
+        let places = self.places.iter_mut().enumerate();
+        places.filter_map(|(index, place)| match &mut place.handler.as_mut()?.work {
+            Work::Stream(producer) => Some((index, producer)),
+            Work::Future(_) => None,
+        })
     }
 
     pub(super) const fn is_empty(&self) -> bool {

@@ -49,6 +49,7 @@ where
             params,
             format,
             limits,
+            ..
         } = invocation;
         let params = match decode::<P>(params, format, limits) {
             Ok(params) => params,
@@ -102,6 +103,7 @@ where
             params,
             format,
             limits,
+            ..
         } = invocation;
         let params = match decode::<P>(params, format, limits) {
             Ok(params) => params,

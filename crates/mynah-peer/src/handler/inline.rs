@@ -28,7 +28,7 @@ pub(crate) trait TypedRunning<T, E>: Send {
 }
 
 /// An async handler `H: Fn(Context, P) -> F`.
-pub(super) struct Inline<H, P, F> {
+pub(crate) struct Inline<H, P, F> {
     handler: H,
     /// Cells for futures: pinned once, used again and again.
     cells: Cells<F>,
@@ -78,7 +78,7 @@ impl<H, P, F> Inline<H, P, F>
 where
     H: Fn(Context, P) -> F,
 {
-    pub(super) fn new(handler: H) -> Arc<Self> {
+    pub(crate) fn new(handler: H) -> Arc<Self> {
         Arc::new(Self {
             handler,
             cells: Cells(Mutex::new(Vec::new())),
@@ -119,6 +119,7 @@ where
             params,
             format,
             limits,
+            ..
         } = invocation;
         let params = match decode::<P>(params, format, limits) {
             Ok(params) => params,

@@ -3,14 +3,16 @@
 mod detached;
 mod inline;
 mod routes;
+mod stream;
 
-pub(crate) use inline::{TypedMethod, TypedRunning};
+pub(crate) use inline::{Inline, TypedMethod, TypedRunning};
 pub use routes::{Routes, Service};
+pub(crate) use stream::{Produce, Progress, TypedStreamMethod, append, append_with};
 
 use crate::context::Context;
 use crate::link::HandlerRef;
 use mynah_codec::{DecodeErrorKind, Format};
-use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
+use mynah_protocol::{DecodeLimits, ErrorCode, RpcError, Streams};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::task::{self, Poll};
@@ -19,6 +21,7 @@ use std::task::{self, Poll};
 pub(crate) struct Invocation<'a> {
     pub(crate) context: Context,
     pub(crate) params: &'a [u8],
+    pub(crate) streams: Streams,
     pub(crate) format: Format,
     pub(crate) limits: &'a DecodeLimits,
 }
@@ -29,6 +32,12 @@ pub(crate) enum Called {
     Done(Result<(), Box<RpcError>>),
     /// It was not ready at its first poll.
     Running(Box<dyn Running>),
+    /// It has a stream of results.
+    Streaming {
+        producer: Box<dyn Produce>,
+        /// Whether the caller is to be told that the call has been taken on.
+        accepted: bool,
+    },
     /// It runs elsewhere and answers through the link.
     Elsewhere(HandlerRef),
 }

@@ -3,11 +3,14 @@
 use super::Method;
 use super::detached::{Blocking, Spawned};
 use super::inline::{Inline, TypedMethod};
+use super::stream::{Streamed, TypedStreamMethod};
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::method::MethodInfo;
 use crate::router::Route;
+use futures_core::Stream;
 use serde::{Serialize, de::DeserializeOwned};
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -134,17 +137,40 @@ impl Routes {
         });
     }
 
+    /// A method with a stream of results, polled as far as the caller gives credit.
+    pub fn stream<P, T, E, H, S>(&mut self, info: &'static MethodInfo, handler: H)
+    where
+        H: Fn(Context, P) -> S + Send + Sync + 'static,
+        S: Stream<Item = Result<T, E>> + Send + 'static,
+        P: DeserializeOwned + Send + 'static,
+        T: Serialize + Send + 'static,
+        E: DomainError,
+    {
+        let method = Streamed::new(handler);
+        let typed: Arc<dyn TypedStreamMethod<P, T, E>> = Arc::<Streamed<H, P>>::clone(&method);
+        self.push_any(info, Box::new(method), Box::new(typed));
+    }
+
     fn push<P: 'static, T: 'static, E: 'static>(
         &mut self,
         info: &'static MethodInfo,
         handler: Box<dyn Method>,
         typed: Arc<dyn TypedMethod<P, T, E>>,
     ) {
+        self.push_any(info, handler, Box::new(typed));
+    }
+
+    fn push_any(
+        &mut self,
+        info: &'static MethodInfo,
+        handler: Box<dyn Method>,
+        typed: Box<dyn Any + Send + Sync>,
+    ) {
         self.routes.push(Route {
             service: info.service().into(),
             method: info.name().into(),
             handler,
-            typed: Box::new(typed),
+            typed,
         });
     }
 

@@ -1,13 +1,13 @@
 //! Calls of this side: begun, asked for, given up; and what is said without an answer.
 
 use super::state::wake;
-use super::{DriverEffects, Link, Reply, Sides, WireFacts};
-use crate::call::SideEffects;
+use super::{DriverEffects, InSlot, Link, OutSlot, Reply, Sides, WireFacts};
+use crate::call::{Attachments, ResultStream, SideEffects};
 use crate::error::CallError;
-use mynah_connection::CloseReason;
+use mynah_connection::{CloseReason, Connection, OpenStreams};
 use mynah_protocol::{
     CallId, CancelReason, Envelope, Lane, Metadata, MethodName, Notification, Payload, Request,
-    RpcError,
+    RpcError, Streams,
 };
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -17,6 +17,25 @@ pub(crate) struct BeginOptions<'a> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) metadata: &'a Metadata,
     pub(crate) sides: Option<Box<Sides>>,
+    /// Present when results are to come as a stream.
+    pub(crate) results: Option<ResultStream>,
+    pub(crate) attachments: &'a mut Attachments,
+}
+
+impl BeginOptions<'_> {
+    /// What streams the call has, `None` for a plain one.
+    fn streams(&self, connection: &Connection<OutSlot, InSlot>) -> Option<OpenStreams> {
+        let input = self.attachments.has_input();
+        if self.results.is_none() && !input {
+            return None;
+        }
+        let window = |results: ResultStream| results.window.unwrap_or_else(|| connection.window());
+        Some(OpenStreams {
+            result: self.results.map(window),
+            input,
+            until_first: self.results.is_some_and(|results| results.until_first),
+        })
+    }
 }
 
 /// Why a call ended without a result.
@@ -61,7 +80,12 @@ impl Link {
         {
             return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
         }
-        let (id, slot) = match state.connection.open(now, options.timeout) {
+        let streams = options.streams(&state.connection);
+        let opened = match streams {
+            None => state.connection.open(now, options.timeout),
+            Some(streams) => state.connection.open_streams(now, options.timeout, streams),
+        };
+        let (id, slot) = match opened {
             Ok(opened) => opened,
             Err(error) => return Poll::Ready(Err(error.into())),
         };
@@ -69,16 +93,27 @@ impl Link {
         slot.reply.clear();
         slot.sides = options.sides;
         slot.waker = Some(waker.clone());
-        let carried = options.timeout.filter(|_| facts.capabilities.deadline);
+        slot.extras = None;
+        let until_first = streams.is_some_and(|streams| streams.until_first);
+        let carried = options
+            .timeout
+            .filter(|_| facts.capabilities.deadline && !until_first);
         let request = Request {
             id: id.into(),
             name,
             timeout: carried,
             metadata: options.metadata.clone(),
+            streams: streams.map_or(Streams::NONE, |streams| streams.on_the_wire()),
             params: Payload::lent(facts.format.id(), params),
         };
         match state.out.put(&Envelope::Request(request), Lane::Data) {
-            Ok(sent) => slot.sent = Some(sent),
+            Ok(sent) => {
+                slot.sent = Some(sent);
+                if streams.is_some() || !options.attachments.is_empty() {
+                    slot.id = Some(id);
+                    slot.extras = Some(options.attachments.take(&self.callbacks));
+                }
+            }
             Err(error) => {
                 slot.waker = None;
                 slot.sides = None;
@@ -172,9 +207,7 @@ impl Link {
             return Poll::Ready(Err(CallEnd::Gone));
         };
         if let (Some(sides), Some(waiting)) = (sides, &mut slot.sides) {
-            sides.queue.append(&mut waiting.queue);
-            waiting.bytes = 0;
-            sides.dropped += std::mem::take(&mut waiting.dropped);
+            waiting.hand_over(sides);
         }
         if !ended {
             match &mut slot.waker {
@@ -190,6 +223,7 @@ impl Link {
         }
         slot.sides = None;
         slot.sent = None;
+        slot.extras = None;
         state.connection.take(id);
         Poll::Ready(match end {
             Some(Reply::Result) => Ok(()),
@@ -223,6 +257,7 @@ impl Link {
             // It had ended; nobody will take the outcome.
             slot.ended = None;
             slot.sides = None;
+            slot.extras = None;
             slot.reply.clear();
             if slot.reply.capacity() > crate::scratch::KEEP_BYTES {
                 slot.reply = Vec::new();
@@ -234,9 +269,12 @@ impl Link {
                 .closing
                 .get_or_insert(CloseReason::TimedOut("peer takes no control messages"));
         }
+        state.stopped_inputs.append(&mut collected.stopped_inputs);
         let task = state.kick();
         drop(guard);
         drop(waker);
+        self.callbacks.revoke(&collected.revoked);
+        drop(collected);
         wake(task);
     }
 }

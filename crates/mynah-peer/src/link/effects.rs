@@ -1,13 +1,15 @@
 //! What the connection's rules ask for, collected under the lock and carried out after it.
 
 use super::state::Side;
-use super::{HandlerRef, InSlot, Link, Out, OutSlot, Reply};
+use super::{HandlerRef, InSlot, Link, Out, OutExtras, OutInput, OutSlot, Reply};
+use crate::handler::{Method, Produce};
 use bytes::Bytes;
 use mynah_connection::{Effects, InboundKey, Outcome, SideMessage};
 use mynah_protocol::{
-    Cancel, CancelReason, Envelope, Event, Lane, Log, Metadata, MethodName, Moment, Notification,
-    Payload, PayloadBytes, Request,
+    CallId, Cancel, CancelReason, Envelope, Event, Items, Lane, Log, Metadata, MethodName, Moment,
+    Notification, Payload, PayloadBytes, Request, RpcError, Streams,
 };
+use std::sync::Arc;
 use std::task::Waker;
 
 /// Everything that is to be done once the lock is free. The buffers go round.
@@ -21,6 +23,30 @@ pub(crate) struct Collected {
     pub(crate) cancels: Vec<CancelOrder>,
     /// Control could not be written, or piles up.
     pub(crate) control_overflow: bool,
+    /// Streams that go with calls of ours, whose peers are ready for items.
+    pub(crate) inputs: Vec<(CallId, Box<dyn Produce>)>,
+    /// Places of streams that may go on.
+    pub(crate) resume: Vec<usize>,
+    /// Places of input streams whose calls are over.
+    pub(crate) stopped_inputs: Vec<(usize, CallId)>,
+    /// Streams of the user that nobody needs any more: dropped when the lock is free.
+    pub(crate) unused: Vec<Box<dyn Produce>>,
+    /// Callbacks whose calls are over.
+    pub(crate) revoked: Vec<u64>,
+    /// A callback is among what arrived.
+    pub(crate) called_back: bool,
+}
+
+impl Collected {
+    /// Whether something is to be done for streams or callbacks.
+    #[inline]
+    pub(crate) const fn has_streams(&self) -> bool {
+        !self.resume.is_empty()
+            || !self.inputs.is_empty()
+            || !self.stopped_inputs.is_empty()
+            || !self.unused.is_empty()
+            || !self.revoked.is_empty()
+    }
 }
 
 /// A call or notification of the peer that is to be started.
@@ -30,6 +56,9 @@ pub(crate) struct Arrived {
     pub(crate) route: Option<usize>,
     /// The name as the peer wrote it, when nobody has it.
     pub(crate) unknown: Option<Box<str>>,
+    /// What is called, when it is a callback.
+    pub(crate) callback: Option<Arc<dyn Method>>,
+    pub(crate) streams: Streams,
     pub(crate) answered: bool,
     pub(crate) deadline: Moment,
     pub(crate) metadata: Metadata,
@@ -44,6 +73,7 @@ struct Arriving<'e> {
     metadata: Metadata,
     params: Payload<'e>,
     timeout: Option<std::time::Duration>,
+    streams: Streams,
     answered: bool,
 }
 
@@ -121,15 +151,24 @@ impl<'a> DriverEffects<'a> {
             metadata,
             params,
             timeout,
+            streams,
             answered,
         } = call;
         slot.handler = HandlerRef::None;
         slot.shields = 0;
         let route = self.link.config.router.find(&name, self.last_route);
         let mut unknown = None;
+        let mut callback = None;
         match route {
             Some(route) => self.last_route = route,
-            None => unknown = Some(name.to_string().into_boxed_str()),
+            None => {
+                callback = self.link.built_in(&name);
+                if callback.is_some() {
+                    self.collected.called_back = true;
+                } else {
+                    unknown = Some(name.to_string().into_boxed_str());
+                }
+            }
         }
         let cap = self.link.config.limits.max_deadline;
         let deadline = match (timeout, cap) {
@@ -142,6 +181,8 @@ impl<'a> DriverEffects<'a> {
             key,
             route,
             unknown,
+            callback,
+            streams,
             answered,
             deadline,
             metadata,
@@ -151,6 +192,27 @@ impl<'a> DriverEffects<'a> {
                 .is_some_and(|left| left.is_zero())
                 .then_some(CancelReason::Deadline),
         });
+    }
+}
+
+/// Takes the stream that goes with a call out of it.
+fn stop_input(id: CallId, extras: &mut OutExtras, collected: &mut Collected) {
+    match std::mem::take(&mut extras.input) {
+        OutInput::Waiting(producer) => collected.unused.push(producer),
+        OutInput::Running(place) => collected.stopped_inputs.push((place, id)),
+        // One that moves finds nobody who waits for it.
+        OutInput::None | OutInput::Moving => {}
+    }
+}
+
+impl DriverEffects<'_> {
+    /// A call of ours is over: its input stops, its callbacks are revoked. Its results wait for the program.
+    #[cold]
+    fn end_extras(&mut self, slot: &mut OutSlot) {
+        if let (Some(extras), Some(id)) = (&mut slot.extras, slot.id) {
+            stop_input(id, extras, self.collected);
+            self.collected.revoked.append(&mut extras.callbacks);
+        }
     }
 }
 
@@ -176,6 +238,9 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
                 sent: slot.sent.is_some_and(|sent| self.out.may_have_left(sent)),
             },
         });
+        if slot.extras.is_some() {
+            self.end_extras(slot);
+        }
         self.collected.wakers.extend(slot.waker.take());
     }
 
@@ -218,6 +283,7 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
 
     fn withdraw(&mut self, slot: &mut OutSlot, cancel: Cancel) {
         slot.sides = None;
+        self.end_extras(slot);
         let Some(sent) = slot.sent.take() else { return };
         if self.out.withdraw(sent) || !self.out.profile().capabilities.cancel {
             return;
@@ -238,6 +304,7 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             metadata,
             params,
             timeout,
+            streams,
             ..
         } = request;
         self.arrive(
@@ -248,6 +315,7 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
                 metadata,
                 params,
                 timeout,
+                streams,
                 answered: true,
             },
         );
@@ -265,6 +333,7 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             metadata,
             params,
             timeout: None,
+            streams: Streams::NONE,
             answered: false,
         };
         self.arrive(key, slot, call);
@@ -272,6 +341,9 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
 
     fn cancelled(&mut self, key: InboundKey, slot: &mut InSlot, reason: CancelReason) {
         self.collected.wakers.append(&mut slot.waiters);
+        if let Some(input) = &mut slot.input {
+            self.collected.wakers.extend(input.waker.take());
+        }
         let shielded = slot.shields > 0;
         let handler = if shielded {
             HandlerRef::None
@@ -296,8 +368,67 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
         });
     }
 
+    fn accepted(&mut self, slot: &mut OutSlot) {
+        if let Some(extras) = &mut slot.extras {
+            extras.accepted = true;
+            self.collected.wakers.extend(slot.waker.take());
+        }
+    }
+
+    fn items(&mut self, slot: &mut OutSlot, items: Items<'_>) {
+        if let Some(extras) = &mut slot.extras {
+            extras.results.extend_from_slice(items.batch.as_slice());
+            self.collected.wakers.extend(slot.waker.take());
+        }
+    }
+
+    fn input_credit(&mut self, id: CallId, slot: &mut OutSlot) {
+        let Some(extras) = &mut slot.extras else {
+            return;
+        };
+        match std::mem::take(&mut extras.input) {
+            OutInput::Waiting(producer) => {
+                extras.input = OutInput::Moving;
+                self.collected.inputs.push((id, producer));
+            }
+            OutInput::Running(place) => {
+                extras.input = OutInput::Running(place);
+                self.collected.resume.push(place);
+            }
+            other @ (OutInput::None | OutInput::Moving) => extras.input = other,
+        }
+    }
+
+    fn input_stopped(&mut self, id: CallId, slot: &mut OutSlot) {
+        if let Some(extras) = &mut slot.extras {
+            stop_input(id, extras, self.collected);
+        }
+    }
+
+    fn input(&mut self, _key: InboundKey, slot: &mut InSlot, items: Items<'_>) {
+        if let Some(input) = &mut slot.input {
+            input.items.extend_from_slice(items.batch.as_slice());
+            self.collected.wakers.extend(input.waker.take());
+        }
+    }
+
+    fn input_end(&mut self, _key: InboundKey, slot: &mut InSlot, error: Option<Box<RpcError>>) {
+        if let Some(input) = &mut slot.input {
+            input.end = Some(error.map_or(Ok(()), Err));
+            self.collected.wakers.extend(input.waker.take());
+        }
+    }
+
+    fn credit(&mut self, _key: InboundKey, slot: &mut InSlot) {
+        if let HandlerRef::Running(place) = slot.handler {
+            self.collected.resume.push(place);
+        }
+    }
+
     fn event(&mut self, event: Event<'_>) {
-        tracing::trace!(topic = %event.topic.escape_debug(), "event without a subscriber");
+        self.link
+            .listeners
+            .event(&event, &mut self.collected.wakers);
     }
 
     fn log(&mut self, log: Log<'_>) {

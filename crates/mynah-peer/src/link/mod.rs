@@ -6,11 +6,14 @@ mod effects;
 mod handlers;
 mod out;
 mod state;
+mod streams;
 
 pub(crate) use calls::{BeginOptions, CallEnd};
 pub(crate) use clock::Clock;
 pub(crate) use effects::{Arrived, Body, CancelOrder, Collected, DriverEffects};
 pub(crate) use out::{Out, Sent};
 pub(crate) use state::{
-    HandlerRef, InSlot, Link, LinkConfig, OutSlot, Reply, Side, Sides, State, WireFacts, wake,
+    HandlerRef, InInput, InSlot, Link, LinkConfig, OutExtras, OutInput, OutSlot, Reply, Side,
+    Sides, State, WireFacts, wake,
 };
+pub(crate) use streams::Batch;

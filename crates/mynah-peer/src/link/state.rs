@@ -1,10 +1,16 @@
 //! What handles and the task of a connection share.
 
 use super::{Clock, Out, Sent};
+use crate::call::SideEffects;
+use crate::callback::CallbackTable;
+use crate::events::{self, Listeners};
+use crate::handler::{Method, Produce};
 use crate::router::Router;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
-use mynah_protocol::{Envelope, ErrorCode, Evidence, Lane, Limits, Payload, Response, RpcError};
+use mynah_protocol::{
+    CallId, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Payload, Response, RpcError,
+};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +40,12 @@ pub(crate) struct Link {
     format: OnceLock<WireFacts>,
     /// Handles of the program; the connection closes with the last one.
     handles: AtomicUsize,
+    /// What the peer may call while the calls that it was passed with are in flight.
+    pub(crate) callbacks: CallbackTable,
+    /// Who listens to what the peer emits.
+    pub(crate) listeners: Listeners,
+    /// Subscriptions that the peer has open here.
+    pub(crate) subscriptions: AtomicUsize,
 }
 
 /// What is known of the wire once it is ready.
@@ -45,9 +57,12 @@ pub(crate) struct WireFacts {
     pub(crate) capabilities: mynah_protocol::Capabilities,
 }
 
+/// The rules of the connection, with what is kept for each call.
+pub(crate) type Rules = Connection<OutSlot, InSlot>;
+
 /// What is guarded by the lock.
 pub(crate) struct State {
-    pub(crate) connection: Connection<OutSlot, InSlot>,
+    pub(crate) connection: Rules,
     pub(crate) out: Out,
     /// Whether the task runs, or has been woken and will.
     pub(crate) scheduled: bool,
@@ -64,6 +79,8 @@ pub(crate) struct State {
     pub(crate) ended: bool,
     /// Calls of the peer whose shield was lifted after they were cancelled.
     pub(crate) unshielded: Vec<InboundKey>,
+    /// Input streams whose calls were given up outside the task, at their places in the set of the task.
+    pub(crate) stopped_inputs: Vec<(usize, CallId)>,
     /// Answers in the output that I/O has not taken.
     pub(crate) answers: usize,
     /// Side messages dropped since the last log that went out, because the peer is slow.
@@ -80,6 +97,35 @@ pub(crate) struct OutSlot {
     pub(crate) sent: Option<Sent>,
     /// Present when the caller listens to progress or logs.
     pub(crate) sides: Option<Box<Sides>>,
+    /// The id of the call, when it has extras.
+    pub(crate) id: Option<CallId>,
+    /// Present when the call has streams or callbacks.
+    pub(crate) extras: Option<Box<OutExtras>>,
+}
+
+/// What goes with a call of this side that is no plain one.
+#[derive(Default)]
+pub(crate) struct OutExtras {
+    /// Results that wait for the program.
+    pub(crate) results: Vec<u8>,
+    /// The peer has taken the call on.
+    pub(crate) accepted: bool,
+    pub(crate) input: OutInput,
+    /// The numbers of its callbacks.
+    pub(crate) callbacks: Vec<u64>,
+}
+
+/// The stream that goes with a call of this side.
+#[derive(Default)]
+pub(crate) enum OutInput {
+    #[default]
+    None,
+    /// Until the peer is ready for items.
+    Waiting(Box<dyn Produce>),
+    /// On its way into the set of the task.
+    Moving,
+    /// In the set of the task, at this place.
+    Running(usize),
 }
 
 /// How a call of this side ended, as the task found it.
@@ -101,6 +147,15 @@ pub(crate) struct Sides {
     /// Bytes of what is in `queue`.
     pub(crate) bytes: usize,
     pub(crate) dropped: u64,
+}
+
+impl Sides {
+    /// Moves everything to the caller.
+    pub(crate) fn hand_over(&mut self, sides: &mut SideEffects) {
+        sides.queue.append(&mut self.queue);
+        self.bytes = 0;
+        sides.dropped += std::mem::take(&mut self.dropped);
+    }
 }
 
 /// One side message: owned, encoded.
@@ -134,6 +189,18 @@ pub(crate) struct InSlot {
     pub(crate) shields: u32,
     /// Who waits for the cancellation of the call.
     pub(crate) waiters: Vec<Waker>,
+    /// Present when a stream comes with the call and its handler takes it.
+    pub(crate) input: Option<Box<InInput>>,
+}
+
+/// The stream that comes with a call of the peer.
+#[derive(Default)]
+pub(crate) struct InInput {
+    /// Items that wait for the handler.
+    pub(crate) items: Vec<u8>,
+    /// How it ended, once it has.
+    pub(crate) end: Option<Result<(), Box<RpcError>>>,
+    pub(crate) waker: Option<Waker>,
 }
 
 /// Where the handler of a call runs.
@@ -174,6 +241,7 @@ impl Link {
                 drained: false,
                 ended: false,
                 unshielded: Vec::new(),
+                stopped_inputs: Vec::new(),
                 answers: 0,
                 dropped_logs: 0,
             }),
@@ -182,6 +250,9 @@ impl Link {
             over: Notify::new(),
             format: OnceLock::new(),
             handles: AtomicUsize::new(0),
+            callbacks: CallbackTable::default(),
+            listeners: Listeners::default(),
+            subscriptions: AtomicUsize::new(0),
         };
         Arc::new(link)
     }
@@ -234,6 +305,17 @@ impl Link {
         let state = self.lock();
         let reason = state.connection.closed().cloned();
         state.ended.then(|| reason.unwrap_or(CloseReason::PeerGone))
+    }
+
+    /// What the peer may call that nobody registered.
+    #[cold]
+    pub(crate) fn built_in(&self, name: &MethodName<'_>) -> Option<Arc<dyn Method>> {
+        if !name.service.starts_with('$') {
+            return None;
+        }
+        self.callbacks
+            .find(name)
+            .or_else(|| events::built_in(name, self.config.router.events()))
     }
 
     /// Whether it matters when the peer was heard last.
@@ -329,6 +411,9 @@ impl State {
     ) {
         if let Some(slot) = self.connection.handler_mut(key) {
             woken.append(&mut slot.waiters);
+            if let Some(mut input) = slot.input.take() {
+                woken.extend(input.waker.take());
+            }
         }
         let Some(id) = self.connection.finish(key) else {
             return;

@@ -2,6 +2,7 @@
 
 use super::{DEFAULT_TIMEOUT, Peer};
 use crate::driver::{ByteStream, drive_bytes, drive_carrier};
+use crate::events::Events;
 use crate::handler::Service;
 use crate::link::{Link, LinkConfig, Out};
 use crate::router::{RegisterError, Router};
@@ -88,6 +89,12 @@ impl PeerBuilder {
     /// All services that the other side may call, in place of those registered before.
     pub fn router(mut self, router: Router) -> Self {
         self.router = router;
+        self
+    }
+
+    /// What this side publishes, in place of events of its own.
+    pub fn events(mut self, events: Events) -> Self {
+        self.router = self.router.with_events(events);
         self
     }
 

@@ -3,10 +3,10 @@
 use super::{Kind, Peer};
 use crate::call::{Caller, OutgoingCall, SideEffects, Ticket};
 use crate::error::CallError;
-use crate::link::{BeginOptions, CallEnd, Sides};
+use crate::link::{Batch, BeginOptions, CallEnd, Link, Sides, WireFacts};
 use crate::local::InProcess;
 use mynah_codec::Format;
-use mynah_protocol::{CancelReason, DecodeLimits, Limits, Metadata, MethodName, RpcError};
+use mynah_protocol::{CancelReason, DecodeLimits, Limits, Metadata, RpcError, Window};
 use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,7 +38,7 @@ impl Caller for Peer {
     fn poll_begin(
         &self,
         cx: &mut task::Context<'_>,
-        call: &OutgoingCall<'_>,
+        call: &mut OutgoingCall<'_>,
     ) -> Poll<Result<Ticket, CallError>> {
         let Kind::Linked(handle) = &self.kind else {
             return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
@@ -56,15 +56,19 @@ impl Caller for Peer {
         if !call.metadata.is_empty() {
             check_metadata(call.metadata, &handle.link.config.limits)?;
         }
+        if call.results.is_some() || !call.attachments.is_empty() {
+            check_streams(call, facts, &handle.link)?;
+        }
         let options = BeginOptions {
             timeout: call.timeout,
             metadata: call.metadata,
             sides: call.listens.then(Box::<Sides>::default),
+            results: call.results,
+            attachments: call.attachments,
         };
-        let name = MethodName::new(call.method.service(), call.method.name());
         handle
             .link
-            .begin(cx.waker(), name, call.params, facts, options)
+            .begin(cx.waker(), call.name.clone(), call.params, facts, options)
             .map(|begun| begun.map(Ticket))
     }
 
@@ -89,10 +93,13 @@ impl Caller for Peer {
             }
             check_metadata(call.metadata, &handle.link.config.limits)?;
         }
-        let name = MethodName::new(call.method.service(), call.method.name());
-        handle
-            .link
-            .notify(cx.waker(), name, call.params, facts, call.metadata)
+        handle.link.notify(
+            cx.waker(),
+            call.name.clone(),
+            call.params,
+            facts,
+            call.metadata,
+        )
     }
 
     #[inline]
@@ -107,18 +114,35 @@ impl Caller for Peer {
             return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
         };
         let polled = handle.link.poll_outcome(cx.waker(), ticket.0, reply, sides);
+        polled.map(|outcome| outcome.map_err(ended))
+    }
+
+    fn poll_items(
+        &self,
+        cx: &mut task::Context<'_>,
+        ticket: Ticket,
+        batch: &mut Vec<u8>,
+        taken: Window,
+        sides: Option<&mut SideEffects>,
+    ) -> Poll<Result<bool, CallError<RpcError>>> {
+        let Kind::Linked(handle) = &self.kind else {
+            return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
+        };
+        let polled = handle
+            .link
+            .poll_items(cx.waker(), ticket.0, batch, taken, sides);
         polled.map(|outcome| {
-            outcome.map_err(|end| match end {
-                CallEnd::Error(error) => CallError::Application(*error),
-                CallEnd::Deadline => CallError::Deadline,
-                CallEnd::Lost { sent: true, reason } => CallError::Indeterminate(reason),
-                CallEnd::Lost {
-                    sent: false,
-                    reason,
-                } => CallError::Disconnected(reason),
-                CallEnd::Gone => CallError::Misuse("the call was taken already"),
-            })
+            outcome
+                .map(|found| matches!(found, Batch::Items))
+                .map_err(ended)
         })
+    }
+
+    fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
+        match &self.kind {
+            Kind::Linked(handle) => handle.link.poll_accepted(cx.waker(), ticket.0),
+            Kind::Local(_) => Poll::Ready(()),
+        }
     }
 
     fn cancel(&self, ticket: Ticket, reason: CancelReason) {
@@ -148,6 +172,10 @@ impl Caller for Peer {
         }
     }
 
+    fn as_peer(&self) -> Option<&Peer> {
+        Some(self)
+    }
+
     fn maps_codes(&self) -> bool {
         match &self.kind {
             Kind::Linked(handle) => handle
@@ -157,6 +185,43 @@ impl Caller for Peer {
             Kind::Local(_) => true,
         }
     }
+}
+
+/// What the end of a call means to its caller.
+fn ended(end: CallEnd) -> CallError<RpcError> {
+    match end {
+        CallEnd::Error(error) => CallError::Application(*error),
+        CallEnd::Deadline => CallError::Deadline,
+        CallEnd::Lost { sent: true, reason } => CallError::Indeterminate(reason),
+        CallEnd::Lost {
+            sent: false,
+            reason,
+        } => CallError::Disconnected(reason),
+        CallEnd::Gone => CallError::Misuse("the call was taken already"),
+    }
+}
+
+/// Whether the wire can carry what the call has beside its params, and there is room for its callbacks.
+#[cold]
+fn check_streams(call: &OutgoingCall<'_>, facts: &WireFacts, link: &Link) -> Result<(), CallError> {
+    let unsupported = |feature| {
+        Err(CallError::Unsupported {
+            dialect: facts.dialect,
+            feature,
+        })
+    };
+    if (call.results.is_some() || call.attachments.has_input()) && !facts.capabilities.streams {
+        return unsupported("streams");
+    }
+    if call.attachments.callbacks() > 0 {
+        if !facts.capabilities.callbacks {
+            return unsupported("callbacks");
+        }
+        if link.callbacks.len() + call.attachments.callbacks() > link.config.limits.callbacks {
+            return Err(CallError::Busy { retry_after: None });
+        }
+    }
+    Ok(())
 }
 
 /// Too much metadata would end the connection at the peer: it fails the call here. The peer's limits are taken to be

@@ -4,7 +4,7 @@ use super::element::Element;
 use super::fault;
 use mynah_protocol::{
     Cancel, CancelReason, DecodeLimits, Envelope, Event, Log, Metadata, MethodName, NameError,
-    Notification, Progress, Request, Response, WireId,
+    Notification, Progress, Request, Response, Streams, WireId,
 };
 
 /// The most bytes of an id that is no integer: it is kept until its call has ended.
@@ -118,6 +118,7 @@ fn call<'b>(
                     let (metadata, params) = (Metadata::new(), params.payload());
                     return Meaning::Envelope(if reply {
                         Envelope::Request(Request {
+                            streams: Streams::NONE,
                             id,
                             name,
                             timeout: None,

@@ -29,6 +29,9 @@ pub(super) fn envelope(
     match envelope {
         Envelope::Request(request) => {
             no_metadata(&request.metadata)?;
+            if !request.streams.is_none() {
+                return Err(unsupported("streams"));
+            }
             message.begin(5, 1, 0);
             message.id(&request.id)?;
             message.name(&request.name, dialect.qualified)?;

@@ -36,6 +36,11 @@ pub(crate) mod kind {
     pub(crate) const PING: u64 = 9;
     pub(crate) const PONG: u64 = 10;
     pub(crate) const GOING_AWAY: u64 = 11;
+    pub(crate) const ITEMS: u64 = 12;
+    pub(crate) const INPUT_END: u64 = 13;
+    pub(crate) const CREDIT: u64 = 14;
+    pub(crate) const STOP: u64 = 15;
+    pub(crate) const ACCEPTED: u64 = 16;
 }
 
 /// The native dialect: CBOR unless told otherwise. A side that accepts speaks whatever format the other side asks for.

@@ -4,8 +4,9 @@ use super::head::{CborHead, Head, JsonHead, item_len};
 use super::{NAME, kind};
 use crate::{DecodeError, Format, WireError};
 use mynah_protocol::{
-    Cancel, CancelReason, Envelope, ErrorCode, Event, FormatId, GoingAway, Hello, Limits, Log,
-    Metadata, MethodName, Notification, Payload, Progress, Request, Response, RpcError, Value,
+    Cancel, CancelReason, Credit, Envelope, ErrorCode, Event, FormatId, GoingAway, Hello, InputEnd,
+    ItemBatch, Items, Limits, Log, Metadata, MethodName, Notification, Payload, Progress, Request,
+    Response, RpcError, Stop, StreamSide, Streams, Value, Window,
 };
 use std::time::Duration;
 
@@ -38,12 +39,18 @@ fn with_head<'b, H: Head<'b>>(
             let name = name(&mut head, limits)?;
             let timeout = head.optional_uint()?.map(Duration::from_millis);
             let metadata = metadata(&mut head, format, limits)?;
+            let streams = if head.more()? {
+                streams(&mut head)?
+            } else {
+                Streams::NONE
+            };
             let params = payload(head.body(decode)?);
             Envelope::Request(Request {
                 id: call,
                 name,
                 timeout,
                 metadata,
+                streams,
                 params,
             })
         }
@@ -136,9 +143,93 @@ fn with_head<'b, H: Head<'b>>(
             head.body(decode)?;
             Envelope::GoingAway(GoingAway { code, message })
         }
+        kind::ITEMS => {
+            let call = head.id()?;
+            // A stream that a newer peer has and this side did not ask for.
+            let Some(stream) = stream(head.uint()?) else {
+                return Ok(None);
+            };
+            let count = head.uint()?;
+            let batch = head.body(decode)?;
+            if ItemBatch::count(batch) != Some(count) {
+                return Err(violation("the lengths of items do not add up"));
+            }
+            Envelope::Items(Items {
+                id: call,
+                stream,
+                count,
+                batch: payload(batch),
+            })
+        }
+        kind::INPUT_END => {
+            let call = head.id()?;
+            let body = head.body(decode)?;
+            let error = if body.is_empty() {
+                None
+            } else {
+                Some(Box::new(error(format, body, limits)?))
+            };
+            Envelope::InputEnd(InputEnd { id: call, error })
+        }
+        kind::CREDIT => {
+            let call = head.id()?;
+            let Some(stream) = stream(head.uint()?) else {
+                return Ok(None);
+            };
+            let more = Window {
+                items: head.uint()?,
+                bytes: head.uint()?,
+            };
+            head.body(decode)?;
+            Envelope::Credit(Credit {
+                id: call,
+                stream,
+                more,
+            })
+        }
+        kind::STOP => {
+            let call = head.id()?;
+            head.body(decode)?;
+            Envelope::Stop(Stop { id: call })
+        }
+        kind::ACCEPTED => {
+            let call = head.id()?;
+            head.body(decode)?;
+            Envelope::Accepted(call)
+        }
         _ => return Ok(None),
     };
     Ok(Some(envelope))
+}
+
+/// The window of the result stream, and whether there is an input stream.
+fn streams<'b, H: Head<'b>>(head: &mut H) -> Result<Streams, WireError> {
+    let items = head.optional_uint()?;
+    let bytes = head.optional_uint()?;
+    let input = head.optional_uint()?;
+    Ok(Streams {
+        window: items.map(|items| Window {
+            items,
+            bytes: bytes.unwrap_or(u64::MAX),
+        }),
+        input: input == Some(1),
+    })
+}
+
+/// Which stream of a call a number means.
+const fn stream(number: u64) -> Option<StreamSide> {
+    match number {
+        0 => Some(StreamSide::Result),
+        1 => Some(StreamSide::Input),
+        _ => None,
+    }
+}
+
+fn violation(detail: &str) -> WireError {
+    WireError::Violation {
+        dialect: NAME,
+        detail: detail.to_owned(),
+    }
 }
 
 #[inline]

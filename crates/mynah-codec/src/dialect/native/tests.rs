@@ -2,7 +2,7 @@ use super::*;
 use crate::{Format, OutputChunk};
 use mynah_protocol::{
     Cancel, CancelReason, Event, Log, Metadata, MethodName, Notification, Payload, Progress,
-    Request, Response, RpcError, Value, WireId,
+    Request, Response, RpcError, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ fn samples(format: FormatId) -> Vec<Envelope<'static>> {
     metadata.insert("trace", "a\"b\\c\u{7}é");
     let request = |id: WireId, timeout, metadata: Metadata| {
         Envelope::Request(Request {
+            streams: Streams::NONE,
             id,
             name: MethodName::new("arith", "add"),
             timeout,
@@ -261,7 +262,7 @@ fn what_a_newer_peer_adds_is_passed_over() {
     );
     check(
         FormatId::Json,
-        br#"[1,1,"s","m",null,null,true] []"#,
+        br#"[1,1,"s","m",null,null,null,null,0,true] []"#,
         "request",
     );
     check(FormatId::Json, br#"[99,{},0]0"#, "ignored");

@@ -3,7 +3,8 @@
 use super::{NAME, kind};
 use crate::{EncodeError, Format};
 use mynah_protocol::{
-    CancelReason, Envelope, FormatId, Hello, Metadata, MethodName, Payload, RpcError, Value, WireId,
+    CancelReason, Envelope, FormatId, Hello, Metadata, MethodName, Payload, RpcError, StreamSide,
+    Value, WireId,
 };
 use std::time::Duration;
 
@@ -47,7 +48,12 @@ fn with_head(
     match envelope {
         Envelope::Request(request) => {
             let timeout = request.timeout.map(millis);
-            let len = 4 + optional_len(timeout.is_some(), !request.metadata.is_empty());
+            let streams = request.streams;
+            let len = if streams.is_none() {
+                4 + optional_len(timeout.is_some(), !request.metadata.is_empty())
+            } else {
+                9
+            };
             head.begin(len);
             head.uint(kind::REQUEST);
             call_id(&request.id, head)?;
@@ -57,7 +63,23 @@ fn with_head(
             } else if len > 4 {
                 head.null();
             }
+            if len == 9 && request.metadata.is_empty() {
+                head.null();
+            }
             metadata(&request.metadata, head)?;
+            if len == 9 {
+                match streams.window {
+                    Some(window) => {
+                        head.uint(window.items);
+                        head.uint(window.bytes);
+                    }
+                    None => {
+                        head.null();
+                        head.null();
+                    }
+                }
+                head.uint(u64::from(streams.input));
+            }
             body(&request.params, id, head.end())
         }
         Envelope::Response(response) => {
@@ -137,6 +159,36 @@ fn with_head(
             head.end();
             Ok(())
         }
+        Envelope::Items(items) => {
+            head.begin(4);
+            head.uint(kind::ITEMS);
+            call_id(&items.id, head)?;
+            head.uint(stream(items.stream));
+            head.uint(items.count);
+            body(&items.batch, id, head.end())
+        }
+        Envelope::InputEnd(end) => {
+            head.begin(2);
+            head.uint(kind::INPUT_END);
+            call_id(&end.id, head)?;
+            let out = head.end();
+            match &end.error {
+                Some(error) => error_body(error, format, out),
+                None => Ok(()),
+            }
+        }
+        Envelope::Credit(credit) => {
+            head.begin(5);
+            head.uint(kind::CREDIT);
+            call_id(&credit.id, head)?;
+            head.uint(stream(credit.stream));
+            head.uint(credit.more.items);
+            head.uint(credit.more.bytes);
+            head.end();
+            Ok(())
+        }
+        Envelope::Stop(stop) => only_id(kind::STOP, &stop.id, head),
+        Envelope::Accepted(id) => only_id(kind::ACCEPTED, id, head),
         _ => Err(EncodeError::Unsupported {
             dialect: NAME,
             feature: envelope.kind(),
@@ -164,6 +216,22 @@ fn scalar(kind: u64, number: u64, head: &mut impl Head) -> Result<(), EncodeErro
     head.uint(number);
     head.end();
     Ok(())
+}
+
+fn only_id(kind: u64, id: &WireId, head: &mut impl Head) -> Result<(), EncodeError> {
+    head.begin(2);
+    head.uint(kind);
+    call_id(id, head)?;
+    head.end();
+    Ok(())
+}
+
+/// The number of a stream of a call.
+const fn stream(side: StreamSide) -> u64 {
+    match side {
+        StreamSide::Result => 0,
+        StreamSide::Input => 1,
+    }
 }
 
 #[inline]

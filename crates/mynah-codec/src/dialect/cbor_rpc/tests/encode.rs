@@ -5,7 +5,7 @@ use super::{CborRpc, CborRpcWire, cbor, encoded, hear, json, unhex, wire};
 use crate::{EncodeError, Output, Wire as _};
 use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Log, Metadata,
-    MethodName, Notification, Payload, Request, Response, RpcError, Value, WireId,
+    MethodName, Notification, Payload, Request, Response, RpcError, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ fn request(service: &'static str) -> Request<'static> {
     Request {
         id: WireId::Uint(1),
         name: MethodName::new(service, "add"),
+        streams: Streams::NONE,
         timeout: None,
         metadata: Metadata::new(),
         params: Payload::lent(FormatId::Cbor, b"\x82\x02\x03"),

@@ -5,7 +5,7 @@ use super::{CborRpcWire, cbor, encoded, hear, json, unhex, written};
 use crate::{DecodeErrorKind, Output, Wire as _, WireError};
 use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, Event, Log, Metadata, MethodName, Notification,
-    Payload, Progress, Request, Response, RpcError, Value, WireId,
+    Payload, Progress, Request, Response, RpcError, Streams, Value, WireId,
 };
 use serde_json::Value as Json;
 
@@ -96,6 +96,7 @@ fn envelope(view: &Json, codec: Codec) -> Envelope<'static> {
     let id = id(&view["id"]);
     match view["kind"].as_str().expect("a kind") {
         "request" => Envelope::Request(Request {
+            streams: Streams::NONE,
             id,
             name: method(),
             timeout: None,

@@ -1,0 +1,358 @@
+//! Callbacks: functions that are passed as params.
+
+use crate::call::{Call, Notify};
+use crate::context::Context;
+use crate::error::CallError;
+use crate::handler::{Inline, Method};
+use crate::link::Link;
+use crate::local::LocalCall;
+use crate::method::Target;
+use crate::peer::Peer;
+use crate::stream::Attachment;
+use mynah_connection::InboundKey;
+use mynah_protocol::{By, CALLBACK_SERVICE, MethodName, RpcError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// What a callback gives back that gives back nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoReply {}
+
+/// A function of the caller, as a param of a method.
+///
+/// `Callback<A>` tells the caller something ([`send`](Self::send)); `Callback<A, R>` asks it for a value
+/// ([`call`](Self::call)). The caller passes a closure; it runs in the task of the caller's connection, so it must not
+/// block.
+///
+/// A callback lives as long as its call: after the call's end it fails with [`CallError::Cancelled`]. It can be cloned
+/// and used from any task or thread.
+pub struct Callback<A, R = NoReply> {
+    inner: Inner<A, R>,
+}
+
+enum Inner<A, R> {
+    /// A function of this process.
+    Own {
+        number: u64,
+        function: Arc<dyn Function<A, R>>,
+        /// The call in this process that it came with; `None` while it is on its way.
+        lease: Option<Arc<LocalCall>>,
+    },
+    /// As it was decoded.
+    Unbound(u64),
+    /// A function of the other side.
+    Remote(Arc<Remote>),
+}
+
+struct Remote {
+    number: Box<str>,
+    peer: Peer,
+    /// The call that it came with. The peer keeps the link.
+    link: Weak<Link>,
+    key: InboundKey,
+}
+
+type Reply<R> = Pin<Box<dyn Future<Output = Result<R, RpcError>> + Send>>;
+
+/// A function of this process, typed.
+trait Function<A, R>: Send + Sync {
+    fn call(&self, value: A) -> Reply<R>;
+    fn tell(&self, value: A);
+}
+
+impl<A, R> Clone for Callback<A, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: match &self.inner {
+                Inner::Own {
+                    number,
+                    function,
+                    lease,
+                } => Inner::Own {
+                    number: *number,
+                    function: Arc::clone(function),
+                    lease: lease.clone(),
+                },
+                Inner::Unbound(number) => Inner::Unbound(*number),
+                Inner::Remote(remote) => Inner::Remote(Arc::clone(remote)),
+            },
+        }
+    }
+}
+
+impl<A, R> fmt::Debug for Callback<A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback").finish_non_exhaustive()
+    }
+}
+
+/// A number for a callback of this process.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Tells something.
+struct Teller<F>(Mutex<F>);
+
+impl<A, F: FnMut(A) + Send> Function<A, NoReply> for Teller<F> {
+    fn call(&self, value: A) -> Reply<NoReply> {
+        self.tell(value);
+        Box::pin(std::future::pending())
+    }
+
+    fn tell(&self, value: A) {
+        // A closure that panicked goes on with the next value, as a handler does.
+        let mut function = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        function(value);
+    }
+}
+
+/// Asks for something.
+struct Asker<F>(F);
+
+impl<A, R, F, U> Function<A, R> for Asker<F>
+where
+    F: Fn(A) -> U + Send + Sync,
+    U: Future<Output = Result<R, RpcError>> + Send + 'static,
+{
+    fn call(&self, value: A) -> Reply<R> {
+        Box::pin((self.0)(value))
+    }
+
+    fn tell(&self, _value: A) {}
+}
+
+impl<A: DeserializeOwned + Send + 'static> Callback<A> {
+    /// A function that is told something, and what goes with the call for it. Used by the macro.
+    pub fn telling(function: impl FnMut(A) + Send + 'static) -> (Self, Attachment) {
+        let number = next_number();
+        let function: Arc<dyn Function<A, NoReply>> = Arc::new(Teller(Mutex::new(function)));
+        let told = Arc::clone(&function);
+        let method = Inline::new(move |_cx: Context, (value,): (A,)| {
+            told.tell(value);
+            ready(Ok::<(), Infallible>(()))
+        });
+        let method: Arc<dyn Method> = Arc::new(method);
+        let inner = Inner::Own {
+            number,
+            function,
+            lease: None,
+        };
+        (Self { inner }, Attachment::callback(number, method))
+    }
+}
+
+impl<A: Serialize + Send + 'static> Callback<A> {
+    /// Tells the caller something. Done when it stands in the output; the caller gets what was sent in order, and
+    /// before the result of the call.
+    ///
+    /// Cancel safety: dropped before it is done, nothing was sent.
+    ///
+    /// # Errors
+    /// - [`CallError::Cancelled`] after the end of the call that it came with.
+    /// - [`CallError::Encode`], [`CallError::Disconnected`] as with a notification.
+    pub async fn send(&self, value: A) -> Result<(), CallError> {
+        match &self.inner {
+            Inner::Own {
+                function, lease, ..
+            } => {
+                check_lease(lease.as_deref())?;
+                function.tell(value);
+                Ok(())
+            }
+            Inner::Unbound(_) => Err(UNBOUND),
+            Inner::Remote(remote) => {
+                remote.check()?;
+                Notify::to(remote.peer.clone(), remote.target(), (value,)).await
+            }
+        }
+    }
+}
+
+impl<A, R> Callback<A, R>
+where
+    A: DeserializeOwned + Send + 'static,
+    R: Serialize + Send + 'static,
+{
+    /// A function that is asked for something, and what goes with the call for it. Used by the macro.
+    pub fn asking<F, U>(function: F) -> (Self, Attachment)
+    where
+        F: Fn(A) -> U + Send + Sync + 'static,
+        U: Future<Output = Result<R, RpcError>> + Send + 'static,
+    {
+        let number = next_number();
+        let function: Arc<dyn Function<A, R>> = Arc::new(Asker(function));
+        let asked = Arc::clone(&function);
+        let method = Inline::new(move |_cx: Context, (value,): (A,)| asked.call(value));
+        let method: Arc<dyn Method> = Arc::new(method);
+        let inner = Inner::Own {
+            number,
+            function,
+            lease: None,
+        };
+        (Self { inner }, Attachment::callback(number, method))
+    }
+}
+
+impl<A, R> Callback<A, R>
+where
+    A: Serialize + Send + 'static,
+    R: DeserializeOwned + Send + 'static,
+{
+    /// Asks the caller for a value. It ends no later than the call that it came with.
+    ///
+    /// Cancel safety: dropped before its end, it is cancelled at the caller.
+    ///
+    /// # Errors
+    /// - [`CallError::Application`] with what the function returned as its error.
+    /// - [`CallError::Cancelled`] after the end of the call that it came with.
+    /// - Anything that a call can fail with.
+    pub async fn call(&self, value: A) -> Result<R, CallError<RpcError>> {
+        match &self.inner {
+            Inner::Own {
+                function, lease, ..
+            } => {
+                check_lease(lease.as_deref()).map_err(CallError::widen)?;
+                let reply = function.call(value);
+                reply.await.map_err(CallError::Application)
+            }
+            Inner::Unbound(_) => Err(UNBOUND.widen()),
+            Inner::Remote(remote) => {
+                remote.check().map_err(CallError::widen)?;
+                // It has the deadline of its call, which the peer of the context brings along.
+                Call::to(remote.peer.clone(), remote.target(), (value,))
+                    .no_deadline()
+                    .await
+            }
+        }
+    }
+}
+
+const UNBOUND: CallError =
+    CallError::Misuse("a callback is a param of its own, not a part of another value");
+
+/// Whether the call within the process that a callback came with is still in flight.
+fn check_lease(lease: Option<&LocalCall>) -> Result<(), CallError> {
+    match lease {
+        Some(call) if call.is_cancelled() => Err(CallError::Cancelled(By::Caller)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+impl Remote {
+    fn target(&self) -> Target {
+        Target::named(CALLBACK_SERVICE, self.number.clone())
+    }
+
+    /// Whether the call that it came with is still in flight.
+    fn check(&self) -> Result<(), CallError> {
+        let live = self
+            .link
+            .upgrade()
+            .is_some_and(|link| link.lock().connection.is_live(self.key));
+        if live {
+            Ok(())
+        } else {
+            Err(CallError::Cancelled(By::Caller))
+        }
+    }
+}
+
+impl<A, R> Callback<A, R> {
+    /// The callback of the call of this context. Used by the macro.
+    #[must_use]
+    pub fn bind(self, context: &Context) -> Self {
+        let number = match self.inner {
+            Inner::Unbound(number) => number,
+            Inner::Own {
+                number, function, ..
+            } => {
+                let lease = context.local_call().cloned();
+                let inner = Inner::Own {
+                    number,
+                    function,
+                    lease,
+                };
+                return Self { inner };
+            }
+            Inner::Remote(_) => return self,
+        };
+        let Some((link, key)) = context.link() else {
+            return self;
+        };
+        let remote = Remote {
+            number: number.to_string().into(),
+            peer: context.peer(),
+            link: Arc::downgrade(link),
+            key,
+        };
+        Self {
+            inner: Inner::Remote(Arc::new(remote)),
+        }
+    }
+}
+
+impl<A, R> Serialize for Callback<A, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.inner {
+            Inner::Own { number, .. } => serializer.serialize_u64(*number),
+            Inner::Unbound(_) | Inner::Remote(_) => Err(serde::ser::Error::custom(
+                "a callback of a peer cannot be passed on: pass a closure that calls it",
+            )),
+        }
+    }
+}
+
+impl<'de, A, R> Deserialize<'de> for Callback<A, R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        Ok(Self {
+            inner: Inner::Unbound(number),
+        })
+    }
+}
+
+/// The callbacks of one connection that the peer may call.
+#[derive(Default)]
+pub(crate) struct CallbackTable {
+    open: Mutex<HashMap<u64, Arc<dyn Method>>>,
+}
+
+impl CallbackTable {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<dyn Method>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn insert(&self, number: u64, method: Arc<dyn Method>) {
+        self.lock().insert(number, method);
+    }
+
+    /// What a name calls, if it is a callback that is open.
+    pub(crate) fn find(&self, name: &MethodName<'_>) -> Option<Arc<dyn Method>> {
+        if name.service != CALLBACK_SERVICE {
+            return None;
+        }
+        let number = name.method.parse().ok()?;
+        self.lock().get(&number).cloned()
+    }
+
+    /// Not under the connection's lock: the functions of the user are dropped here.
+    pub(crate) fn revoke(&self, numbers: &[u64]) {
+        for number in numbers {
+            let revoked = self.lock().remove(number);
+            drop(revoked);
+        }
+    }
+}
