@@ -154,3 +154,19 @@ pub(crate) async fn run_client_with(
     );
     Output { stderr }
 }
+
+/// Runs a script to its end and returns what it printed; it has ended well when this returns.
+pub(crate) async fn run_script(script: &str, arguments: &[&str]) -> String {
+    let (child, _stdin) = spawn(Venv::Current, script, arguments);
+    let output = within(script, child.wait_with_output())
+        .await
+        .expect("the script can be waited for");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{script} {arguments:?} {}:\n{stdout}{stderr}",
+        output.status
+    );
+    stdout
+}

@@ -272,7 +272,10 @@ fn metadata<'b, H: Head<'b>>(
     decode.max_collection_len = limits.max_metadata_entries;
     let value: Value = format.decode(raw, &decode)?;
     let mut metadata = Metadata::new();
-    for (name, value) in value.as_map().unwrap_or_default() {
+    let Some(entries) = value.as_map() else {
+        return Err(DecodeError::shape("metadata is not a map of texts", 0).into());
+    };
+    for (name, value) in entries {
         match (name.as_str(), value.as_str()) {
             (Some(name), Some(value)) => metadata.insert(name, value),
             _ => return Err(DecodeError::shape("metadata is not a map of texts", 0).into()),

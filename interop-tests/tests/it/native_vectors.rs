@@ -1,0 +1,293 @@
+//! The vectors of the native wire, `vectors/native.json`, run by this side and by the Python client.
+
+use crate::harness::{hex, run_script, unhex};
+use mynah::dialect::{Dialect as _, Native, Side};
+use mynah::protocol::{
+    CancelReason, Envelope, ItemBatch, Limits, Metadata, Payload, RpcError, Streams, WireId,
+};
+use mynah_codec::{Lane, Output, OutputChunk, Step, Wire, WireError};
+use serde_json::{Map, Value as Json, json};
+
+fn file() -> Json {
+    let file = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/native.json"));
+    serde_json::from_str(file).expect("the vectors are JSON")
+}
+
+fn vectors(list: &str) -> Vec<Json> {
+    file()[list].as_array().expect("a list").clone()
+}
+
+fn text<'v>(vector: &'v Json, field: &str) -> &'v str {
+    vector[field].as_str().unwrap_or_default()
+}
+
+/// The accepting side of a wire that has heard the preface of a format.
+fn wire(format: &str) -> Box<dyn Wire> {
+    let letter = match format {
+        "cbor" => 'C',
+        "json" => 'J',
+        "messagepack" => 'M',
+        other => panic!("format {other}"),
+    };
+    let mut wire = Native::new().wire(Side::Accept, &Limits::DEFAULT);
+    let preface = format!("MYNAH\u{1}{letter}\n");
+    let step = wire.decode(preface.as_bytes()).expect("a good preface");
+    assert!(matches!(step, Step::Skip(8)), "{step:?}");
+    wire
+}
+
+/// Reads until there is an envelope, a frame to ignore, or an error.
+fn read(wire: &mut dyn Wire, bytes: &[u8]) -> Result<Option<Envelope<'static>>, WireError> {
+    match wire.decode(bytes)? {
+        Step::Envelope(len, envelope) if len == bytes.len() => Ok(Some(envelope.into_owned())),
+        Step::Ignore(len) if len == bytes.len() => Ok(None),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The code with which a going-away tells the peer of an error.
+fn farewell(wire: &mut dyn Wire, format: &str, error: &WireError) -> i64 {
+    let mut output = Output::new();
+    wire.farewell(error, &mut output);
+    let (mut first, mut said) = (OutputChunk::default(), OutputChunk::default());
+    output.take(Lane::Control, &mut first);
+    output.take(Lane::Data, &mut said);
+    let dialect = match format {
+        "json" => Native::json(),
+        _ => Native::new(),
+    };
+    let mut other = dialect.wire(Side::Dial, &Limits::DEFAULT);
+    let said = [first.bytes, said.bytes].concat();
+    let mut bytes = said.as_slice();
+    loop {
+        match other.decode(bytes).expect("a farewell can be read") {
+            Step::Skip(len) | Step::Ignore(len) => bytes = &bytes[len..],
+            Step::Envelope(_, Envelope::GoingAway(away)) => return away.code.value(),
+            step => panic!("{step:?}"),
+        }
+    }
+}
+
+#[test]
+fn prefaces_are_read_as_the_vectors_say() {
+    for vector in vectors("prefaces") {
+        let name = text(&vector, "name");
+        let bytes = unhex(text(&vector, "hex"));
+        let mut wire = Native::new().wire(Side::Accept, &Limits::DEFAULT);
+        let outcome = wire
+            .decode(&bytes)
+            .map(|step| matches!(step, Step::Skip(8)));
+        match outcome {
+            Ok(skipped) => {
+                assert!(skipped && wire.is_ready(), "{name}");
+                assert_eq!(text(&vector, "verdict"), "ready", "{name}");
+            }
+            Err(error) => {
+                assert_eq!(text(&vector, "verdict"), "closed", "{name}: {error}");
+                assert_eq!(vector["code"], error.code().value(), "{name}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn frames_are_read_as_the_vectors_say() {
+    let vectors = vectors("vectors");
+    assert!(vectors.len() > 100, "the file holds the vectors");
+    for vector in vectors {
+        let name = format!("{} ({})", text(&vector, "name"), text(&vector, "format"));
+        let bytes = unhex(text(&vector, "hex"));
+        let mut wire = wire(text(&vector, "format"));
+        match read(&mut *wire, &bytes) {
+            Ok(Some(envelope)) => {
+                assert_eq!(text(&vector, "verdict"), "envelope", "{name}: {envelope:?}");
+                assert_eq!(vector["view"], view(&envelope), "{name}");
+                again(&envelope, text(&vector, "format"), &name);
+            }
+            Ok(None) => assert_eq!(text(&vector, "verdict"), "ignored", "{name}"),
+            Err(error) => {
+                assert_eq!(text(&vector, "verdict"), "closed", "{name}: {error}");
+                assert_eq!(
+                    vector["code"],
+                    farewell(&mut *wire, text(&vector, "format"), &error),
+                    "{name}: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// What is read can be written, and says the same then.
+fn again(envelope: &Envelope<'_>, format: &str, name: &str) {
+    let mut writer = wire(format);
+    let mut output = Output::new();
+    writer
+        .encode(envelope, Lane::Data, &mut output)
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut chunk = OutputChunk::default();
+    output.take(Lane::Data, &mut chunk);
+    let read = read(&mut *wire(format), &chunk.bytes).expect("what was written can be read");
+    assert_eq!(read.as_ref(), Some(envelope), "{name}");
+}
+
+/// An envelope in the words of the vectors.
+fn view(envelope: &Envelope<'_>) -> Json {
+    let mut view = Map::new();
+    let mut put = |key: &str, value: Json| drop(view.insert(key.to_owned(), value));
+    put("kind", envelope.kind().into());
+    match envelope {
+        Envelope::Hello(hello) => {
+            put("version", hello.version.into());
+            if let Some(limit) = hello.max_message_bytes {
+                put("max_message_bytes", limit.into());
+            }
+            if let Some(limit) = hello.calls_in_flight {
+                put("calls_in_flight", limit.into());
+            }
+            put("agent", (*hello.agent).into());
+        }
+        Envelope::Request(request) => {
+            put("id", id(&request.id));
+            put("service", (*request.name.service).into());
+            put("method", (*request.name.method).into());
+            if let Some(timeout) = request.timeout {
+                put(
+                    "timeout_ms",
+                    json!(u64::try_from(timeout.as_millis()).expect("short")),
+                );
+            }
+            if !request.metadata.is_empty() {
+                put("metadata", metadata(&request.metadata));
+            }
+            let Streams { window, input } = request.streams;
+            if let Some(window) = window {
+                put("window", json!([window.items, window.bytes]));
+            }
+            if input {
+                put("input", true.into());
+            }
+            put("params", bytes(&request.params));
+        }
+        Envelope::Notification(notification) => {
+            put("service", (*notification.name.service).into());
+            put("method", (*notification.name.method).into());
+            if !notification.metadata.is_empty() {
+                put("metadata", metadata(&notification.metadata));
+            }
+            put("params", bytes(&notification.params));
+        }
+        Envelope::Response(response) => {
+            put("id", id(&response.id));
+            match &response.result {
+                Ok(result) => {
+                    put("kind", "result".into());
+                    put("result", bytes(result));
+                }
+                Err(error) => {
+                    put("kind", "error".into());
+                    error_fields(error, &mut put);
+                }
+            }
+        }
+        Envelope::Cancel(cancel) => {
+            put("id", id(&cancel.id));
+            let deadline = cancel.reason == CancelReason::Deadline;
+            put(
+                "reason",
+                if deadline { "deadline" } else { "caller" }.into(),
+            );
+        }
+        Envelope::Progress(progress) => {
+            put("id", id(&progress.id));
+            put("value", bytes(&progress.value));
+            if let Some(note) = &progress.note {
+                put("note", bytes(note));
+            }
+        }
+        Envelope::Log(log) => {
+            if let Some(call) = &log.id {
+                put("id", id(call));
+            }
+            put("level", log.level.into());
+            put("dropped", log.dropped.into());
+            put("content", bytes(&log.content));
+        }
+        Envelope::Event(event) => {
+            put("topic", (*event.topic).into());
+            put("message", bytes(&event.message));
+        }
+        Envelope::Ping(number) | Envelope::Pong(number) => put("number", (*number).into()),
+        Envelope::GoingAway(away) => {
+            put("code", away.code.value().into());
+            put("message", (*away.message).into());
+        }
+        Envelope::Items(items) => {
+            put("id", id(&items.id));
+            put("stream", stream(items.stream));
+            let list = ItemBatch::new(items.batch.as_slice());
+            put("items", list.map(|item| Json::from(hex(item))).collect());
+        }
+        Envelope::InputEnd(end) => {
+            put("id", id(&end.id));
+            if let Some(error) = &end.error {
+                error_fields(error, &mut put);
+            }
+        }
+        Envelope::Credit(credit) => {
+            put("id", id(&credit.id));
+            put("stream", stream(credit.stream));
+            put("more", json!([credit.more.items, credit.more.bytes]));
+        }
+        Envelope::Stop(stop) => put("id", id(&stop.id)),
+        Envelope::Accepted(call) => put("id", id(call)),
+        other => panic!("no view of {}", other.kind()),
+    }
+    Json::Object(view)
+}
+
+fn metadata(metadata: &Metadata) -> Json {
+    let entries = metadata
+        .iter()
+        .map(|(name, value)| (name.to_owned(), Json::from(value)));
+    Json::Object(entries.collect())
+}
+
+fn error_fields(error: &RpcError, put: &mut impl FnMut(&str, Json)) {
+    put("code", error.code().value().into());
+    put("message", error.message().into());
+    if let Some(data) = error.data() {
+        put(
+            "data",
+            serde_json::to_value(data).expect("data of the vectors is JSON"),
+        );
+    }
+}
+
+fn stream(side: mynah::protocol::StreamSide) -> Json {
+    u64::from(side == mynah::protocol::StreamSide::Input).into()
+}
+
+fn id(id: &WireId) -> Json {
+    match id {
+        WireId::Uint(id) => (*id).into(),
+        WireId::Text(id) => (**id).into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn bytes(payload: &Payload<'_>) -> Json {
+    hex(payload.as_slice()).into()
+}
+
+#[tokio::test]
+async fn the_python_client_reads_the_vectors_the_same() {
+    let stdout = run_script("native_vectors.py", &[]).await;
+    let checked: usize = stdout
+        .lines()
+        .last()
+        .and_then(|line| line.strip_suffix(" vectors hold"))
+        .and_then(|count| count.parse().ok())
+        .unwrap_or_else(|| panic!("{stdout}"));
+    let readable = |vector: &&Json| matches!(text(vector, "format"), "cbor" | "json");
+    assert_eq!(checked, vectors("vectors").iter().filter(readable).count());
+}
