@@ -254,14 +254,16 @@ impl Remote {
 
     /// Whether the call that it came with is still in flight.
     fn check(&self) -> Result<(), CallError> {
-        let live = self
-            .link
-            .upgrade()
-            .is_some_and(|link| link.lock().connection.is_live(self.key));
-        if live {
-            Ok(())
-        } else {
-            Err(CallError::Cancelled(By::Caller))
+        let link = self.link.upgrade();
+        let Some(link) = link.filter(|link| link.lock().connection.is_live(self.key)) else {
+            return Err(CallError::Cancelled(By::Caller));
+        };
+        match link.facts() {
+            Some(facts) if !facts.capabilities.callbacks => Err(CallError::Unsupported {
+                dialect: facts.dialect,
+                feature: "callbacks",
+            }),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -507,7 +507,8 @@ impl<S: ByteStream> ByteTask<S> {
             // The peer may be gone already; there is nobody to tell.
             drop(poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await);
             if lingers {
-                let mut unread = [0; 4096];
+                // Not in the future of the task, which is as large as this all the time.
+                let mut unread = vec![0; 4096];
                 while matches!(self.stream.read(&mut unread).await, Ok(1..)) {}
             }
         };

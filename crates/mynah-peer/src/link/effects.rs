@@ -284,6 +284,10 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
     fn withdraw(&mut self, slot: &mut OutSlot, cancel: Cancel) {
         slot.sides = None;
         self.end_extras(slot);
+        if cancel.reason == CancelReason::Caller {
+            // Nobody takes what has come already.
+            slot.extras = None;
+        }
         let Some(sent) = slot.sent.take() else { return };
         if self.out.withdraw(sent) || !self.out.profile().capabilities.cancel {
             return;
