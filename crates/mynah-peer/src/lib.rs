@@ -31,7 +31,7 @@ pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
 pub use error::{CallError, DomainError, WasSent};
 pub use events::{Events, Lag, Published, Subscribe, Subscription};
-pub use handler::{Routes, Service};
+pub use handler::{Routes, Service, StreamSink};
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
 pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};

@@ -59,6 +59,8 @@ pub use mynah_protocol::{
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 
+/// The trait of streams, as everywhere: that of `futures` and `tokio-stream`.
+pub use futures_core::Stream;
 pub use mynah_connection::CloseReason;
 
 /// Wire formats of peers, to choose from.
@@ -83,7 +85,9 @@ pub use mynah_transport_memory as memory;
 /// What most programs need.
 pub mod prelude {
     pub use crate::url::Listen as _;
-    pub use crate::{CallError, Callback, Context, ErrorCode, Incoming, Peer, RpcError, Server};
+    pub use crate::{
+        CallError, Callback, Context, ErrorCode, Incoming, Peer, RpcError, Server, Stream,
+    };
 }
 
 /// What generated code refers to. Not for programs: it changes without notice.
@@ -92,7 +96,7 @@ pub mod __private {
     pub use futures_core::Stream;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, MethodInfo,
-        Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, Subscribe,
+        Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};

@@ -1,7 +1,8 @@
 //! What is wrong with a trait that should be a service, said where it is wrong and with what to do.
 
 use super::marks::Marks;
-use super::model::Service;
+use super::model::{Kind, Param, Service};
+use super::shapes;
 use crate::errors::Errors;
 use crate::owned::{self, is_path_to, readable, ungrouped};
 use quote::ToTokens as _;
@@ -133,6 +134,13 @@ fn plainness(signature: &Signature, errors: &mut Errors) {
 }
 
 fn asyncness(signature: &Signature, marks: &Marks, errors: &mut Errors) {
+    let stream = match &signature.output {
+        ReturnType::Type(_, ty) => shapes::stream_type(ty).is_some(),
+        ReturnType::Default => false,
+    };
+    if stream {
+        return stream_method(signature, marks, errors);
+    }
     match (&signature.asyncness, &marks.blocking) {
         (None, None) => errors.at(
             signature.fn_token,
@@ -150,6 +158,64 @@ fn asyncness(signature: &Signature, marks: &Marks, errors: &mut Errors) {
             spawn,
             "a `#[blocking]` method has a task of its own already: remove `#[spawn]`",
         );
+    }
+}
+
+/// A method with a stream of results.
+fn stream_method(signature: &Signature, marks: &Marks, errors: &mut Errors) {
+    if let Some(asyncness) = &signature.asyncness {
+        errors.at(
+            asyncness,
+            "a method with a stream of results is a plain `fn`, and waits inside of its stream: remove `async`",
+        );
+    }
+    if let Some(spawn) = &marks.spawn {
+        errors.at(
+            spawn,
+            "a stream is polled when its caller takes items: remove `#[spawn]`, and give items from a task \
+             through a channel",
+        );
+    }
+    if let Some(blocking) = &marks.blocking {
+        errors.at(
+            blocking,
+            "a stream must not block the thread that polls it: remove `#[blocking]`, and give items from \
+             `spawn_blocking` through a channel",
+        );
+    }
+}
+
+/// Checks where streams and callbacks are passed.
+pub(super) fn bound_params(params: &[Param], marks: &Marks, errors: &mut Errors) {
+    let mut streams = 0;
+    for param in params {
+        let (what, hint) = match &param.kind {
+            Kind::Value => continue,
+            Kind::Incoming(_) => {
+                streams += 1;
+                ("a stream", "taken")
+            }
+            Kind::Telling(_) | Kind::Asking { .. } => ("a callback", "called"),
+        };
+        if streams > 1 && matches!(param.kind, Kind::Incoming(_)) {
+            errors.at(
+                &param.ty,
+                "one stream goes with a call: let its items be of an enum, or make two methods",
+            );
+        }
+        if marks.notification.is_some() {
+            let message = format!(
+                "{what} lives as long as its call, and a notification has no end: remove `#[notification]`"
+            );
+            errors.at(&param.ty, message);
+        }
+        if marks.blocking.is_some() {
+            let message = format!(
+                "{what} is {hint} with `.await`, which a `#[blocking]` method has not: write `async fn`, and \
+                 do what blocks in `spawn_blocking`"
+            );
+            errors.at(&param.ty, message);
+        }
     }
 }
 
@@ -252,6 +318,7 @@ pub(super) fn parameter(ty: &Type, errors: &mut Errors) {
 
 pub(super) fn returned(ty: &Type, errors: &mut Errors) {
     owned::check(ty, "result", errors);
+    shapes::nested(ty, "result", errors);
 }
 
 pub(super) fn count(signature: &Signature, count: usize, errors: &mut Errors) {

@@ -1,9 +1,9 @@
 //! The client: a type with a method for each method of the trait.
 
 use super::expand_service::{info_ident, params_type, params_value};
-use super::model::{Answer, Method, Service};
+use super::model::{Answer, Kind, Method, Service};
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{Ident, Visibility};
 
 /// The struct.
@@ -81,6 +81,68 @@ pub(super) fn impls(service: &Service) -> TokenStream {
     }
 }
 
+/// What a method of the client takes for its parameters, and makes of them.
+struct Passed {
+    generics: Vec<TokenStream>,
+    types: Vec<TokenStream>,
+    made: Vec<TokenStream>,
+    attached: Vec<Ident>,
+}
+
+fn passed(method: &Method) -> Passed {
+    let site = Span::mixed_site();
+    let mut passed = Passed {
+        generics: Vec::new(),
+        types: Vec::new(),
+        made: Vec::new(),
+        attached: Vec::new(),
+    };
+    for (index, param) in method.params.iter().enumerate() {
+        let ty = &param.ty;
+        let (given, make) = match &param.kind {
+            Kind::Value => {
+                passed.types.push(quote!(#ty));
+                continue;
+            }
+            Kind::Incoming(item) => (
+                quote_spanned! {site=>
+                    impl __p::Stream<Item = #item> + ::core::marker::Send + 'static
+                },
+                "outgoing",
+            ),
+            Kind::Telling(value) => (
+                quote_spanned! {site=>
+                    impl ::core::ops::FnMut(#value) + ::core::marker::Send + 'static
+                },
+                "telling",
+            ),
+            Kind::Asking { value, reply } => {
+                let future = format_ident!("F{index}", span = site);
+                passed.generics.push(quote_spanned! {site=>
+                    #future: ::core::future::Future<
+                        Output = ::core::result::Result<#reply, __p::RpcError>
+                    > + ::core::marker::Send + 'static
+                });
+                (
+                    quote_spanned! {site=>
+                        impl ::core::ops::Fn(#value) -> #future
+                            + ::core::marker::Send + ::core::marker::Sync + 'static
+                    },
+                    "asking",
+                )
+            }
+        };
+        let (name, make) = (&param.ident, Ident::new(make, site));
+        let attached = format_ident!("a{index}", span = site);
+        passed.types.push(given);
+        passed.made.push(quote_spanned! {site=>
+            let (#name, #attached) = <#ty>::#make(#name);
+        });
+        passed.attached.push(attached);
+    }
+    passed
+}
+
 /// One method: it makes the call, and says nothing on the wire yet.
 fn method(vis: &Visibility, service: &str, index: usize, method: &Method) -> TokenStream {
     let site = Span::mixed_site();
@@ -89,7 +151,7 @@ fn method(vis: &Visibility, service: &str, index: usize, method: &Method) -> Tok
     let params = params_type(&method.params);
     let names: Vec<&Ident> = method.params.iter().map(|param| &param.ident).collect();
     let given = params_value(&names);
-    let types = method.params.iter().map(|param| &param.ty);
+    let passed = passed(method);
     let (call, types_of_call) = match &method.answer {
         Answer::None => (quote!(Notify), quote!(#params, C)),
         Answer::Value(value) => (
@@ -97,7 +159,22 @@ fn method(vis: &Visibility, service: &str, index: usize, method: &Method) -> Tok
             quote!(#params, #value, ::core::convert::Infallible, C),
         ),
         Answer::Result { value, error } => (quote!(Call), quote!(#params, #value, #error, C)),
+        Answer::Stream(stream) => {
+            let item = &stream.item;
+            let error = match &stream.error {
+                Some(error) => quote!(#error),
+                None => quote!(::core::convert::Infallible),
+            };
+            (quote!(StreamCall), quote!(#params, #item, #error, C))
+        }
     };
+    let Passed {
+        generics,
+        types,
+        made,
+        attached,
+    } = passed;
+    let generics = (!generics.is_empty()).then(|| quote!(<#(#generics),*>));
     let attrs = method.docs();
     let default_doc = (!method.attrs.iter().any(|attr| attr.path().is_ident("doc"))).then(|| {
         let doc = format!("Calls `{}` of `{service}`.", method.name);
@@ -106,8 +183,10 @@ fn method(vis: &Visibility, service: &str, index: usize, method: &Method) -> Tok
     quote_spanned! {site=>
         #default_doc
         #(#attrs)*
-        #vis fn #ident(&self, #(#names: #types),*) -> __p::#call<#types_of_call> {
+        #vis fn #ident #generics(&self, #(#names: #types),*) -> __p::#call<#types_of_call> {
+            #(#made)*
             __p::#call::new(::core::clone::Clone::clone(&self.caller), &#info, #given)
+                #(.attach(#attached))*
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The server side: a type that hands the methods of an implementor to a router.
 
-use super::model::{Answer, Method, Param, Run, Service};
+use super::model::{Answer, Kind, Method, Param, Run, Service};
 use crate::errors::at;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::Type;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
@@ -151,17 +152,47 @@ pub(super) fn impls(service: &Service) -> TokenStream {
 /// Asks for what a client needs of each type where it is written, so that the compiler says there
 /// what is missing; the registration asks for the rest.
 fn checks(method: &Method) -> TokenStream {
-    let params = method.params.iter().map(|param| {
-        let ty = &param.ty;
-        quote_spanned!(at(ty.span())=> __encoded::<#ty>();)
+    let params = method.params.iter().map(|param| match &param.kind {
+        Kind::Value => encoded(&param.ty),
+        // The client sends what goes one way and reads what comes the other; both are asked of all, for a
+        // callback in the same process is another's stream.
+        Kind::Incoming(ty) | Kind::Telling(ty) => both(ty),
+        Kind::Asking { value, reply } => {
+            let (value, reply) = (both(value), both(reply));
+            quote!(#value #reply)
+        }
     });
     let value = match &method.answer {
         Answer::None => None,
-        Answer::Value(value) | Answer::Result { value, .. } => {
-            Some(quote_spanned!(at(value.span())=> __decoded::<#value>();))
-        }
+        Answer::Value(value) | Answer::Result { value, .. } => Some(decoded(value)),
+        Answer::Stream(stream) => Some(decoded(&stream.item)),
     };
     quote!(#(#params)* #value)
+}
+
+fn encoded(ty: &Type) -> TokenStream {
+    quote_spanned!(at(ty.span())=> __encoded::<#ty>();)
+}
+
+fn decoded(ty: &Type) -> TokenStream {
+    quote_spanned!(at(ty.span())=> __decoded::<#ty>();)
+}
+
+fn both(ty: &Type) -> TokenStream {
+    let (encoded, decoded) = (encoded(ty), decoded(ty));
+    quote!(#encoded #decoded)
+}
+
+/// Binds streams and callbacks to their call.
+fn bindings(method: &Method, names: &[Ident], cx: &TokenStream) -> TokenStream {
+    let bound = method.params.iter().zip(names);
+    bound
+        .filter(|(param, _)| !matches!(param.kind, Kind::Value))
+        .map(|(param, name)| {
+            let ty = &param.ty;
+            quote_spanned!(Span::mixed_site()=> let #name = <#ty>::bind(#name, &#cx);)
+        })
+        .collect()
 }
 
 /// The registration of one method.
@@ -180,9 +211,38 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
             let cx = Ident::new("cx", at(context.ty.span()));
             (quote!(#cx), quote_spanned!(cx.span()=> &#cx,))
         }
+        None if method.binds() => (quote_spanned!(site=> cx), TokenStream::new()),
         None => (quote_spanned!(site=> _), TokenStream::new()),
     };
+    let bindings = bindings(method, &names, &cx);
     let call = quote_spanned!(site=> <T as #service>::#ident(&*inner, #lent #(#names),*));
+    if let Answer::Stream(stream) = &method.answer {
+        let (item, take) = (
+            &stream.item,
+            if stream.error.is_some() {
+                "results"
+            } else {
+                "items"
+            },
+        );
+        let error = match &stream.error {
+            Some(error) => quote!(#error),
+            None => quote_spanned!(site=> ::core::convert::Infallible),
+        };
+        let take = Ident::new(take, ident.span());
+        return quote_spanned! {site=>
+            routes.stream(&#info, {
+                let inner = __p::Arc::clone(&inner);
+                move |#cx: __p::Context, #taken: #params, sink: __p::StreamSink<#item, #error>| {
+                    let inner = __p::Arc::clone(&inner);
+                    async move {
+                        #bindings
+                        sink.#take(#call).await
+                    }
+                }
+            });
+        };
+    }
     let call = match method.run {
         Run::Blocking => call,
         Run::Inline | Run::Spawned => quote_spanned!(site=> #call.await),
@@ -191,13 +251,13 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
         Answer::Value(_) => {
             quote_spanned!(site=> ::core::result::Result::Ok::<_, ::core::convert::Infallible>(#call))
         }
-        Answer::None | Answer::Result { .. } => call,
+        Answer::None | Answer::Result { .. } | Answer::Stream(_) => call,
     };
     let body = match method.run {
         Run::Blocking => answer,
         Run::Inline | Run::Spawned => quote_spanned! {site=> {
             let inner = __p::Arc::clone(&inner);
-            async move { #answer }
+            async move { #bindings #answer }
         }},
     };
     let register = Ident::new(register(method), ident.span());

@@ -4,6 +4,7 @@ use super::model::{Answer, Method, Run, Service};
 use crate::errors::at;
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
+use syn::spanned::Spanned as _;
 
 pub(super) fn expand(service: &Service) -> TokenStream {
     let Service {
@@ -30,8 +31,14 @@ fn method(method: &Method) -> TokenStream {
     if method.run == Run::Blocking {
         return quote!(#(#attrs)* #signature;);
     }
+    if let Answer::Stream(stream) = &method.answer {
+        let (fn_token, ident, inputs) = (&signature.fn_token, &signature.ident, &signature.inputs);
+        let ty = &stream.ty;
+        let send = (!stream.send).then(|| quote_spanned!(at(ty.span())=> + ::core::marker::Send));
+        return quote!(#(#attrs)* #fn_token #ident(#inputs) -> #ty #send;);
+    }
     let output = match &method.answer {
-        Answer::None => quote!(()),
+        Answer::None | Answer::Stream(_) => quote!(()),
         Answer::Value(value) => value.to_token_stream(),
         Answer::Result { .. } => match &signature.output {
             syn::ReturnType::Type(_, ty) => ty.to_token_stream(),

@@ -7,6 +7,7 @@ mod expand_trait;
 mod marks;
 mod model;
 mod parse;
+mod shapes;
 
 use crate::errors::Errors;
 use proc_macro2::TokenStream;

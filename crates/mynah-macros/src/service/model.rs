@@ -2,7 +2,7 @@
 
 use proc_macro2::Ident;
 use quote::format_ident;
-use syn::{Attribute, PatType, Signature, Token, Type, Visibility};
+use syn::{Attribute, PatType, Signature, Token, Type, TypeImplTrait, Visibility};
 
 /// A trait that is a service.
 pub(crate) struct Service {
@@ -37,6 +37,19 @@ pub(crate) struct Method {
 pub(crate) struct Param {
     pub(crate) ident: Ident,
     pub(crate) ty: Type,
+    pub(crate) kind: Kind,
+}
+
+/// What a parameter is.
+pub(crate) enum Kind {
+    /// A value, of the type as written.
+    Value,
+    /// A stream of these items.
+    Incoming(Box<Type>),
+    /// A function that is told something.
+    Telling(Box<Type>),
+    /// A function that is asked for something.
+    Asking { value: Box<Type>, reply: Box<Type> },
 }
 
 /// What comes back.
@@ -47,6 +60,18 @@ pub(crate) enum Answer {
     Value(Box<Type>),
     /// A value or a domain error.
     Result { value: Box<Type>, error: Box<Type> },
+    /// A stream of items, which may end in a domain error.
+    Stream(Box<Stream>),
+}
+
+/// A stream of results.
+pub(crate) struct Stream {
+    /// The return type as it was written.
+    pub(crate) ty: TypeImplTrait,
+    /// Whether `Send` is among its bounds.
+    pub(crate) send: bool,
+    pub(crate) item: Type,
+    pub(crate) error: Option<Type>,
 }
 
 /// Where a method runs.
@@ -73,6 +98,13 @@ impl Service {
 impl Method {
     pub(crate) const fn ident(&self) -> &Ident {
         &self.signature.ident
+    }
+
+    /// Whether a parameter is more than its bytes, and is bound to the call.
+    pub(crate) fn binds(&self) -> bool {
+        self.params
+            .iter()
+            .any(|param| !matches!(param.kind, Kind::Value))
     }
 
     /// The attributes that the client's method has as well.

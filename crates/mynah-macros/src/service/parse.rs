@@ -1,8 +1,8 @@
 //! From tokens to the model. What cannot be a service is left out, with an error.
 
-use super::checks;
 use super::marks::{self, Marks};
 use super::model::{Answer, Method, Param, Run, Service};
+use super::{checks, shapes};
 use crate::errors::Errors;
 use crate::names;
 use crate::owned::ungrouped;
@@ -66,6 +66,7 @@ fn method(function: TraitItemFn, errors: &mut Errors) -> Option<Method> {
     let marks = marks::read(function.attrs.clone(), &mut found);
     checks::signature(&function, &marks, &mut found);
     let (context, params) = inputs(&function, &mut found);
+    checks::bound_params(&params, &marks, &mut found);
     let answer = answer(&function.sig.output, &marks, &mut found);
     let usable = found.is_empty();
     errors.append(found);
@@ -115,6 +116,7 @@ fn inputs(function: &TraitItemFn, errors: &mut Errors) -> (Option<syn::PatType>,
         params.push(Param {
             ident: pat.ident.clone(),
             ty: (*input.ty).clone(),
+            kind: shapes::kind(&input.ty, errors),
         });
     }
     checks::count(&function.sig, params.len(), errors);
@@ -130,15 +132,39 @@ fn answer(output: &ReturnType, marks: &Marks, errors: &mut Errors) -> Option<Ans
     let ReturnType::Type(_, ty) = output else {
         return Some(Answer::Value(Box::new(parse_quote!(()))));
     };
+    if let Some(stream) = shapes::stream_type(ty) {
+        let (mut stream, item) = shapes::stream(stream, errors)?;
+        checks::returned(&item, errors);
+        if let Some((value, error)) = value_and_error(&item, errors)? {
+            stream.item = value;
+            stream.error = Some(error);
+        }
+        return Some(Answer::Stream(Box::new(stream)));
+    }
+    if shapes::hidden_stream(ty, errors) {
+        return None;
+    }
     checks::returned(ty, errors);
+    Some(match value_and_error(ty, errors)? {
+        Some((value, error)) => Answer::Result {
+            value: Box::new(value),
+            error: Box::new(error),
+        },
+        None => Answer::Value(ty.clone()),
+    })
+}
+
+/// Both types of a `Result`; `None`, with an error, when they are hidden.
+#[allow(
+    clippy::option_option,
+    reason = "no result, or one that cannot be read"
+)]
+fn value_and_error(ty: &Type, errors: &mut Errors) -> Option<Option<(Type, Type)>> {
     let Some(arguments) = result_arguments(ty) else {
-        return Some(Answer::Value(ty.clone()));
+        return Some(None);
     };
     if let [GenericArgument::Type(value), GenericArgument::Type(error)] = arguments.as_slice() {
-        return Some(Answer::Result {
-            value: Box::new(value.clone()),
-            error: Box::new(error.clone()),
-        });
+        return Some(Some((value.clone(), error.clone())));
     }
     checks::result_alias(ty, arguments.first(), errors);
     None

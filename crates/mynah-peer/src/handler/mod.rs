@@ -3,11 +3,14 @@
 mod detached;
 mod inline;
 mod routes;
+mod sink;
 mod stream;
 
 pub(crate) use inline::{Inline, TypedMethod, TypedRunning};
 pub use routes::{Routes, Service};
-pub(crate) use stream::{Produce, Progress, TypedStreamMethod, append, append_with};
+pub use sink::StreamSink;
+pub(crate) use sink::TypedStreamMethod;
+pub(crate) use stream::{Produce, Progress, append_with, fill};
 
 use crate::context::Context;
 use crate::link::HandlerRef;

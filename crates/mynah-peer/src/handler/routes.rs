@@ -3,12 +3,11 @@
 use super::Method;
 use super::detached::{Blocking, Spawned};
 use super::inline::{Inline, TypedMethod};
-use super::stream::{Streamed, TypedStreamMethod};
+use super::sink::{StreamSink, Streamed, TypedStreamMethod};
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::method::MethodInfo;
 use crate::router::Route;
-use futures_core::Stream;
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::convert::Infallible;
@@ -137,17 +136,19 @@ impl Routes {
         });
     }
 
-    /// A method with a stream of results, polled as far as the caller gives credit.
-    pub fn stream<P, T, E, H, S>(&mut self, info: &'static MethodInfo, handler: H)
+    /// A method with a stream of results, polled as far as the caller gives credit. The future of the handler gives
+    /// its stream to the sink, and so the stream may borrow from what the future owns.
+    pub fn stream<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
     where
-        H: Fn(Context, P) -> S + Send + Sync + 'static,
-        S: Stream<Item = Result<T, E>> + Send + 'static,
+        H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
         P: DeserializeOwned + Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
         let method = Streamed::new(handler);
-        let typed: Arc<dyn TypedStreamMethod<P, T, E>> = Arc::<Streamed<H, P>>::clone(&method);
+        let typed: Arc<dyn TypedStreamMethod<P, T, E>> =
+            Arc::<Streamed<H, P, T, E>>::clone(&method);
         self.push_any(info, Box::new(method), Box::new(typed));
     }
 

@@ -1,16 +1,10 @@
 //! Streams of the user that are sent: results of a method, and the input of a call.
 
-use super::{Called, Invocation, Method, decode};
-use crate::context::Context;
-use crate::error::DomainError;
-use futures_core::Stream;
+use super::panicked;
 use mynah_codec::{EncodeError, Format};
 use mynah_protocol::{ErrorCode, ItemBatch, RpcError};
-use serde::{Serialize, de::DeserializeOwned};
-use std::any::Any;
-use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::Arc;
+use serde::Serialize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{self, Poll};
 
 /// How far a stream came.
@@ -41,52 +35,40 @@ pub(crate) trait Produce: Send {
     }
 }
 
-/// A stream of results.
-struct StreamProducer<S> {
-    stream: Pin<Box<S>>,
-}
-
-impl<S> StreamProducer<S> {
-    fn new(stream: S) -> Self {
-        Self {
-            stream: Box::pin(stream),
-        }
-    }
-}
-
-impl<S, T, E> Produce for StreamProducer<S>
-where
-    S: Stream<Item = Result<T, E>> + Send,
-    T: Serialize,
-    E: DomainError,
-{
-    fn produce(
-        &mut self,
-        task: &mut task::Context<'_>,
-        items: u64,
-        bytes: usize,
-        format: Format,
-        out: &mut Vec<u8>,
-    ) -> (u64, Progress) {
-        let limit = out.len().saturating_add(bytes);
-        let mut count = 0;
+/// Polls for items and appends them, as [`Produce::produce`] says. What panics ends the stream, and leaves the items
+/// before it.
+pub(crate) fn fill<T: Serialize>(
+    items: u64,
+    bytes: usize,
+    format: Format,
+    out: &mut Vec<u8>,
+    mut next: impl FnMut() -> Poll<Option<Result<T, Box<RpcError>>>>,
+) -> (u64, Progress) {
+    let limit = out.len().saturating_add(bytes);
+    let mut count = 0;
+    let mut whole = out.len();
+    let produced = catch_unwind(AssertUnwindSafe(|| {
         while count < items && out.len() < limit {
-            match self.stream.as_mut().poll_next(task) {
-                Poll::Pending => return (count, Progress::Waiting),
-                Poll::Ready(None) => return (count, Progress::Ended(Ok(()))),
-                Poll::Ready(Some(Err(error))) => {
-                    return (count, Progress::Ended(Err(Box::new(error.into_rpc()))));
-                }
+            match next() {
+                Poll::Pending => return Progress::Waiting,
+                Poll::Ready(None) => return Progress::Ended(Ok(())),
+                Poll::Ready(Some(Err(error))) => return Progress::Ended(Err(error)),
                 Poll::Ready(Some(Ok(item))) => {
                     if let Err(error) = append(&item, format, out) {
-                        return (count, Progress::Ended(Err(error)));
+                        return Progress::Ended(Err(error));
                     }
                     count += 1;
+                    whole = out.len();
                 }
             }
         }
-        (count, Progress::More)
-    }
+        Progress::More
+    }));
+    let progress = produced.unwrap_or_else(|payload| {
+        out.truncate(whole);
+        Progress::Ended(Err(panicked(&*payload)))
+    });
+    (count, progress)
 }
 
 /// Writes one item behind its length.
@@ -126,80 +108,5 @@ pub(crate) fn append_with(
             out.truncate(start);
             Err(Box::new(RpcError::from_code(ErrorCode::TOO_LARGE)))
         }
-    }
-}
-
-/// A method of types `P -> Stream<Result<T, E>>`, for calls in the same process.
-pub(crate) trait TypedStreamMethod<P, T, E>: Send + Sync {
-    fn open(&self, context: Context, params: P)
-    -> Pin<Box<dyn Stream<Item = Result<T, E>> + Send>>;
-}
-
-/// A handler `H: Fn(Context, P) -> S` whose results are a stream.
-pub(super) struct Streamed<H, P> {
-    handler: H,
-    params: PhantomData<fn(P)>,
-}
-
-impl<H, P> Streamed<H, P> {
-    pub(super) fn new(handler: H) -> Arc<Self> {
-        Arc::new(Self {
-            handler,
-            params: PhantomData,
-        })
-    }
-}
-
-impl<H, P, S, T, E> Method for Arc<Streamed<H, P>>
-where
-    H: Fn(Context, P) -> S + Send + Sync + 'static,
-    S: Stream<Item = Result<T, E>> + Send + 'static,
-    P: DeserializeOwned + 'static,
-    T: Serialize + 'static,
-    E: DomainError,
-{
-    fn call(
-        &self,
-        invocation: Invocation<'_>,
-        _task: &mut task::Context<'_>,
-        _reply: &mut Vec<u8>,
-    ) -> Called {
-        let Invocation {
-            context,
-            params,
-            streams,
-            format,
-            limits,
-        } = invocation;
-        if streams.window.is_none() {
-            let text = "this method has a stream of results, and the call gave no credit for one";
-            let error = RpcError::new(ErrorCode::INVALID_PARAMS, text);
-            return Called::Done(Err(Box::new(error)));
-        }
-        let params = match decode::<P>(params, format, limits) {
-            Ok(params) => params,
-            Err(error) => return Called::Done(Err(error)),
-        };
-        Called::Streaming {
-            producer: Box::new(StreamProducer::new((self.handler)(context, params))),
-            accepted: false,
-        }
-    }
-
-    fn recycle(&self, _cell: Box<dyn Any>) {}
-}
-
-impl<H, P, S, T, E> TypedStreamMethod<P, T, E> for Streamed<H, P>
-where
-    H: Fn(Context, P) -> S + Send + Sync + 'static,
-    S: Stream<Item = Result<T, E>> + Send + 'static,
-    P: 'static,
-{
-    fn open(
-        &self,
-        context: Context,
-        params: P,
-    ) -> Pin<Box<dyn Stream<Item = Result<T, E>> + Send>> {
-        Box::pin((self.handler)(context, params))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Attachment, Batch};
 use crate::context::Context;
-use crate::handler::{Produce, Progress, append};
+use crate::handler::{Produce, Progress, fill};
 use crate::link::Link;
 use futures_core::Stream;
 use mynah_codec::Format;
@@ -216,20 +216,8 @@ impl<T: Serialize + Send> Produce for InputProducer<T> {
                 }
             }
         };
-        let limit = out.len().saturating_add(bytes);
-        let mut count = 0;
-        while count < items && out.len() < limit {
-            match stream.as_mut().poll_next(task) {
-                Poll::Pending => return (count, Progress::Waiting),
-                Poll::Ready(None) => return (count, Progress::Ended(Ok(()))),
-                Poll::Ready(Some(item)) => {
-                    if let Err(error) = append(&item, format, out) {
-                        return (count, Progress::Ended(Err(error)));
-                    }
-                    count += 1;
-                }
-            }
-        }
-        (count, Progress::More)
+        fill(items, bytes, format, out, || {
+            stream.as_mut().poll_next(task).map(|item| item.map(Ok))
+        })
     }
 }

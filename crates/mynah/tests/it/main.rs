@@ -8,17 +8,22 @@
 )]
 
 mod accepting;
+mod callbacks;
 mod cancel;
+mod credit;
 mod deadlines;
 mod deadlock;
 mod errors;
 mod floods;
+mod flow;
 mod handlers;
+mod inputs;
 mod limits;
 mod memory;
 mod panics;
 mod probe;
 mod serving;
 mod sides;
+mod streams;
 mod support;
 mod ui;
