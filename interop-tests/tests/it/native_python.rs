@@ -90,7 +90,7 @@ impl Conversation for Here {
     }
 
     async fn notes(&self, cx: &Context) -> Result<Vec<String>, RpcError> {
-        if cx.metadata().get("k") != Some("v") {
+        if cx.metadata().value("k") != Some("v") {
             return Err(code(2, "the metadata is lost"));
         }
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,9 +212,9 @@ async fn serve() -> ServerHandle {
 }
 
 async fn check(scenario: &str) {
-    let server = serve().await;
-    let port = server.address().rsplit(':').next().expect("a port");
     for letter in ["C", "J"] {
+        let server = serve().await;
+        let port = server.address().rsplit(':').next().expect("a port");
         let stdout = run_script("native_client.py", &[port, letter, scenario]).await;
         assert_eq!(stdout.trim(), "done", "{scenario} {letter}");
     }
