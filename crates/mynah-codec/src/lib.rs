@@ -1,6 +1,6 @@
 //! How it is written: value formats, framings and dialects. Bytes in, envelopes out; no I/O.
 //!
-//! - [`format`](mod@format): values to bytes and back (CBOR, JSON, or a stranger's own), with limits fused in.
+//! - [`format`](mod@format): values to bytes and back (CBOR, JSON, MessagePack, or a stranger's own), with limits fused in.
 //! - [`framing`]: how a byte stream is cut into frames, resumable.
 //! - [`dialect`]: whole wires, one module each; every one implements [`Wire`].
 //! - [`Output`]: where a wire writes, with frame ends marked and two lanes.

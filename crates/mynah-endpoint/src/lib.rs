@@ -1,6 +1,7 @@
 //! Opens and accepts connections by URL.
 //!
-//! `tcp://host:port` with `?dialect=native|cbor-rpc` and `&format=cbor|json`, and `memory:NAME`.
+//! `tcp://host:port` with `?dialect=native|cbor-rpc` and `&format=cbor|json|messagepack`
+//! (MessagePack in the native dialect only), and `memory:NAME`.
 
 mod url;
 

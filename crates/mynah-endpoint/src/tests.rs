@@ -22,6 +22,11 @@ fn urls_name_a_place_and_a_dialect() {
         Place::Tcp("host:1".into()),
         "cbor-rpc",
     );
+    check(
+        "tcp://host:1?format=messagepack",
+        Place::Tcp("host:1".into()),
+        "native",
+    );
     check("memory:arith", Place::Memory("arith".into()), "native");
 }
 
@@ -41,7 +46,14 @@ fn what_is_wrong_with_a_url_is_said() {
         "tcp://h:1?dialect=morse",
         "dialects are native and cbor-rpc",
     );
-    check("tcp://h:1?format=xml", "formats are cbor and json");
+    check(
+        "tcp://h:1?format=xml",
+        "formats are cbor, json and messagepack",
+    );
+    check(
+        "tcp://h:1?format=messagepack&dialect=cbor-rpc",
+        "formats of cbor-rpc are cbor and json",
+    );
     check(
         "tcp://h:1?colour=red",
         "options are dialect, format and padding",

@@ -113,18 +113,27 @@ fn options(url: &str, query: &str) -> Result<Box<dyn Dialect>, EndpointError> {
             ("dialect", _) => return Err(unknown("dialects are native and cbor-rpc")),
             ("format", "cbor") => format = FormatId::Cbor,
             ("format", "json") => format = FormatId::Json,
-            ("format", _) => return Err(unknown("formats are cbor and json")),
+            ("format", "messagepack") => format = FormatId::MessagePack,
+            ("format", _) => return Err(unknown("formats are cbor, json and messagepack")),
             ("padding", "newline") => padding = Padding::Newline,
             ("padding", "python") => padding = Padding::Python,
             ("padding", _) => return Err(unknown("paddings are newline and python")),
             _ => return Err(unknown("options are dialect, format and padding")),
         }
     }
-    let json = format == FormatId::Json;
-    Ok(match dialect {
-        dialect::cbor_rpc::NAME if json => Box::new(CborRpc::json(padding)),
-        dialect::cbor_rpc::NAME => Box::new(CborRpc::cbor()),
-        _ if json => Box::new(Native::json()),
+    Ok(match (dialect, format) {
+        (dialect::cbor_rpc::NAME, FormatId::Json) => Box::new(CborRpc::json(padding)),
+        (dialect::cbor_rpc::NAME, FormatId::MessagePack) => {
+            return Err(EndpointError::Option {
+                url: url.to_owned(),
+                option: "format".to_owned(),
+                value: format.to_string(),
+                known: "formats of cbor-rpc are cbor and json",
+            });
+        }
+        (dialect::cbor_rpc::NAME, _) => Box::new(CborRpc::cbor()),
+        (_, FormatId::Json) => Box::new(Native::json()),
+        (_, FormatId::MessagePack) => Box::new(Native::messagepack()),
         _ => Box::new(Native::new()),
     })
 }

@@ -11,6 +11,8 @@ pub enum FormatId {
     Json,
     /// CBOR (RFC 8949).
     Cbor,
+    /// MessagePack.
+    MessagePack,
     /// A format of a stranger's own, under a number that the two ends agree on.
     Other(u16),
 }
@@ -20,6 +22,7 @@ impl fmt::Display for FormatId {
         match self {
             Self::Json => f.write_str("json"),
             Self::Cbor => f.write_str("cbor"),
+            Self::MessagePack => f.write_str("messagepack"),
             Self::Other(number) => write!(f, "format {number}"),
         }
     }

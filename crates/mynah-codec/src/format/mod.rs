@@ -2,7 +2,12 @@
 
 pub mod cbor;
 mod error;
+mod failure;
+mod fault;
 pub mod json;
+mod keys;
+pub mod msgpack;
+mod utf8;
 
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 
@@ -54,6 +59,8 @@ pub enum Format {
     Cbor,
     /// JSON (RFC 8259).
     Json,
+    /// MessagePack.
+    MessagePack,
     /// JSON from peers that write NaN and the infinities as words, as Python's `json` does. They are read, and never
     /// written: the same peers do not read them.
     PythonJson,
@@ -68,6 +75,7 @@ impl Format {
         match id {
             FormatId::Cbor => Some(Self::Cbor),
             FormatId::Json => Some(Self::Json),
+            FormatId::MessagePack => Some(Self::MessagePack),
             _ => None,
         }
     }
@@ -78,6 +86,7 @@ impl Format {
         match self {
             Self::Cbor => FormatId::Cbor,
             Self::Json | Self::PythonJson => FormatId::Json,
+            Self::MessagePack => FormatId::MessagePack,
             Self::Custom(custom) => FormatId::Other(custom.id()),
         }
     }
@@ -96,6 +105,7 @@ impl Format {
         let written = match self {
             Self::Cbor => cbor::encode(value, out),
             Self::Json | Self::PythonJson => json::encode(value, out),
+            Self::MessagePack => msgpack::encode(value, out),
             Self::Custom(custom) => custom.encode(&value, out),
         };
         if written.is_err() {
@@ -117,6 +127,7 @@ impl Format {
         match self {
             Self::Cbor => cbor::decode(bytes, limits),
             Self::Json => json::decode(bytes, limits),
+            Self::MessagePack => msgpack::decode(bytes, limits),
             Self::PythonJson => json::decode_with(bytes, limits, json::Options::PYTHON),
             Self::Custom(custom) => {
                 let mut value = None;
@@ -137,6 +148,7 @@ impl Format {
         match self {
             Self::Cbor => cbor::scan(bytes, limits),
             Self::Json => json::scan(bytes, limits),
+            Self::MessagePack => msgpack::scan(bytes, limits),
             Self::PythonJson => json::scan_with(bytes, limits, json::Options::PYTHON),
             Self::Custom(custom) => custom.scan(bytes, limits),
         }
@@ -162,6 +174,10 @@ pub(crate) fn item_len(
                 json::Scan::Need(_) | json::Scan::Blank(_) => scanner.finish(),
             }
         }
+        Format::MessagePack => match msgpack::Scanner::new(*limits).advance(bytes)? {
+            msgpack::Scan::Done(len) => Ok(len),
+            msgpack::Scan::Need(_) => Err(truncated()),
+        },
         Format::Cbor | Format::Custom(_) => match cbor::Scanner::new(*limits).advance(bytes)? {
             cbor::Scan::Done(len) => Ok(len),
             cbor::Scan::Need(_) => Err(truncated()),

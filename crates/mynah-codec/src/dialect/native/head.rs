@@ -1,10 +1,14 @@
 //! The head of a frame: one positional array of scalars, read element by element.
 
+mod msgpack;
+
+pub(super) use msgpack::MsgpackHead;
+
 use crate::{DecodeError, DecodeErrorKind, Format};
 use mynah_protocol::{DecodeLimits, WireId};
 use std::borrow::Cow;
 
-/// Reads a head in either format. Every accessor takes the next element.
+/// Reads a head in any format. Every accessor takes the next element.
 pub(super) trait Head<'b>: Sized {
     /// Whether another element follows.
     fn more(&mut self) -> Result<bool, DecodeError>;

@@ -58,6 +58,14 @@ impl Native {
         }
     }
 
+    /// The native dialect in MessagePack.
+    #[must_use]
+    pub const fn messagepack() -> Self {
+        Self {
+            format: FormatId::MessagePack,
+        }
+    }
+
     /// The native dialect in JSON.
     #[must_use]
     pub const fn json() -> Self {
@@ -105,7 +113,7 @@ pub struct NativeWire {
 }
 
 impl NativeWire {
-    /// The side that dials, in the given format (CBOR or JSON).
+    /// The side that dials, in the given format (CBOR, MessagePack or JSON).
     #[must_use]
     pub fn dial(format: FormatId, limits: &Limits) -> Self {
         Self::new(format, limits, true)
@@ -151,6 +159,7 @@ impl NativeWire {
         let format = match format {
             b'C' => FormatId::Cbor,
             b'J' => FormatId::Json,
+            b'M' => FormatId::MessagePack,
             _ => return Err(wrong("peer asks for a format that is unknown here")),
         };
         if end != b'\n' {
@@ -166,10 +175,10 @@ impl NativeWire {
 
     fn say_preface(&mut self, out: &mut Output) {
         self.said_preface = true;
-        let format = if self.profile.format == FormatId::Json {
-            b'J'
-        } else {
-            b'C'
+        let format = match self.profile.format {
+            FormatId::Json => b'J',
+            FormatId::MessagePack => b'M',
+            _ => b'C',
         };
         let mut preface = [0; PREFACE];
         let bytes = MAGIC.iter().copied().chain([VERSION, format, b'\n']);

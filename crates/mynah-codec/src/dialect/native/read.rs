@@ -1,6 +1,6 @@
 //! Frames to envelopes.
 
-use super::head::{CborHead, Head, JsonHead, item_len};
+use super::head::{CborHead, Head, JsonHead, MsgpackHead, item_len};
 use super::{NAME, kind};
 use crate::{DecodeError, Format, WireError};
 use mynah_protocol::{
@@ -20,6 +20,7 @@ pub(super) fn envelope<'b>(
 ) -> Result<Option<Envelope<'b>>, WireError> {
     match format {
         Format::Json | Format::PythonJson => with_head(JsonHead::new(frame)?, id, format, limits),
+        Format::MessagePack => with_head(MsgpackHead::new(frame)?, id, format, limits),
         Format::Cbor | Format::Custom(_) => with_head(CborHead::new(frame)?, id, format, limits),
     }
 }

@@ -1,7 +1,10 @@
 //! Envelopes to frames.
 
+mod msgpack;
+
 use super::{NAME, kind};
 use crate::{EncodeError, Format};
+use msgpack::MsgpackHead;
 use mynah_protocol::{
     CancelReason, Envelope, FormatId, Hello, Metadata, MethodName, Payload, RpcError, StreamSide,
     Value, WireId,
@@ -22,11 +25,14 @@ pub(super) fn envelope(
             Format::Json,
             &mut JsonHead { out, first: true },
         ),
+        FormatId::MessagePack => {
+            with_head(envelope, id, Format::MessagePack, &mut MsgpackHead { out })
+        }
         _ => with_head(envelope, id, Format::Cbor, &mut CborHead { out }),
     }
 }
 
-/// Writes a head in either format.
+/// Writes a head in any format.
 trait Head {
     /// Begins an array of `len` elements.
     fn begin(&mut self, len: u8);

@@ -1,16 +1,15 @@
 //! CBOR to values.
 
 mod access;
-mod error;
 mod number;
 mod text;
 mod value;
 
 use super::head::{self, INFO};
 use super::{fault, scan};
+use crate::format::failure::{Failure, Result};
 use crate::{DecodeError, DecodeErrorKind};
 use access::{Elements, Entries, OneEntry, UnitVariant};
-use error::{Failure, Result};
 use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, Visitor};

@@ -1,143 +1,38 @@
-//! Which keys a map has had: the same key in another spelling is the same key.
-//!
-//! A key is given by the input from its start on; where it ends is found on the way.
-//!
-//! Everything here looks at items that were found well-formed before; on others it gives some answer, and ends.
+//! How keys in CBOR are compared.
 
 use super::head;
+use crate::format::keys::{Spelling, filter_bit};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 
-/// So many keys of a map are kept in place.
-const FEW: usize = 16;
-/// So many keys of a map are compared one by one, with those that the filter cannot tell apart.
-const LISTED: usize = 64;
-/// As many keys in spellings that the filter cannot help with; comparing them is dearer, too.
-const ODD_LISTED: usize = 8;
-
-/// The keys of one map, by where they start in the input.
+/// The spellings of CBOR.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
-    /// A bit for each key. A key whose bit is free is new, which is nearly always enough for a struct.
-    filter: u64,
-    few: [u32; FEW],
-    len: usize,
-    more: Option<Box<More>>,
-}
+pub(super) struct Cbor;
 
-/// What does not fit the place.
-#[derive(Debug)]
-enum More {
-    Listed(Vec<usize>),
-    Hashed(Many),
-}
-
-impl Keys {
+impl Spelling for Cbor {
     #[inline]
-    pub(super) fn clear(&mut self) {
-        self.filter = 0;
-        self.len = 0;
-        self.more = None;
+    fn filter_bits(key: &[u8]) -> u64 {
+        let Some(first) = key.first() else {
+            return u64::MAX;
+        };
+        // The spellings that nearly all keys have; `plain` knows a few more.
+        if first & head::INFO >= 24 && plain(key).is_none() || *first >= head::ARRAY {
+            return u64::MAX;
+        }
+        filter_bit(key)
     }
 
-    /// Adds a key, and gives the start of the equal one that was there and is replaced by it.
-    #[inline]
-    pub(super) fn insert(&mut self, input: &[u8], start: usize, end: usize) -> Option<usize> {
-        let bits = filter_bits(input, start, end);
-        let new = self.filter & bits == 0;
-        self.filter |= bits;
-        if new
-            && let Some(free) = self.few.get_mut(self.len)
-            && let Ok(start) = u32::try_from(start)
-        {
-            *free = start;
-            self.len += 1;
-            return None;
-        }
-        self.insert_compared(input, start, new)
+    fn plain(key: &[u8]) -> Option<&[u8]> {
+        plain(key)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn insert_compared(&mut self, input: &[u8], start: usize, new: bool) -> Option<usize> {
-        if let Some(More::Hashed(many)) = self.more.as_deref_mut() {
-            return many.insert(input, start);
-        }
-        let key = input.get(start..).unwrap_or_default();
-        if !new {
-            for earlier in self.few.iter_mut().take(self.len) {
-                if same(input.get(*earlier as usize..).unwrap_or_default(), key) {
-                    let replaced =
-                        std::mem::replace(earlier, u32::try_from(start).unwrap_or(*earlier));
-                    return Some(replaced as usize);
-                }
-            }
-            if let Some(More::Listed(list)) = self.more.as_deref_mut() {
-                for earlier in list {
-                    if same(input.get(*earlier..).unwrap_or_default(), key) {
-                        return Some(std::mem::replace(earlier, start));
-                    }
-                }
-            }
-        }
-        self.add(input, start, plain(key).is_some());
-        None
+    fn scalar(key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        scalar(key)
     }
 
-    /// Adds a key that is known to be new.
-    fn add(&mut self, input: &[u8], start: usize, plain: bool) {
-        let most = if plain { LISTED } else { ODD_LISTED };
-        if self.len < most.min(FEW)
-            && let Some(free) = self.few.get_mut(self.len)
-            && let Ok(start) = u32::try_from(start)
-        {
-            *free = start;
-            self.len += 1;
-            return;
-        }
-        let more = self
-            .more
-            .get_or_insert_with(|| Box::new(More::Listed(Vec::new())));
-        if let More::Listed(list) = &mut **more {
-            if self.len + list.len() < most {
-                list.push(start);
-                return;
-            }
-            let mut many = Many::default();
-            for earlier in self.few.iter().take(self.len) {
-                many.insert(input, *earlier as usize);
-            }
-            for earlier in list {
-                many.insert(input, *earlier);
-            }
-            // From here on every key has to get there.
-            self.filter = u64::MAX;
-            **more = More::Hashed(many);
-        }
-        if let More::Hashed(many) = &mut **more {
-            many.insert(input, start);
-        }
+    fn compare(a: &[u8], b: &[u8]) -> Ordering {
+        compare(a, b)
     }
-}
-
-/// The bit of a key in the filter, or all of them when its spelling does not say which key it is.
-#[inline]
-fn filter_bits(input: &[u8], start: usize, end: usize) -> u64 {
-    let key = input.get(start..end).unwrap_or_default();
-    let (Some(first), Some(last)) = (key.first(), key.last()) else {
-        return u64::MAX;
-    };
-    // The spellings that nearly all keys have; `plain` knows a few more.
-    if first & head::INFO >= 24 && plain(key).is_none() || *first >= head::ARRAY {
-        return u64::MAX;
-    }
-    let second = key.get(1).unwrap_or(first);
-    let mixed =
-        u32::from_be_bytes([*first, *second, *last, first ^ last]).wrapping_mul(0x9e37_79b1);
-    1 << (mixed >> 26)
 }
 
 /// The key at the beginning of `key`, when its spelling is the only one of its value: equal keys are equal bytes then.
@@ -160,104 +55,6 @@ fn plain(key: &[u8]) -> Option<&[u8]> {
         _ => return None,
     };
     key.get(..content.checked_add(1 + width)?)
-}
-
-fn same(a: &[u8], b: &[u8]) -> bool {
-    match (plain(a), plain(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => compare(a, b) == Ordering::Equal,
-    }
-}
-
-/// Keys in a number that makes comparing each with each too dear.
-#[derive(Debug, Default)]
-struct Many {
-    /// Keyed anew for every map, so that nobody can prepare keys that collide.
-    state: RandomState,
-    scalars: HashMap<u64, usize, BuildHasherDefault<AsItIs>>,
-    /// Different keys with the hash of one in `scalars`; there is hardly ever one.
-    collided: Vec<usize>,
-    nested: Runs,
-}
-
-impl Many {
-    fn insert(&mut self, input: &[u8], start: usize) -> Option<usize> {
-        let key = input.get(start..).unwrap_or_default();
-        let Some(bytes) = scalar(key) else {
-            return self.nested.insert(input, start);
-        };
-        let hash = self.state.hash_one(&*bytes);
-        let earlier = match self.scalars.entry(hash) {
-            Entry::Vacant(entry) => {
-                entry.insert(start);
-                return None;
-            }
-            Entry::Occupied(entry) => entry.into_mut(),
-        };
-        if same(input.get(*earlier..).unwrap_or_default(), key) {
-            return Some(std::mem::replace(earlier, start));
-        }
-        for earlier in &mut self.collided {
-            if same(input.get(*earlier..).unwrap_or_default(), key) {
-                return Some(std::mem::replace(earlier, start));
-            }
-        }
-        self.collided.push(start);
-        None
-    }
-}
-
-/// Takes a `u64` for the hash that it is.
-#[derive(Debug, Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// Keys that are arrays, maps or tags, sorted in runs that double in size.
-///
-/// Comparing two keys costs no more than the shorter of them, so a large key among small ones costs nothing extra,
-/// however often it is nested in further keys. Hashing would pay for the large one at every level.
-#[derive(Debug, Default)]
-struct Runs(Vec<Vec<usize>>);
-
-impl Runs {
-    fn insert(&mut self, input: &[u8], start: usize) -> Option<usize> {
-        let order = |a: &usize, b: &usize| {
-            compare(
-                input.get(*a..).unwrap_or_default(),
-                input.get(*b..).unwrap_or_default(),
-            )
-        };
-        for run in &mut self.0 {
-            if let Ok(index) = run.binary_search_by(|earlier| order(earlier, &start)) {
-                return run
-                    .get_mut(index)
-                    .map(|earlier| std::mem::replace(earlier, start));
-            }
-        }
-        let mut run = vec![start];
-        while let Some(smaller) = self.0.pop_if(|last| last.len() <= run.len()) {
-            run.extend(smaller);
-            // A stable sort of two sorted runs is a merge.
-            run.sort_by(order);
-        }
-        self.0.push(run);
-        None
-    }
 }
 
 /// The one spelling of the key at the beginning of `key`, when it is a scalar; `None` for arrays, maps and tags.

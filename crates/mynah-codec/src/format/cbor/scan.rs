@@ -1,12 +1,12 @@
 //! One item at a time, checked without decoding it.
 
 mod string;
-mod utf8;
 
 use super::fault;
 use super::head;
-use super::keys::Keys;
+use super::keys::Cbor;
 use crate::DecodeError;
+use crate::format::keys::Keys;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use string::InString;
 
@@ -101,7 +101,7 @@ pub struct Scanner {
     /// What the innermost frame is in, from the outside inwards; as many as the depth is.
     outer: Vec<Frame>,
     /// One for each open map, and more that are kept for later ones.
-    tables: Vec<Keys>,
+    tables: Vec<Keys<Cbor>>,
     open_maps: usize,
     kind: ItemKind,
     children: [usize; CHILDREN],

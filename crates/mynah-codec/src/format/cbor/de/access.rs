@@ -1,8 +1,9 @@
 //! The insides of arrays, maps and enums.
 
-use super::super::keys::Keys;
+use super::super::keys::Cbor;
 use super::{Decoder, Failure, Result, head};
 use crate::format::cbor::fault;
+use crate::format::keys::Keys;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
     Deserialize as _, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
@@ -107,7 +108,7 @@ pub(super) struct Entries<'b, 'de, 'a> {
     decoder: &'b mut Decoder<'de, 'a>,
     left: usize,
     indefinite: bool,
-    keys: Keys,
+    keys: Keys<Cbor>,
     /// The names that are expected next, when it is a struct that is read.
     fields: &'static [&'static str],
 }

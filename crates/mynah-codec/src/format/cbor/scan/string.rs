@@ -1,9 +1,9 @@
 //! Texts and bytes, in one piece or in chunks, that may stop anywhere.
 
-use super::utf8::Utf8;
 use super::{Head, Scanner, Step, as_u64};
 use crate::DecodeError;
 use crate::format::cbor::{fault, head};
+use crate::format::utf8::Utf8;
 
 /// A string that is being passed.
 #[derive(Debug, Default)]

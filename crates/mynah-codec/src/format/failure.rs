@@ -8,7 +8,7 @@ const LONGEST_MESSAGE: usize = 256;
 
 /// A [`DecodeError`] behind a pointer, so that results are small on the stack of a deep value.
 #[derive(Debug)]
-pub(in crate::format::cbor) struct Failure(Box<DecodeError>);
+pub(super) struct Failure(Box<DecodeError>);
 
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 

@@ -1,0 +1,250 @@
+//! The insides of arrays, maps and enums.
+
+use super::super::keys::MessagePack;
+use super::{Decoder, Failure, Result, head};
+use crate::format::fault;
+use crate::format::keys::Keys;
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{
+    Deserialize as _, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+
+/// The elements of an array.
+#[derive(Debug)]
+pub(super) struct Elements<'b, 'de, 'a> {
+    decoder: &'b mut Decoder<'de, 'a>,
+    left: usize,
+}
+
+impl<'b, 'de, 'a> Elements<'b, 'de, 'a> {
+    #[inline]
+    pub(super) fn new(decoder: &'b mut Decoder<'de, 'a>, left: usize) -> Self {
+        Self { decoder, left }
+    }
+
+    /// To be called behind the visitor: an array that it has not read to the end is not what it wanted.
+    #[inline]
+    pub(super) fn end(&self) -> Result<()> {
+        if self.left > 0 {
+            Err(self.decoder.shape("more elements than expected"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de, '_> {
+    type Error = Failure;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.left = left;
+        seed.deserialize(&mut *self.decoder).map(Some)
+    }
+
+    /// Never more than there can be in what is left of the message.
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left.min(self.decoder.rest.len()))
+    }
+}
+
+/// So many of the next fields are looked at for a key.
+const LEFT_OUT: usize = 4;
+
+/// The entries of a map.
+#[derive(Debug)]
+pub(super) struct Entries<'b, 'de, 'a> {
+    decoder: &'b mut Decoder<'de, 'a>,
+    left: usize,
+    keys: Keys<MessagePack>,
+    /// The names that are expected next, when it is a struct that is read.
+    fields: &'static [&'static str],
+}
+
+impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
+    #[inline]
+    pub(super) fn new(
+        decoder: &'b mut Decoder<'de, 'a>,
+        left: usize,
+        fields: &'static [&'static str],
+    ) -> Self {
+        Self {
+            decoder,
+            left,
+            keys: Keys::default(),
+            fields,
+        }
+    }
+
+    /// Passes the key that starts here when it is one of the next fields, which needs no check of its UTF-8.
+    #[inline]
+    fn expected(&mut self) -> Option<&'static str> {
+        let (first, rest) = self.decoder.rest.split_first()?;
+        let len = usize::from(first ^ head::FIX_TEXT);
+        if len >= 32 {
+            return None;
+        }
+        let (key, rest) = rest.split_at_checked(len)?;
+        // Fields come in their order, but some may be left out.
+        let mut names = self.fields.iter();
+        let name = names
+            .by_ref()
+            .take(LEFT_OUT)
+            .find(|name| name.as_bytes() == key)?;
+        self.fields = names.as_slice();
+        self.decoder.rest = rest;
+        Some(name)
+    }
+
+    /// Whether another entry is next.
+    #[inline]
+    fn more(&mut self) -> Result<bool> {
+        loop {
+            let Some(left) = self.left.checked_sub(1) else {
+                return Ok(false);
+            };
+            self.left = left;
+            if self.decoder.overridden.is_empty() || !self.is_overridden() {
+                return Ok(true);
+            }
+            self.decoder.skip()?;
+            self.decoder.skip()?;
+        }
+    }
+
+    #[cold]
+    fn is_overridden(&self) -> bool {
+        self.decoder
+            .overridden
+            .binary_search(&self.decoder.offset())
+            .is_ok()
+    }
+
+    /// To be called behind the visitor: a map that it has not read to the end is not what it wanted.
+    #[inline]
+    pub(super) fn end(&mut self) -> Result<()> {
+        if self.more()? {
+            Err(self.decoder.shape("more entries than expected"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
+    type Error = Failure;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        if !self.more()? {
+            return Ok(None);
+        }
+        let start = self.decoder.offset();
+        let value = match self.expected() {
+            Some(name) => {
+                let name: BorrowedStrDeserializer<'de, Failure> =
+                    BorrowedStrDeserializer::new(name);
+                seed.deserialize(name)?
+            }
+            None => seed.deserialize(&mut *self.decoder)?,
+        };
+        let end = self.decoder.offset();
+        if self.keys.insert(self.decoder.input, start, end).is_some() {
+            return Err(fault::duplicate_key(start).into());
+        }
+        Ok(Some(value))
+    }
+
+    #[inline]
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
+        seed.deserialize(&mut *self.decoder)
+    }
+
+    /// Never more than there can be in what is left of the message.
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left.min(self.decoder.rest.len() / 2))
+    }
+}
+
+/// A variant that is spelled as its name alone.
+#[derive(Debug)]
+pub(super) struct UnitVariant<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
+
+impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de, '_> {
+    type Error = Failure;
+    type Variant = Self;
+
+    #[inline]
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
+        Ok((seed.deserialize(&mut *self.0)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de, '_> {
+    type Error = Failure;
+
+    #[inline]
+    fn unit_variant(self) -> Result<()> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value> {
+        Err(self.0.shape("a variant without its value"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value> {
+        Err(self.0.shape("a variant without its values"))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value> {
+        Err(self.0.shape("a variant without its fields"))
+    }
+}
+
+/// A variant that is spelled as a map of its name to its value.
+#[derive(Debug)]
+pub(super) struct OneEntry<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
+
+impl<'de> EnumAccess<'de> for OneEntry<'_, 'de, '_> {
+    type Error = Failure;
+    type Variant = Self;
+
+    #[inline]
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
+        Ok((seed.deserialize(&mut *self.0)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for OneEntry<'_, 'de, '_> {
+    type Error = Failure;
+
+    /// The value has to be read, else it would be taken for what follows.
+    fn unit_variant(self) -> Result<()> {
+        <()>::deserialize(self.0)
+    }
+
+    #[inline]
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
+        seed.deserialize(self.0)
+    }
+
+    #[inline]
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.0.deserialize_tuple(len, visitor)
+    }
+
+    #[inline]
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.0.deserialize_struct("", fields, visitor)
+    }
+}
