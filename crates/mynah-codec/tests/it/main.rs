@@ -2,3 +2,4 @@
 
 mod cbor;
 mod json;
+mod msgpack;

@@ -6,6 +6,8 @@ use mynah_protocol::{
 };
 use std::time::Duration;
 
+const FORMATS: [FormatId; 3] = [FormatId::Cbor, FormatId::Json, FormatId::MessagePack];
+
 fn encode(format: FormatId, value: &impl serde::Serialize) -> Vec<u8> {
     let mut out = Vec::new();
     Format::built_in(format)
@@ -150,7 +152,7 @@ fn read(wire: &mut NativeWire, mut input: &[u8], seen: &mut Vec<Envelope<'static
 
 #[test]
 fn every_kind_survives_the_wire() {
-    for format in [FormatId::Cbor, FormatId::Json] {
+    for format in FORMATS {
         let bytes = conversation(format);
         let mut wire = NativeWire::accept(&Limits::default());
         let mut seen = Vec::new();
@@ -163,7 +165,7 @@ fn every_kind_survives_the_wire() {
 
 #[test]
 fn l5_split_at_every_byte_it_is_the_same() {
-    for format in [FormatId::Cbor, FormatId::Json] {
+    for format in FORMATS {
         let bytes = conversation(format);
         for split in 0..bytes.len() {
             let mut wire = NativeWire::accept(&Limits::default());
@@ -190,7 +192,11 @@ fn hex(text: &str) -> Vec<u8> {
 /// A wire that has the prefaces behind it.
 fn ready(format: FormatId) -> NativeWire {
     let mut wire = NativeWire::accept(&Limits::default());
-    let letter = if format == FormatId::Json { b'J' } else { b'C' };
+    let letter = match format {
+        FormatId::Json => b'J',
+        FormatId::MessagePack => b'M',
+        _ => b'C',
+    };
     let preface = [b"MYNAH\x01", &[letter, b'\n'][..]].concat();
     assert!(matches!(wire.decode(&preface), Ok(Step::Skip(8))));
     wire
@@ -234,6 +240,26 @@ fn golden_frames_of_the_page() {
         wire.decode(&json).unwrap(),
         Step::Envelope(_, Envelope::Request(_))
     ));
+
+    let request = hex("00000017 95 01 ce00010000 a56172697468 a3616464 cd7530 92 02 03");
+    let answer = hex("00000008 92 02 ce00010000 05");
+    let mut wire = ready(FormatId::MessagePack);
+    let Step::Envelope(len, Envelope::Request(read)) = wire.decode(&request).unwrap() else {
+        panic!("no request")
+    };
+    assert_eq!(len, request.len());
+    assert_eq!(read.id, WireId::Uint(65536));
+    assert_eq!(read.params.as_slice(), hex("920203"));
+    let mut out = Output::new();
+    wire.encode(&Envelope::Request(read), Lane::Data, &mut out)
+        .unwrap();
+    let response = Response {
+        id: WireId::Uint(65536),
+        result: Ok(Payload::lent(FormatId::MessagePack, &[5])),
+    };
+    wire.encode(&Envelope::Response(response), Lane::Data, &mut out)
+        .unwrap();
+    assert_eq!(taken(&mut out), [request, answer].concat());
 }
 
 #[test]
@@ -255,6 +281,13 @@ fn what_a_newer_peer_adds_is_passed_over() {
         "response",
     );
     check(FormatId::Cbor, &hex("83 1863 01 f6 00"), "ignored");
+    // Integers of any width, an extension among what is new.
+    check(
+        FormatId::MessagePack,
+        &hex("dc0004 d002 cd0007 d40000 a178 05"),
+        "response",
+    );
+    check(FormatId::MessagePack, &hex("93 63 01 c0 00"), "ignored");
     check(
         FormatId::Json,
         br#" [ 2 , 7 , [1, {"a": "]"}] , "x" ] 5"#,
@@ -297,6 +330,31 @@ fn bad_heads_are_refused() {
     }
     for content in [
         "",
+        "02",
+        "90",
+        "c1",
+        "9202",
+        "92 02 ff",
+        "92 02 c3",
+        "94 02 07 c1",
+        "93 02 07 dd ffffffff",
+        "93 02 07 c7 ff",
+        "95 01 01 a2ff",
+        "95 01 01 d901ff a161 c0",
+        "94 01 01 a0 a0",
+        "92 03 01",
+        "92 03 01 90",
+        "92 03 01 92 a0 a0",
+        "92 03 01 92 01 d40000",
+        "df ffffffff",
+        "dd ffffffff 02",
+        "94 01 01 c40173 a16d",
+        "95 01 01 a173 a16d d2ffffffff",
+    ] {
+        check(FormatId::MessagePack, &hex(content));
+    }
+    for content in [
+        "",
         "[",
         "[]",
         "2",
@@ -324,14 +382,16 @@ fn bad_heads_are_refused() {
 
 #[test]
 fn l1_a_length_bomb_ends_at_its_head() {
-    let mut wire = ready(FormatId::Cbor);
-    assert_eq!(
-        wire.decode(&[0xff; 4]).unwrap_err(),
-        WireError::TooLarge {
-            len: u64::from(u32::MAX),
-            limit: 16 << 20
-        }
-    );
+    for format in FORMATS {
+        let mut wire = ready(format);
+        assert_eq!(
+            wire.decode(&[0xff; 4]).unwrap_err(),
+            WireError::TooLarge {
+                len: u64::from(u32::MAX),
+                limit: 16 << 20
+            }
+        );
+    }
 }
 
 #[test]
@@ -357,33 +417,36 @@ fn another_version_is_a_clear_error_on_both_sides() {
 
 #[test]
 fn a_frame_beyond_the_peers_limit_is_not_written() {
-    let mut wire = ready(FormatId::Cbor);
-    let hello = framed(&encode(
-        FormatId::Cbor,
-        &(
-            0,
-            1,
-            std::collections::BTreeMap::from([("max_message_bytes", 10)]),
-        ),
-    ));
-    assert!(matches!(
-        wire.decode(&hello),
-        Ok(Step::Envelope(_, Envelope::Hello(_)))
-    ));
-    let mut out = Output::new();
-    let response = |bytes: &'static [u8]| {
-        Envelope::Response(Response {
-            id: WireId::Uint(1),
-            result: Ok(Payload::lent(FormatId::Cbor, bytes)),
-        })
-    };
-    let large = wire.encode(&response(&[0; 8]), Lane::Data, &mut out);
-    assert_eq!(large, Err(EncodeError::TooLarge { len: 11, limit: 10 }));
-    assert!(out.is_empty());
-    assert!(
-        wire.encode(&response(&[0; 7]), Lane::Data, &mut out)
-            .is_ok()
-    );
+    for format in FORMATS {
+        let mut wire = ready(format);
+        // An empty payload tells how long the head is.
+        let response = |bytes: &'static [u8]| {
+            Envelope::Response(Response {
+                id: WireId::Uint(1),
+                result: Ok(Payload::lent(format, bytes)),
+            })
+        };
+        let mut out = Output::new();
+        wire.encode(&response(&[]), Lane::Data, &mut out).unwrap();
+        let limit = taken(&mut out).len() - LengthFraming::HEAD + 7;
+        let mut hello = Hello::version(1);
+        hello.max_message_bytes = Some(limit as u64);
+        let mut peer = NativeWire::dial(format, &Limits::default());
+        peer.encode(&Envelope::Hello(hello), Lane::Data, &mut out)
+            .unwrap();
+        assert!(matches!(
+            wire.decode(&taken(&mut out)),
+            Ok(Step::Envelope(_, Envelope::Hello(_)))
+        ));
+        let large = wire.encode(&response(&[0; 8]), Lane::Data, &mut out);
+        let len = limit + 1;
+        assert_eq!(large, Err(EncodeError::TooLarge { len, limit }), "{format}");
+        assert!(out.is_empty());
+        assert!(
+            wire.encode(&response(&[0; 7]), Lane::Data, &mut out)
+                .is_ok()
+        );
+    }
 }
 
 #[test]
