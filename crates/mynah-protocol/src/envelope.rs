@@ -1,8 +1,8 @@
 //! The messages: the union of what all wires can say.
 
 use crate::{
-    CallId, Credit, InputEnd, Items, Metadata, MethodName, Payload, RpcError, Stop, Streams, Value,
-    WireId,
+    CallId, Credit, Hello, InputEnd, Items, Metadata, MethodName, Payload, RpcError, Stop, Streams,
+    Value, WireId,
 };
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -150,20 +150,6 @@ pub struct Event<'a> {
     pub message: Payload<'a>,
 }
 
-/// What a side can do and bounds, said once at the start.
-#[derive(Clone, Debug, PartialEq, Default)]
-#[non_exhaustive]
-pub struct Hello<'a> {
-    /// The version of the wire.
-    pub version: u64,
-    /// The largest message that the sender takes, in bytes.
-    pub max_message_bytes: Option<u64>,
-    /// How many unanswered requests the sender takes.
-    pub calls_in_flight: Option<u64>,
-    /// The name of the program, for logs.
-    pub agent: Cow<'a, str>,
-}
-
 /// This side takes nothing new; what is in flight goes on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GoingAway<'a> {
@@ -171,17 +157,6 @@ pub struct GoingAway<'a> {
     pub code: crate::ErrorCode,
     /// A text for people.
     pub message: Cow<'a, str>,
-}
-
-impl Hello<'_> {
-    /// A hello that says only the version.
-    #[must_use]
-    pub fn version(version: u64) -> Self {
-        Self {
-            version,
-            ..Self::default()
-        }
-    }
 }
 
 impl Envelope<'_> {
@@ -223,12 +198,7 @@ impl Envelope<'_> {
                 topic: Cow::Owned(event.topic.into_owned()),
                 message: event.message.into_owned(),
             }),
-            Self::Hello(hello) => Envelope::Hello(Hello {
-                version: hello.version,
-                max_message_bytes: hello.max_message_bytes,
-                calls_in_flight: hello.calls_in_flight,
-                agent: Cow::Owned(hello.agent.into_owned()),
-            }),
+            Self::Hello(hello) => Envelope::Hello(hello.into_owned()),
             Self::Ping(number) => Envelope::Ping(number),
             Self::Pong(number) => Envelope::Pong(number),
             Self::GoingAway(away) => Envelope::GoingAway(GoingAway {

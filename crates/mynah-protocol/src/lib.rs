@@ -21,6 +21,7 @@ mod end;
 mod envelope;
 mod error;
 mod evidence;
+mod hello;
 mod id;
 mod limits;
 mod metadata;
@@ -35,11 +36,12 @@ pub mod value;
 pub use code::{ErrorCode, RetryClass, Scope};
 pub use end::{By, EndReason};
 pub use envelope::{
-    Cancel, CancelReason, Envelope, Event, GoingAway, Hello, Lane, Log, Notification, Progress,
-    Request, Response,
+    Cancel, CancelReason, Envelope, Event, GoingAway, Lane, Log, Notification, Progress, Request,
+    Response,
 };
 pub use error::RpcError;
 pub use evidence::{Evidence, EvidenceKey};
+pub use hello::{Hello, MoreHello, Opaque};
 pub use id::{CallId, WireId};
 pub use limits::{DecodeLimits, DuplicateKeys, Limits};
 pub use metadata::Metadata;

@@ -5,6 +5,7 @@
 //! `docs/wire/native.md`.
 
 mod head;
+mod hello;
 mod read;
 mod write;
 
@@ -150,17 +151,21 @@ impl NativeWire {
             Some(preface) => preface,
             None => return Ok(Step::Need(PREFACE - input.len())),
         };
-        if version != VERSION {
-            return Err(WireError::Handshake {
-                dialect: NAME,
-                detail: format!("peer speaks version {version}, this side version {VERSION}"),
-            });
-        }
         let format = match format {
-            b'C' => FormatId::Cbor,
-            b'J' => FormatId::Json,
-            b'M' => FormatId::MessagePack,
-            _ => return Err(wrong("peer asks for a format that is unknown here")),
+            b'C' => Some(FormatId::Cbor),
+            b'J' => Some(FormatId::Json),
+            b'M' => Some(FormatId::MessagePack),
+            _ => None,
+        };
+        if version != VERSION {
+            // What the peer is told about it, it should be able to read.
+            if let (false, Some(format)) = (self.dials, format) {
+                self.profile.format = format;
+            }
+            return Err(hello::other_version(version.into()));
+        }
+        let Some(format) = format else {
+            return Err(wrong("peer asks for a format that is unknown here"));
         };
         if end != b'\n' {
             return Err(wrong("the preface does not end with a line feed"));

@@ -1,10 +1,10 @@
 //! Frames to envelopes.
 
 use super::head::{CborHead, Head, JsonHead, MsgpackHead, item_len};
-use super::{NAME, kind};
+use super::{NAME, hello, kind};
 use crate::{DecodeError, Format, WireError};
 use mynah_protocol::{
-    Cancel, CancelReason, Credit, Envelope, ErrorCode, Event, FormatId, GoingAway, Hello, InputEnd,
+    Cancel, CancelReason, Credit, Envelope, ErrorCode, Event, FormatId, GoingAway, InputEnd,
     ItemBatch, Items, Limits, Log, Metadata, MethodName, Notification, Payload, Progress, Request,
     Response, RpcError, Stop, StreamSide, Streams, Value, Window,
 };
@@ -127,7 +127,7 @@ fn with_head<'b, H: Head<'b>>(
                 message: payload(head.body(decode)?),
             })
         }
-        kind::HELLO => hello(head, format, limits)?,
+        kind::HELLO => hello::read(head, format, limits)?,
         kind::PING => {
             let number = head.uint()?;
             head.body(decode)?;
@@ -305,26 +305,4 @@ fn error(format: Format, body: &[u8], limits: &Limits) -> Result<RpcError, WireE
         Some(data) if data != Value::Null => error.with_data(data),
         _ => error,
     })
-}
-
-fn hello<'b, H: Head<'b>>(
-    mut head: H,
-    format: Format,
-    limits: &Limits,
-) -> Result<Envelope<'b>, WireError> {
-    let mut hello = Hello::version(head.uint()?);
-    let abilities: Value = if head.more()? && !head.null()? {
-        format.decode(head.raw(&limits.decode)?, &limits.decode)?
-    } else {
-        Value::Null
-    };
-    head.body(&limits.decode)?;
-    hello.max_message_bytes = abilities.get("max_message_bytes").and_then(Value::as_u64);
-    hello.calls_in_flight = abilities.get("calls_in_flight").and_then(Value::as_u64);
-    let agent = abilities
-        .get("agent")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    hello.agent = agent.to_owned().into();
-    Ok(Envelope::Hello(hello))
 }

@@ -1,3 +1,5 @@
+mod hello;
+
 use super::*;
 use crate::{Format, OutputChunk};
 use mynah_protocol::{
@@ -192,14 +194,17 @@ fn hex(text: &str) -> Vec<u8> {
 /// A wire that has the prefaces behind it.
 fn ready(format: FormatId) -> NativeWire {
     let mut wire = NativeWire::accept(&Limits::default());
+    assert!(matches!(wire.decode(&preface(format)), Ok(Step::Skip(8))));
+    wire
+}
+
+fn preface(format: FormatId) -> Vec<u8> {
     let letter = match format {
         FormatId::Json => b'J',
         FormatId::MessagePack => b'M',
         _ => b'C',
     };
-    let preface = [b"MYNAH\x01", &[letter, b'\n'][..]].concat();
-    assert!(matches!(wire.decode(&preface), Ok(Step::Skip(8))));
-    wire
+    [b"MYNAH\x01", &[letter, b'\n'][..]].concat()
 }
 
 fn framed(content: &[u8]) -> Vec<u8> {
@@ -392,27 +397,6 @@ fn l1_a_length_bomb_ends_at_its_head() {
             }
         );
     }
-}
-
-#[test]
-fn another_version_is_a_clear_error_on_both_sides() {
-    let mut server = NativeWire::accept(&Limits::default());
-    let error = server.decode(b"MYNAH\x02C\n").unwrap_err();
-    assert!(error.to_string().contains("version 2"), "{error}");
-    let mut out = Output::new();
-    server.farewell(&error, &mut out);
-    let bytes = taken(&mut out);
-    let mut client = NativeWire::dial(FormatId::Cbor, &Limits::default());
-    let mut seen = Vec::new();
-    assert_eq!(read(&mut client, &bytes, &mut seen), 0);
-    let Envelope::GoingAway(away) = &seen[0] else {
-        panic!("{seen:?}")
-    };
-    assert_eq!(away.code, ErrorCode::VERSION_MISMATCH);
-    assert!(away.message.contains("version 2"), "{}", away.message);
-
-    let mut http = NativeWire::accept(&Limits::default());
-    assert!(http.decode(b"G").is_err(), "known by its first byte");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 mod msgpack;
 
-use super::{NAME, kind};
+use super::{NAME, hello, kind};
 use crate::{EncodeError, Format};
 use msgpack::MsgpackHead;
 use mynah_protocol::{
-    CancelReason, Envelope, FormatId, Hello, Metadata, MethodName, Payload, RpcError, StreamSide,
-    Value, WireId,
+    CancelReason, Envelope, FormatId, Metadata, MethodName, Payload, RpcError, StreamSide, Value,
+    WireId,
 };
 use std::time::Duration;
 
@@ -151,7 +151,7 @@ fn with_head(
             head.begin(3);
             head.uint(kind::HELLO);
             head.uint(hello.version);
-            head.value(&abilities(hello))?;
+            head.value(&hello::abilities(hello, id)?)?;
             head.end();
             Ok(())
         }
@@ -287,18 +287,6 @@ fn error_body(error: &RpcError, format: Format, out: &mut Vec<u8>) -> Result<(),
         Some(data) => format.encode(&(code, error.message(), data), out),
         None => format.encode(&(code, error.message()), out),
     }
-}
-
-fn abilities(hello: &Hello<'_>) -> Value {
-    let mut entries = Vec::new();
-    if let Some(limit) = hello.max_message_bytes {
-        entries.push((Value::from("max_message_bytes"), Value::from(limit)));
-    }
-    if let Some(limit) = hello.calls_in_flight {
-        entries.push((Value::from("calls_in_flight"), Value::from(limit)));
-    }
-    entries.push((Value::from("agent"), Value::from(&*hello.agent)));
-    Value::Map(entries)
 }
 
 struct CborHead<'o> {
