@@ -20,6 +20,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("cbor_scan_decode", cbor_scan_decode),
     ("json_scan_decode", json_scan_decode),
+    ("msgpack_scan_decode", msgpack_scan_decode),
     ("native_wire", wire::native),
     ("cbor_rpc_wire", wire::cbor_rpc),
 ];
@@ -32,6 +33,11 @@ pub fn cbor_scan_decode(bytes: &[u8]) {
 /// JSON: the scan and the decoder agree, and what was decoded survives a round trip.
 pub fn json_scan_decode(bytes: &[u8]) {
     scan_decode(Format::Json, bytes);
+}
+
+/// MessagePack: the scan and the decoder agree, and what was decoded survives a round trip.
+pub fn msgpack_scan_decode(bytes: &[u8]) {
+    scan_decode(Format::MessagePack, bytes);
 }
 
 fn scan_decode(format: Format, bytes: &[u8]) {

@@ -15,10 +15,10 @@ pub fn native(bytes: &[u8]) {
         return;
     };
     let limits = limits();
-    let format = if choice & 1 == 0 {
-        FormatId::Cbor
-    } else {
-        FormatId::Json
+    let format = match choice & 9 {
+        0 => FormatId::Cbor,
+        1 => FormatId::Json,
+        _ => FormatId::MessagePack,
     };
     let dials = choice & 2 == 0;
     let dial = || Box::new(NativeWire::dial(format, &limits));

@@ -252,7 +252,7 @@ async fn results_that_cannot_be_encoded() {
 /// The caller takes less than the server would give: it says so in its hello, and the call fails, not the connection.
 #[tokio::test]
 async fn results_that_are_too_large_for_the_caller() {
-    for way in [Way::TcpCbor, Way::TcpJson, Way::Duplex] {
+    for way in [Way::TcpCbor, Way::TcpJson, Way::TcpPack, Way::Duplex] {
         let mut setup = Setup::new(MyProbe::new().service());
         setup.client_limits = Limits::new().with_max_message_bytes(1000);
         let joined = setup.join(way).await;
@@ -274,7 +274,7 @@ async fn results_that_are_too_large_for_the_caller() {
 /// The server takes less than the caller would send.
 #[tokio::test]
 async fn params_that_are_too_large_for_the_server() {
-    for way in [Way::TcpCbor, Way::TcpJson, Way::Duplex] {
+    for way in [Way::TcpCbor, Way::TcpJson, Way::TcpPack, Way::Duplex] {
         let limits = Limits::new().with_max_message_bytes(1000);
         let joined = Setup::new(MyProbe::new().service())
             .server_limits(limits)

@@ -326,7 +326,7 @@ async fn metadata_travels_and_evidence_does_not() {
         let (transport, address, tenant) = said.unwrap();
         assert_eq!(tenant.as_deref(), Some("blue \"ä\" \n"), "{way:?}");
         match way {
-            Way::TcpCbor | Way::TcpJson => {
+            Way::TcpCbor | Way::TcpJson | Way::TcpPack => {
                 assert_eq!(transport.as_deref(), Some("tcp"));
                 assert!(address.unwrap().starts_with("127.0.0.1:"));
             }

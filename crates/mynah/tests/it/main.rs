@@ -27,3 +27,4 @@ mod sides;
 mod streams;
 mod support;
 mod ui;
+mod versions;

@@ -27,7 +27,7 @@ impl Deep for MyDeep {
     }
 }
 
-const WAYS: [Way; 4] = [Way::TcpCbor, Way::TcpJson, Way::Duplex, Way::Memory];
+const WAYS: [Way; 5] = Way::NATIVE;
 
 #[tokio::test]
 async fn m1_messages_have_a_size() {

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Du
 pub(crate) enum Way {
     TcpCbor,
     TcpJson,
+    TcpPack,
     Duplex,
     Memory,
     InProcess,
@@ -27,20 +28,28 @@ pub(crate) enum Way {
 
 impl Way {
     /// Every way.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::TcpCbor,
         Self::TcpJson,
+        Self::TcpPack,
         Self::Duplex,
         Self::Memory,
         Self::InProcess,
         Self::CborRpc,
     ];
     /// Those that carry deadlines, metadata and codes over a connection.
-    pub(crate) const NATIVE: [Self; 4] = [Self::TcpCbor, Self::TcpJson, Self::Duplex, Self::Memory];
-    /// Those with a connection in between.
-    pub(crate) const LINKED: [Self; 5] = [
+    pub(crate) const NATIVE: [Self; 5] = [
         Self::TcpCbor,
         Self::TcpJson,
+        Self::TcpPack,
+        Self::Duplex,
+        Self::Memory,
+    ];
+    /// Those with a connection in between.
+    pub(crate) const LINKED: [Self; 6] = [
+        Self::TcpCbor,
+        Self::TcpJson,
+        Self::TcpPack,
         Self::Duplex,
         Self::Memory,
         Self::CborRpc,
@@ -94,9 +103,10 @@ impl Setup {
     pub(crate) async fn join(self, way: Way) -> Joined {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let (client, far) = match way {
-            Way::TcpCbor | Way::TcpJson | Way::CborRpc => {
+            Way::TcpCbor | Way::TcpJson | Way::TcpPack | Way::CborRpc => {
                 let query = match way {
                     Way::TcpJson => "?format=json",
+                    Way::TcpPack => "?format=messagepack",
                     Way::CborRpc => "?dialect=cbor-rpc",
                     _ => "",
                 };
@@ -180,6 +190,9 @@ async fn connect(url: &str, router: Router, limits: Limits) -> Peer {
     stream.set_nodelay(true).unwrap();
     match endpoint.get(1) {
         Some(&"format=json") => over(stream, &Native::json(), Side::Dial, router, limits),
+        Some(&"format=messagepack") => {
+            over(stream, &Native::messagepack(), Side::Dial, router, limits)
+        }
         Some(_) => over(stream, &CborRpc::cbor(), Side::Dial, router, limits),
         None => over(stream, &Native::new(), Side::Dial, router, limits),
     }
