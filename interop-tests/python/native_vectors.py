@@ -64,9 +64,25 @@ def error_of(says, body, format):
 
 
 def say_hello(says, rest, body, format):
-    abilities = rest[0] if rest else {}
-    known = {name: abilities[name] for name in ("max_message_bytes", "calls_in_flight") if name in abilities}
+    if says["version"] != 1:
+        raise Closed(-32011)
+    abilities = rest[0] if rest and rest[0] is not None else {}
+    check(isinstance(abilities, dict))
+    names = ("max_message_bytes", "calls_in_flight", "versions", "features", "session", "ack", "contracts")
+    known = {name: abilities[name] for name in names if abilities.get(name) is not None}
+    oldest, newest = known.get("versions", [1, 1])
+    check(oldest <= 1 <= newest)
+    check(isinstance(known.get("features", []), list) and isinstance(known.get("contracts", {}), dict))
+    if "session" in known:
+        known["session"] = opaque_of(known["session"])
+    if "contracts" in known:
+        known["contracts"] = {service: opaque_of(known["contracts"][service]) for service in known["contracts"]}
     return {**says, **known, "agent": abilities.get("agent", "")}
+
+
+def opaque_of(value):
+    check(isinstance(value, (str, bytes)))
+    return {"bytes": value.hex()} if isinstance(value, bytes) else value
 
 
 def say_request(says, rest, body, format):

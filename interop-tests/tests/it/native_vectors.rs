@@ -3,7 +3,8 @@
 use crate::harness::{hex, run_script, unhex};
 use mynah::dialect::{Dialect as _, Native, Side};
 use mynah::protocol::{
-    CancelReason, Envelope, ItemBatch, Limits, Metadata, Payload, RpcError, Streams, WireId,
+    CancelReason, Envelope, ItemBatch, Limits, Metadata, MoreHello, Opaque, Payload, RpcError,
+    Streams, WireId,
 };
 use mynah_codec::{Lane, Output, OutputChunk, Step, Wire, WireError};
 use serde_json::{Map, Value as Json, json};
@@ -54,6 +55,7 @@ fn farewell(wire: &mut dyn Wire, format: &str, error: &WireError) -> i64 {
     output.take(Lane::Data, &mut said);
     let dialect = match format {
         "json" => Native::json(),
+        "messagepack" => Native::messagepack(),
         _ => Native::new(),
     };
     let mut other = dialect.wire(Side::Dial, &Limits::DEFAULT);
@@ -145,6 +147,11 @@ fn view(envelope: &Envelope<'_>) -> Json {
                 put("calls_in_flight", limit.into());
             }
             put("agent", (*hello.agent).into());
+            if let Some(more) = &hello.more {
+                for (name, value) in said(more) {
+                    put(name, value);
+                }
+            }
         }
         Envelope::Request(request) => {
             put("id", id(&request.id));
@@ -265,6 +272,35 @@ fn error_fields(error: &RpcError, put: &mut impl FnMut(&str, Json)) {
 
 fn stream(side: mynah::protocol::StreamSide) -> Json {
     u64::from(side == mynah::protocol::StreamSide::Input).into()
+}
+
+/// What few hellos say.
+fn said(more: &MoreHello) -> Vec<(&'static str, Json)> {
+    let opaque = |opaque: &Opaque| match opaque {
+        Opaque::Text(text) => Json::from(&**text),
+        Opaque::Bytes(bytes) => json!({"bytes": hex(bytes)}),
+    };
+    let mut said = Vec::new();
+    if let Some((oldest, newest)) = more.versions {
+        said.push(("versions", json!([oldest, newest])));
+    }
+    if !more.features.is_empty() {
+        said.push(("features", json!(more.features)));
+    }
+    if let Some(session) = &more.session {
+        said.push(("session", opaque(session)));
+    }
+    if let Some(ack) = more.ack {
+        said.push(("ack", ack.into()));
+    }
+    if !more.contracts.is_empty() {
+        let contracts = more.contracts.iter();
+        let contracts: Map<String, Json> = contracts
+            .map(|(service, hash)| (service.to_string(), opaque(hash)))
+            .collect();
+        said.push(("contracts", contracts.into()));
+    }
+    said
 }
 
 fn id(id: &WireId) -> Json {

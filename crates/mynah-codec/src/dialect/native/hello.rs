@@ -183,14 +183,11 @@ pub(super) fn abilities(hello: &Hello<'_>, id: FormatId) -> Result<Value, Encode
             say(name::ACK, (*ack).into());
         }
         if !contracts.is_empty() {
-            let entry = |(service, hash): (&Box<str>, &Opaque)| {
-                Ok((Value::from(&**service), written(hash, id)?))
-            };
-            let contracts = contracts.iter().map(entry);
-            say(
-                name::CONTRACTS,
-                Value::Map(contracts.collect::<Result<_, EncodeError>>()?),
-            );
+            let mut said = Vec::with_capacity(contracts.len());
+            for (service, hash) in contracts {
+                said.push((Value::from(&**service), written(hash, id)?));
+            }
+            say(name::CONTRACTS, Value::Map(said));
         }
     }
     Ok(Value::Map(entries))
