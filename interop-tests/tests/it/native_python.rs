@@ -99,7 +99,7 @@ impl Conversation for Here {
 
     async fn forever(&self) {
         let _running = self.run();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn running(&self) -> u64 {
