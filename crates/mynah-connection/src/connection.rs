@@ -1,6 +1,7 @@
 //! The connection itself: its state, the commands of the program, and time.
 
 mod arrivals;
+mod late;
 mod streams;
 
 use crate::budget::Budget;
@@ -10,12 +11,12 @@ use crate::outgoing::Outgoing;
 use crate::silence::Silence;
 use crate::timers::Due;
 use crate::{CloseReason, Effects, InboundKey, OpenError, Outcome};
+use late::{Late, one_more};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Limits, Moment, Profile,
-    Window, WireId,
+    CallId, Cancel, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Limits, Moment, OnTimeout,
+    Profile, Window, WireId,
 };
 use std::time::Duration;
-use streams::Late;
 pub use streams::OpenStreams;
 
 /// The state of one connection.
@@ -26,7 +27,8 @@ pub use streams::OpenStreams;
 ///     └───────────────────────────────── close ───────────────────────────────▶ Closed
 /// ```
 ///
-/// `local`: this side takes nothing new from the peer. `remote`: the peer takes nothing new.
+/// `local`: this side takes nothing new from the peer. `remote`: the peer takes nothing new. What is in flight goes on,
+/// and so do the calls back that belong to it.
 #[derive(Clone, Debug)]
 enum State {
     Open,
@@ -45,6 +47,7 @@ pub struct Connection<O, I> {
     state: State,
     max_deadline: Option<Duration>,
     can_say_going_away: bool,
+    on_timeout: OnTimeout,
     /// Whether the peer has introduced itself.
     met: bool,
     /// Late answers that the peer may still send: one for each call that we gave up.
@@ -61,9 +64,6 @@ pub struct Connection<O, I> {
     dropped_notifications: u64,
 }
 
-/// Cancels and answers that cross are forgiven up to this many at a time.
-const MAX_LATE: u64 = 1 << 20;
-
 impl<O: Default, I: Default> Connection<O, I> {
     /// A new connection at the time `now`.
     #[must_use]
@@ -77,6 +77,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             state: State::Open,
             max_deadline: limits.max_deadline,
             can_say_going_away: profile.capabilities.going_away,
+            on_timeout: profile.on_timeout,
             met: false,
             late_answers: 0,
             late_cancels: 0,
@@ -99,7 +100,8 @@ impl<O: Default, I: Default> Connection<O, I> {
     ///
     /// # Errors
     /// - [`OpenError::Closed`] after the end of the connection.
-    /// - [`OpenError::Draining`] when either side is going away.
+    /// - [`OpenError::Draining`] when the peer is going away, or this side is and no handler runs: one that still runs
+    ///   may call its peer back.
     /// - [`OpenError::Full`] when `Limits::outgoing_calls` wait already.
     #[inline]
     pub fn open(
@@ -115,10 +117,11 @@ impl<O: Default, I: Default> Connection<O, I> {
         &mut self,
         now: Moment,
         timeout: Option<Duration>,
-        flow: Option<OutFlow>,
+        flow: Option<Box<OutFlow>>,
     ) -> Result<(CallId, &mut O), OpenError> {
         match &self.state {
             State::Open => {}
+            State::Draining { remote: false, .. } if self.inbound.running() > 0 => {}
             State::Draining { .. } => return Err(OpenError::Draining),
             State::Closed(reason) => return Err(OpenError::Closed(reason.clone())),
         }
@@ -148,9 +151,10 @@ impl<O: Default, I: Default> Connection<O, I> {
     pub fn cancel(&mut self, id: CallId, reason: CancelReason, fx: &mut impl Effects<O, I>) {
         if let Some((data, flow)) = self.outgoing.give_up(id) {
             self.late_answers = one_more(self.late_answers);
-            let late = Late::of_ours(flow);
-            self.late_items = more(self.late_items, late.items);
-            self.late_flow = more(self.late_flow, late.flow);
+            if let Some(flow) = flow {
+                let late = Late::of_ours(&flow);
+                late.add_to(&mut self.late_items, &mut self.late_flow);
+            }
             fx.withdraw(
                 data,
                 Cancel {
@@ -178,9 +182,8 @@ impl<O: Default, I: Default> Connection<O, I> {
             self.late_cancels = one_more(self.late_cancels);
         }
         if let Some(flow) = finished.flow {
-            let late = Late::of_theirs(flow);
-            self.late_items = more(self.late_items, late.items);
-            self.late_flow = more(self.late_flow, late.flow);
+            let late = Late::of_theirs(&flow);
+            late.add_to(&mut self.late_items, &mut self.late_flow);
         }
         finished.id
     }
@@ -235,7 +238,8 @@ impl<O: Default, I: Default> Connection<O, I> {
     /// The time of [`Self::poll_timeout`] has come, or may have.
     ///
     /// # Errors
-    /// The reason to close the connection with, when the peer was silent for too long.
+    /// The reason to close the connection with, when the peer was silent for too long, or when a call was not answered
+    /// in time on a wire that cannot go on after that.
     pub fn handle_timeout(
         &mut self,
         now: Moment,
@@ -247,13 +251,15 @@ impl<O: Default, I: Default> Connection<O, I> {
         let late_answers = &mut self.late_answers;
         let late_items = &mut self.late_items;
         let late_flow = &mut self.late_flow;
+        let mut timed_out = false;
         let next = self.outgoing.sweep(
             |deadline| deadline <= now,
             |id, data, flow| {
+                timed_out = true;
                 *late_answers = one_more(*late_answers);
-                let late = Late::of_ours(flow);
-                *late_items = more(*late_items, late.items);
-                *late_flow = more(*late_flow, late.flow);
+                if let Some(flow) = flow {
+                    Late::of_ours(&flow).add_to(late_items, late_flow);
+                }
                 fx.withdraw(
                     data,
                     Cancel {
@@ -276,6 +282,9 @@ impl<O: Default, I: Default> Connection<O, I> {
             fx.send(Lane::Control, Envelope::Ping(number));
         }
         self.due.add(self.silence.due());
+        if timed_out && self.on_timeout == OnTimeout::Close {
+            return Err(CloseReason::TimedOut("call was not answered in time"));
+        }
         Ok(())
     }
 
@@ -371,18 +380,32 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.budget.left()
     }
 
+    /// What the peer may still send for calls that are over: answers, cancels, items, and messages about streams.
+    #[cfg(test)]
+    pub(crate) const fn late(&self) -> [u64; 4] {
+        [
+            self.late_answers,
+            self.late_cancels,
+            self.late_items,
+            self.late_flow,
+        ]
+    }
+
+    /// The streams of a call of ours.
+    #[cfg(test)]
+    pub(crate) fn out_flow(&self, id: CallId) -> Option<&OutFlow> {
+        self.outgoing.flow(id)
+    }
+
+    /// The streams of a call of the peer.
+    #[cfg(test)]
+    pub(crate) fn in_flow(&mut self, key: InboundKey) -> Option<&crate::inbound::InFlow> {
+        self.inbound.flow_mut(key).map(|(flow, _)| &*flow)
+    }
+
     /// Entries of tables for which memory is held.
     #[cfg(test)]
     pub(crate) fn footprint(&self) -> usize {
         self.outgoing.footprint() + self.inbound.footprint()
     }
-}
-
-/// Counts one more message that the peer may still send, up to [`MAX_LATE`].
-fn one_more(late: u64) -> u64 {
-    more(late, 1)
-}
-
-fn more(late: u64, count: u64) -> u64 {
-    late.saturating_add(count).min(MAX_LATE)
 }

@@ -2,7 +2,7 @@
 
 use crate::InboundKey;
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, Event, Items, Lane, Log, Notification, Payload,
+    CallId, Cancel, CancelReason, Envelope, Event, Items, Lane, Log, Moment, Notification, Payload,
     Progress, Request, RpcError,
 };
 
@@ -47,15 +47,23 @@ pub trait Effects<O, I> {
     fn withdraw(&mut self, slot: &mut O, cancel: Cancel);
 
     /// The peer calls. Start the handler; answer with [`Connection::finish`](crate::Connection::finish).
-    fn request(&mut self, key: InboundKey, slot: &mut I, request: Request<'_>);
+    /// `deadline`: what the peer asks for, cut to what this side allows; [`Moment::NEVER`] if neither.
+    fn request(&mut self, key: InboundKey, slot: &mut I, deadline: Moment, request: Request<'_>);
 
     /// The peer notifies. Start the handler; end with [`Connection::finish`](crate::Connection::finish).
-    fn notification(&mut self, key: InboundKey, slot: &mut I, notification: Notification<'_>);
+    /// `deadline`: what this side allows.
+    fn notification(
+        &mut self,
+        key: InboundKey,
+        slot: &mut I,
+        deadline: Moment,
+        notification: Notification<'_>,
+    );
 
     /// A call of the peer should stop. The driver still answers it (nobody may be listening).
     fn cancelled(&mut self, key: InboundKey, slot: &mut I, reason: CancelReason);
 
-    /// The peer has taken on a call of ours.
+    /// The peer has taken on a call of ours with streams. Called once for each.
     fn accepted(&mut self, slot: &mut O);
 
     /// Items of the result stream of a call of ours that has not ended.
@@ -70,7 +78,7 @@ pub trait Effects<O, I> {
     /// Items of the input stream of a call of the peer.
     fn input(&mut self, key: InboundKey, slot: &mut I, items: Items<'_>);
 
-    /// The input stream of a call of the peer has ended.
+    /// The input stream of a call of the peer has ended, maybe before the handler asked for it.
     fn input_end(&mut self, key: InboundKey, slot: &mut I, error: Option<Box<RpcError>>);
 
     /// The peer takes more of the result stream of its call.

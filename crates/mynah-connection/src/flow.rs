@@ -8,28 +8,52 @@ pub(crate) struct Sender {
     items: u64,
     /// Below zero when the last batch took more than was left.
     bytes: i64,
+    /// Items that were sent and for which no credit came back.
+    unreturned: u64,
+    /// Credits that may come for nothing.
+    credits: u64,
 }
 
 /// More credit than any receiver means.
 const MAX_CREDIT: u64 = 1 << 40;
 
+/// Credits that an item is worth: some receivers grant each item by itself, and its bytes apart.
+const CREDITS_OF_AN_ITEM: u64 = 2;
+
+/// Credits beyond those: the first one, and windows that grow.
+const SPARE_CREDITS: u64 = 4;
+
 impl Sender {
     pub(crate) fn new(window: Window) -> Self {
-        let mut sender = Self { items: 0, bytes: 0 };
-        sender.add(window);
-        sender
+        Self {
+            items: window.items.min(MAX_CREDIT),
+            bytes: signed(window.bytes.min(MAX_CREDIT)),
+            unreturned: 0,
+            credits: SPARE_CREDITS,
+        }
     }
 
-    pub(crate) fn add(&mut self, more: Window) {
+    /// The receiver takes more. `false` when it says so more often than it took anything.
+    pub(crate) fn add(&mut self, more: Window) -> bool {
         self.items = self.items.saturating_add(more.items).min(MAX_CREDIT);
         self.bytes = self
             .bytes
             .saturating_add(signed(more.bytes))
             .min(signed(MAX_CREDIT));
+        self.unreturned = self.unreturned.saturating_sub(more.items);
+        let left = self.credits.checked_sub(1);
+        self.credits = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Credits that may still come once the stream is over: they cross its end.
+    pub(crate) fn late_credits(&self) -> u64 {
+        let worth = self.unreturned.saturating_mul(CREDITS_OF_AN_ITEM);
+        worth.saturating_add(SPARE_CREDITS).min(self.credits)
     }
 
     /// What may be sent now; `None` when credit of either kind is used up.
-    pub(crate) fn left(self) -> Option<Window> {
+    pub(crate) fn left(&self) -> Option<Window> {
         let bytes = u64::try_from(self.bytes).ok().filter(|bytes| *bytes > 0)?;
         (self.items > 0).then_some(Window {
             items: self.items,
@@ -40,6 +64,15 @@ impl Sender {
     pub(crate) fn take(&mut self, sent: Window) {
         self.items = self.items.saturating_sub(sent.items);
         self.bytes = self.bytes.saturating_sub(signed(sent.bytes));
+        self.unreturned = self.unreturned.saturating_add(sent.items);
+        let worth = sent.items.saturating_mul(CREDITS_OF_AN_ITEM);
+        self.credits = self.credits.saturating_add(worth);
+    }
+
+    /// Items and bytes that may be sent; bytes may be below zero.
+    #[cfg(test)]
+    pub(crate) const fn credit(&self) -> (u64, i64) {
+        (self.items, self.bytes)
     }
 }
 
@@ -127,8 +160,14 @@ impl Receiver {
         self.items
     }
 
-    /// What is on its way, waits for the program, or was taken and not granted again: with what is outstanding, the
-    /// whole window.
+    /// Items and bytes that the sender may still send; bytes may be below zero.
+    #[cfg(test)]
+    pub(crate) const fn credit(&self) -> (u64, i64) {
+        (self.items, self.bytes)
+    }
+
+    /// `held` waits for the program. With what was taken and not granted again and what is outstanding it is the whole
+    /// window.
     #[cfg(test)]
     pub(crate) fn conserved(&self, held: Window) -> bool {
         self.items + held.items + self.taken.items == self.window.items

@@ -1,7 +1,7 @@
 //! The calls that the peer made.
 
 use crate::flow::{Receiver, Sender};
-use mynah_protocol::{CancelReason, Moment, WireId};
+use mynah_protocol::{CancelReason, Moment, Streams, Window, WireId};
 use std::collections::{HashMap, VecDeque};
 
 /// Which call of the peer. A key of a call that is over means nothing and does no harm.
@@ -50,19 +50,38 @@ struct Slot<I> {
     /// `None` for a notification that has none.
     id: Option<WireId>,
     deadline: Moment,
-    /// Absent for plain calls.
-    flow: Option<InFlow>,
+    /// Absent for plain calls, whose slots stay small.
+    flow: Option<Box<InFlow>>,
     data: I,
 }
 
 /// The streams of a call of the peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct InFlow {
     /// Of the stream of results.
     pub(crate) result: Option<Sender>,
     /// Of the stream that comes with the call, until it ends.
     pub(crate) input: Option<Receiver>,
+    /// Whether a stream came with the call. It may end before the handler asks for it.
+    pub(crate) has_input: bool,
 }
+
+impl InFlow {
+    fn new(streams: Streams) -> Option<Box<Self>> {
+        if streams.is_none() {
+            return None;
+        }
+        Some(Box::new(Self {
+            result: streams.window.map(Sender::new),
+            input: streams.input.then(|| Receiver::waiting(Window::ZERO)),
+            has_input: streams.input,
+        }))
+    }
+}
+
+/// Calls that are over at once may come in such a number beyond the permits, before any of them has ended. More than
+/// a driver takes in between two looks at what arrived.
+const MOST_UNLIMITED: usize = 1024;
 
 /// The calls that the peer made and that are not answered.
 #[derive(Debug)]
@@ -123,7 +142,7 @@ pub(crate) struct Finished {
     /// Whether a cancel of it may still be on its way.
     pub(crate) cancel_may_follow: bool,
     /// What its streams were.
-    pub(crate) flow: Option<InFlow>,
+    pub(crate) flow: Option<Box<InFlow>>,
 }
 
 /// What the cancel of a peer meets.
@@ -167,16 +186,17 @@ impl<I: Default> Inbound<I> {
         self.unflushed -= answers.min(self.unflushed);
     }
 
-    /// `unlimited`: it is let in whether a permit is free or not.
+    /// `unlimited`: it is let in whether a permit is free or not, as long as those before it are over soon.
     pub(crate) fn admit(
         &mut self,
         id: Option<WireId>,
         answered: bool,
         deadline: Moment,
-        flow: Option<InFlow>,
+        streams: Streams,
         unlimited: bool,
     ) -> Result<(InboundKey, &mut I), Refused> {
-        if self.permits() >= self.limit && !unlimited {
+        let beyond = if unlimited { MOST_UNLIMITED } else { 0 };
+        if self.permits() >= self.limit.saturating_add(beyond) {
             return Err(Refused::Busy);
         }
         if let Some(id) = &id {
@@ -216,7 +236,7 @@ impl<I: Default> Inbound<I> {
         slot.cancelled_by_peer = false;
         slot.id = id;
         slot.deadline = deadline;
-        slot.flow = flow;
+        slot.flow = InFlow::new(streams);
         self.fresh.push_back(index);
         Ok((
             InboundKey {
@@ -269,7 +289,7 @@ impl<I: Default> Inbound<I> {
     pub(crate) fn by_id(
         &mut self,
         id: &WireId,
-    ) -> Option<(InboundKey, &mut Option<InFlow>, &mut I)> {
+    ) -> Option<(InboundKey, Option<&mut InFlow>, &mut I)> {
         let index = self
             .by_id
             .get(id)
@@ -280,14 +300,14 @@ impl<I: Default> Inbound<I> {
             index,
             generation: slot.generation,
         };
-        Some((key, &mut slot.flow, &mut slot.data))
+        Some((key, slot.flow.as_deref_mut(), &mut slot.data))
     }
 
     /// The streams and the id of a live call.
     pub(crate) fn flow_mut(&mut self, key: InboundKey) -> Option<(&mut InFlow, Option<&WireId>)> {
         let slot = live(&mut self.slots, key)?;
         let id = slot.id.as_ref();
-        slot.flow.as_mut().map(|flow| (flow, id))
+        slot.flow.as_deref_mut().map(|flow| (flow, id))
     }
 
     /// The peer cancels. The call stays until its handler has ended.

@@ -23,20 +23,22 @@ struct Slot<O> {
     generation: u64,
     deadline: Moment,
     state: State,
-    /// Absent for plain calls.
-    flow: Option<OutFlow>,
+    /// Absent for plain calls, whose slots stay small.
+    flow: Option<Box<OutFlow>>,
     data: O,
 }
 
 /// The streams of a call of ours.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct OutFlow {
     /// Of the stream of results.
     pub(crate) result: Option<Receiver>,
     /// Of the stream that goes with the call, until it ends.
     pub(crate) input: Option<Sender>,
-    /// The deadline is for the first item only.
+    /// The deadline is for a sign that the call is under way, and not for the whole of it.
     pub(crate) until_first: bool,
+    /// The peer has said that it has taken the call on.
+    pub(crate) accepted: bool,
 }
 
 /// The calls that this side made, in slots that are used again.
@@ -96,7 +98,7 @@ impl<O: Default> Outgoing<O> {
     pub(crate) fn open(
         &mut self,
         deadline: Moment,
-        flow: Option<OutFlow>,
+        flow: Option<Box<OutFlow>>,
     ) -> Option<(CallId, &mut O)> {
         let index = match self.free.pop() {
             Some(index) => index,
@@ -144,7 +146,7 @@ impl<O: Default> Outgoing<O> {
 
     /// Moves a waiting call to its end and hands out its data, and what its streams were.
     #[inline]
-    pub(crate) fn end(&mut self, index: usize) -> Option<(&mut O, Option<OutFlow>)> {
+    pub(crate) fn end(&mut self, index: usize) -> Option<(&mut O, Option<Box<OutFlow>>)> {
         let slot = self.slots.get_mut(index)?;
         slot.state = State::Ended;
         self.waiting -= 1;
@@ -154,19 +156,19 @@ impl<O: Default> Outgoing<O> {
     /// The streams and the data of a waiting call, `None` when it has no streams.
     pub(crate) fn flow_mut(&mut self, index: usize) -> Option<(&mut OutFlow, &mut O)> {
         let slot = self.slots.get_mut(index)?;
-        slot.flow.as_mut().map(|flow| (flow, &mut slot.data))
+        slot.flow.as_deref_mut().map(|flow| (flow, &mut slot.data))
     }
 
     /// The streams of a waiting call.
     pub(crate) fn flow(&self, id: CallId) -> Option<&OutFlow> {
         match self.known(id) {
-            Known::Waiting(index) => self.slots.get(index)?.flow.as_ref(),
+            Known::Waiting(index) => self.slots.get(index)?.flow.as_deref(),
             Known::Over | Known::Never => None,
         }
     }
 
-    /// The first item came: the call waits for the rest as long as it takes.
-    pub(crate) fn first_item_came(&mut self, index: usize) {
+    /// The call is under way: it waits for the rest as long as it takes.
+    pub(crate) fn is_under_way(&mut self, index: usize) {
         if let Some(slot) = self.slots.get_mut(index)
             && let Some(flow) = &mut slot.flow
             && std::mem::take(&mut flow.until_first)
@@ -187,7 +189,7 @@ impl<O: Default> Outgoing<O> {
     }
 
     /// Frees a call that waits. `None` for any other.
-    pub(crate) fn give_up(&mut self, id: CallId) -> Option<(&mut O, Option<OutFlow>)> {
+    pub(crate) fn give_up(&mut self, id: CallId) -> Option<(&mut O, Option<Box<OutFlow>>)> {
         let Known::Waiting(index) = self.known(id) else {
             return None;
         };
@@ -209,7 +211,7 @@ impl<O: Default> Outgoing<O> {
     pub(crate) fn sweep(
         &mut self,
         due: impl Fn(Moment) -> bool,
-        mut ended: impl FnMut(CallId, &mut O, Option<OutFlow>),
+        mut ended: impl FnMut(CallId, &mut O, Option<Box<OutFlow>>),
     ) -> Moment {
         let mut next = Moment::NEVER;
         for (index, slot) in self.slots.iter_mut().enumerate() {

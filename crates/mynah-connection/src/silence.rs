@@ -15,7 +15,7 @@ use std::time::Duration;
 /// ```
 ///
 /// The two rules have clocks of their own: a call in flight keeps a connection from being idle, but
-/// does not make a dead peer alive.
+/// does not make a dead peer alive; and a sign of life does not make a connection used.
 #[derive(Debug)]
 pub(crate) struct Silence {
     idle: Option<Duration>,
@@ -24,6 +24,8 @@ pub(crate) struct Silence {
     heard: Moment,
     /// Since when nothing is known that keeps the connection.
     idle_since: Moment,
+    /// The same before bytes arrived that may be a sign of life and nothing else.
+    idle_before: Moment,
     /// When a sign of life was asked for that did not come yet.
     asked: Option<Moment>,
     /// Pongs that the peer owes. Any byte is a sign of life, its pong still follows.
@@ -41,6 +43,7 @@ impl Silence {
             keep_alive: at_least(limits.keep_alive).filter(|_| can_ping),
             heard: now,
             idle_since: now,
+            idle_before: now,
             asked: None,
             owed: 0,
         }
@@ -48,9 +51,22 @@ impl Silence {
 
     /// Bytes arrived.
     pub(crate) const fn heard(&mut self, now: Moment) {
+        self.idle_before = self.idle_since;
         self.heard = now;
         self.idle_since = now;
         self.asked = None;
+    }
+
+    /// What arrived is more than a sign of life.
+    #[inline]
+    pub(crate) fn used(&mut self) {
+        self.idle_since = self.idle_since.max(self.heard);
+        self.idle_before = self.idle_since;
+    }
+
+    /// What arrived is a sign of life: by itself it keeps no connection.
+    pub(crate) const fn sign_of_life(&mut self) {
+        self.idle_since = self.idle_before;
     }
 
     /// A pong arrived. `false` when none was asked for.

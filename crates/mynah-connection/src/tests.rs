@@ -9,10 +9,12 @@ mod property;
 mod recorder;
 mod rules;
 mod silence;
+mod streams;
 
 use mynah_protocol::{
-    Cancel, CancelReason, Envelope, FormatId, GoingAway, Limits, Log, Metadata, MethodName, Moment,
-    Notification, Payload, Profile, Progress, Request, Response, RpcError, Streams, WireId,
+    CALLBACK_SERVICE as CALLBACK, Cancel, CancelReason, Credit, Envelope, Event, FormatId,
+    GoingAway, InputEnd, Items, Limits, Log, Metadata, MethodName, Moment, Notification, Payload,
+    Profile, Progress, Request, Response, RpcError, StreamSide, Streams, Window, WireId,
 };
 use recorder::{Recorder, Seen};
 use std::time::Duration;
@@ -48,14 +50,72 @@ fn number(payload: &Payload<'_>) -> u64 {
         .map_or(u64::MAX, u64::from_be_bytes)
 }
 
-fn request(id: WireId, timeout: Option<Duration>, serial: u64) -> Envelope<'static> {
-    Envelope::Request(Request {
+fn plain_request(id: WireId, timeout: Option<Duration>, serial: u64) -> Request<'static> {
+    Request {
         streams: Streams::NONE,
         id,
         name: MethodName::new("", "m"),
         timeout,
         metadata: Metadata::new(),
         params: payload(serial),
+    }
+}
+
+fn request(id: WireId, timeout: Option<Duration>, serial: u64) -> Envelope<'static> {
+    Envelope::Request(plain_request(id, timeout, serial))
+}
+
+/// A call of the peer with streams.
+fn stream_request(id: WireId, window: Option<Window>, input: bool) -> Envelope<'static> {
+    Envelope::Request(Request {
+        streams: Streams { window, input },
+        ..plain_request(id, None, 0)
+    })
+}
+
+const fn window(items: u64, bytes: u64) -> Window {
+    Window { items, bytes }
+}
+
+/// Items of so many bytes together.
+fn items(id: WireId, stream: StreamSide, batch: Window) -> Envelope<'static> {
+    let bytes = vec![0; usize::try_from(batch.bytes).expect("small")];
+    Envelope::Items(Items {
+        id,
+        stream,
+        count: batch.items,
+        batch: Payload::owned(FORMAT, bytes.into()),
+    })
+}
+
+fn credit(id: WireId, stream: StreamSide, more: Window) -> Envelope<'static> {
+    Envelope::Credit(Credit { id, stream, more })
+}
+
+fn stop(id: WireId) -> Envelope<'static> {
+    Envelope::Stop(mynah_protocol::Stop { id })
+}
+
+fn input_end(id: WireId, well: bool) -> Envelope<'static> {
+    let error = || Box::new(RpcError::from_code(mynah_protocol::ErrorCode::UNCODED));
+    let error = (!well).then(error);
+    Envelope::InputEnd(InputEnd { id, error })
+}
+
+/// A callback is told something.
+fn tell(serial: u64) -> Envelope<'static> {
+    Envelope::Notification(Notification {
+        name: MethodName::new(CALLBACK, "1"),
+        id: None,
+        metadata: Metadata::new(),
+        params: payload(serial),
+    })
+}
+
+fn event() -> Envelope<'static> {
+    Envelope::Event(Event {
+        topic: "t".into(),
+        message: payload(1),
     })
 }
 

@@ -326,6 +326,8 @@ impl<'de, A, R> Deserialize<'de> for Callback<A, R> {
 #[derive(Default)]
 pub(crate) struct CallbackTable {
     open: Mutex<HashMap<u64, Arc<dyn Method>>>,
+    /// The highest number that was ever open.
+    highest: AtomicU64,
 }
 
 impl CallbackTable {
@@ -338,7 +340,15 @@ impl CallbackTable {
     }
 
     pub(crate) fn insert(&self, number: u64, method: Arc<dyn Method>) {
+        self.highest.fetch_max(number, Ordering::Relaxed);
         self.lock().insert(number, method);
+    }
+
+    /// Whether a name that calls nothing may be that of a callback which was open once.
+    pub(crate) fn is_over(&self, name: &MethodName<'_>) -> bool {
+        let number = |method: &str| method.parse::<u64>().ok();
+        name.service == CALLBACK_SERVICE
+            && number(&name.method).is_some_and(|it| it <= self.highest.load(Ordering::Relaxed))
     }
 
     /// What a name calls, if it is a callback that is open.

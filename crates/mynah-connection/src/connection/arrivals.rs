@@ -1,13 +1,13 @@
 //! What arrives from the peer.
 
-use super::streams::{Late, in_flow};
-use super::{Connection, State, more, one_more};
+use super::late::{Late, more, one_more};
+use super::{Connection, State};
 use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, SideMessage, Violation};
 use mynah_protocol::{
     CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, Lane, Moment, Notification, Request, Response,
-    RpcError, Value, WireId,
+    RpcError, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ impl<O: Default, I: Default> Connection<O, I> {
     ) -> Result<(), Violation> {
         if matches!(self.state, State::Closed(_)) {
             return Ok(());
+        }
+        if matches!(envelope, Envelope::Ping(_) | Envelope::Pong(_)) {
+            self.silence.sign_of_life();
+        } else {
+            self.silence.used();
         }
         match envelope {
             Envelope::Response(response) => self.handle_response(now, response, fx),
@@ -67,7 +72,8 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
     }
 
-    /// Bytes arrived: the peer is alive.
+    /// Bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs alone do
+    /// not keep a connection that is not used.
     pub const fn handle_bytes(&mut self, now: Moment) {
         self.silence.heard(now);
     }
@@ -94,9 +100,8 @@ impl<O: Default, I: Default> Connection<O, I> {
         match known {
             Known::Waiting(index) => {
                 if let Some((data, flow)) = self.outgoing.end(index) {
-                    if flow.is_some() {
-                        let late = Late::of_answered(flow);
-                        self.late_flow = more(self.late_flow, late);
+                    if let Some(flow) = flow {
+                        self.late_flow = more(self.late_flow, Late::of_answered(&flow));
                     }
                     let outcome = match response.result {
                         Ok(payload) => Outcome::Reply(payload),
@@ -122,23 +127,25 @@ impl<O: Default, I: Default> Connection<O, I> {
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
         check_id(&request.id, self.max_id_bytes)?;
-        let flow = in_flow(request.streams);
-        if self.refuses() {
-            self.late_cancels = one_more(self.late_cancels);
+        if self.refuses() && !self.calls_back(&request.name.service) {
+            self.refused(request.streams);
             answer(fx, request.id, RpcError::from_code(ErrorCode::DRAINING));
             return Ok(());
         }
         let deadline = self.deadline(now, request.timeout);
-        match self
-            .inbound
-            .admit(Some(request.id.clone()), true, deadline, flow, false)
-        {
+        match self.inbound.admit(
+            Some(request.id.clone()),
+            true,
+            deadline,
+            request.streams,
+            false,
+        ) {
             Ok((key, data)) => {
-                fx.request(key, data, request);
+                fx.request(key, data, deadline, request);
                 Ok(())
             }
             Err(Refused::Busy) => {
-                self.late_cancels = one_more(self.late_cancels);
+                self.refused(request.streams);
                 let error = RpcError::from_code(ErrorCode::BUSY).with_data(retry_after());
                 answer(fx, request.id, error);
                 Ok(())
@@ -162,14 +169,14 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
         let id = notification.id.clone();
         let has_id = id.is_some();
-        let refused = if self.refuses() {
+        // What a callback is told is over at once, and must not be lost.
+        let told = self.calls_back(&notification.name.service);
+        let refused = if self.refuses() && !told {
             Refused::Busy
         } else {
-            // What a callback is told is over when its batch is, and must not be lost.
-            let told = notification.name.service == CALLBACK_SERVICE;
-            match self.inbound.admit(id, false, deadline, None, told) {
+            match self.inbound.admit(id, false, deadline, Streams::NONE, told) {
                 Ok((key, data)) => {
-                    fx.notification(key, data, notification);
+                    fx.notification(key, data, deadline, notification);
                     return Ok(());
                 }
                 Err(refused) => refused,
@@ -250,6 +257,17 @@ impl<O: Default, I: Default> Connection<O, I> {
             remote: true,
         };
         Ok(())
+    }
+
+    /// Whether a call of the peer belongs to one of ours that is in flight.
+    fn calls_back(&self, service: &str) -> bool {
+        service == CALLBACK_SERVICE && self.outgoing.waiting() > 0
+    }
+
+    /// A call was refused: it may still be cancelled, and its input be ended.
+    fn refused(&mut self, streams: Streams) {
+        self.late_cancels = one_more(self.late_cancels);
+        self.late_flow = more(self.late_flow, u64::from(streams.input));
     }
 
     /// Whether this side takes nothing new.

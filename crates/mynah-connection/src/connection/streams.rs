@@ -1,8 +1,8 @@
 //! Streams of calls: commands of the program, and what arrives.
 
-use super::{Connection, more};
+use super::late::{Late, more};
+use super::{Connection, State};
 use crate::flow::{Receiver, Sender};
-use crate::inbound::InFlow;
 use crate::outgoing::{Known, OutFlow};
 use crate::{Effects, InboundKey, OpenError, Violation};
 use mynah_protocol::{
@@ -18,7 +18,7 @@ pub struct OpenStreams {
     pub result: Option<Window>,
     /// Whether a stream goes with the call.
     pub input: bool,
-    /// The deadline is for the first item only.
+    /// The deadline is for the first item, or for the word that the call was taken on, whichever comes first.
     pub until_first: bool,
 }
 
@@ -31,54 +31,6 @@ impl OpenStreams {
             input: self.input,
         }
     }
-}
-
-/// What a peer may still send for a call that is over.
-pub(super) struct Late {
-    pub(super) items: u64,
-    pub(super) flow: u64,
-}
-
-/// Credits that may cross the end of a stream: halves of the window, of items and of bytes.
-const CROSSING: u64 = 4;
-
-impl Late {
-    /// For a call of ours that was given up.
-    pub(super) fn of_ours(flow: Option<OutFlow>) -> Self {
-        let Some(flow) = flow else {
-            return Self { items: 0, flow: 0 };
-        };
-        Self {
-            items: flow.result.map_or(0, |result| result.outstanding()),
-            flow: Self::of_answered(Some(flow)) + 1,
-        }
-    }
-
-    /// For a call of ours that the peer answered: credits of its input, and a stop.
-    pub(super) fn of_answered(flow: Option<OutFlow>) -> u64 {
-        flow.and_then(|flow| flow.input)
-            .map_or(0, |_input| CROSSING + 1)
-    }
-
-    /// For a call of the peer that was answered: items and the end of its input, credits of its results.
-    pub(super) fn of_theirs(flow: InFlow) -> Self {
-        Self {
-            items: flow.input.map_or(0, |input| input.outstanding()),
-            flow: flow.result.map_or(0, |_result| CROSSING) + u64::from(flow.input.is_some()),
-        }
-    }
-}
-
-/// The streams of a request of the peer.
-#[inline]
-pub(super) fn in_flow(streams: Streams) -> Option<InFlow> {
-    if streams.is_none() {
-        return None;
-    }
-    Some(InFlow {
-        result: streams.window.map(Sender::new),
-        input: streams.input.then(|| Receiver::waiting(Window::ZERO)),
-    })
 }
 
 impl<O: Default, I: Default> Connection<O, I> {
@@ -96,8 +48,9 @@ impl<O: Default, I: Default> Connection<O, I> {
             result: streams.result.map(Receiver::granted),
             input: streams.input.then(|| Sender::new(Window::ZERO)),
             until_first: streams.until_first,
+            accepted: false,
         };
-        self.open_flow(now, timeout, Some(flow))
+        self.open_flow(now, timeout, Some(Box::new(flow)))
     }
 
     /// What a stream that comes in may have on its way.
@@ -121,23 +74,26 @@ impl<O: Default, I: Default> Connection<O, I> {
     }
 
     /// The handler of a call of the peer is ready for the stream that comes with it: the peer may begin to send.
-    /// `false` when the call has none.
+    /// `false` when none came with the call. One that came may have ended already.
     pub fn open_input(&mut self, key: InboundKey, fx: &mut impl Effects<O, I>) -> bool {
         let window = self.window;
+        let closed = self.is_over();
         let Some((flow, id)) = self.inbound.flow_mut(key) else {
             return false;
         };
-        let (Some(input), Some(id)) = (&mut flow.input, id) else {
-            return false;
-        };
-        if let Some(more) = input.open(window) {
+        if let (Some(input), Some(id), false) = (&mut flow.input, id, closed)
+            && let Some(more) = input.open(window)
+        {
             grant(id.clone(), StreamSide::Input, more, fx);
         }
-        true
+        flow.has_input
     }
 
     /// The handler took so many items of the stream that comes with a call of the peer.
     pub fn input_taken(&mut self, key: InboundKey, taken: Window, fx: &mut impl Effects<O, I>) {
+        if self.is_over() {
+            return;
+        }
         let Some((flow, Some(id))) = self.inbound.flow_mut(key) else {
             return;
         };
@@ -151,6 +107,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         if let Some((flow, Some(id))) = self.inbound.flow_mut(key)
             && let Some(input) = &mut flow.input
             && input.stop()
+            && !matches!(self.state, State::Closed(_))
         {
             fx.send(Lane::Control, Envelope::Stop(Stop { id: id.clone() }));
         }
@@ -158,7 +115,7 @@ impl<O: Default, I: Default> Connection<O, I> {
 
     /// What may be sent now of the results of a call of the peer; `None`: nothing.
     pub fn result_credit(&mut self, key: InboundKey) -> Option<Window> {
-        self.inbound.flow_mut(key)?.0.result?.left()
+        self.inbound.flow_mut(key)?.0.result.as_ref()?.left()
     }
 
     /// So much was sent of the results of a call of the peer.
@@ -180,7 +137,7 @@ impl<O: Default, I: Default> Connection<O, I> {
     /// What may be sent now of the stream that goes with a call of ours; `None`: nothing.
     #[must_use]
     pub fn input_credit(&self, id: CallId) -> Option<Window> {
-        self.outgoing.flow(id)?.input?.left()
+        self.outgoing.flow(id)?.input.as_ref()?.left()
     }
 
     /// So much was sent of the stream that goes with a call of ours.
@@ -194,6 +151,8 @@ impl<O: Default, I: Default> Connection<O, I> {
     }
 
     /// The stream that goes with a call of ours has ended. Returns whether the peer is to be told.
+    ///
+    /// Not before the first credit for it came: until then the request may still be taken back, and its end with it.
     pub fn end_input(&mut self, id: CallId) -> bool {
         let Known::Waiting(index) = self.outgoing.known(id) else {
             return false;
@@ -201,12 +160,16 @@ impl<O: Default, I: Default> Connection<O, I> {
         let Some((flow, _)) = self.outgoing.flow_mut(index) else {
             return false;
         };
-        let ended = flow.input.take().is_some();
-        if ended {
-            // A credit or a stop may cross the end.
-            self.late_flow = more(self.late_flow, CROSSING + 1);
-        }
-        ended
+        let Some(input) = flow.input.take() else {
+            return false;
+        };
+        // Credits and a stop may cross the end.
+        self.late_flow = more(self.late_flow, Late::of_input(&input));
+        true
+    }
+
+    const fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed(_))
     }
 
     pub(super) fn handle_items(
@@ -241,7 +204,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             .map_or(Known::Never, |id| self.outgoing.known(id));
         match known {
             Known::Waiting(index) => {
-                self.outgoing.first_item_came(index);
+                self.outgoing.is_under_way(index);
                 let Some((flow, data)) = self.outgoing.flow_mut(index) else {
                     return self.budget.charge(now, "items of a call without a stream");
                 };
@@ -269,7 +232,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         let Some((key, flow, data)) = self.inbound.by_id(&items.id) else {
             return self.late_item(now, came);
         };
-        let Some(input) = flow.as_mut().and_then(|flow| flow.input.as_mut()) else {
+        let Some(input) = flow.and_then(|flow| flow.input.as_mut()) else {
             return self.budget.charge(now, "input of a call without one");
         };
         if !input.arrive(came) {
@@ -313,26 +276,29 @@ impl<O: Default, I: Default> Connection<O, I> {
             return self.budget.charge(now, "credit of nothing");
         }
         match credit.stream {
-            StreamSide::Result => match self.inbound.by_id(&credit.id) {
-                Some((key, Some(flow), data)) if flow.result.is_some() => {
-                    if let Some(result) = &mut flow.result {
-                        result.add(credit.more);
-                    }
-                    fx.credit(key, data);
-                    Ok(())
+            StreamSide::Result => {
+                let Some((key, flow, data)) = self.inbound.by_id(&credit.id) else {
+                    return self.late_flow(now, "credit for an unknown call");
+                };
+                let Some(result) = flow.and_then(|flow| flow.result.as_mut()) else {
+                    let what = "credit for a call without a stream";
+                    return self.budget.charge(now, what);
+                };
+                if !result.add(credit.more) {
+                    self.budget.charge(now, TOO_MANY_CREDITS)?;
                 }
-                Some(_) => self
-                    .budget
-                    .charge(now, "credit for a call without a stream"),
-                None => self.late_flow(now, "credit for an unknown call"),
-            },
+                fx.credit(key, data);
+                Ok(())
+            }
             StreamSide::Input => {
                 let id = credit.id.as_call_id();
                 if let Some((id, index)) = self.waiting(id)
                     && let Some((flow, data)) = self.outgoing.flow_mut(index)
                     && let Some(input) = &mut flow.input
                 {
-                    input.add(credit.more);
+                    if !input.add(credit.more) {
+                        self.budget.charge(now, TOO_MANY_CREDITS)?;
+                    }
                     fx.input_credit(id, data);
                     return Ok(());
                 }
@@ -350,7 +316,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         let Some((key, flow, data)) = self.inbound.by_id(&end.id) else {
             return self.late_flow(now, "end of an unknown stream");
         };
-        match flow.as_mut().and_then(|flow| flow.input.take()) {
+        match flow.and_then(|flow| flow.input.take()) {
             Some(input) if input.is_stopped() => Ok(()),
             Some(_input) => {
                 fx.input_end(key, data, end.error);
@@ -370,7 +336,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             && let Some((flow, data)) = self.outgoing.flow_mut(index)
             && flow.input.take().is_some()
         {
-            self.late_flow = more(self.late_flow, CROSSING);
+            // It comes behind every credit, so nothing of this stream is left to come.
             fx.input_stopped(id, data);
             return Ok(());
         }
@@ -388,13 +354,18 @@ impl<O: Default, I: Default> Connection<O, I> {
             .map_or(Known::Never, |id| self.outgoing.known(id))
         {
             Known::Waiting(index) => {
-                if let Some(data) = self.outgoing.waiting_mut(index) {
-                    fx.accepted(data);
+                self.outgoing.is_under_way(index);
+                match self.outgoing.flow_mut(index) {
+                    Some((flow, data)) if !flow.accepted => {
+                        flow.accepted = true;
+                        fx.accepted(data);
+                        Ok(())
+                    }
+                    _ => self.budget.charge(now, "call was accepted for nothing"),
                 }
-                Ok(())
             }
-            Known::Over if self.late_answers > 0 => Ok(()),
-            Known::Over | Known::Never => self.budget.charge(now, "unknown call was accepted"),
+            Known::Over => self.late_flow(now, "unknown call was accepted"),
+            Known::Never => self.budget.charge(now, "unknown call was accepted"),
         }
     }
 
@@ -412,6 +383,9 @@ const OVERFLOW: Violation = Violation {
     code: ErrorCode::PROTOCOL_VIOLATION,
     what: "more items than there was credit for",
 };
+
+/// Each costs work, so a peer does not send more of them than it takes items.
+const TOO_MANY_CREDITS: &str = "more credits than items were taken";
 
 fn grant<O, I>(id: WireId, stream: StreamSide, more: Window, fx: &mut impl Effects<O, I>) {
     fx.send(Lane::Control, Envelope::Credit(Credit { id, stream, more }));

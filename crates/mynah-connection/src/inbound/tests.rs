@@ -6,7 +6,7 @@ fn uint(id: u64) -> Option<WireId> {
 
 fn admit(table: &mut Inbound<()>, id: u64) -> InboundKey {
     table
-        .admit(uint(id), true, Moment::NEVER, None, false)
+        .admit(uint(id), true, Moment::NEVER, Streams::NONE, false)
         .expect("a permit")
         .0
 }
@@ -32,7 +32,7 @@ fn fresh_calls_are_found_in_any_order_of_ids() {
     // Descending, so that no id is above all that are there.
     let keys: Vec<_> = (0..50).rev().map(|id| admit(&mut table, id)).collect();
     for id in 0..50 {
-        let refused = table.admit(uint(id), true, Moment::NEVER, None, false);
+        let refused = table.admit(uint(id), true, Moment::NEVER, Streams::NONE, false);
         assert_eq!(refused.expect_err("a duplicate"), Refused::Duplicate);
     }
     // The filter is emptied with the list.
@@ -46,7 +46,7 @@ fn fresh_calls_are_found_in_any_order_of_ids() {
     assert!(left < 10, "{left} of 1000");
     assert!(
         table
-            .admit(uint(3), true, Moment::NEVER, None, false)
+            .admit(uint(3), true, Moment::NEVER, Streams::NONE, false)
             .is_err()
     );
 }

@@ -164,3 +164,24 @@ fn t1_an_answer_at_the_deadline_wins_when_it_is_handled_first() {
     );
     assert_eq!(passes(&mut one, at(6)), []);
 }
+
+#[test]
+fn t1_a_wire_that_cannot_go_on_after_a_timeout_ends() {
+    let mut profile = Profile::new("test", FORMAT);
+    profile.on_timeout = mynah_protocol::OnTimeout::Close;
+    let mut one = Connection::new(&Limits::new(), &profile, START);
+    let id = opens(&mut one, START, Some(ms(5)), 1);
+    opens(&mut one, START, None, 2);
+    let key = admits(&mut one, START, request(WireId::Uint(1), Some(ms(3)), 3));
+    one.park(key);
+    let mut seen = Recorder::default();
+    // A deadline of the peer is its own affair.
+    one.handle_timeout(at(3), &mut seen).expect("goes on");
+    seen.take();
+    let closed = one.handle_timeout(at(5), &mut seen).expect_err("it ends");
+    let order = (id.into(), CancelReason::Deadline);
+    let over = [Seen::Withdrawn(1, order), Seen::Ended(1, End::Deadline)];
+    assert_eq!(seen.take(), over);
+    one.close(closed, &mut seen);
+    assert_eq!(seen.take(), [Seen::Ended(2, End::Lost)]);
+}

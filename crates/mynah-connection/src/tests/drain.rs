@@ -20,7 +20,6 @@ fn draining_refuses_the_new_and_lets_the_old_end() {
     assert_eq!(drains(&mut one), [Seen::GoingAway]);
     assert_eq!(drains(&mut one), [], "said once");
     assert!(one.is_draining());
-    assert!(matches!(one.open(START, None), Err(OpenError::Draining)));
     let refused = [Seen::Refused(WireId::Uint(2), ErrorCode::DRAINING)];
     assert_eq!(
         arrives(&mut one, START, request(WireId::Uint(2), None, 3)),
@@ -34,6 +33,7 @@ fn draining_refuses_the_new_and_lets_the_old_end() {
         [Seen::Ended(1, End::Reply(1))]
     );
     assert_eq!(one.finish(theirs), Some(WireId::Uint(1)));
+    assert!(matches!(one.open(START, None), Err(OpenError::Draining)));
     assert!(!one.is_idle(), "the answer has not left");
     one.flushed(1);
     assert!(one.is_idle());
@@ -67,6 +67,91 @@ fn our_own_drain_is_not_forgotten_when_the_peer_goes_away_too() {
         arrives(&mut one, START, request(WireId::Uint(2), None, 1)),
         refused
     );
+}
+
+#[test]
+fn a_handler_that_still_runs_may_call_its_peer_back() {
+    let mut one = connection(&Limits::new());
+    drains(&mut one);
+    assert!(matches!(one.open(START, None), Err(OpenError::Draining)));
+    let mut one = connection(&Limits::new());
+    let key = admits(&mut one, START, request(WireId::Uint(1), None, 1));
+    drains(&mut one);
+    let back = opens(&mut one, START, None, 2);
+    arrives(&mut one, START, reply(back.into(), 2));
+    one.take(back);
+    one.finish(key);
+    assert!(matches!(one.open(START, None), Err(OpenError::Draining)));
+    // A peer that goes away takes nothing new.
+    let mut one = connection(&Limits::new());
+    admits(&mut one, START, request(WireId::Uint(1), None, 1));
+    arrives(&mut one, START, going_away());
+    assert!(matches!(one.open(START, None), Err(OpenError::Draining)));
+    drains(&mut one);
+    assert!(matches!(one.open(START, None), Err(OpenError::Draining)));
+}
+
+#[test]
+fn callbacks_belong_to_calls_in_flight_and_outlast_a_drain() {
+    let limits = Limits::new().with_calls_in_flight(1);
+    let mut one = connection(&limits);
+    let ask = |id| {
+        Envelope::Request(Request {
+            name: MethodName::new(CALLBACK, "1"),
+            ..plain_request(WireId::Uint(id), None, 9)
+        })
+    };
+    let ours = opens(&mut one, START, None, 1);
+    drains(&mut one);
+    let asked = admits(&mut one, START, ask(1));
+    // What is told needs no permit.
+    let told = admits(&mut one, START, tell(2));
+    assert_eq!(one.dropped_notifications(), 0);
+    one.finish(asked);
+    one.finish(told);
+    one.flushed(1);
+    // Without a call in flight there is nobody to call back.
+    arrives(&mut one, START, reply(ours.into(), 1));
+    one.take(ours);
+    let refused = [Seen::Refused(WireId::Uint(3), ErrorCode::DRAINING)];
+    assert_eq!(arrives(&mut one, START, ask(3)), refused);
+    assert_eq!(arrives(&mut one, START, tell(4)), []);
+    assert_eq!(one.dropped_notifications(), 1);
+    assert_empty(&one);
+}
+
+#[test]
+fn streams_go_on_while_a_side_drains() {
+    let mut one = connection(&Limits::new());
+    let streams = crate::OpenStreams {
+        result: Some(window(2, 100)),
+        input: true,
+        until_first: false,
+    };
+    let (ours, slot) = one.open_streams(START, None, streams).expect("room");
+    *slot = 1;
+    let theirs = WireId::Uint(1);
+    let request = stream_request(theirs.clone(), Some(window(1, 10)), true);
+    let key = admits(&mut one, START, request);
+    drains(&mut one);
+    arrives(&mut one, START, going_away());
+    let mut seen = Recorder::default();
+    assert!(one.open_input(key, &mut seen));
+    let came = items(ours.into(), StreamSide::Result, window(2, 20));
+    assert_eq!(arrives(&mut one, START, came), [Seen::Items(1, 2)]);
+    one.taken(ours, window(2, 20), &mut seen);
+    assert_eq!(seen.take().len(), 2, "both grant credit");
+    let more = credit(theirs.clone(), StreamSide::Result, window(1, 10));
+    assert_eq!(arrives(&mut one, START, more), [Seen::ResultCredit(key)]);
+    let came = items(theirs, StreamSide::Input, window(1, 10));
+    assert_eq!(arrives(&mut one, START, came), [Seen::Input(key, 1)]);
+    assert!(!one.is_idle());
+    arrives(&mut one, START, reply(ours.into(), 1));
+    one.take(ours);
+    one.finish(key);
+    one.flushed(1);
+    assert!(one.is_idle());
+    assert_empty(&one);
 }
 
 #[test]

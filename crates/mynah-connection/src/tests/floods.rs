@@ -1,5 +1,7 @@
 //! Peers that send more of something than makes sense.
 
+mod streams;
+
 use super::*;
 use crate::Violation;
 use mynah_protocol::ErrorCode;

@@ -3,8 +3,8 @@
 use super::number;
 use crate::{Effects, InboundKey, Outcome, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, ErrorCode, Event, Items, Lane, Log, Notification,
-    Request, RpcError, StreamSide, Window, WireId,
+    CallId, Cancel, CancelReason, Envelope, ErrorCode, Event, Items, Lane, Log, Moment,
+    Notification, Request, RpcError, StreamSide, Window, WireId,
 };
 
 /// One thing that a connection asked for. Slots are told apart by the number that the test keeps in
@@ -103,12 +103,18 @@ impl Effects<u64, u64> for Recorder {
             .push(Seen::Withdrawn(*slot, (cancel.id, cancel.reason)));
     }
 
-    fn request(&mut self, key: InboundKey, slot: &mut u64, request: Request<'_>) {
+    fn request(&mut self, key: InboundKey, slot: &mut u64, _: Moment, request: Request<'_>) {
         *slot = number(&request.params);
         self.0.push(Seen::Start(key, *slot));
     }
 
-    fn notification(&mut self, key: InboundKey, slot: &mut u64, notification: Notification<'_>) {
+    fn notification(
+        &mut self,
+        key: InboundKey,
+        slot: &mut u64,
+        _: Moment,
+        notification: Notification<'_>,
+    ) {
         *slot = number(&notification.params);
         self.0.push(Seen::Start(key, *slot));
     }

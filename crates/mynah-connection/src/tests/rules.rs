@@ -199,14 +199,7 @@ fn misuse_by_the_driver_does_no_harm() {
 fn messages_of_the_whole_connection_are_passed_on() {
     let mut one = connection(&Limits::new());
     assert_eq!(arrives(&mut one, START, log(None)), [Seen::Log]);
-    let event = mynah_protocol::Event {
-        topic: "t".into(),
-        message: payload(1),
-    };
-    assert_eq!(
-        arrives(&mut one, START, Envelope::Event(event)),
-        [Seen::Event]
-    );
+    assert_eq!(arrives(&mut one, START, event()), [Seen::Event]);
     let mut seen = Recorder::default();
     one.handle(START, Envelope::Ping(u64::MAX), &mut seen)
         .expect("a ping");

@@ -98,6 +98,43 @@ fn calls_in_flight_do_not_make_a_dead_peer_alive() {
 }
 
 #[test]
+fn signs_of_life_do_not_make_a_connection_used() {
+    let limits = Limits::new()
+        .with_idle_timeout(Some(ms(250)))
+        .with_keep_alive(Some(ms(100)));
+    let mut one = connection(&limits);
+    for now in [100, 210] {
+        let number = pings(&mut one, at(now));
+        one.handle_bytes(at(now + 10));
+        arrives(&mut one, at(now + 10), Envelope::Pong(number));
+    }
+    assert_eq!(ends(&mut one, at(250)), "connection was idle");
+    // Nor do those that the peer asks for.
+    let mut one = connection(&limits);
+    one.handle_bytes(at(200));
+    let mut seen = Recorder::default();
+    one.handle(at(200), Envelope::Ping(1), &mut seen)
+        .expect("a ping");
+    assert_eq!(ends(&mut one, at(250)), "connection was idle");
+    // Anything else does, before or behind them, or half of it.
+    for pong_first in [false, true] {
+        let mut one = connection(&limits);
+        one.handle_bytes(at(200));
+        let mut batch = [Envelope::Ping(1), event()];
+        if !pong_first {
+            batch.reverse();
+        }
+        for envelope in batch {
+            one.handle(at(200), envelope, &mut seen).expect("allowed");
+        }
+        assert!(one.handle_timeout(at(250), &mut seen).is_ok());
+    }
+    let mut one = connection(&limits);
+    one.handle_bytes(at(200));
+    assert!(one.handle_timeout(at(250), &mut seen).is_ok());
+}
+
+#[test]
 fn a_wire_without_pings_is_not_asked() {
     let mut capabilities = mynah_protocol::Capabilities::ALL;
     capabilities.ping = false;

@@ -243,11 +243,8 @@ impl<S: ByteStream> ByteTask<S> {
             .get(self.input.start..self.input.end)
             .unwrap_or_default();
         let buffer = &self.input.buffer;
-        let mut fx = DriverEffects::new(out, &mut self.core.collected, link).reading(
-            buffer,
-            clock.last(),
-            self.core.last_route,
-        );
+        let mut fx = DriverEffects::new(out, &mut self.core.collected, link)
+            .reading(buffer, self.core.last_route);
         let mut consumed = 0;
         let mut frames = 0;
         let decoded = loop {
@@ -288,7 +285,6 @@ impl<S: ByteStream> ByteTask<S> {
                         Envelope::Response(_) => clock.last(),
                         _ => clock.look(),
                     };
-                    fx.now = now;
                     connection
                         .handle(now, envelope, &mut fx)
                         .map_err(|violation| Trouble::Close(violated(&violation)))?;

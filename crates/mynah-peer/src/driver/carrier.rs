@@ -121,11 +121,8 @@ impl CarrierTask {
             connection, out, ..
         } = &mut *guard;
         connection.handle_bytes(now);
-        let mut fx = DriverEffects::new(out, &mut self.core.collected, &link).reading(
-            &[],
-            now,
-            self.core.last_route,
-        );
+        let mut fx = DriverEffects::new(out, &mut self.core.collected, &link)
+            .reading(&[], self.core.last_route);
         let handled = connection.handle(now, envelope, &mut fx);
         self.core.last_route = fx.last_route;
         drop(guard);

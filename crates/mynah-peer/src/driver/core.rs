@@ -141,7 +141,7 @@ impl Core {
         let route = index.and_then(|index| link.config.router.route(index));
         let method = route.map(|route| &*route.handler).or(callback.as_deref());
         let (Some(method), Some(facts)) = (method, link.facts()) else {
-            self.refuse_unknown(key, unknown.as_deref().unwrap_or_default(), answered);
+            self.refuse_unknown(key, unknown.as_deref(), answered);
             return;
         };
         let params = match &body {
@@ -159,6 +159,7 @@ impl Core {
         let (place, waker) = self.running.next_place();
         let start = self.replies.len();
         let replies = &mut self.replies;
+        let told = callback.is_some() && !answered;
         let called = catch_unwind(AssertUnwindSafe(|| {
             method.call(invocation, &mut task::Context::from_waker(&waker), replies)
         }));
@@ -171,6 +172,15 @@ impl Core {
                 });
             }
             Ok(Called::Done(Err(error))) => self.fail(key, start, error),
+            Ok(Called::Running(cell)) if told => {
+                // What is told needs no permit because it is over at once. This function is one that is asked.
+                self.recycle(Handler {
+                    owner: Owner::Theirs(key),
+                    route: index,
+                    work: Work::Future(cell),
+                });
+                self.fail(key, start, Box::new(stopped(CancelReason::Caller)));
+            }
             Ok(Called::Running(cell)) => {
                 self.running.occupy(
                     place,
@@ -228,8 +238,9 @@ impl Core {
         }
     }
 
-    fn refuse_unknown(&mut self, key: InboundKey, name: &str, answered: bool) {
-        if !answered {
+    /// `name`: absent for a callback that is over, which what the peer says may cross.
+    fn refuse_unknown(&mut self, key: InboundKey, name: Option<&str>, answered: bool) {
+        if let (Some(name), false) = (name, answered) {
             tracing::debug!(method = name, "notification for a method that nobody has");
             let link = Arc::clone(&self.link);
             let mut state = link.lock();
@@ -243,10 +254,11 @@ impl Core {
                 });
             }
         }
-        let error = RpcError::new(
-            ErrorCode::METHOD_NOT_FOUND,
-            format!("method not found: {name}"),
+        let text = name.map_or_else(
+            || "callback is over".to_owned(),
+            |name| format!("method not found: {name}"),
         );
+        let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, text);
         self.done.push(Done::Answer {
             key,
             result: Err(Box::new(error)),

@@ -54,7 +54,7 @@ pub(crate) struct Arrived {
     pub(crate) key: InboundKey,
     /// The index of its route, `None` when nobody has the method.
     pub(crate) route: Option<usize>,
-    /// The name as the peer wrote it, when nobody has it.
+    /// The name as the peer wrote it, when nobody has it. Absent for a callback that is over.
     pub(crate) unknown: Option<Box<str>>,
     /// What is called, when it is a callback.
     pub(crate) callback: Option<Arc<dyn Method>>,
@@ -72,7 +72,9 @@ struct Arriving<'e> {
     name: MethodName<'e>,
     metadata: Metadata,
     params: Payload<'e>,
-    timeout: Option<std::time::Duration>,
+    deadline: Moment,
+    /// It arrived with no time left.
+    too_late: bool,
     streams: Streams,
     answered: bool,
 }
@@ -99,7 +101,6 @@ pub(crate) struct DriverEffects<'a> {
     link: &'a Link,
     /// Address and length of the read buffer, to turn slices of it into ranges.
     buffer: (usize, usize),
-    pub(crate) now: Moment,
     /// The route that was found last: the next call is often to the same method.
     pub(crate) last_route: usize,
 }
@@ -111,15 +112,13 @@ impl<'a> DriverEffects<'a> {
             collected,
             link,
             buffer: (0, 0),
-            now: Moment::ZERO,
             last_route: usize::MAX,
         }
     }
 
     /// Payloads that arrive are slices of this buffer.
-    pub(crate) fn reading(mut self, buffer: &[u8], now: Moment, last_route: usize) -> Self {
+    pub(crate) fn reading(mut self, buffer: &[u8], last_route: usize) -> Self {
         self.buffer = (buffer.as_ptr() as usize, buffer.len());
-        self.now = now;
         self.last_route = last_route;
         self
     }
@@ -150,7 +149,8 @@ impl<'a> DriverEffects<'a> {
             name,
             metadata,
             params,
-            timeout,
+            deadline,
+            too_late,
             streams,
             answered,
         } = call;
@@ -165,17 +165,11 @@ impl<'a> DriverEffects<'a> {
                 callback = self.link.built_in(&name);
                 if callback.is_some() {
                     self.collected.called_back = true;
-                } else {
+                } else if !self.link.callbacks.is_over(&name) {
                     unknown = Some(name.to_string().into_boxed_str());
                 }
             }
         }
-        let cap = self.link.config.limits.max_deadline;
-        let deadline = match (timeout, cap) {
-            (Some(asked), Some(cap)) => self.now.after(asked.min(cap)),
-            (Some(only), None) | (None, Some(only)) => self.now.after(only),
-            (None, None) => Moment::NEVER,
-        };
         let body = self.body(params);
         self.collected.arrived.push(Arrived {
             key,
@@ -188,9 +182,7 @@ impl<'a> DriverEffects<'a> {
             metadata,
             body,
             // A budget that is used up starts nothing.
-            cancelled: timeout
-                .is_some_and(|left| left.is_zero())
-                .then_some(CancelReason::Deadline),
+            cancelled: too_late.then_some(CancelReason::Deadline),
         });
     }
 }
@@ -302,7 +294,13 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
     }
 
     #[inline]
-    fn request(&mut self, key: InboundKey, slot: &mut InSlot, request: Request<'_>) {
+    fn request(
+        &mut self,
+        key: InboundKey,
+        slot: &mut InSlot,
+        deadline: Moment,
+        request: Request<'_>,
+    ) {
         let Request {
             name,
             metadata,
@@ -318,14 +316,21 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
                 name,
                 metadata,
                 params,
-                timeout,
+                deadline,
+                too_late: timeout.is_some_and(|left| left.is_zero()),
                 streams,
                 answered: true,
             },
         );
     }
 
-    fn notification(&mut self, key: InboundKey, slot: &mut InSlot, notification: Notification<'_>) {
+    fn notification(
+        &mut self,
+        key: InboundKey,
+        slot: &mut InSlot,
+        deadline: Moment,
+        notification: Notification<'_>,
+    ) {
         let Notification {
             name,
             metadata,
@@ -336,7 +341,8 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             name,
             metadata,
             params,
-            timeout: None,
+            deadline,
+            too_late: false,
             streams: Streams::NONE,
             answered: false,
         };
@@ -417,10 +423,10 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
     }
 
     fn input_end(&mut self, _key: InboundKey, slot: &mut InSlot, error: Option<Box<RpcError>>) {
-        if let Some(input) = &mut slot.input {
-            input.end = Some(error.map_or(Ok(()), Err));
-            self.collected.wakers.extend(input.waker.take());
-        }
+        // It may come before the handler has asked for the stream.
+        let input = slot.input.get_or_insert_default();
+        input.end = Some(error.map_or(Ok(()), Err));
+        self.collected.wakers.extend(input.waker.take());
     }
 
     fn credit(&mut self, _key: InboundKey, slot: &mut InSlot) {

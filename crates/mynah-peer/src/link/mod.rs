@@ -13,7 +13,7 @@ pub(crate) use clock::Clock;
 pub(crate) use effects::{Arrived, Body, CancelOrder, Collected, DriverEffects};
 pub(crate) use out::{Out, Sent};
 pub(crate) use state::{
-    HandlerRef, InInput, InSlot, Link, LinkConfig, OutExtras, OutInput, OutSlot, Reply, Side,
-    Sides, State, WireFacts, wake,
+    HandlerRef, InSlot, Link, LinkConfig, OutExtras, OutInput, OutSlot, Reply, Side, Sides, State,
+    WireFacts, wake,
 };
 pub(crate) use streams::Batch;

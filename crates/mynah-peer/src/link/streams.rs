@@ -1,7 +1,7 @@
 //! Streams as the program takes and stops them.
 
 use super::state::wake;
-use super::{CallEnd, Collected, DriverEffects, InInput, Link, Reply, State};
+use super::{CallEnd, Collected, DriverEffects, Link, Reply, State};
 use crate::call::SideEffects;
 use mynah_connection::{CloseReason, InboundKey};
 use mynah_protocol::{By, CallId, CancelReason, EndReason, Window};
@@ -103,7 +103,8 @@ impl Link {
         let mut guard = self.lock();
         let state = &mut *guard;
         if let Some(slot) = state.connection.handler_mut(key) {
-            slot.input = Some(Box::<InInput>::default());
+            // Its end may be there already.
+            slot.input.get_or_insert_default();
         }
         let mut opened = false;
         let task = self.command(state, |rules, fx| {
