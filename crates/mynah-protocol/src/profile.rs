@@ -20,7 +20,8 @@ pub enum ParamsShape {
 pub enum OnTimeout {
     /// The call ends, the connection stays.
     Keep,
-    /// Replies have no ids, so a late one would be taken for the next: the connection ends.
+    /// Replies have no ids, so a late one would be taken for the next: the connection ends, and every other call with
+    /// it.
     Close,
 }
 

@@ -277,6 +277,26 @@ fn an_answer_ends_the_input_and_what_is_said_of_it_may_cross() {
 }
 
 #[test]
+fn the_allowances_are_as_many_as_may_cross() {
+    let mut callee = strict();
+    let key = admits_streams(&mut callee, None, true);
+    callee.finish(key);
+    arrives(&mut callee, START, input_end(ID, true));
+    let again = input_end(ID, true);
+    refuses(&mut callee, again, "end of an unknown stream");
+    // A few credits are free, and one stop is.
+    let mut caller = strict();
+    let id = opens_streams(&mut caller, BOTH, 1);
+    arrives(&mut caller, START, reply(id.into(), 1));
+    let late = || credit(id.into(), INPUT, window(1, 1));
+    for _ in 0..4 {
+        arrives(&mut caller, START, late());
+    }
+    arrives(&mut caller, START, stop(id.into()));
+    refuses(&mut caller, late(), "credit for an unknown stream");
+}
+
+#[test]
 fn the_end_of_an_input_crosses_a_refusal() {
     let limits = Limits::new()
         .with_violation_budget(0)
