@@ -4,6 +4,7 @@ use crate::call::{Call, Notify};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::handler::{Inline, Method};
+use crate::intercept::{self, Observed};
 use crate::link::Link;
 use crate::local::LocalCall;
 use crate::method::Target;
@@ -162,11 +163,22 @@ impl<A: Serialize + Send + 'static> Callback<A> {
     pub async fn send(&self, value: A) -> Result<(), CallError> {
         match &self.inner {
             Inner::Own {
-                function, lease, ..
+                number,
+                function,
+                lease,
             } => {
                 check_lease(lease.as_deref())?;
-                function.tell(value);
-                Ok(())
+                let Some(observed) = observed(lease.as_deref(), *number) else {
+                    function.tell(value);
+                    return Ok(());
+                };
+                let refused = |error| CallError::from_peer(error, true);
+                admit(lease.as_deref(), &observed).await.map_err(refused)?;
+                let told = async {
+                    function.tell(value);
+                    Ok(())
+                };
+                intercept::run(observed, told).await.map_err(refused)
             }
             Inner::Unbound(_) => Err(UNBOUND),
             Inner::Remote(remote) => {
@@ -218,11 +230,19 @@ where
     pub async fn call(&self, value: A) -> Result<R, CallError<RpcError>> {
         match &self.inner {
             Inner::Own {
-                function, lease, ..
+                number,
+                function,
+                lease,
             } => {
                 check_lease(lease.as_deref()).map_err(CallError::widen)?;
-                let reply = function.call(value);
-                reply.await.map_err(CallError::Application)
+                let Some(observed) = observed(lease.as_deref(), *number) else {
+                    let reply = function.call(value);
+                    return reply.await.map_err(CallError::Application);
+                };
+                let refused = |error| CallError::from_peer(error, true);
+                admit(lease.as_deref(), &observed).await.map_err(refused)?;
+                let reply = async { function.call(value).await };
+                intercept::run(observed, reply).await.map_err(refused)
             }
             Inner::Unbound(_) => Err(UNBOUND.widen()),
             Inner::Remote(remote) => {
@@ -245,6 +265,16 @@ fn check_lease(lease: Option<&LocalCall>) -> Result<(), CallError> {
         Some(call) if call.is_cancelled() => Err(CallError::Cancelled(By::Caller)),
         Some(_) | None => Ok(()),
     }
+}
+
+/// What is kept for a call of a callback within the process, if somebody on its side looks at it.
+fn observed(lease: Option<&LocalCall>, number: u64) -> Option<Arc<Observed>> {
+    lease?.observe_callback(number)
+}
+
+async fn admit(lease: Option<&LocalCall>, observed: &Arc<Observed>) -> Result<(), RpcError> {
+    let evidence = lease.map(LocalCall::evidence);
+    intercept::admitted(observed, evidence, lease.and_then(LocalCall::deadline)).await
 }
 
 impl Remote {

@@ -1,10 +1,12 @@
 //! What a handler sees of its call.
 
 use crate::events::Events;
+use crate::intercept::Observed;
 use crate::link::{Link, WireFacts};
 use crate::local::LocalCall;
 use crate::peer::Peer;
 use crate::scratch;
+use crate::trace::TraceContext;
 use mynah_connection::InboundKey;
 use mynah_protocol::{Evidence, Metadata, Moment};
 use serde::Serialize;
@@ -24,6 +26,8 @@ pub struct Context {
     inner: Inner,
     deadline: Moment,
     metadata: Metadata,
+    /// Present when somebody looks at the call.
+    observed: Option<Arc<Observed>>,
 }
 
 #[derive(Clone)]
@@ -53,6 +57,7 @@ impl Context {
             inner: Inner::Linked { link, key },
             deadline,
             metadata,
+            observed: None,
         }
     }
 
@@ -61,7 +66,23 @@ impl Context {
             inner: Inner::Local(call),
             deadline,
             metadata,
+            observed: None,
         }
+    }
+
+    /// The same for a call that somebody looks at.
+    pub(crate) fn watched(mut self, observed: Arc<Observed>) -> Self {
+        self.observed = Some(observed);
+        self
+    }
+
+    /// What is kept for it, when somebody looks at it.
+    pub(crate) const fn observed(&self) -> Option<&Arc<Observed>> {
+        self.observed.as_ref()
+    }
+
+    pub(crate) const fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 
     /// The link and key of a call over a connection.
@@ -103,6 +124,25 @@ impl Context {
             Inner::Local(call) => call.caller(),
         }
         .with_deadline(self.deadline())
+        .with_trace(self.trace().map(Arc::new))
+    }
+
+    /// A value that an [`Interceptor`](crate::Interceptor) left for the handler.
+    #[must_use]
+    pub fn extension<T: 'static>(&self) -> Option<&T> {
+        self.observed.as_ref()?.extension()
+    }
+
+    /// The trace that the call belongs to: what the caller said in its metadata, or a new one when a subscriber of
+    /// `tracing` records the call. Calls through [`Self::peer`], and calls made
+    /// [`within`](crate::Call::within) this one, go on with it.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        match &self.observed {
+            Some(observed) => observed.trace.clone(),
+            None if self.metadata.is_empty() => None,
+            None => TraceContext::from_metadata(&self.metadata),
+        }
     }
 
     /// What the transport knows about the other side. The peer cannot send any of it.
@@ -130,7 +170,7 @@ impl Context {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// What came beside the params.
+    /// What came beside the params, and what interceptors added.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata

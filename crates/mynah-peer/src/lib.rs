@@ -14,14 +14,18 @@ mod driver;
 mod error;
 mod events;
 mod handler;
+mod intercept;
 mod link;
 mod local;
 mod method;
+mod metrics;
+mod observe;
 mod peer;
 mod router;
 mod scratch;
 mod server;
 mod stream;
+mod trace;
 
 pub use call::{
     Attachments, Call, CallFuture, Caller, Notify, OutgoingCall, ResultStream, ServiceClient,
@@ -32,12 +36,18 @@ pub use context::{Context, Shield};
 pub use error::{CallError, DomainError, WasSent};
 pub use events::{Events, Lag, Published, Subscribe, Subscription};
 pub use handler::{Routes, Service, StreamSink};
+pub use intercept::{
+    Admission, Before, CallKind, CallSide, Extensions, FinishedCall, Intercepted, InterceptedCall,
+    Interceptor, Interceptors, Outcome,
+};
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
+pub use observe::SlowThresholds;
 pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use router::{RegisterError, Router};
 pub use server::{DrainReport, Server, ServerError, ServerHandle};
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
+pub use trace::TraceContext;
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

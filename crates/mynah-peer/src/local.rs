@@ -1,6 +1,7 @@
 //! Calls within one process: no wire, typed values passed as they are, the handler polled where the
 //! call is awaited.
 
+mod observed;
 mod stream;
 
 pub(crate) use stream::LocalStream;
@@ -11,8 +12,10 @@ use crate::driver::drive_bytes;
 use crate::error::{CallError, DomainError};
 use crate::events::{Events, Lag, Near, Origin, Queue};
 use crate::handler::{TypedMethod, TypedRunning, panicked};
+use crate::intercept::{CallKind, Observed};
 use crate::link::{Link, LinkConfig, Out};
 use crate::method::Target;
+use crate::metrics;
 use crate::peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder};
 use crate::router::Router;
 use mynah_codec::Side;
@@ -66,6 +69,8 @@ pub struct InProcess {
     /// The route that was found last: the next call is often to the same method.
     last_route: AtomicUsize,
 }
+
+const USED_UP: &str = "a call was started twice";
 
 static NAMES: LazyLock<Mutex<HashMap<String, Weak<LocalServer>>>> = LazyLock::new(Mutex::default);
 
@@ -201,14 +206,15 @@ impl InProcess {
         &self.server
     }
 
-    /// Starts a call: typed if the handler has the same types, over memory otherwise.
+    /// Starts a call: typed if the handler has the same types, over memory otherwise. The params are left where they
+    /// are when there is no permit.
     pub(crate) fn start<P, T, E>(
         &self,
         name: MethodName<'_>,
-        params: P,
+        params: &mut Option<P>,
         timeout: Option<Duration>,
         metadata: Metadata,
-        listens: bool,
+        (listens, notified): (bool, bool),
         attachments: Attachments,
     ) -> Result<TypedCall<T, E>, CallError<E>>
     where
@@ -225,6 +231,7 @@ impl InProcess {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
             // An unknown method, or one of other types: the wire finds the words.
+            let params = params.take().ok_or(CallError::Misuse(USED_UP))?;
             let target = Target::named(&*name.service, &*name.method);
             let mut call = Call::<P, T, E, Peer>::to(self.server.encoded(), target, params);
             call.attachments = attachments;
@@ -240,8 +247,30 @@ impl InProcess {
             });
         };
         self.take_permit()?;
-        let local = self.local_call(timeout, listens);
+        let params = params.take().ok_or(CallError::Misuse(USED_UP))?;
+        let observed = if self.server.router.observes() {
+            let kind = if notified {
+                CallKind::Notification
+            } else {
+                CallKind::Unary
+            };
+            self.observe(route, kind, &metadata)
+        } else {
+            None
+        };
+        let local = self.local_call(timeout, listens, observed);
         let context = Context::local(Arc::clone(&local), Moment::NEVER, metadata);
+        if local.observed.is_some() {
+            let (cell, gate) = observed::start(typed, &local, context, params)?;
+            let stage = TypedStage::Typed {
+                cell,
+                gate,
+                route,
+                call: local,
+                sleep: None,
+            };
+            return Ok(TypedCall { stage });
+        }
         // Starting runs no code of the user but the handler's own first lines at its first poll.
         let started = catch_unwind(AssertUnwindSafe(|| typed.start(context, params)));
         let cell = match started {
@@ -253,6 +282,7 @@ impl InProcess {
         };
         let stage = TypedStage::Typed {
             cell: Some(cell),
+            gate: None,
             route,
             call: local,
             sleep: None,
@@ -271,8 +301,14 @@ impl InProcess {
         P: Serialize + Send + 'static,
     {
         let none = Attachments::new();
-        let mut call = self
-            .start::<P, (), std::convert::Infallible>(name, params, None, metadata, false, none)?;
+        let mut call = self.start::<P, (), std::convert::Infallible>(
+            name,
+            &mut Some(params),
+            None,
+            metadata,
+            (false, true),
+            none,
+        )?;
         let mut cx = task::Context::from_waker(Waker::noop());
         if call.poll(&mut cx, None).is_pending() {
             tokio::spawn(async move {
@@ -310,6 +346,7 @@ impl InProcess {
             queue,
             limits: server.limits.decode,
             origin: Origin::Hub(events.clone()),
+            observed: Vec::new(),
         })
     }
 
@@ -330,7 +367,12 @@ impl InProcess {
         Some((index, typed))
     }
 
-    fn local_call(&self, timeout: Option<Duration>, listens: bool) -> Arc<LocalCall> {
+    fn local_call(
+        &self,
+        timeout: Option<Duration>,
+        listens: bool,
+        observed: Option<Arc<Observed>>,
+    ) -> Arc<LocalCall> {
         Arc::new(LocalCall {
             server: Arc::clone(&self.server),
             caller: self.caller.clone(),
@@ -339,6 +381,7 @@ impl InProcess {
             over: AtomicBool::new(false),
             ended: OnceLock::new(),
             sides: listens.then(|| Mutex::new(LocalSides::default())),
+            observed,
         })
     }
 
@@ -346,6 +389,7 @@ impl InProcess {
         let limit = usize::try_from(self.server.limits.calls_in_flight).unwrap_or(usize::MAX);
         if self.server.in_flight.fetch_add(1, Ordering::SeqCst) >= limit {
             self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+            metrics::busy(1);
             return Err(CallError::Busy { retry_after: None });
         }
         // A drain that began meanwhile may have counted without this one.
@@ -365,6 +409,8 @@ pub(crate) struct TypedCall<T, E> {
 enum TypedStage<T, E> {
     Typed {
         cell: Option<Box<dyn TypedRunning<T, E>>>,
+        /// Until an interceptor has let it pass.
+        gate: Option<observed::Waiting<T, E>>,
         /// The index of its method, which takes the cell back.
         route: usize,
         call: Arc<LocalCall>,
@@ -441,8 +487,27 @@ impl<T, E> TypedCall<T, E> {
                 return outcome.take().map_or(Poll::Pending, Poll::Ready);
             }
             TypedStage::Typed {
-                cell, call, sleep, ..
-            } => (cell, call, sleep),
+                cell,
+                gate,
+                call,
+                sleep,
+                ..
+            } => {
+                if let Some(waiting) = gate {
+                    match task::ready!(observed::poll_gate(waiting, call, sleep, cx)) {
+                        Ok(started) => {
+                            *gate = None;
+                            *cell = Some(started);
+                        }
+                        Err(error) => {
+                            *gate = None;
+                            self.end();
+                            return Poll::Ready(Err(error));
+                        }
+                    }
+                }
+                (cell, call, sleep)
+            }
         };
         let Some(running) = cell else {
             return Poll::Pending;
@@ -458,15 +523,22 @@ impl<T, E> TypedCall<T, E> {
                 Err(CallError::Remote(*panicked(&*payload)))
             }
             Ok(Poll::Pending) => {
-                let Some(deadline) = call.deadline() else {
-                    return Poll::Pending;
-                };
-                let sleep =
-                    sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-                task::ready!(sleep.as_mut().poll(cx));
-                Err(CallError::Deadline)
+                if let Some(error) = call.poll_stop(cx) {
+                    Err(error)
+                } else {
+                    let Some(deadline) = call.deadline() else {
+                        return Poll::Pending;
+                    };
+                    let sleep =
+                        sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                    task::ready!(sleep.as_mut().poll(cx));
+                    Err(CallError::Deadline)
+                }
             }
         };
+        if let Some(observed) = &call.observed {
+            observed.ended_locally(outcome.as_ref().err());
+        }
         self.end();
         Poll::Ready(outcome)
     }
@@ -513,6 +585,8 @@ pub(crate) struct LocalCall {
     ended: OnceLock<Notify>,
     /// Present when the caller listens.
     sides: Option<Mutex<LocalSides>>,
+    /// Present when somebody looks at the call.
+    pub(super) observed: Option<Arc<Observed>>,
 }
 
 #[derive(Default)]
@@ -584,6 +658,9 @@ impl LocalCall {
         self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
         if let Some(ended) = self.ended.get() {
             ended.notify_waiters();
+        }
+        if let Some(observed) = &self.observed {
+            observed.report();
         }
     }
 

@@ -9,10 +9,12 @@ pub(crate) use builder::start_link;
 use crate::call::ServiceClient;
 use crate::error::CallError;
 use crate::events::{Events, Lag, Near, Origin, Subscribe, Subscription};
+use crate::intercept::{Interceptor, Interceptors};
 use crate::link::Link;
 use crate::local::{InProcess, LocalServer};
 use crate::router::{RegisterError, Router};
 use crate::scratch;
+use crate::trace::TraceContext;
 use mynah_codec::Dialect;
 use mynah_connection::CloseReason;
 use mynah_protocol::{Evidence, Limits, Transport};
@@ -34,6 +36,10 @@ pub struct Peer {
     kind: Kind,
     /// Calls end no later: set on the peer that a handler gets from its context.
     deadline: Option<Instant>,
+    /// The trace that calls go on with: set on the peer that a handler gets from its context.
+    trace: Option<Arc<TraceContext>>,
+    /// What stands around calls through this handle.
+    chain: Option<Arc<Interceptors>>,
 }
 
 #[derive(Clone)]
@@ -129,6 +135,8 @@ impl Peer {
         Self {
             kind: Kind::Local(Arc::new(local)),
             deadline: None,
+            trace: None,
+            chain: None,
         }
     }
 
@@ -137,12 +145,28 @@ impl Peer {
         Self {
             kind: Kind::Linked(Arc::new(Handle { link })),
             deadline: None,
+            trace: None,
+            chain: None,
         }
     }
 
     /// The same peer, whose calls end no later.
     pub(crate) fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// The same peer, whose calls go on with a trace.
+    pub(crate) fn with_trace(mut self, trace: Option<Arc<TraceContext>>) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// The same peer with an interceptor around every call that is made through this handle, its clones and its clients.
+    /// Several see a call in the order in which they were added.
+    #[must_use]
+    pub fn with_interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.chain = Some(Interceptors::with(self.chain.as_deref(), interceptor));
         self
     }
 
@@ -255,6 +279,7 @@ impl Peer {
             queue,
             limits: facts.decode,
             origin: Origin::Link(Arc::clone(link)),
+            observed: Vec::new(),
         })
     }
 

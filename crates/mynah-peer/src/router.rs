@@ -2,10 +2,13 @@
 
 use crate::events::Events;
 use crate::handler::{Method, Routes, Service};
+use crate::intercept::{Interceptor, Interceptors};
+use crate::observe::{self, SlowThresholds};
 use mynah_protocol::MethodName;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A handler under its name.
 pub(crate) struct Route {
@@ -25,6 +28,8 @@ pub struct Router {
     by_method: HashMap<Box<str>, Option<usize>>,
     errors: Vec<RegisterError>,
     events: Events,
+    chain: Option<Arc<Interceptors>>,
+    slow: SlowThresholds,
 }
 
 /// A registration that cannot work.
@@ -63,6 +68,21 @@ impl Router {
                 self.errors.push(error);
             }
         }
+        self
+    }
+
+    /// Has an interceptor stand around every call of the services that this side offers, of its callbacks and of
+    /// subscriptions to its events. Several see a call in the order in which they were added.
+    #[must_use]
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.chain = Some(Interceptors::with(self.chain.as_deref(), interceptor));
+        self
+    }
+
+    /// What to warn of, in place of the default thresholds.
+    #[must_use]
+    pub const fn warn_slow(mut self, thresholds: SlowThresholds) -> Self {
+        self.slow = thresholds;
         self
     }
 
@@ -147,6 +167,20 @@ impl Router {
                 self.by_name.get(service)?.get(method).copied()
             }
         }
+    }
+
+    /// Whether somebody may look at calls.
+    #[inline]
+    pub(crate) fn observes(&self) -> bool {
+        observe::serves(self.chain.as_ref())
+    }
+
+    pub(crate) const fn chain(&self) -> Option<&Arc<Interceptors>> {
+        self.chain.as_ref()
+    }
+
+    pub(crate) const fn slow(&self) -> SlowThresholds {
+        self.slow
     }
 
     pub(crate) fn route(&self, index: usize) -> Option<&Route> {

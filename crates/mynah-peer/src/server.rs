@@ -7,7 +7,9 @@ pub use drain::DrainReport;
 
 use crate::events::Events;
 use crate::handler::Service;
+use crate::intercept::Interceptor;
 use crate::local::LocalServer;
+use crate::observe::SlowThresholds;
 use crate::peer::{DEFAULT_TIMEOUT, Peer};
 use crate::router::{RegisterError, Router};
 use accept::{Accepting, Shared};
@@ -91,6 +93,18 @@ impl Server {
     /// What the server publishes, in place of events of its own.
     pub fn events(mut self, events: Events) -> Self {
         self.router = self.router.with_events(events);
+        self
+    }
+
+    /// Has an interceptor stand around every call that this side answers. See [`Router::intercept`].
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.router = self.router.intercept(interceptor);
+        self
+    }
+
+    /// What to warn of, in place of the default thresholds.
+    pub fn warn_slow(mut self, thresholds: SlowThresholds) -> Self {
+        self.router = self.router.warn_slow(thresholds);
         self
     }
 

@@ -47,10 +47,12 @@ mod url;
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Call, CallError, CallFuture, Callback, Caller, Context, DomainError, DrainReport, Events,
-    Incoming, Lag, LocalServer, MethodInfo, NoReply, Notify, Peer, PeerBuilder, PeerStats,
-    Published, RegisterError, Router, Server, ServerError, ServerHandle, Service, ServiceClient,
-    Shield, StreamCall, Streaming, Subscribe, Subscription, WasSent,
+    Admission, Before, Call, CallError, CallFuture, CallKind, CallSide, Callback, Caller, Context,
+    DomainError, DrainReport, Events, Extensions, FinishedCall, Incoming, Intercepted,
+    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, MethodInfo, NoReply, Notify,
+    Outcome, Peer, PeerBuilder, PeerStats, Published, RegisterError, Router, Server, ServerError,
+    ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall, Streaming, Subscribe,
+    Subscription, TraceContext, WasSent,
 };
 #[doc(inline)]
 pub use mynah_protocol::{

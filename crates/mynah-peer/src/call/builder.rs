@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::{CallError, DomainError};
 use crate::link::Side;
 use crate::method::{MethodInfo, Target};
+use crate::metrics::{self, Dropped};
 use crate::stream::Attachment;
 use mynah_codec::Format;
 use mynah_protocol::DecodeLimits;
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A call before it is made. Await it, or [`start`](Self::start) it; nothing is sent before.
@@ -68,6 +70,7 @@ impl Listeners {
         }
         let dropped = std::mem::take(&mut self.sides.dropped);
         if dropped > 0 {
+            metrics::dropped(Dropped::SideMessage, dropped);
             tracing::debug!(dropped, "side messages were dropped");
         }
     }
@@ -119,12 +122,15 @@ impl<P, T, E, C> Call<P, T, E, C> {
         self
     }
 
-    /// The call ends no later than the one that is being handled.
+    /// The call ends no later than the one that is being handled, and goes on with its trace.
     pub fn within(mut self, context: &Context) -> Self {
         self.options.deadline = match (self.options.deadline, context.deadline()) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+        if let Some(trace) = context.trace() {
+            self.options.trace = Some(Arc::new(trace));
+        }
         self
     }
 

@@ -3,9 +3,11 @@
 use crate::callback::CallbackTable;
 use crate::error::CallError;
 use crate::handler::{Method, Produce};
+use crate::intercept::Interceptors;
 use crate::link::{OutExtras, OutInput, Side};
 use crate::local::InProcess;
 use crate::peer::Peer;
+use crate::trace::TraceContext;
 use mynah_codec::Format;
 use mynah_protocol::{CallId, CancelReason, DecodeLimits, Metadata, MethodName, Window};
 use std::collections::VecDeque;
@@ -84,6 +86,21 @@ pub trait Caller: Send + Sync + 'static {
     /// handler has it from its context.
     fn deadline(&self) -> Option<tokio::time::Instant> {
         None
+    }
+
+    /// What stands around the calls that are made through this caller.
+    fn interceptors(&self) -> Option<&Arc<Interceptors>> {
+        None
+    }
+
+    /// The trace that calls through this caller go on with.
+    fn trace(&self) -> Option<&TraceContext> {
+        None
+    }
+
+    /// Whether calls may carry metadata. A trace is not sent where they may not.
+    fn carries_metadata(&self) -> bool {
+        true
     }
 
     /// A server in the same process, where values need not be encoded.
@@ -242,6 +259,8 @@ pub(crate) struct CallOptions {
     pub(crate) metadata: Metadata,
     /// No later than this, whatever the timeout says.
     pub(crate) deadline: Option<tokio::time::Instant>,
+    /// The trace of the call that it is made within.
+    pub(crate) trace: Option<Arc<TraceContext>>,
 }
 
 /// The time for a call.

@@ -1,7 +1,9 @@
 //! A call on its way.
 
+mod watched;
+
 use super::builder::Listeners;
-use super::{Attachments, Call, CallOptions, Caller, OutgoingCall, Ticket};
+use super::{Attachments, Call, CallOptions, Caller, OutgoingCall, Ticket, Watch};
 use crate::error::{CallError, DomainError};
 use crate::local::TypedCall;
 use crate::method::Target;
@@ -15,6 +17,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll, Waker};
 use tokio::time::{Instant, Sleep};
+use watched::Watched;
 
 /// The future of a call.
 ///
@@ -32,6 +35,8 @@ pub struct CallFuture<P, T, E, C: Caller> {
     /// Runs while the call waits to be sent; once it is sent, the connection watches its deadline.
     waiting: Option<Pin<Box<Sleep>>>,
     result: PhantomData<fn() -> Result<T, E>>,
+    /// Present when somebody looks at the call.
+    watch: Option<Box<Watched<P, E>>>,
 }
 
 /// How far a call is.
@@ -90,13 +95,16 @@ where
             format: None,
             waiting: None,
             result,
+            watch: None,
         }
     }
 
     /// Sends the request if there is room; whoever polls later takes over.
     pub(super) fn send(&mut self) {
         let mut cx = task::Context::from_waker(Waker::noop());
-        if let Poll::Ready(Err(error)) = self.poll_send(&mut cx) {
+        if self.is_looked_at() {
+            self.send_watched(&mut cx);
+        } else if let Poll::Ready(Err(error)) = self.poll_send(&mut cx) {
             self.stage = Stage::Failed(error);
         }
         if let Stage::Local(_) = self.stage
@@ -125,8 +133,24 @@ where
             let metadata = std::mem::take(&mut self.options.metadata);
             let name = self.target.name();
             let attachments = std::mem::take(&mut self.attachments);
-            let call =
-                server.start::<P, T, E>(name, params, timeout, metadata, listens, attachments)?;
+            let mut params = Some(params);
+            let started = server.start::<P, T, E>(
+                name,
+                &mut params,
+                timeout,
+                metadata,
+                (listens, false),
+                attachments,
+            );
+            let call = match started {
+                Ok(call) => call,
+                Err(error) => {
+                    if let Some(params) = params {
+                        self.stage = Stage::Unsent(params);
+                    }
+                    return Poll::Ready(Err(error));
+                }
+            };
             self.format = Some((Format::Cbor, DecodeLimits::DEFAULT));
             self.stage = Stage::Local(call);
             return Poll::Ready(Ok(()));
@@ -154,7 +178,8 @@ where
             self.caller.poll_begin(cx, &mut call)
         });
         let ticket = task::ready!(begun).map_err(CallError::widen)?;
-        self.stage = Stage::Sent(ticket);
+        let unsent = std::mem::replace(&mut self.stage, Stage::Sent(ticket));
+        self.keep(unsent);
         Poll::Ready(Ok(()))
     }
 
@@ -203,7 +228,12 @@ where
                     format.decode(buffer, limits).map_err(CallError::Decode)
                 }
                 (Ok(()), None) => Err(CallError::Misuse("an answer without a request")),
-                (Err(error), _) => Err(error.typed(self.caller.maps_codes())),
+                (Err(error), _) => {
+                    if let Some(watched) = &self.watch {
+                        watched.watch.ended(&error);
+                    }
+                    Err(error.typed(self.caller.maps_codes()))
+                }
             })
         })
     }
@@ -216,6 +246,14 @@ where
 }
 
 impl<P, T, E, C: Caller> CallFuture<P, T, E, C> {
+    /// Keeps the params of a call that may be tried again.
+    #[inline]
+    fn keep(&mut self, unsent: Stage<P, T, E>) {
+        if let (Some(watched), Stage::Unsent(params)) = (&mut self.watch, unsent) {
+            watched.kept = Some(params);
+        }
+    }
+
     fn give_up(&mut self) {
         if let Stage::Sent(ticket) = self.stage {
             self.caller.cancel(ticket, CancelReason::Caller);
@@ -236,6 +274,32 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if this.is_looked_at() {
+            return this.poll_watched(cx);
+        }
+        this.poll_plain(cx)
+    }
+}
+
+impl<P, T, E, C> CallFuture<P, T, E, C>
+where
+    P: Serialize + Send + 'static,
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    /// Whether somebody looks at the call, or may do so now that it begins.
+    #[inline]
+    fn is_looked_at(&self) -> bool {
+        if self.watch.is_some() {
+            return true;
+        }
+        matches!(self.stage, Stage::Unsent(_)) && Watch::may_begin(&self.caller, &self.options)
+    }
+
+    #[inline]
+    fn poll_plain(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<T, CallError<E>>> {
+        let this = self;
         if let Stage::Unsent(_) = this.stage {
             let sent = match this.poll_send(cx) {
                 Poll::Ready(sent) => sent,
@@ -243,7 +307,8 @@ where
             };
             this.waiting = None;
             if let Err(error) = sent {
-                this.stage = Stage::Done;
+                let unsent = std::mem::replace(&mut this.stage, Stage::Done);
+                this.keep(unsent);
                 return Poll::Ready(Err(error));
             }
             if let Stage::Sent(_) = this.stage {

@@ -4,6 +4,7 @@ mod builder;
 mod caller;
 mod future;
 mod notify;
+mod watch;
 
 pub use builder::Call;
 pub use caller::{
@@ -14,3 +15,4 @@ pub use notify::Notify;
 
 pub(crate) use builder::Listeners;
 pub(crate) use caller::CallOptions;
+pub(crate) use watch::Watch;

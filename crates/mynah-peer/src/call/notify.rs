@@ -1,13 +1,16 @@
 //! A notification before it is sent.
 
-use super::{Attachments, Caller, OutgoingCall};
+use super::{Attachments, CallOptions, Caller, OutgoingCall, Watch};
+use crate::context::Context;
 use crate::error::CallError;
+use crate::intercept::CallKind;
 use crate::method::{MethodInfo, Target};
 use crate::scratch;
-use mynah_protocol::Metadata;
+use mynah_protocol::CALLBACK_SERVICE;
 use serde::Serialize;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll};
 
 /// A notification: a call without an answer. Await it to send it; it is done when it stands in the output.
@@ -18,7 +21,8 @@ pub struct Notify<P, C> {
     caller: C,
     target: Target,
     params: Option<P>,
-    metadata: Metadata,
+    options: CallOptions,
+    watch: Option<Box<Watch>>,
 }
 
 impl<P, C> fmt::Debug for Notify<P, C> {
@@ -42,14 +46,99 @@ impl<P, C> Notify<P, C> {
             caller,
             target,
             params: Some(params),
-            metadata: Metadata::new(),
+            options: CallOptions::default(),
+            watch: None,
         }
     }
 
     /// Adds an entry that travels beside the params.
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
-        self.metadata.insert(name, value);
+        self.options.metadata.insert(name, value);
         self
+    }
+
+    /// The notification goes on with the trace of the call that is being handled.
+    pub fn within(mut self, context: &Context) -> Self {
+        self.options.trace = context.trace().map(Arc::new);
+        self
+    }
+}
+
+impl<P, C> Notify<P, C>
+where
+    P: Serialize + Send + 'static,
+    C: Caller,
+{
+    fn poll_plain(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
+        let this = self;
+        if let Some(server) = this.caller.in_process() {
+            let Some(params) = this.params.take() else {
+                return Poll::Ready(Ok(()));
+            };
+            return Poll::Ready(server.notify(
+                this.target.name(),
+                params,
+                std::mem::take(&mut this.options.metadata),
+            ));
+        }
+        let (format, _limits) = task::ready!(this.caller.poll_format(cx))?;
+        let Some(params) = &this.params else {
+            return Poll::Ready(Err(CallError::Misuse(
+                "a notification was polled after its end",
+            )));
+        };
+        scratch::with(|buffer| {
+            if let Err(error) = format.encode(params, buffer) {
+                return Poll::Ready(Err(CallError::Encode(error)));
+            }
+            let call = OutgoingCall {
+                name: this.target.name(),
+                params: buffer,
+                timeout: None,
+                metadata: &this.options.metadata,
+                listens: false,
+                results: None,
+                attachments: &mut Attachments::new(),
+            };
+            this.caller.poll_notify(cx, &call)
+        })
+    }
+
+    #[cold]
+    fn poll_watched(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
+        if self.watch.is_none() {
+            let kind = if self.target.name().service == CALLBACK_SERVICE {
+                CallKind::Callback
+            } else {
+                CallKind::Notification
+            };
+            let begun = Watch::begin(&self.caller, &self.target, kind, &mut self.options, true);
+            self.watch = begun.map(Box::new);
+        }
+        loop {
+            let Some(watch) = &self.watch else {
+                return self.poll_plain(cx);
+            };
+            let span = watch.observed().span().clone();
+            let result = task::ready!(span.in_scope(|| self.poll_attempt(cx)));
+            let Some(watch) = &mut self.watch else {
+                return Poll::Ready(result);
+            };
+            let can = self.params.is_some();
+            if !watch.tries_again(result.as_ref().err(), can, &mut self.options) {
+                self.watch = None;
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    fn poll_attempt(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
+        if let Some(watch) = &mut self.watch
+            && let Err(error) = task::ready!(watch.poll_gate(&self.caller, &mut self.options, cx))
+        {
+            return Poll::Ready(Err(CallError::from_peer(*error, true)));
+        }
+        self.poll_plain(cx)
     }
 }
 
@@ -62,38 +151,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(server) = this.caller.in_process() {
-            let Some(params) = this.params.take() else {
-                return Poll::Ready(Ok(()));
-            };
-            return Poll::Ready(server.notify(
-                this.target.name(),
-                params,
-                std::mem::take(&mut this.metadata),
-            ));
-        }
-        let (format, _limits) = task::ready!(this.caller.poll_format(cx))?;
-        let Some(params) = &this.params else {
-            return Poll::Ready(Err(CallError::Misuse(
-                "a notification was polled after its end",
-            )));
+        let begins = this.params.is_some() && Watch::may_begin(&this.caller, &this.options);
+        let sent = if this.watch.is_some() || begins {
+            task::ready!(this.poll_watched(cx))
+        } else {
+            task::ready!(this.poll_plain(cx))
         };
-        let sent = scratch::with(|buffer| {
-            if let Err(error) = format.encode(params, buffer) {
-                return Poll::Ready(Err(CallError::Encode(error)));
-            }
-            let call = OutgoingCall {
-                name: this.target.name(),
-                params: buffer,
-                timeout: None,
-                metadata: &this.metadata,
-                listens: false,
-                results: None,
-                attachments: &mut Attachments::new(),
-            };
-            this.caller.poll_notify(cx, &call)
-        });
-        let sent = task::ready!(sent);
         this.params = None;
         Poll::Ready(sent)
     }

@@ -5,6 +5,7 @@ use super::core::Core;
 use super::writer::Writer;
 use super::{BATCH_FRAMES, ByteStream, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
+use crate::metrics;
 use crate::scratch;
 use mynah_codec::{Step, WireError};
 use mynah_connection::CloseReason;
@@ -173,6 +174,7 @@ impl<S: ByteStream> ByteTask<S> {
         let mut buffer = ReadBuf::new(room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
         let read = buffer.filled().len();
+        metrics::bytes_in(read);
         self.input.end += read;
         Poll::Ready(Ok(read))
     }

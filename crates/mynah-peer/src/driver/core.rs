@@ -9,6 +9,7 @@ use crate::handler::{Called, Invocation, Running, panicked};
 use crate::link::{
     Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, OutInput, State,
 };
+use crate::metrics;
 use mynah_connection::{CloseReason, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError,
@@ -18,7 +19,7 @@ use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::{self, Poll, Waker};
 use tokio::time::Sleep;
 
 /// The part of a connection's task that does not do I/O.
@@ -41,6 +42,7 @@ pub(super) struct Core {
     armed: Moment,
     /// The wire has told the peer already why the connection ends.
     pub(super) said_farewell: bool,
+    _open: metrics::OpenConnection,
 }
 
 /// Something that is to be written. Ranges are in [`Core::replies`].
@@ -80,6 +82,7 @@ impl Core {
             sleep: None,
             armed: Moment::NEVER,
             said_farewell: false,
+            _open: metrics::OpenConnection::count(),
         }
     }
 
@@ -87,6 +90,9 @@ impl Core {
     /// `buffer` is what the ranges of arrived calls refer to.
     #[inline]
     pub(super) fn carry_out(&mut self, buffer: &[u8]) {
+        if metrics::ENABLED {
+            metrics::busy(std::mem::take(&mut self.collected.refused));
+        }
         if std::mem::take(&mut self.collected.called_back) {
             // What was said through a callback before the answer is heard before it.
             self.start_arrived(buffer);
@@ -118,6 +124,19 @@ impl Core {
     /// is not enough.
     #[inline]
     fn start(&mut self, call: Arrived, buffer: &[u8]) {
+        if let Some(reason) = call.cancelled {
+            self.done.push(Done::Answer {
+                key: call.key,
+                result: Err(Box::new(stopped(reason))),
+            });
+            return;
+        }
+        let link = Arc::clone(&self.link);
+        if link.config.router.observes()
+            && let Some(observed) = self.observe(&call)
+        {
+            return self.start_observed(observed, call, buffer);
+        }
         let Arrived {
             key,
             route: index,
@@ -128,16 +147,8 @@ impl Core {
             deadline,
             metadata,
             body,
-            cancelled,
+            cancelled: _,
         } = call;
-        if let Some(reason) = cancelled {
-            self.done.push(Done::Answer {
-                key,
-                result: Err(Box::new(stopped(reason))),
-            });
-            return;
-        }
-        let link = Arc::clone(&self.link);
         let route = index.and_then(|index| link.config.router.route(index));
         let method = route.map(|route| &*route.handler).or(callback.as_deref());
         let (Some(method), Some(facts)) = (method, link.facts()) else {
@@ -164,6 +175,19 @@ impl Core {
             method.call(invocation, &mut task::Context::from_waker(&waker), replies)
         }));
         let index = index.unwrap_or(usize::MAX);
+        self.take_up((key, index, told), (place, &waker), start, called);
+    }
+
+    /// Goes on with a call as its handler took it. `told`: it is a callback that needs no permit. `start`: where its
+    /// result begins.
+    #[inline]
+    pub(super) fn take_up(
+        &mut self,
+        (key, index, told): (InboundKey, usize, bool),
+        (place, waker): (usize, &Waker),
+        start: usize,
+        called: std::thread::Result<Called>,
+    ) {
         match called {
             Ok(Called::Done(Ok(()))) => {
                 self.done.push(Done::Answer {
@@ -205,7 +229,7 @@ impl Core {
                     },
                 );
                 self.park(key, HandlerRef::Running(place));
-                waker.wake();
+                waker.wake_by_ref();
             }
             Ok(Called::Elsewhere(handler)) => self.park(key, handler),
             Err(payload) => self.fail(key, start, panicked(&*payload)),
@@ -213,7 +237,7 @@ impl Core {
     }
 
     /// Notes where the handler of a call runs, from now on found by the call's id.
-    fn park(&mut self, key: InboundKey, handler: HandlerRef) {
+    pub(super) fn park(&mut self, key: InboundKey, handler: HandlerRef) {
         // What was answered before must not wait for a lock of its own: it goes with this one.
         let link = Arc::clone(&self.link);
         let mut state = link.lock();
@@ -239,7 +263,7 @@ impl Core {
     }
 
     /// `name`: absent for a callback that is over, which what the peer says may cross.
-    fn refuse_unknown(&mut self, key: InboundKey, name: Option<&str>, answered: bool) {
+    pub(super) fn refuse_unknown(&mut self, key: InboundKey, name: Option<&str>, answered: bool) {
         if let (Some(name), false) = (name, answered) {
             tracing::debug!(method = name, "notification for a method that nobody has");
             let link = Arc::clone(&self.link);
@@ -265,7 +289,7 @@ impl Core {
         });
     }
 
-    fn fail(&mut self, key: InboundKey, start: usize, error: Box<RpcError>) {
+    pub(super) fn fail(&mut self, key: InboundKey, start: usize, error: Box<RpcError>) {
         self.replies.truncate(start);
         self.done.push(Done::Answer {
             key,
@@ -310,6 +334,7 @@ impl Core {
         let mut cell = match handler.work {
             Work::Future(cell) => cell,
             Work::Stream(producer) => return drop_stream(producer),
+            Work::Gate(gated) => return drop(gated),
         };
         let recycled = catch_unwind(AssertUnwindSafe(|| {
             cell.stop();
@@ -340,6 +365,13 @@ impl Core {
             let start = self.replies.len();
             let (Owner::Theirs(key), Work::Future(cell)) = (handler.owner, &mut handler.work)
             else {
+                if let (Owner::Theirs(key), Work::Gate(gated)) = (handler.owner, &mut handler.work)
+                {
+                    if self.poll_gate(key, place, gated, &waker) {
+                        self.running.put_back(place, handler);
+                    }
+                    continue;
+                }
                 match self.poll_stream(place, handler, &waker) {
                     Some(handler) => self.running.put_back(place, handler),
                     None => self.running.free(place),
@@ -493,6 +525,9 @@ impl Core {
 
     /// Ends the connection: every call ends, every handler is stopped, everybody is told.
     pub(super) fn end(&mut self, reason: CloseReason) {
+        if let CloseReason::Violation(code, _) = &reason {
+            metrics::failed_frame(*code);
+        }
         let link = Arc::clone(&self.link);
         let mut guard = link.lock();
         let state = &mut *guard;
@@ -653,7 +688,7 @@ fn run_to_end(mut cell: Box<dyn Running>) {
 }
 
 /// The error that answers a call which was stopped.
-fn stopped(reason: CancelReason) -> RpcError {
+pub(super) fn stopped(reason: CancelReason) -> RpcError {
     RpcError::from_code(match reason {
         CancelReason::Deadline => ErrorCode::DEADLINE_EXCEEDED,
         _ => ErrorCode::CANCELLED,

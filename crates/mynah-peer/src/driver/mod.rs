@@ -3,6 +3,7 @@
 mod bytes;
 mod carrier;
 mod core;
+mod observed;
 mod running;
 mod streams;
 mod writer;

@@ -1,5 +1,6 @@
 //! The handlers of one connection that were not ready at their first poll.
 
+use super::observed::Gated;
 use crate::handler::{Produce, Running};
 use mynah_connection::InboundKey;
 use mynah_protocol::CallId;
@@ -45,6 +46,8 @@ pub(super) enum Owner {
 pub(super) enum Work {
     Future(Box<dyn Running>),
     Stream(Box<dyn Produce>),
+    /// A call that waits for an interceptor.
+    Gate(Box<Gated>),
 }
 
 /// Which places are to be polled.
@@ -214,7 +217,7 @@ impl RunningSet {
         let places = self.places.iter_mut().enumerate();
         places.filter_map(|(index, place)| match &mut place.handler.as_mut()?.work {
             Work::Stream(producer) => Some((index, producer)),
-            Work::Future(_) => None,
+            Work::Future(_) | Work::Gate(_) => None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What was taken from the output and is being written.
 
+use crate::metrics;
 use mynah_codec::{Lane, Output, OutputChunk};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -108,6 +109,7 @@ impl Writer {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            metrics::bytes_out(written);
             *any = true;
             self.unflushed = true;
             *data_written += self.advance(written);

@@ -2,6 +2,7 @@
 
 use super::queue::{Lag, Pushed, Queue};
 use crate::error::CallError;
+use crate::metrics::{self, Dropped};
 use bytes::Bytes;
 use mynah_codec::Format;
 use mynah_protocol::{EndReason, FormatId};
@@ -126,6 +127,7 @@ impl Events {
     ) -> Result<Published, CallError> {
         let (mut published, full) = self.offer(topic, message)?;
         published.dropped += full.len();
+        metrics::dropped(Dropped::Event, full.len() as u64);
         Ok(published)
     }
 
@@ -171,6 +173,9 @@ impl Events {
                 Pushed::Full => full.push((queue, bytes.clone())),
                 Pushed::Gone => {}
             }
+        }
+        if metrics::ENABLED && published.dropped > 0 {
+            metrics::dropped(Dropped::Event, published.dropped as u64);
         }
         Ok((published, full))
     }

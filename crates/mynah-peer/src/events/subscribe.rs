@@ -4,8 +4,11 @@ use super::hub::Events;
 use super::queue::{Lag, Queue};
 use crate::call::{Call, Caller};
 use crate::error::CallError;
+use crate::intercept::{self, CallKind, CallSide, Name, Observed, Outcome};
 use crate::link::Link;
 use crate::method::Target;
+use crate::metrics::{self, Dropped};
+use crate::observe::{self, SlowThresholds, Start};
 use crate::peer::Peer;
 use crate::stream::Streaming;
 use futures_core::Stream;
@@ -98,13 +101,15 @@ where
     C: Caller,
 {
     async fn subscribe(self) -> Result<Subscription<T, C>, CallError<RpcError>> {
+        let observed = self.admitted_in_process().await?;
         let near = match self.caller.as_peer() {
             Some(peer) => peer
                 .subscribe_near(&self.topic, self.lag, self.capacity)
                 .map_err(CallError::widen)?,
             None => None,
         };
-        if let Some(source) = near {
+        if let Some(mut source) = near {
+            source.observed = observed;
             return Ok(Subscription::new(Source::Near(source)));
         }
         let window = self.window();
@@ -117,6 +122,45 @@ where
             Some(error) => Err(error),
             None => Ok(Subscription::new(Source::Stream(Box::new(stream)))),
         }
+    }
+
+    /// Within the process no call is made: the interceptors of both sides are asked here.
+    async fn admitted_in_process(&self) -> Result<Vec<Arc<Observed>>, CallError<RpcError>> {
+        let Some(server) = self.caller.in_process() else {
+            return Ok(Vec::new());
+        };
+        let evidence = self.caller.as_peer().map(Peer::evidence);
+        let mut admitted = Vec::new();
+        for observed in [self.observe(), server.observe_subscription()] {
+            let Some(observed) = observed else { continue };
+            let passed = intercept::admitted(&observed, evidence, self.caller.deadline()).await;
+            if let Err(error) = passed {
+                return Err(CallError::from_peer(error, true));
+            }
+            admitted.push(observed);
+        }
+        Ok(admitted)
+    }
+
+    fn observe(&self) -> Option<Arc<Observed>> {
+        let chain = self.caller.interceptors();
+        if !observe::calls(chain) {
+            return None;
+        }
+        let unknown = "a caller";
+        let peer = self.caller.as_peer().map(Peer::evidence);
+        observe::start(Start {
+            side: CallSide::Client,
+            kind: CallKind::Subscription,
+            name: || Name::Named(EVENTS_SERVICE.into(), "subscribe".into()),
+            peer: match &peer {
+                Some(evidence) => *evidence,
+                None => &unknown,
+            },
+            chain,
+            above: self.caller.trace().cloned(),
+            slow: SlowThresholds::off(),
+        })
     }
 }
 
@@ -143,6 +187,8 @@ pub(crate) struct Near {
     pub(crate) queue: Arc<Queue>,
     pub(crate) limits: DecodeLimits,
     pub(crate) origin: Origin,
+    /// Who looks at it, on both sides of this process.
+    pub(crate) observed: Vec<Arc<Observed>>,
 }
 
 /// Who fills a queue.
@@ -151,6 +197,25 @@ pub(crate) enum Origin {
     Hub(Events),
     /// The peer of a connection that emits without being asked.
     Link(Arc<Link>),
+}
+
+impl Near {
+    /// A message was taken, and so many were lost before it.
+    fn took(&self, dropped: u64) {
+        if metrics::ENABLED && matches!(self.origin, Origin::Link(_)) {
+            metrics::dropped(Dropped::Event, dropped);
+        }
+        for observed in &self.observed {
+            observed.add_items(1);
+        }
+    }
+
+    fn ended(&self, reason: &EndReason) {
+        for observed in &self.observed {
+            observed.ended(Outcome::of_end(reason));
+            observed.report();
+        }
+    }
 }
 
 impl Drop for Near {
@@ -199,6 +264,9 @@ impl<T, C: Caller> Subscription<T, C> {
     }
 
     fn finish(&mut self, reason: EndReason) -> Poll<Option<Result<T, EndReason>>> {
+        if let Some(Source::Near(near)) = &self.source {
+            near.ended(&reason);
+        }
         self.source = None;
         self.end = Some(reason.clone());
         Poll::Ready(match reason {
@@ -230,7 +298,10 @@ where
             },
             Source::Near(near) => match task::ready!(near.queue.poll_pop(cx.waker())) {
                 Ok((dropped, bytes)) => match near.queue.format.decode(&bytes, &near.limits) {
-                    Ok(message) => (dropped, message),
+                    Ok(message) => {
+                        near.took(dropped);
+                        (dropped, message)
+                    }
                     Err(error) => {
                         let text = format!("message is not of the expected shape: {error}");
                         let error = RpcError::new(ErrorCode::PARSE_ERROR, text);

@@ -3,6 +3,7 @@
 use super::{Called, Invocation, Method, decode, encode, panicked};
 use crate::context::Context;
 use crate::error::DomainError;
+use crate::intercept::Outcome;
 use crate::link::HandlerRef;
 use crate::scratch;
 use mynah_codec::Format;
@@ -13,7 +14,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task;
+use std::task::{self, Poll};
 
 /// An async handler in a task of its own.
 pub(super) struct Spawned<H, P> {
@@ -57,9 +58,14 @@ where
         };
         let handler = Arc::clone(&self.handler);
         let task = tokio::spawn(async move {
-            let started = catch_unwind(AssertUnwindSafe(|| handler(context.clone(), params)));
+            let started = catch_unwind(AssertUnwindSafe(|| {
+                in_span(&context, || handler(context.clone(), params))
+            }));
             let result = match started {
-                Ok(future) => catch(future).await,
+                Ok(future) => match run(&context, future).await {
+                    Ok(result) => result,
+                    Err(stopped) => return answer(&context, Err(stopped)),
+                },
                 Err(payload) => Err(payload),
             };
             finish(&context, format, result);
@@ -111,7 +117,9 @@ where
         };
         let handler = Arc::clone(&self.handler);
         tokio::task::spawn_blocking(move || {
-            let result = catch_unwind(AssertUnwindSafe(|| handler(context.clone(), params)));
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                in_span(&context, || handler(context.clone(), params))
+            }));
             finish(&context, format, result);
         });
         Called::Elsewhere(HandlerRef::Blocking)
@@ -128,10 +136,42 @@ pub(crate) async fn catch<F: Future>(future: F) -> Caught<F::Output> {
     std::future::poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
-            Err(payload) => task::Poll::Ready(Err(payload)),
+            Err(payload) => Poll::Ready(Err(payload)),
         },
     )
     .await
+}
+
+/// Runs the handler of a call to its end. The error: what stopped it, beside the handler.
+async fn run<F: Future>(context: &Context, future: F) -> Result<Caught<F::Output>, Box<RpcError>> {
+    if context.observed().is_none() {
+        return Ok(catch(future).await);
+    }
+    let mut future = pin!(catch(future));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(result) = in_span(context, || future.as_mut().poll(cx)) {
+            return Poll::Ready(Ok(result));
+        }
+        match context.observed() {
+            Some(observed) => observed.poll_stop(cx).map(Err),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Runs a piece of a handler in the span of its call.
+fn in_span<R>(context: &Context, piece: impl FnOnce() -> R) -> R {
+    match context.observed() {
+        Some(observed) => observed.span().in_scope(piece),
+        None => piece(),
+    }
+}
+
+fn answer(context: &Context, result: Result<&[u8], Box<RpcError>>) {
+    if let Some((link, key)) = context.link() {
+        link.answer(key, result);
+    }
 }
 
 /// Answers the call. The cause of a cancellation is told instead of a result that nobody waits for.
@@ -140,9 +180,9 @@ fn finish<T: Serialize, E: DomainError>(
     format: Format,
     result: Caught<Result<T, E>>,
 ) {
-    let Some((link, key)) = context.link() else {
-        return;
-    };
+    if let (Err(_), Some(observed)) = (&result, context.observed()) {
+        observed.ended(Outcome::Panicked);
+    }
     scratch::with(|buffer| {
         let encoded = match result {
             Ok(result) => {
@@ -152,6 +192,6 @@ fn finish<T: Serialize, E: DomainError>(
             Err(payload) => Err(panicked(&*payload)),
         };
         let encoded: Result<(), Box<RpcError>> = encoded;
-        link.answer(key, encoded.map(|()| buffer.as_slice()));
+        answer(context, encoded.map(|()| buffer.as_slice()));
     });
 }

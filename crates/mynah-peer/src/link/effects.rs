@@ -3,11 +3,12 @@
 use super::state::Side;
 use super::{HandlerRef, InSlot, Link, Out, OutExtras, OutInput, OutSlot, Reply};
 use crate::handler::{Method, Produce};
+use crate::metrics;
 use bytes::Bytes;
 use mynah_connection::{Effects, InboundKey, Outcome, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, Event, Items, Lane, Log, Metadata, MethodName, Moment,
-    Notification, Payload, PayloadBytes, Request, RpcError, Streams,
+    CallId, Cancel, CancelReason, Envelope, ErrorCode, Event, Items, Lane, Log, Metadata,
+    MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError, Streams,
 };
 use std::sync::Arc;
 use std::task::Waker;
@@ -35,6 +36,8 @@ pub(crate) struct Collected {
     pub(crate) revoked: Vec<u64>,
     /// A callback is among what arrived.
     pub(crate) called_back: bool,
+    /// Requests that were refused for want of a permit; counted with the feature `metrics` only.
+    pub(crate) refused: u64,
 }
 
 impl Collected {
@@ -54,7 +57,7 @@ pub(crate) struct Arrived {
     pub(crate) key: InboundKey,
     /// The index of its route, `None` when nobody has the method.
     pub(crate) route: Option<usize>,
-    /// The name as the peer wrote it, when nobody has it. Absent for a callback that is over.
+    /// The name as the peer wrote it, when it is none of a route. Absent for a callback that is over.
     pub(crate) unknown: Option<Box<str>>,
     /// What is called, when it is a callback.
     pub(crate) callback: Option<Arc<dyn Method>>,
@@ -156,6 +159,9 @@ impl<'a> DriverEffects<'a> {
         } = call;
         slot.handler = HandlerRef::None;
         slot.shields = 0;
+        if let Some(stale) = slot.observed.take() {
+            self.collected.wakers.push(Waker::from(stale));
+        }
         let route = self.link.config.router.find(&name, self.last_route);
         let mut unknown = None;
         let mut callback = None;
@@ -165,7 +171,12 @@ impl<'a> DriverEffects<'a> {
                 callback = self.link.built_in(&name);
                 if callback.is_some() {
                     self.collected.called_back = true;
-                } else if !self.link.callbacks.is_over(&name) {
+                }
+                let named = match callback {
+                    Some(_) => self.link.config.router.observes(),
+                    None => !self.link.callbacks.is_over(&name),
+                };
+                if named {
                     unknown = Some(name.to_string().into_boxed_str());
                 }
             }
@@ -185,6 +196,11 @@ impl<'a> DriverEffects<'a> {
             cancelled: too_late.then_some(CancelReason::Deadline),
         });
     }
+}
+
+fn is_busy(envelope: &Envelope<'_>) -> bool {
+    matches!(envelope, Envelope::Response(Response { result: Err(error), .. })
+        if error.code() == ErrorCode::BUSY)
 }
 
 /// Takes the stream that goes with a call out of it.
@@ -210,6 +226,9 @@ impl DriverEffects<'_> {
 
 impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
     fn send(&mut self, lane: Lane, envelope: Envelope<'_>) {
+        if metrics::ENABLED && is_busy(&envelope) {
+            self.collected.refused += 1;
+        }
         let failed = self.out.put(&envelope, lane).is_err();
         if failed || self.out.control_held() > self.link.config.limits.control_bytes {
             self.collected.control_overflow = true;

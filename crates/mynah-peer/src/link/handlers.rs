@@ -2,6 +2,7 @@
 
 use super::Link;
 use super::state::wake;
+use crate::metrics::{self, Dropped};
 use mynah_connection::InboundKey;
 use mynah_protocol::{Envelope, Lane, Log, Payload, Progress, RpcError, WireId};
 
@@ -32,7 +33,8 @@ impl Link {
         };
         if state.out.held() > self.config.limits.output_high_water_bytes {
             state.dropped_logs += 1;
-            return;
+            drop(guard);
+            return metrics::dropped(Dropped::SideMessage, 1);
         }
         let envelope = Envelope::Progress(Progress {
             id,
@@ -63,7 +65,8 @@ impl Link {
         };
         if state.out.held() > self.config.limits.output_high_water_bytes {
             state.dropped_logs += 1;
-            return;
+            drop(guard);
+            return metrics::dropped(Dropped::SideMessage, 1);
         }
         let dropped = std::mem::take(&mut state.dropped_logs);
         let content = Payload::lent(facts.format.id(), content);

@@ -5,11 +5,13 @@ use crate::call::SideEffects;
 use crate::callback::CallbackTable;
 use crate::events::{self, Listeners};
 use crate::handler::{Method, Produce};
+use crate::intercept::{Observed, Outcome};
 use crate::router::Router;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    CallId, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Payload, Response, RpcError,
+    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Payload,
+    Response, RpcError,
 };
 use std::collections::VecDeque;
 use std::fmt;
@@ -191,6 +193,8 @@ pub(crate) struct InSlot {
     pub(crate) waiters: Vec<Waker>,
     /// Present when a stream comes with the call and its handler takes it.
     pub(crate) input: Option<Box<InInput>>,
+    /// Present when somebody looks at the call.
+    pub(crate) observed: Option<Arc<Observed>>,
 }
 
 /// The stream that comes with a call of the peer.
@@ -409,11 +413,17 @@ impl State {
         result: Result<&[u8], Box<RpcError>>,
         woken: &mut Vec<Waker>,
     ) {
+        let mut observed = None;
         if let Some(slot) = self.connection.handler_mut(key) {
             woken.append(&mut slot.waiters);
             if let Some(mut input) = slot.input.take() {
                 woken.extend(input.waker.take());
             }
+            observed = slot.observed.take();
+        }
+        if let Some(observed) = observed {
+            self.end_observed(key, &observed, result.as_ref().err().map(|error| &**error));
+            woken.push(Waker::from(observed));
         }
         let Some(id) = self.connection.finish(key) else {
             return;
@@ -441,6 +451,21 @@ impl State {
         {
             self.connection.flushed(1);
             self.answers -= 1;
+        }
+    }
+}
+
+impl State {
+    /// Notes how a call ended that somebody looks at.
+    #[cold]
+    fn end_observed(&self, key: InboundKey, observed: &Observed, error: Option<&RpcError>) {
+        match self.connection.cancelled(key) {
+            // A handler that came to its result under a shield was not stopped.
+            Some(reason) if error.is_some() => observed.ended(match reason {
+                CancelReason::Deadline => Outcome::Deadline,
+                _ => Outcome::Cancelled,
+            }),
+            _ => observed.ended_with(error),
         }
     }
 }

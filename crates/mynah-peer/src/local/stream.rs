@@ -1,10 +1,11 @@
 //! Streams of results within one process.
 
-use super::{InProcess, LocalCall};
+use super::{InProcess, LocalCall, observed};
 use crate::call::{Attachments, Call};
 use crate::context::Context;
 use crate::error::{CallError, DomainError};
 use crate::handler::{TypedStreamMethod, panicked};
+use crate::intercept::CallKind;
 use crate::method::Target;
 use crate::peer::Peer;
 use crate::stream::Streaming;
@@ -26,12 +27,14 @@ pub(crate) struct LocalStream<T, E> {
     end: EndReason,
 }
 
-type BoxStream<T, E> = Pin<Box<dyn Stream<Item = Result<T, E>> + Send>>;
+pub(super) type BoxStream<T, E> = Pin<Box<dyn Stream<Item = Result<T, E>> + Send>>;
 
 enum Source<T, E> {
     Typed {
         /// Taken when it has ended, or panicked.
         stream: Option<BoxStream<T, E>>,
+        /// Until an interceptor has let it pass.
+        gate: Option<observed::WaitingStream<T, E>>,
         call: Arc<LocalCall>,
         /// Made at the first poll that has to wait.
         sleep: Option<Pin<Box<Sleep>>>,
@@ -61,7 +64,7 @@ impl InProcess {
         }
         let whole = self.capped(timeout.filter(|_| !until_first));
         let found = self.find::<Arc<dyn TypedStreamMethod<P, T, E>>>(&name);
-        let Some((_, typed)) = found else {
+        let Some((route, typed)) = found else {
             if self.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
@@ -81,8 +84,29 @@ impl InProcess {
             });
         };
         self.take_permit()?;
-        let call = self.local_call(whole, false);
+        let observed = if self.server.router.observes() {
+            self.observe(route, CallKind::Stream, &metadata)
+        } else {
+            None
+        };
+        let call = self.local_call(whole, false, observed);
         let context = Context::local(Arc::clone(&call), Moment::NEVER, metadata);
+        let until_first = timeout
+            .filter(|_| until_first)
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        if call.observed.is_some() {
+            let (stream, gate) = observed::open(typed, &call, context, params)?;
+            return Ok(LocalStream {
+                source: Source::Typed {
+                    stream,
+                    gate,
+                    call,
+                    sleep: None,
+                    until_first,
+                },
+                end: EndReason::Finished,
+            });
+        }
         let started = catch_unwind(AssertUnwindSafe(|| typed.open(context, params)));
         let stream = match started {
             Ok(stream) => stream,
@@ -91,12 +115,10 @@ impl InProcess {
                 return Err(CallError::Remote(*panicked(&*payload)));
             }
         };
-        let until_first = timeout
-            .filter(|_| until_first)
-            .and_then(|timeout| Instant::now().checked_add(timeout));
         Ok(LocalStream {
             source: Source::Typed {
                 stream: Some(stream),
+                gate: None,
                 call,
                 sleep: None,
                 until_first,
@@ -125,10 +147,28 @@ where
             }
             Source::Typed {
                 stream,
+                gate,
                 call,
                 sleep,
                 until_first,
-            } => (stream, call, sleep, until_first),
+            } => {
+                if let Some(waiting) = gate {
+                    match task::ready!(observed::poll_gate(waiting, call, sleep, cx)) {
+                        Ok(started) => {
+                            *gate = None;
+                            *sleep = None;
+                            *stream = Some(started);
+                        }
+                        Err(error) => {
+                            *gate = None;
+                            self.end = error.end_reason();
+                            self.stop();
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                    }
+                }
+                (stream, call, sleep, until_first)
+            }
         };
         let Some(running) = stream else {
             return Poll::Ready(None);
@@ -136,19 +176,26 @@ where
         let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll_next(cx)));
         let outcome = match polled {
             Ok(Poll::Ready(Some(Ok(item)))) => {
+                if let Some(observed) = &call.observed {
+                    observed.add_items(1);
+                }
                 if until_first.take().is_some() {
                     *sleep = None;
                 }
                 return Poll::Ready(Some(Ok(item)));
             }
             Ok(Poll::Pending) => {
-                let Some(deadline) = until_first.or_else(|| call.deadline()) else {
-                    return Poll::Pending;
-                };
-                let sleep =
-                    sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-                task::ready!(sleep.as_mut().poll(cx));
-                Some(CallError::Deadline)
+                if let Some(error) = call.poll_stop(cx) {
+                    Some(error)
+                } else {
+                    let Some(deadline) = until_first.or_else(|| call.deadline()) else {
+                        return Poll::Pending;
+                    };
+                    let sleep =
+                        sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                    task::ready!(sleep.as_mut().poll(cx));
+                    Some(CallError::Deadline)
+                }
             }
             Ok(Poll::Ready(None)) => None,
             Ok(Poll::Ready(Some(Err(error)))) => Some(CallError::Application(error)),
@@ -158,6 +205,9 @@ where
             None => EndReason::Finished,
             Some(error) => error.end_reason(),
         };
+        if let Some(observed) = &call.observed {
+            observed.ended_locally(outcome.as_ref());
+        }
         self.stop();
         Poll::Ready(outcome.map(Err))
     }
@@ -169,7 +219,11 @@ impl<T, E> LocalStream<T, E> {
     }
 
     fn stop(&mut self) {
-        if let Source::Typed { stream, call, .. } = &mut self.source {
+        if let Source::Typed {
+            stream, gate, call, ..
+        } = &mut self.source
+        {
+            *gate = None;
             call.end();
             let stream = stream.take();
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(stream))) {

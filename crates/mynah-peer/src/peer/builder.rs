@@ -4,7 +4,9 @@ use super::{DEFAULT_TIMEOUT, Peer};
 use crate::driver::{ByteStream, drive_bytes, drive_carrier};
 use crate::events::Events;
 use crate::handler::Service;
+use crate::intercept::Interceptor;
 use crate::link::{Link, LinkConfig, Out};
+use crate::observe::SlowThresholds;
 use crate::router::{RegisterError, Router};
 use mynah_codec::{Dialect, Side};
 use mynah_protocol::{Evidence, Limits, Transport};
@@ -95,6 +97,18 @@ impl PeerBuilder {
     /// What this side publishes, in place of events of its own.
     pub fn events(mut self, events: Events) -> Self {
         self.router = self.router.with_events(events);
+        self
+    }
+
+    /// Has an interceptor stand around every call that this side answers. See [`Router::intercept`].
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.router = self.router.intercept(interceptor);
+        self
+    }
+
+    /// What to warn of, in place of the default thresholds.
+    pub fn warn_slow(mut self, thresholds: SlowThresholds) -> Self {
+        self.router = self.router.warn_slow(thresholds);
         self
     }
 

@@ -3,10 +3,13 @@
 use super::{Kind, Peer};
 use crate::call::{Caller, OutgoingCall, SideEffects, Ticket};
 use crate::error::CallError;
+use crate::intercept::Interceptors;
 use crate::link::{Batch, BeginOptions, CallEnd, Link, Sides, WireFacts};
 use crate::local::InProcess;
+use crate::trace::TraceContext;
 use mynah_codec::Format;
 use mynah_protocol::{CancelReason, DecodeLimits, Limits, Metadata, RpcError, Window};
+use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -162,6 +165,27 @@ impl Caller for Peer {
     #[inline]
     fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    #[inline]
+    fn interceptors(&self) -> Option<&Arc<Interceptors>> {
+        self.chain.as_ref()
+    }
+
+    #[inline]
+    fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
+    }
+
+    fn carries_metadata(&self) -> bool {
+        match &self.kind {
+            // Before the handshake of a wire that has one: it is one of ours.
+            Kind::Linked(handle) => handle
+                .link
+                .facts()
+                .is_none_or(|facts| facts.capabilities.metadata),
+            Kind::Local(_) => true,
+        }
     }
 
     #[inline]

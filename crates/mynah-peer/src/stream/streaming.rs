@@ -1,11 +1,13 @@
 //! The stream of results of a call.
 
+mod watched;
+
 use super::Batch;
 use crate::call::{
-    Attachments, Call, CallOptions, Caller, Listeners, OutgoingCall, ResultStream, Ticket,
+    Attachments, Call, CallOptions, Caller, Listeners, OutgoingCall, ResultStream, Ticket, Watch,
 };
 use crate::error::{CallError, DomainError};
-use crate::local::LocalStream;
+use crate::local::{InProcess, LocalStream};
 use crate::method::Target;
 use crate::peer::Peer;
 use crate::scratch;
@@ -18,6 +20,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll, Waker};
 use tokio::time::{Instant, Sleep};
+use watched::{Gated, Watched};
 
 /// The stream of results of a call: items in order, then `None`; or one error, then `None`.
 ///
@@ -32,11 +35,15 @@ pub struct Streaming<T, E, C: Caller = Peer> {
     listeners: Option<Box<Listeners>>,
     end: Option<EndReason>,
     result: PhantomData<fn() -> Result<T, E>>,
+    /// Present when somebody looks at the call.
+    watch: Option<Box<Watched>>,
 }
 
 /// How far a call is.
 enum Stage<T, E> {
     Unsent(Box<Unsent>),
+    /// In process: it waits for an interceptor.
+    Gated(Box<Gated<T, E>>),
     Open(Ticket),
     /// In process: the stream is polled in place.
     Local(LocalStream<T, E>),
@@ -87,6 +94,8 @@ impl<T, E, C: Caller> Streaming<T, E, C> {
     pub fn cancel(&mut self) {
         if self.end.is_none() {
             self.give_up();
+            // Told of as cancelled.
+            self.watch = None;
             self.end = Some(EndReason::Cancelled(By::Caller));
         }
     }
@@ -118,10 +127,31 @@ where
             attachments,
             ..
         } = call;
+        let until_first = options.is_default_timeout(caller.deadline());
+        let watch = if Watch::may_begin(&caller, &options) {
+            Watched::begin(&caller, &target, &mut options, &attachments)
+        } else {
+            None
+        };
         let stage = match caller.in_process() {
+            Some(_) if watch.is_some() => {
+                let open = move |server: &InProcess, timeout, metadata| {
+                    let name = target.name();
+                    server.open_stream::<P, T, E>(
+                        name,
+                        params,
+                        (timeout, until_first),
+                        metadata,
+                        attachments,
+                    )
+                };
+                Stage::Gated(Box::new(Gated {
+                    open: Box::new(open),
+                    options,
+                }))
+            }
             Some(server) => {
                 let timeout = options.timeout(caller.default_timeout(), caller.deadline());
-                let until_first = options.is_default_timeout(caller.deadline());
                 let metadata = std::mem::take(&mut options.metadata);
                 let name = target.name();
                 match server.open_stream::<P, T, E>(
@@ -136,7 +166,7 @@ where
                 }
             }
             None => Stage::Unsent(Box::new(Unsent {
-                until_first: options.is_default_timeout(caller.deadline()),
+                until_first,
                 target,
                 params: Box::new(params),
                 options,
@@ -153,8 +183,11 @@ where
             listeners,
             end: None,
             result: PhantomData,
+            watch,
         };
-        if let Stage::Unsent(_) = stream.stage {
+        if stream.watch.is_some() {
+            stream.send_watched();
+        } else if let Stage::Unsent(_) = stream.stage {
             let mut cx = task::Context::from_waker(Waker::noop());
             if let Poll::Ready(Err(error)) = stream.poll_send(&mut cx) {
                 stream.stage = Stage::Failed(error.widen());
@@ -165,7 +198,9 @@ where
 
     /// Waits until the callee has taken the call on, or it has failed: then the first poll says how.
     pub(crate) fn poll_accepted(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        if let Stage::Unsent(_) = self.stage {
+        if self.watch.is_some() {
+            task::ready!(self.poll_sent(cx));
+        } else if let Stage::Unsent(_) = self.stage {
             match self.poll_send_in_time(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => {}
@@ -202,6 +237,9 @@ where
         if let Stage::Failed(_) = self.stage
             && let Stage::Failed(error) = std::mem::replace(&mut self.stage, Stage::Done)
         {
+            if let Some(watched) = self.watch.take() {
+                watched.watch.report(Some(&error));
+            }
             return Some(error);
         }
         None
@@ -237,7 +275,10 @@ where
             caller.poll_begin(cx, &mut call)
         });
         let ticket = task::ready!(begun)?;
-        self.stage = Stage::Open(ticket);
+        let unsent = std::mem::replace(&mut self.stage, Stage::Open(ticket));
+        if let (Some(watched), Stage::Unsent(unsent)) = (&mut self.watch, unsent) {
+            watched.kept = Some(unsent);
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -269,6 +310,9 @@ where
     /// Notes why the stream ended, and types the error.
     fn ended(&mut self, error: CallError<RpcError>) -> CallError<E> {
         self.end = Some(error.peer_reason());
+        if let Some(watched) = &self.watch {
+            watched.watch.ended(&error);
+        }
         error.typed(self.caller.maps_codes())
     }
 
@@ -329,6 +373,22 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if this.watch.is_some() {
+            return this.poll_watched(cx);
+        }
+        this.poll_plain(cx)
+    }
+}
+
+impl<T, E, C> Streaming<T, E, C>
+where
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    #[inline]
+    fn poll_plain(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<T, CallError<E>>>> {
+        let this = self;
         if let Stage::Unsent(_) = this.stage
             && let Err(error) = task::ready!(this.poll_send_in_time(cx))
         {
@@ -354,7 +414,7 @@ where
                 }
                 _ => Poll::Ready(None),
             },
-            Stage::Unsent(_) | Stage::Done => Poll::Ready(None),
+            Stage::Unsent(_) | Stage::Gated(_) | Stage::Done => Poll::Ready(None),
         }
     }
 }

@@ -1,0 +1,312 @@
+//! Calls of the peer that somebody looks at: through their interceptors, in their span, and on to the handler.
+
+use super::core::{Core, stopped};
+use super::running::{Handler, Owner, Work};
+use crate::context::Context;
+use crate::handler::{Called, Invocation, Method, Produce, Progress, Running};
+use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Passage};
+use crate::link::{Arrived, Body, HandlerRef, Link};
+use crate::observe::{self, Start};
+use crate::trace::TraceContext;
+use bytes::Bytes;
+use mynah_codec::Format;
+use mynah_connection::InboundKey;
+use mynah_protocol::{CALLBACK_SERVICE, CancelReason, EVENTS_SERVICE, RpcError, Streams};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{self, Poll, Waker};
+
+/// A call that waits for an interceptor, with all that its handler will be started with.
+pub(super) struct Gated {
+    gate: Gate,
+    start: Starting,
+    params: Bytes,
+    /// It is a callback that needs no permit.
+    told: bool,
+}
+
+/// What a handler is started with, its params left out.
+struct Starting {
+    index: Option<usize>,
+    callback: Option<Arc<dyn Method>>,
+    streams: Streams,
+    context: Context,
+}
+
+impl Core {
+    /// What is kept for a call, if somebody looks at it. Methods that nobody has are not looked at.
+    #[cold]
+    pub(super) fn observe(&self, call: &Arrived) -> Option<Arc<Observed>> {
+        let router = &self.link.config.router;
+        let name = match call.route {
+            Some(index) => Name::Route(Arc::clone(router), index),
+            None => built_in(call)?,
+        };
+        let kind = match call.route {
+            None if call.unknown.as_deref()?.starts_with(CALLBACK_SERVICE) => CallKind::Callback,
+            None => CallKind::Subscription,
+            Some(_) if !call.answered => CallKind::Notification,
+            Some(_) if call.streams.window.is_some() => CallKind::Stream,
+            Some(_) => CallKind::Unary,
+        };
+        observe::start(Start {
+            side: CallSide::Server,
+            kind,
+            name: || name,
+            peer: &self.link.config.evidence,
+            chain: router.chain(),
+            above: TraceContext::from_metadata(&call.metadata),
+            slow: router.slow(),
+        })
+    }
+
+    #[cold]
+    pub(super) fn start_observed(&mut self, observed: Arc<Observed>, call: Arrived, buffer: &[u8]) {
+        let link = Arc::clone(&self.link);
+        let key = call.key;
+        let told = call.callback.is_some() && !call.answered;
+        let context = Context::linked(Arc::clone(&link), key, call.deadline, call.metadata);
+        // From here on its end is told, however it comes.
+        if let Some(slot) = link.lock().connection.handler_mut(key) {
+            slot.observed = Some(Arc::clone(&observed));
+        }
+        let mut gated = Gated {
+            gate: Gate::new(observed),
+            start: Starting {
+                index: call.route,
+                callback: call.callback,
+                streams: call.streams,
+                context,
+            },
+            params: Bytes::new(),
+            told,
+        };
+        let params = match &call.body {
+            Body::Range(start, end) => buffer.get(*start..*end).unwrap_or_default(),
+            Body::Owned(bytes) => bytes,
+        };
+        let (place, waker) = self.running.next_place();
+        match gated.pass(&waker) {
+            Passage::Open => self.start_handler(&link, key, gated, params),
+            Passage::Refused(error) => self.fail(key, self.replies.len(), error),
+            // What is told needs no permit because it is over at once, so it cannot wait.
+            Passage::Waits if told => {
+                self.fail(
+                    key,
+                    self.replies.len(),
+                    Box::new(stopped(CancelReason::Caller)),
+                );
+            }
+            Passage::Waits => {
+                gated.params = match call.body {
+                    Body::Owned(bytes) => bytes,
+                    Body::Range(..) => Bytes::copy_from_slice(params),
+                };
+                let handler = Handler {
+                    owner: Owner::Theirs(key),
+                    route: usize::MAX,
+                    work: Work::Gate(Box::new(gated)),
+                };
+                self.running.occupy(place, handler);
+                self.park(key, HandlerRef::Running(place));
+            }
+        }
+    }
+
+    /// Polls what a call waits for. Returns whether it still waits; its place is free otherwise.
+    pub(super) fn poll_gate(
+        &mut self,
+        key: InboundKey,
+        place: usize,
+        gated: &mut Box<Gated>,
+        waker: &Waker,
+    ) -> bool {
+        let passage = gated.pass(waker);
+        if let Passage::Waits = passage {
+            return true;
+        }
+        self.running.free(place);
+        let link = Arc::clone(&self.link);
+        match passage {
+            Passage::Refused(error) => self.fail(key, self.replies.len(), error),
+            Passage::Open | Passage::Waits => {
+                let params = std::mem::take(&mut gated.params);
+                let gate = Gate::new(Arc::clone(gated.gate.observed()));
+                let passed = Gated {
+                    gate: std::mem::replace(&mut gated.gate, gate),
+                    start: gated.start.take(),
+                    params: Bytes::new(),
+                    told: gated.told,
+                };
+                self.start_handler(&link, key, passed, &params);
+            }
+        }
+        false
+    }
+
+    fn start_handler(&mut self, link: &Arc<Link>, key: InboundKey, gated: Gated, params: &[u8]) {
+        let observed = Arc::clone(gated.gate.observed());
+        let Starting {
+            index,
+            callback,
+            streams,
+            context,
+        } = gated.start;
+        let route = index.and_then(|index| link.config.router.route(index));
+        let method = route.map(|route| &*route.handler).or(callback.as_deref());
+        let (Some(method), Some(facts)) = (method, link.facts()) else {
+            return self.refuse_unknown(key, None, true);
+        };
+        let invocation = Invocation {
+            context: context.watched(Arc::clone(&observed)),
+            params,
+            streams,
+            format: facts.format,
+            limits: &facts.decode,
+        };
+        let (place, waker) = self.running.next_place();
+        let start = self.replies.len();
+        let replies = &mut self.replies;
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let mut cx = task::Context::from_waker(&waker);
+            let called = observed.run(|| method.call(invocation, &mut cx, replies));
+            called.observed(&observed, &mut cx)
+        }));
+        let index = index.unwrap_or(usize::MAX);
+        self.take_up((key, index, gated.told), (place, &waker), start, called);
+    }
+}
+
+/// What is called that nobody registered.
+fn built_in(call: &Arrived) -> Option<Name> {
+    call.callback.as_ref()?;
+    let name = call.unknown.as_deref()?;
+    let (service, method) = name.split_once('.')?;
+    let known = [CALLBACK_SERVICE, EVENTS_SERVICE].contains(&service);
+    known.then(|| Name::Named(service.into(), method.into()))
+}
+
+impl Gated {
+    fn pass(&mut self, waker: &Waker) -> Passage {
+        let context = &mut self.start.context;
+        let link = context.link().map(|(link, _)| Arc::clone(link));
+        let entering = Entering {
+            deadline: context.deadline(),
+            evidence: link.as_ref().map(|link| &link.config.evidence),
+            metadata: context.metadata_mut(),
+        };
+        self.gate
+            .pass(entering, Some(&mut task::Context::from_waker(waker)))
+    }
+}
+
+impl Starting {
+    /// Everything, for a call that has come through.
+    fn take(&mut self) -> Self {
+        Self {
+            index: self.index,
+            callback: self.callback.take(),
+            streams: self.streams,
+            context: self.context.clone(),
+        }
+    }
+}
+
+impl Called {
+    /// The same with what is to be polled later under observation.
+    fn observed(self, observed: &Arc<Observed>, cx: &mut task::Context<'_>) -> Self {
+        let observed = Arc::clone(observed);
+        match self {
+            Self::Running(inner) => {
+                let mut running = ObservedRunning { inner, observed };
+                // What would stop it must have been polled once, to wake its task.
+                match running.poll_stop(cx) {
+                    Poll::Ready(error) => {
+                        running.inner.stop();
+                        Self::Done(Err(error))
+                    }
+                    Poll::Pending => Self::Running(Box::new(running)),
+                }
+            }
+            Self::Streaming { producer, accepted } => Self::Streaming {
+                producer: Box::new(ObservedProducer {
+                    inner: producer,
+                    observed,
+                }),
+                accepted,
+            },
+            done @ (Self::Done(_) | Self::Elsewhere(_)) => done,
+        }
+    }
+}
+
+/// A handler that was not ready at its first poll, and that somebody looks at.
+struct ObservedRunning {
+    inner: Box<dyn Running>,
+    observed: Arc<Observed>,
+}
+
+impl ObservedRunning {
+    fn poll_stop(&self, cx: &mut task::Context<'_>) -> Poll<Box<RpcError>> {
+        self.observed.poll_stop(cx)
+    }
+}
+
+impl Running for ObservedRunning {
+    fn poll(
+        &mut self,
+        task: &mut task::Context<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Poll<Result<(), Box<RpcError>>> {
+        let inner = &mut self.inner;
+        let polled = self.observed.run(|| inner.poll(task, reply));
+        match polled {
+            Poll::Pending => self.observed.poll_stop(task).map(Err),
+            ready @ Poll::Ready(_) => ready,
+        }
+    }
+
+    fn stop(&mut self) {
+        let inner = &mut self.inner;
+        self.observed.span().in_scope(|| inner.stop());
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self.inner.into_any()
+    }
+}
+
+/// A stream of results that somebody looks at.
+struct ObservedProducer {
+    inner: Box<dyn Produce>,
+    observed: Arc<Observed>,
+}
+
+impl Produce for ObservedProducer {
+    fn produce(
+        &mut self,
+        task: &mut task::Context<'_>,
+        items: u64,
+        bytes: usize,
+        format: Format,
+        out: &mut Vec<u8>,
+    ) -> (u64, Progress) {
+        let inner = &mut self.inner;
+        let (count, progress) = self
+            .observed
+            .run(|| inner.produce(task, items, bytes, format, out));
+        self.observed.add_items(count);
+        if let Progress::Ended(_) = progress {
+            return (count, progress);
+        }
+        match self.observed.poll_stop(task) {
+            Poll::Ready(error) => (count, Progress::Ended(Err(error))),
+            Poll::Pending => (count, progress),
+        }
+    }
+
+    fn drain(&mut self) -> bool {
+        self.inner.drain()
+    }
+}
