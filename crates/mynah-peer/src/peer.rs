@@ -162,12 +162,16 @@ impl Peer {
         self
     }
 
-    /// The same peer with an interceptor around every call that is made through this handle, its clones and its clients.
+    /// Another handle of the same peer, with an interceptor around every call that is made through it, its clones and
+    /// its clients.
     /// Several see a call in the order in which they were added.
     #[must_use]
-    pub fn with_interceptor(mut self, interceptor: impl Interceptor) -> Self {
-        self.chain = Some(Interceptors::with(self.chain.as_deref(), interceptor));
-        self
+    pub fn with_interceptor(&self, interceptor: impl Interceptor) -> Self {
+        let chain = Interceptors::with(self.chain.as_deref(), interceptor);
+        Self {
+            chain: Some(chain),
+            ..self.clone()
+        }
     }
 
     /// A typed client that calls through this peer.

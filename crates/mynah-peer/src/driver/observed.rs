@@ -3,15 +3,17 @@
 use super::core::{Core, stopped};
 use super::running::{Handler, Owner, Work};
 use crate::context::Context;
-use crate::handler::{Called, Invocation, Method, Produce, Progress, Running};
-use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Passage};
+use crate::handler::{Called, Invocation, Method, Produce, Progress, Running, panics};
+use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Outcome, Passage};
 use crate::link::{Arrived, Body, HandlerRef, Link};
 use crate::observe::{self, Start};
 use crate::trace::TraceContext;
 use bytes::Bytes;
 use mynah_codec::Format;
 use mynah_connection::InboundKey;
-use mynah_protocol::{CALLBACK_SERVICE, CancelReason, EVENTS_SERVICE, RpcError, Streams};
+use mynah_protocol::{
+    CALLBACK_SERVICE, CancelReason, EVENTS_SERVICE, ErrorCode, RpcError, Streams,
+};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -293,11 +295,17 @@ impl Produce for ObservedProducer {
         out: &mut Vec<u8>,
     ) -> (u64, Progress) {
         let inner = &mut self.inner;
+        let panics_before = panics();
         let (count, progress) = self
             .observed
             .run(|| inner.produce(task, items, bytes, format, out));
         self.observed.add_items(count);
-        if let Progress::Ended(_) = progress {
+        if let Progress::Ended(result) = &progress {
+            let internal = |error: &RpcError| error.code() == ErrorCode::INTERNAL;
+            // What panics is caught further in, so that the items before it are kept.
+            if result.as_ref().is_err_and(|error| internal(error)) && panics() != panics_before {
+                self.observed.ended(Outcome::Panicked);
+            }
             return (count, progress);
         }
         match self.observed.poll_stop(task) {

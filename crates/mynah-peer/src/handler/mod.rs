@@ -108,6 +108,15 @@ pub(crate) fn encode<T: Serialize, E: crate::DomainError>(
     }
 }
 
+thread_local! {
+    static PANICS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Panics of code of the user that were caught on this thread.
+pub(crate) fn panics() -> u64 {
+    PANICS.get()
+}
+
 /// What the caller hears of a panic: an id to look for in the log, and nothing else.
 pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Box<RpcError> {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -118,6 +127,7 @@ pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Box<RpcError> {
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text");
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    PANICS.set(PANICS.get().wrapping_add(1));
     let incident = format!("{:x}-{number:x}", std::process::id());
     tracing::error!(incident, panic = %text.escape_debug(), "handler panicked");
     Box::new(RpcError::new(

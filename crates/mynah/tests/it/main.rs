@@ -18,6 +18,7 @@ mod floods;
 mod flow;
 mod handlers;
 mod inputs;
+mod intercept;
 mod limits;
 mod memory;
 mod panics;
