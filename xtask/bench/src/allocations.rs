@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+/// Wraps below zero where something is freed that was allocated before counting began.
+static LIVE: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
@@ -28,10 +30,22 @@ pub(crate) fn counted() -> (u64, u64) {
     )
 }
 
+/// How many bytes are allocated now, of those that were allocated while counting.
+pub(crate) fn live() -> i64 {
+    LIVE.load(Ordering::Relaxed).cast_signed()
+}
+
 fn note(bytes: usize) {
     if COUNTING.load(Ordering::Relaxed) {
         NUMBER.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+        LIVE.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+fn note_end(bytes: usize) {
+    if COUNTING.load(Ordering::Relaxed) {
+        LIVE.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -51,11 +65,13 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
+        note_end(layout.size());
         // SAFETY: the caller's promises are the same.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        note_end(layout.size());
         // SAFETY: the caller's promises are the same.
         unsafe { System.dealloc(block, layout) }
     }

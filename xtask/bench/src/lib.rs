@@ -7,60 +7,55 @@
 //! PROGRAM server --variant V --runtime current|multi [--core N] [--count-allocations]
 //!   -> "listening 127.0.0.1:PORT"
 //!   <- "snapshot"                    as often as wanted, while nothing is in flight
-//!   -> {"cpu_ns":..,"allocations":..,"allocated_bytes":..}    since the process began
+//!   -> {"cpu_ns":..,"allocations":..,"allocated_bytes":..,"live_bytes":..,"rss_bytes":..}
+//!                                    since the process began; the last two: now
 //!   <- end of standard input: the server exits
 //!
 //! PROGRAM client --variant V --runtime current|multi [--core N] [--count-allocations]
-//!                [--address A] --connections C --in-flight N --warm-up AMOUNT --measure AMOUNT
-//!                [--latencies]
+//!                [--address A] [--scenario S] --connections C --in-flight N [--size N]
+//!                --warm-up AMOUNT --measure AMOUNT [--latencies]
 //!   -> "ready"                       connected and warm, nothing in flight
 //!   <- "go"
 //!   -> {"calls":..,"elapsed_ns":..,"cpu_ns":..,"allocations":..,"allocated_bytes":..,
-//!       "p50_ns":..,"p99_ns":..}     of the measured phase
+//!       "live_bytes":..,"rss_bytes":..,"p50_ns":..,"p99_ns":..,"busy_p50_ns":..,
+//!       "busy_p99_ns":..,"busy_bytes":..}     of the measured phase
 //! ```
 //!
 //! An AMOUNT is a time (`1.5s`) or a number of calls (`20000`). A contender in process has a
 //! client only, without an address. A program in another language joins by the same protocol.
+//!
+//! | scenario | what is done, until the amount is over | `calls` are | `--size` is |
+//! |---|---|---|---|
+//! | `calls` | typed echoes | calls | |
+//! | `stream` | streams of items, one after the other | items | items of a stream |
+//! | `bulk` | echoes of a payload | calls | bytes of a payload |
+//! | `mixed` | typed echoes: alone, then beside payloads on the same connection | both phases' small calls | bytes of a payload |
+//! | `idle` | so many connections more are opened, make a call, and stay | connections | |
+//! | `callback` | round trips of a callback out of handlers | round trips | round trips of a call |
+//! | `fanout` | events, one at a time, to every subscriber | events | subscribers in all |
 
 mod allocations;
 mod client;
 mod options;
+mod pace;
+mod scenarios;
 mod server;
+mod usage;
+mod workload;
 
-pub use client::{Load, Pace, Tally, echo_tasks};
+pub use bytes::Bytes;
+pub use pace::{Load, Pace, Tally};
+pub use workload::{Echo, Item, MAX_MESSAGE, Seen, Taken, TypedEcho, echo_tasks};
 
-use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// An error is a sentence; it ends the run.
 pub type Failure = Box<dyn Error + Send + Sync>;
-
-/// The workload W1: this value, there and back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Echo {
-    /// A number.
-    pub id: u64,
-    /// Sixteen characters.
-    pub name: String,
-    /// Two floats that a half holds too, and two that only a double does.
-    pub values: [f64; 4],
-}
-
-impl Echo {
-    /// A value of the workload.
-    #[must_use]
-    pub fn new(id: u64) -> Self {
-        Self {
-            id,
-            name: "sixteen letters.".into(),
-            values: [1.5, -2.25, std::f64::consts::PI, 0.001],
-        }
-    }
-}
 
 /// One connection of a client, and the server it is for.
 pub trait Contender: Clone + Send + Sync + 'static {
@@ -81,13 +76,45 @@ pub trait Contender: Clone + Send + Sync + 'static {
     ///
     /// A contender with typed calls leaves it to [`echo_tasks`].
     fn load(&self, load: &Load) -> impl Future<Output = Result<Tally, Failure>> + Send;
+
+    /// Has the server send [`Item`]s 0 to `items`, and takes every one of them, typed.
+    fn numbers(&self, items: u64) -> impl Future<Output = Result<Taken, Failure>> + Send {
+        let _ = items;
+        absent("stream")
+    }
+
+    /// A payload there and back. Payloads of up to [`MAX_MESSAGE`] come.
+    fn blob(&self, payload: Bytes) -> impl Future<Output = Result<Bytes, Failure>> + Send {
+        let _ = payload;
+        absent("bulk")
+    }
+
+    /// One call with a callback that gives back the number it is called with; the handler calls it
+    /// so many times, one after the other.
+    fn callbacks(&self, times: u64) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = times;
+        absent("callback")
+    }
+
+    /// Has so many subscribers on this connection, each of which tells `seen` of every event.
+    fn subscribe(
+        &self,
+        subscribers: usize,
+        seen: Arc<Seen>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = (subscribers, seen);
+        absent("fanout")
+    }
+
+    /// Has the server publish the event of this number to every subscriber of every connection.
+    fn publish(&self, event: u64) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = event;
+        absent("fanout")
+    }
 }
 
-/// A contender with typed calls.
-pub trait TypedEcho: Clone + Send + Sync + 'static {
-    /// One call. The value is given away and comes back, so that the client makes no `String` per
-    /// call besides the one that is decoded.
-    fn echo(&self, value: Echo) -> impl Future<Output = Result<Echo, Failure>> + Send;
+async fn absent<T>(scenario: &str) -> Result<T, Failure> {
+    Err(format!("it does not take part in {scenario}").into())
 }
 
 /// The `main` of a contender.
@@ -106,29 +133,6 @@ pub fn run<C: Contender>() -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
-        }
-    }
-}
-
-/// What a process has used since it began.
-#[derive(Clone, Copy, Serialize)]
-struct Usage {
-    /// User and system time of all threads, in nanoseconds.
-    cpu_ns: u64,
-    /// Counted only where `--count-allocations` is given.
-    allocations: u64,
-    allocated_bytes: u64,
-}
-
-impl Usage {
-    fn now() -> Self {
-        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        let seconds = u64::try_from(cpu.tv_sec).unwrap_or(0);
-        let (allocations, allocated_bytes) = allocations::counted();
-        Self {
-            cpu_ns: seconds * 1_000_000_000 + u64::try_from(cpu.tv_nsec).unwrap_or(0),
-            allocations,
-            allocated_bytes,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line of a contender.
 
+use crate::pace::Amount;
 use crate::{Failure, allocations};
 use rustix::thread::CpuSet;
 use std::net::SocketAddr;
@@ -9,11 +10,16 @@ use tokio::runtime::{Builder, Runtime};
 /// Workers of a multi-thread runtime.
 const WORKERS: usize = 2;
 
-/// How long a phase is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Amount {
-    Time(Duration),
-    Calls(u64),
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    Calls,
+    Stream,
+    Bulk,
+    Mixed,
+    Idle,
+    Callback,
+    Fanout,
 }
 
 #[derive(Debug)]
@@ -29,8 +35,11 @@ pub(crate) struct Options {
 #[derive(Debug)]
 pub(crate) struct ClientOptions {
     pub(crate) address: Option<SocketAddr>,
+    pub(crate) scenario: Scenario,
     pub(crate) connections: usize,
     pub(crate) in_flight: usize,
+    /// Of what, depends on the scenario.
+    pub(crate) size: usize,
     pub(crate) warm_up: Amount,
     pub(crate) measure: Amount,
     pub(crate) latencies: bool,
@@ -45,8 +54,10 @@ impl Options {
         };
         let mut client = ClientOptions {
             address: None,
+            scenario: Scenario::Calls,
             connections: 1,
             in_flight: 1,
+            size: 1,
             warm_up: Amount::Calls(0),
             measure: Amount::Calls(1),
             latencies: false,
@@ -66,6 +77,8 @@ impl Options {
                 "--core" => options.core = Some(value()?.parse()?),
                 "--count-allocations" => options.count_allocations = true,
                 "--address" => client.address = Some(value()?.parse()?),
+                "--scenario" => client.scenario = scenario(&value()?)?,
+                "--size" => client.size = value()?.parse()?,
                 "--connections" => client.connections = value()?.parse()?,
                 "--in-flight" => client.in_flight = value()?.parse()?,
                 "--warm-up" => client.warm_up = amount(&value()?)?,
@@ -107,5 +120,18 @@ fn amount(text: &str) -> Result<Amount, Failure> {
     Ok(match text.strip_suffix('s') {
         Some(seconds) => Amount::Time(Duration::try_from_secs_f64(seconds.parse()?)?),
         None => Amount::Calls(text.parse()?),
+    })
+}
+
+fn scenario(name: &str) -> Result<Scenario, Failure> {
+    Ok(match name {
+        "calls" => Scenario::Calls,
+        "stream" => Scenario::Stream,
+        "bulk" => Scenario::Bulk,
+        "mixed" => Scenario::Mixed,
+        "idle" => Scenario::Idle,
+        "callback" => Scenario::Callback,
+        "fanout" => Scenario::Fanout,
+        other => return Err(format!("unknown scenario {other}").into()),
     })
 }

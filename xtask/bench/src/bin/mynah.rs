@@ -43,13 +43,22 @@ impl Contender for Mynah {
 
     async fn connect(address: Option<SocketAddr>, variant: &str) -> Result<Self, Failure> {
         if variant == "local" {
-            let server = Server::new().register(EchoingService::new(Handler)).start().await?;
+            let server = Server::new()
+                .register(EchoingService::new(Handler))
+                .start()
+                .await?;
             let client = server.local().client();
-            return Ok(Self { client, _server: Some(Arc::new(server)) });
+            return Ok(Self {
+                client,
+                _server: Some(Arc::new(server)),
+            });
         }
         let address = address.ok_or("mynah over tcp needs an address")?;
         let peer = mynah::connect(&format!("tcp://{address}?format={variant}")).await?;
-        Ok(Self { client: peer.client(), _server: None })
+        Ok(Self {
+            client: peer.client(),
+            _server: None,
+        })
     }
 
     async fn load(&self, load: &Load) -> Result<Tally, Failure> {

@@ -2,8 +2,12 @@
 //!
 //! The client keeps its number of frames in flight and writes as many as it has just read, in one
 //! write; the server reads what is there and writes the whole frames of it back in one write.
+//!
+//! Streams and payloads have connections of their own: the first byte of a connection says what it
+//! is for. So `mixed` shows what the machine alone makes of small calls beside large ones.
 
-use mynah_bench::{Contender, Failure, Load, Tally};
+use bytes::BytesMut;
+use mynah_bench::{Bytes, Contender, Failure, Item, Load, MAX_MESSAGE, Taken, Tally};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,9 +22,30 @@ const HEAD: usize = 4;
 const FRAME: usize = HEAD + BODY;
 const BUFFER: usize = 64 * 1024;
 
-/// Held by the one load that runs on it.
+/// What a connection is for.
+const ECHO: u8 = b'e';
+const STREAM: u8 = b's';
+const PAYLOAD: u8 = b'p';
+
+/// An item of a stream: number and value, little-endian.
+const ITEM: usize = 16;
+
+/// Each connection is held by the one load that runs on it.
 #[derive(Clone)]
-struct Raw(Arc<Mutex<TcpStream>>);
+struct Raw {
+    address: SocketAddr,
+    echo: Arc<Mutex<TcpStream>>,
+    stream: Arc<Mutex<Option<TcpStream>>>,
+    /// One for each payload in flight, so that none waits for another's.
+    payloads: Arc<std::sync::Mutex<Vec<Carrier>>>,
+}
+
+/// A connection for payloads.
+struct Carrier {
+    stream: TcpStream,
+    /// What came last: its memory is used again when nobody holds it any more.
+    last: Bytes,
+}
 
 impl Contender for Raw {
     async fn serve(listener: TcpListener, _: &str) -> Result<(), Failure> {
@@ -32,13 +57,17 @@ impl Contender for Raw {
     }
 
     async fn connect(address: Option<SocketAddr>, _: &str) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address.ok_or("raw needs an address")?).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self(Arc::new(Mutex::new(stream))))
+        let address = address.ok_or("raw needs an address")?;
+        Ok(Self {
+            address,
+            echo: Arc::new(Mutex::new(open(address, ECHO).await?)),
+            stream: Arc::default(),
+            payloads: Arc::default(),
+        })
     }
 
     async fn load(&self, load: &Load) -> Result<Tally, Failure> {
-        let mut stream = self.0.lock().await;
+        let mut stream = self.echo.lock().await;
         let mut frame = [7; FRAME];
         frame[..HEAD].copy_from_slice(&u32::try_from(BODY)?.to_le_bytes());
         let frames = frame.repeat(load.in_flight);
@@ -67,16 +96,135 @@ impl Contender for Raw {
         }
         Ok(tally)
     }
+
+    async fn numbers(&self, items: u64) -> Result<Taken, Failure> {
+        let mut held = self.stream.lock().await;
+        let stream = kept(&mut held, self.address, STREAM).await?;
+        stream.write_all(&items.to_le_bytes()).await?;
+        let mut taken = Taken::default();
+        let mut input = Input::new();
+        while taken.items < items {
+            input.fill(stream).await?;
+            let whole = input.filled / ITEM * ITEM;
+            for record in input.buffer[..whole].as_chunks::<ITEM>().0 {
+                let [seq, value] = [0, 8].map(|at| *record[at..].first_chunk().unwrap_or(&[0; 8]));
+                taken.take(Item {
+                    seq: u64::from_le_bytes(seq),
+                    value: f64::from_le_bytes(value),
+                });
+            }
+            input.consume(whole);
+        }
+        Ok(taken)
+    }
+
+    async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
+        let free = self.payloads.lock().map_or(None, |mut free| free.pop());
+        let mut carrier = match free {
+            Some(carrier) => carrier,
+            None => Carrier {
+                stream: open(self.address, PAYLOAD).await?,
+                last: Bytes::new(),
+            },
+        };
+        send_payload(&mut carrier.stream, &payload).await?;
+        let memory = carrier.last.try_into_mut().unwrap_or_default();
+        carrier.last = receive_payload(&mut carrier.stream, memory).await?.freeze();
+        let came = carrier.last.clone();
+        if let Ok(mut free) = self.payloads.lock() {
+            free.push(carrier);
+        }
+        Ok(came)
+    }
+}
+
+async fn open(address: SocketAddr, purpose: u8) -> Result<TcpStream, Failure> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    stream.write_all(&[purpose]).await?;
+    Ok(stream)
+}
+
+/// The connection that is kept, or a new one.
+async fn kept(
+    held: &mut Option<TcpStream>,
+    address: SocketAddr,
+    purpose: u8,
+) -> Result<&mut TcpStream, Failure> {
+    Ok(match held {
+        Some(stream) => stream,
+        None => held.insert(open(address, purpose).await?),
+    })
 }
 
 /// Ends with its connection.
 async fn answer(mut stream: TcpStream) -> Result<(), Failure> {
+    match stream.read_u8().await? {
+        ECHO => echo(stream).await,
+        STREAM => count(stream).await,
+        PAYLOAD => {
+            let mut payload = BytesMut::new();
+            loop {
+                payload = receive_payload(&mut stream, payload).await?;
+                send_payload(&mut stream, &payload).await?;
+            }
+        }
+        other => Err(format!("no connection is for {other}").into()),
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> Result<(), Failure> {
     let mut input = Input::new();
     loop {
         let (_, bytes) = input.read(&mut stream).await?;
         stream.write_all(&input.buffer[..bytes]).await?;
         input.consume(bytes);
     }
+}
+
+/// Writes items, a full buffer at a time.
+async fn count(mut stream: TcpStream) -> Result<(), Failure> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let items = stream.read_u64_le().await?;
+        let mut next = 0;
+        while next < items {
+            let upto = items.min(next + (BUFFER / ITEM) as u64);
+            let mut filled = 0;
+            for (record, seq) in buffer.as_chunks_mut::<ITEM>().0.iter_mut().zip(next..upto) {
+                let item = Item::at(seq);
+                record[..8].copy_from_slice(&item.seq.to_le_bytes());
+                record[8..].copy_from_slice(&item.value.to_le_bytes());
+                filled += ITEM;
+            }
+            stream.write_all(&buffer[..filled]).await?;
+            next = upto;
+        }
+    }
+}
+
+async fn send_payload(stream: &mut TcpStream, payload: &[u8]) -> Result<(), Failure> {
+    stream.write_u64_le(payload.len() as u64).await?;
+    Ok(stream.write_all(payload).await?)
+}
+
+async fn receive_payload(
+    stream: &mut TcpStream,
+    mut payload: BytesMut,
+) -> Result<BytesMut, Failure> {
+    let length = usize::try_from(stream.read_u64_le().await?)?;
+    if length > MAX_MESSAGE {
+        return Err("too long".into());
+    }
+    payload.clear();
+    payload.reserve(length);
+    while payload.len() < length {
+        let left = (length - payload.len()) as u64;
+        if (&mut *stream).take(left).read_buf(&mut payload).await? == 0 {
+            return Err("closed".into());
+        }
+    }
+    Ok(payload)
 }
 
 /// What was read and is not dealt with yet.
@@ -93,13 +241,19 @@ impl Input {
         }
     }
 
-    /// Reads once; returns how many whole frames stand at the start, and how many bytes they are.
-    async fn read(&mut self, stream: &mut TcpStream) -> Result<(usize, usize), Failure> {
+    /// Reads once.
+    async fn fill(&mut self, stream: &mut TcpStream) -> Result<(), Failure> {
         let read = stream.read(&mut self.buffer[self.filled..]).await?;
         if read == 0 {
             return Err("closed".into());
         }
         self.filled += read;
+        Ok(())
+    }
+
+    /// Reads once; returns how many whole frames stand at the start, and how many bytes they are.
+    async fn read(&mut self, stream: &mut TcpStream) -> Result<(usize, usize), Failure> {
+        self.fill(stream).await?;
         let (mut frames, mut at) = (0, 0);
         while let Some(head) = self.buffer[at..self.filled].first_chunk::<HEAD>() {
             let end = at + HEAD + u32::from_le_bytes(*head) as usize;

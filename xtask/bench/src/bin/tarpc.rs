@@ -1,7 +1,11 @@
-//! tarpc over tcp, variants `bincode` and `json`; channel settings and deadline are its defaults.
+//! tarpc over tcp, variants `bincode` and `json`; channel settings and deadline are its
+//! defaults, and frames may be as long as the longest payload.
 
 use futures::StreamExt as _;
-use mynah_bench::{Contender, Echo, Failure, Load, Tally, TypedEcho, echo_tasks};
+use mynah_bench::{
+    Bytes, Contender, Echo, Failure, Load, MAX_MESSAGE, Tally, TypedEcho, echo_tasks,
+};
+use serde_bytes::ByteBuf;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tarpc::server::{BaseChannel, Channel as _};
@@ -13,6 +17,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 #[tarpc::service]
 trait EchoService {
     async fn echo(value: Echo) -> Echo;
+    async fn blob(payload: ByteBuf) -> ByteBuf;
 }
 
 #[derive(Clone)]
@@ -21,6 +26,10 @@ struct Server;
 impl EchoService for Server {
     async fn echo(self, _: context::Context, value: Echo) -> Echo {
         value
+    }
+
+    async fn blob(self, _: context::Context, payload: ByteBuf) -> ByteBuf {
+        payload
     }
 }
 
@@ -62,6 +71,13 @@ impl Contender for Tarpc {
     async fn load(&self, load: &Load) -> Result<Tally, Failure> {
         echo_tasks(self, load).await
     }
+
+    async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
+        // Its messages own what they hold.
+        let payload = ByteBuf::from(payload.to_vec());
+        let came = self.0.blob(context::current(), payload).await?;
+        Ok(Bytes::from(came.into_vec()))
+    }
 }
 
 impl TypedEcho for Tarpc {
@@ -71,7 +87,10 @@ impl TypedEcho for Tarpc {
 }
 
 fn framed(stream: TcpStream) -> Framed<TcpStream, LengthDelimitedCodec> {
-    Framed::new(stream, LengthDelimitedCodec::new())
+    let codec = LengthDelimitedCodec::builder()
+        .max_frame_length(MAX_MESSAGE)
+        .new_codec();
+    Framed::new(stream, codec)
 }
 
 /// As in tarpc's own examples: a task for each request.
