@@ -20,6 +20,7 @@ struct Report {
     busy_p50_ns: Option<u32>,
     busy_p99_ns: Option<u32>,
     busy_bytes: u64,
+    busy_elapsed_ns: u64,
 }
 
 pub(crate) async fn run<C: Contender>(options: &Options) -> Result<(), Failure> {
@@ -52,6 +53,7 @@ pub(crate) async fn run<C: Contender>(options: &Options) -> Result<(), Failure> 
         busy_p50_ns: done.busy.quantile(50),
         busy_p99_ns: done.busy.quantile(99),
         busy_bytes: done.busy_bytes,
+        busy_elapsed_ns: u64::try_from(done.busy_elapsed.as_nanos())?,
     };
     say(&serde_json::to_string(&report)?)?;
     // Wait for the harness to have taken the server's counters before connections close.

@@ -18,7 +18,7 @@
 //!   <- "go"
 //!   -> {"calls":..,"elapsed_ns":..,"cpu_ns":..,"allocations":..,"allocated_bytes":..,
 //!       "live_bytes":..,"rss_bytes":..,"p50_ns":..,"p99_ns":..,"busy_p50_ns":..,
-//!       "busy_p99_ns":..,"busy_bytes":..}     of the measured phase
+//!       "busy_p99_ns":..,"busy_bytes":..,"busy_elapsed_ns":..}     of the measured phase
 //! ```
 //!
 //! An AMOUNT is a time (`1.5s`) or a number of calls (`20000`). A contender in process has a

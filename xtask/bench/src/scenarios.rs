@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Payloads in flight beside the small calls, as long as they are shorter than this: there is
 /// always one on its way.
@@ -37,6 +37,7 @@ pub(crate) struct Done {
     pub(crate) busy: Tally,
     /// Bytes of payloads that went there and back beside them, counted once.
     pub(crate) busy_bytes: u64,
+    pub(crate) busy_elapsed: Duration,
 }
 
 impl<'a, C: Contender> Scene<'a, C> {
@@ -97,11 +98,13 @@ impl<'a, C: Contender> Scene<'a, C> {
             Scenario::Idle => self.open_more(amount).await,
             Scenario::Mixed => {
                 let tally = self.calls(amount, true).await?;
+                let start = Instant::now();
                 let (busy, busy_bytes) = self.beside_payloads(amount).await?;
                 Ok(Done {
                     tally,
                     busy,
                     busy_bytes,
+                    busy_elapsed: start.elapsed(),
                 })
             }
             _ => {
@@ -359,7 +362,7 @@ async fn events<C: Contender>(
     seen: Arc<Seen>,
 ) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
-    let mut start = std::time::Instant::now();
+    let mut start = Instant::now();
     while load.pace.claim(1) == 1 {
         seen.expect(subscribers);
         connection.publish(tally.calls).await?;

@@ -1,8 +1,9 @@
 //! What a call costs in things that can be counted: allocations, bytes on the wire, system calls,
 //! instructions. Each is counted in runs of their own.
 
+use super::contenders::Contender;
 use super::pair::{Amount, Load, Pair, Setup};
-use super::{Contender, proxy};
+use super::proxy;
 use crate::{Outcome, process};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub(crate) struct Costs {
     pub(crate) wire_bytes: Option<[f64; 2]>,
     pub(crate) syscalls_at_1: Result<f64, String>,
     pub(crate) syscalls_at_64: Result<f64, String>,
-    /// Only with `--instructions`.
+    /// With `--instructions`, and of whoever is held to a number of them.
     pub(crate) instructions: Option<Result<f64, String>>,
 }
 
@@ -49,9 +50,9 @@ impl Costs {
             },
             syscalls_at_1: syscalls(ONE, [500, 4_500]),
             syscalls_at_64: syscalls(MANY, [5_000, 105_000]),
-            instructions: instructions.then(|| {
+            instructions: (instructions || contender.plain_instructions.is_some()).then(|| {
                 if !process::on_path("valgrind") {
-                    return Err("install valgrind".to_owned());
+                    return Err("needs valgrind (`apt-get install valgrind`)".to_owned());
                 }
                 difference(
                     contender,

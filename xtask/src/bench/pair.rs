@@ -1,6 +1,7 @@
 //! A client process and its server process, spoken to by the line protocol of `xtask/bench`.
 
-use super::{Contender, Mode};
+use super::contenders::Contender;
+use super::scenario::{Mode, Scenario};
 use crate::Outcome;
 use serde_json::Value as Json;
 use std::ffi::OsString;
@@ -26,6 +27,11 @@ impl Load {
             in_flight,
         }
     }
+
+    /// One call at a time.
+    pub(crate) const fn is_one(self) -> bool {
+        self.connections == 1 && self.in_flight == 1
+    }
 }
 
 /// How long a phase is.
@@ -47,8 +53,11 @@ impl Amount {
 /// How a pair is run.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
+    pub(crate) scenario: Scenario,
     pub(crate) mode: Mode,
     pub(crate) load: Load,
+    /// See `Case`.
+    pub(crate) size: usize,
     pub(crate) warm_up: Amount,
     pub(crate) measure: Amount,
     pub(crate) latencies: bool,
@@ -62,8 +71,10 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn new(load: Load, warm_up: Amount, measure: Amount) -> Self {
         Self {
+            scenario: Scenario::Calls,
             mode: Mode::Same,
             load,
+            size: 0,
             warm_up,
             measure,
             latencies: false,
@@ -133,6 +144,8 @@ impl Pair {
         if let Some(address) = address {
             command.args(["--address", &address]);
         }
+        command.args(["--scenario", setup.scenario.name()]);
+        command.args(["--size", &setup.size.to_string()]);
         command.args(["--connections", &setup.load.connections.to_string()]);
         command.args(["--in-flight", &setup.load.in_flight.to_string()]);
         command.args(["--warm-up", &setup.warm_up.text()]);

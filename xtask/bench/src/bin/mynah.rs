@@ -2,9 +2,13 @@
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
+use mynah::Limits;
 use mynah::dialect::Native;
 use mynah::prelude::*;
-use mynah_bench::{Contender, Echo, Failure, Load, Tally, TypedEcho, echo_tasks};
+use mynah_bench::{
+    Bytes, Contender, Echo, Failure, Load, MAX_MESSAGE, Tally, TypedEcho, echo_tasks,
+};
+use serde_bytes::ByteBuf;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +17,7 @@ use tokio::net::TcpListener;
 #[mynah::service]
 trait Echoing {
     async fn echo(&self, value: Echo) -> Echo;
+    async fn blob(&self, payload: ByteBuf) -> ByteBuf;
 }
 
 struct Handler;
@@ -20,6 +25,10 @@ struct Handler;
 impl Echoing for Handler {
     async fn echo(&self, value: Echo) -> Echo {
         value
+    }
+
+    async fn blob(&self, payload: ByteBuf) -> ByteBuf {
+        payload
     }
 }
 
@@ -35,6 +44,7 @@ impl Contender for Mynah {
         let listener = mynah::tcp::TcpListener::from_bound(listener)?;
         let _server = Server::new()
             .register(EchoingService::new(Handler))
+            .limits(limits())
             .listen_on(listener, Native::new())
             .start()
             .await?;
@@ -54,7 +64,10 @@ impl Contender for Mynah {
             });
         }
         let address = address.ok_or("mynah over tcp needs an address")?;
-        let peer = mynah::connect(&format!("tcp://{address}?format={variant}")).await?;
+        let peer = mynah::connector(&format!("tcp://{address}?format={variant}"))
+            .limits(limits())
+            .connect()
+            .await?;
         Ok(Self {
             client: peer.client(),
             _server: None,
@@ -64,12 +77,22 @@ impl Contender for Mynah {
     async fn load(&self, load: &Load) -> Result<Tally, Failure> {
         echo_tasks(self, load).await
     }
+
+    async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
+        let payload = ByteBuf::from(payload.to_vec());
+        Ok(Bytes::from(self.client.blob(payload).await?.into_vec()))
+    }
 }
 
 impl TypedEcho for Mynah {
     async fn echo(&self, value: Echo) -> Result<Echo, Failure> {
         Ok(self.client.echo(value).await?)
     }
+}
+
+/// Its defaults, but for the longest message.
+fn limits() -> Limits {
+    Limits::default().with_max_message_bytes(MAX_MESSAGE)
 }
 
 fn main() -> ExitCode {
