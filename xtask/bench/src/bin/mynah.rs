@@ -2,11 +2,12 @@
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
+use futures::StreamExt as _;
 use mynah::Limits;
 use mynah::dialect::Native;
 use mynah::prelude::*;
 use mynah_bench::{
-    Bytes, Contender, Echo, Failure, Load, MAX_MESSAGE, Tally, TypedEcho, echo_tasks,
+    Bytes, Contender, Echo, Failure, Load, MAX_MESSAGE, Seen, Tally, TypedEcho, echo_tasks,
 };
 use serde_bytes::ByteBuf;
 use std::net::SocketAddr;
@@ -14,10 +15,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
+/// What subscribers of `fanout` hear.
+const TOPIC: &str = "bench";
+
 #[mynah::service]
 trait Echoing {
     async fn echo(&self, value: Echo) -> Echo;
     async fn blob(&self, payload: ByteBuf) -> ByteBuf;
+    async fn publish(&self, cx: &Context, event: u64) -> Result<(), RpcError>;
 }
 
 struct Handler;
@@ -30,10 +35,18 @@ impl Echoing for Handler {
     async fn blob(&self, payload: ByteBuf) -> ByteBuf {
         payload
     }
+
+    async fn publish(&self, cx: &Context, event: u64) -> Result<(), RpcError> {
+        let published = cx.events().publish(TOPIC, &event).await;
+        published
+            .map(drop)
+            .map_err(|error| RpcError::new(ErrorCode::application(1), error.to_string()))
+    }
 }
 
 #[derive(Clone)]
 struct Mynah {
+    peer: Peer,
     client: EchoingClient,
     /// In process the server lives here.
     _server: Option<Arc<mynah::ServerHandle>>,
@@ -57,19 +70,21 @@ impl Contender for Mynah {
                 .register(EchoingService::new(Handler))
                 .start()
                 .await?;
-            let client = server.local().client();
+            let peer = server.local();
             return Ok(Self {
-                client,
+                client: peer.client(),
+                peer,
                 _server: Some(Arc::new(server)),
             });
         }
         let address = address.ok_or("mynah over tcp needs an address")?;
-        let peer = mynah::connector(&format!("tcp://{address}?format={variant}"))
+        let peer = mynah::connector(&format!("tcp://{address}?format={variant}"))?
             .limits(limits())
             .connect()
             .await?;
         Ok(Self {
             client: peer.client(),
+            peer,
             _server: None,
         })
     }
@@ -81,6 +96,23 @@ impl Contender for Mynah {
     async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
         let payload = ByteBuf::from(payload.to_vec());
         Ok(Bytes::from(self.client.blob(payload).await?.into_vec()))
+    }
+
+    async fn subscribe(&self, subscribers: usize, seen: Arc<Seen>) -> Result<(), Failure> {
+        for _ in 0..subscribers {
+            let mut events = self.peer.subscribe::<u64>(TOPIC).await?;
+            let seen = seen.clone();
+            tokio::spawn(async move {
+                while let Some(Ok(_)) = events.next().await {
+                    seen.one();
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, event: u64) -> Result<(), Failure> {
+        Ok(self.client.publish(event).await?)
     }
 }
 
