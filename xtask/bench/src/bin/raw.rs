@@ -6,7 +6,7 @@
 //! Streams and payloads have connections of their own: the first byte of a connection says what it
 //! is for. So `mixed` shows what the machine alone makes of small calls beside large ones.
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use mynah_bench::{Bytes, Contender, Failure, Item, Load, MAX_MESSAGE, Taken, Tally};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -26,6 +26,9 @@ const BUFFER: usize = 64 * 1024;
 const ECHO: u8 = b'e';
 const STREAM: u8 = b's';
 const PAYLOAD: u8 = b'p';
+
+/// In front of a payload: its length, little-endian.
+const LENGTH: usize = 8;
 
 /// An item of a stream: number and value, little-endian.
 const ITEM: usize = 16;
@@ -127,10 +130,12 @@ impl Contender for Raw {
                 last: Bytes::new(),
             },
         };
-        send_payload(&mut carrier.stream, &payload).await?;
+        let head = (payload.len() as u64).to_le_bytes();
+        let mut frame = Buf::chain(&head[..], payload);
+        carrier.stream.write_all_buf(&mut frame).await?;
         let memory = carrier.last.try_into_mut().unwrap_or_default();
         carrier.last = receive_payload(&mut carrier.stream, memory).await?.freeze();
-        let came = carrier.last.clone();
+        let came = carrier.last.slice(LENGTH..);
         if let Ok(mut free) = self.payloads.lock() {
             free.push(carrier);
         }
@@ -166,7 +171,7 @@ async fn answer(mut stream: TcpStream) -> Result<(), Failure> {
             let mut payload = BytesMut::new();
             loop {
                 payload = receive_payload(&mut stream, payload).await?;
-                send_payload(&mut stream, &payload).await?;
+                stream.write_all(&payload).await?;
             }
         }
         other => Err(format!("no connection is for {other}").into()),
@@ -203,28 +208,31 @@ async fn count(mut stream: TcpStream) -> Result<(), Failure> {
     }
 }
 
-async fn send_payload(stream: &mut TcpStream, payload: &[u8]) -> Result<(), Failure> {
-    stream.write_u64_le(payload.len() as u64).await?;
-    Ok(stream.write_all(payload).await?)
-}
-
+/// Reads a length and so many bytes; both stay in the buffer. Nothing comes behind it before it is
+/// answered, so a read may ask for as much as there is room for.
 async fn receive_payload(
     stream: &mut TcpStream,
-    mut payload: BytesMut,
+    mut frame: BytesMut,
 ) -> Result<BytesMut, Failure> {
-    let length = usize::try_from(stream.read_u64_le().await?)?;
-    if length > MAX_MESSAGE {
-        return Err("too long".into());
-    }
-    payload.clear();
-    payload.reserve(length);
-    while payload.len() < length {
-        let left = (length - payload.len()) as u64;
-        if (&mut *stream).take(left).read_buf(&mut payload).await? == 0 {
+    frame.clear();
+    frame.reserve(BUFFER);
+    loop {
+        if stream.read_buf(&mut frame).await? == 0 {
             return Err("closed".into());
         }
+        let Some(head) = frame.first_chunk() else {
+            continue;
+        };
+        let length = usize::try_from(u64::from_le_bytes(*head))?;
+        if length > MAX_MESSAGE {
+            return Err("too long".into());
+        }
+        let end = LENGTH + length;
+        if frame.len() >= end {
+            return Ok(frame);
+        }
+        frame.reserve(end - frame.len());
     }
-    Ok(payload)
 }
 
 /// What was read and is not dealt with yet.
