@@ -29,7 +29,7 @@
 //! | `calls` | typed echoes | calls | |
 //! | `stream` | streams of items, one after the other | items | items of a stream |
 //! | `bulk` | echoes of a payload | calls | bytes of a payload |
-//! | `mixed` | typed echoes: alone, then beside payloads on the same connection | both phases' small calls | bytes of a payload |
+//! | `mixed` | typed echoes: alone, then beside payloads to the server on the same connection | both phases' small calls | bytes of a payload |
 //! | `idle` | so many connections more are opened, make a call, and stay | connections | |
 //! | `callback` | round trips of a callback out of handlers | round trips | round trips of a call |
 //! | `fanout` | events, one at a time, to every subscriber | events | subscribers in all |
@@ -87,6 +87,12 @@ pub trait Contender: Clone + Send + Sync + 'static {
     fn blob(&self, payload: Bytes) -> impl Future<Output = Result<Bytes, Failure>> + Send {
         let _ = payload;
         absent("bulk")
+    }
+
+    /// A payload to the server, which answers with its length only.
+    fn upload(&self, payload: Bytes) -> impl Future<Output = Result<u64, Failure>> + Send {
+        let _ = payload;
+        absent("mixed")
     }
 
     /// One call with a callback that gives back the number it is called with; the handler calls it

@@ -35,7 +35,7 @@ pub(crate) struct Done {
     pub(crate) tally: Tally,
     /// Of the small calls beside payloads.
     pub(crate) busy: Tally,
-    /// Bytes of payloads that went there and back beside them, counted once.
+    /// Bytes of payloads that went to the server beside them.
     pub(crate) busy_bytes: u64,
     pub(crate) busy_elapsed: Duration,
 }
@@ -180,24 +180,24 @@ impl<'a, C: Contender> Scene<'a, C> {
     async fn beside_payloads(&self, amount: Amount) -> Result<(Tally, u64), Failure> {
         // Ended by the small calls, so that there is no moment without payloads.
         let pace = Arc::new(Pace::new(Amount::Time(Duration::MAX)));
-        let load = Load {
-            in_flight: if self.options.size < LONG { 2 } else { 1 },
-            pace: pace.clone(),
-            latencies: false,
-        };
+        let at_once = if self.options.size < LONG { 2 } else { 1 };
         let moved = Arc::new(AtomicU64::new(0));
         let mut tasks = Vec::new();
         for connection in &self.connections {
             let (moved, size) = (moved.clone(), self.options.size as u64);
-            let blobs = blobs_counted(
-                connection.clone(),
-                load.clone(),
-                self.payloads.clone(),
-                move || {
-                    moved.fetch_add(size, Ordering::Relaxed);
-                },
-            );
-            tasks.push(tokio::spawn(blobs));
+            let done = move || {
+                moved.fetch_add(size, Ordering::Relaxed);
+            };
+            let [payload, _] = self.payloads.clone();
+            for _ in 0..at_once {
+                let (connection, pace) = (connection.clone(), pace.clone());
+                tasks.push(tokio::spawn(uploads(
+                    connection,
+                    pace,
+                    payload.clone(),
+                    done.clone(),
+                )));
+            }
         }
         let tally = self.calls(amount, true).await;
         let bytes = moved.load(Ordering::Relaxed);
@@ -293,32 +293,22 @@ async fn streams<C: Contender>(
     Ok(tally)
 }
 
+/// One task for each payload in flight.
 async fn blobs<C: Contender>(
     connection: C,
     load: Load,
     payloads: [Bytes; 2],
 ) -> Result<Tally, Failure> {
-    blobs_counted(connection, load, payloads, || {}).await
-}
-
-/// One task for each payload in flight; `done` is told of each that came back.
-async fn blobs_counted<C: Contender>(
-    connection: C,
-    load: Load,
-    payloads: [Bytes; 2],
-    done: impl Fn() + Clone + Send + 'static,
-) -> Result<Tally, Failure> {
     let tasks: Vec<_> = (0..load.in_flight)
         .map(|_| {
             let (connection, pace) = (connection.clone(), load.pace.clone());
-            let (payloads, done) = (payloads.clone(), done.clone());
+            let payloads = payloads.clone();
             tokio::spawn(async move {
                 let mut calls = 0;
                 let mut payloads = payloads.iter().cycle();
                 while let Some(payload) = payloads.next().filter(|_| pace.claim(1) == 1) {
                     let came = connection.blob(payload.clone()).await?;
                     workload::check(payload, &came)?;
-                    done();
                     calls += 1;
                 }
                 Ok::<u64, Failure>(calls)
@@ -330,6 +320,23 @@ async fn blobs_counted<C: Contender>(
         tally.calls += task.await??;
     }
     Ok(tally)
+}
+
+/// Payloads to the server, one after the other; `done` is told of each that was answered.
+async fn uploads<C: Contender>(
+    connection: C,
+    pace: Arc<Pace>,
+    payload: Bytes,
+    done: impl Fn() + Send,
+) -> Result<(), Failure> {
+    while pace.claim(1) == 1 {
+        let length = connection.upload(payload.clone()).await?;
+        if length != payload.len() as u64 {
+            return Err(format!("of {} bytes {length} have come", payload.len()).into());
+        }
+        done();
+    }
+    Ok(())
 }
 
 /// One task for each call in flight, and in each call so many callbacks.

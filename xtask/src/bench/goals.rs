@@ -120,9 +120,9 @@ const fn same(connections: usize, in_flight: usize) -> Case {
     Case::calls(Mode::Same, Load::new(connections, in_flight))
 }
 
-/// The one case of a scenario that is held to a goal: on one core.
-fn on_one_core(scenario: Scenario, size: Option<usize>) -> Case {
-    let wanted = |case: &Case| case.mode == Mode::Same && size.is_none_or(|size| case.size == size);
+/// The first case of a scenario in this place and of this size.
+fn case_of(scenario: Scenario, mode: Mode, size: Option<usize>) -> Case {
+    let wanted = |case: &Case| case.mode == mode && size.is_none_or(|size| case.size == size);
     let found = scenario.cases().into_iter().find(wanted);
     found.unwrap_or(same(1, 1))
 }
@@ -136,10 +136,14 @@ pub(crate) fn all() -> Vec<Goal> {
         bound,
         figure,
     };
-    let [small, large] = MIXED_PAYLOADS.map(|size| on_one_core(Scenario::Mixed, Some(size)));
-    let stream = on_one_core(Scenario::Stream, None);
-    let bulk = on_one_core(Scenario::Bulk, None);
-    let idle = on_one_core(Scenario::Idle, None);
+    // On one core small calls wait until the scheduler takes it from whoever moves payloads: there
+    // even a connection of their own does not help them.
+    let mixed = |size| case_of(Scenario::Mixed, Mode::Split, Some(size));
+    let [small, large] = MIXED_PAYLOADS.map(mixed);
+    let on_one_core = |scenario| case_of(scenario, Mode::Same, None);
+    let stream = on_one_core(Scenario::Stream);
+    let bulk = on_one_core(Scenario::Bulk);
+    let idle = on_one_core(Scenario::Idle);
     let many = Case::calls(Mode::Multi, Load::new(8, 64));
     let (at_least, at_most) = (Bound::AtLeast, Bound::AtMost);
     let (native, json, local) = ("native", "json", "local");

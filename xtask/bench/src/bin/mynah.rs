@@ -2,12 +2,13 @@
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _, stream};
 use mynah::Limits;
 use mynah::dialect::Native;
 use mynah::prelude::*;
 use mynah_bench::{
-    Bytes, Contender, Echo, Failure, Load, MAX_MESSAGE, Seen, Tally, TypedEcho, echo_tasks,
+    Bytes, Contender, Echo, Failure, Item, Load, MAX_MESSAGE, Seen, Taken, Tally, TypedEcho,
+    echo_tasks,
 };
 use serde_bytes::ByteBuf;
 use std::net::SocketAddr;
@@ -22,6 +23,9 @@ const TOPIC: &str = "bench";
 trait Echoing {
     async fn echo(&self, value: Echo) -> Echo;
     async fn blob(&self, payload: ByteBuf) -> ByteBuf;
+    async fn upload(&self, payload: ByteBuf) -> u64;
+    fn numbers(&self, items: u64) -> impl Stream<Item = Item> + Send;
+    async fn ask(&self, times: u64, asked: Callback<u64, u64>) -> Result<(), RpcError>;
     async fn publish(&self, cx: &Context, event: u64) -> Result<(), RpcError>;
 }
 
@@ -36,12 +40,32 @@ impl Echoing for Handler {
         payload
     }
 
+    async fn upload(&self, payload: ByteBuf) -> u64 {
+        payload.len() as u64
+    }
+
+    fn numbers(&self, items: u64) -> impl Stream<Item = Item> + Send {
+        stream::iter((0..items).map(Item::at))
+    }
+
+    async fn ask(&self, times: u64, asked: Callback<u64, u64>) -> Result<(), RpcError> {
+        for number in 0..times {
+            let answer = asked.call(number).await.map_err(unexpected)?;
+            if answer != number {
+                return Err(unexpected(format!("asked for {number}, got {answer}")));
+            }
+        }
+        Ok(())
+    }
+
     async fn publish(&self, cx: &Context, event: u64) -> Result<(), RpcError> {
         let published = cx.events().publish(TOPIC, &event).await;
-        published
-            .map(drop)
-            .map_err(|error| RpcError::new(ErrorCode::application(1), error.to_string()))
+        published.map(drop).map_err(unexpected)
     }
+}
+
+fn unexpected(error: impl ToString) -> RpcError {
+    RpcError::new(ErrorCode::application(1), error.to_string())
 }
 
 #[derive(Clone)]
@@ -96,6 +120,23 @@ impl Contender for Mynah {
     async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
         let payload = ByteBuf::from(payload.to_vec());
         Ok(Bytes::from(self.client.blob(payload).await?.into_vec()))
+    }
+
+    async fn upload(&self, payload: Bytes) -> Result<u64, Failure> {
+        Ok(self.client.upload(ByteBuf::from(payload.to_vec())).await?)
+    }
+
+    async fn numbers(&self, items: u64) -> Result<Taken, Failure> {
+        let mut numbers = self.client.numbers(items).start();
+        let mut taken = Taken::default();
+        while let Some(item) = numbers.next().await {
+            taken.take(item?);
+        }
+        Ok(taken)
+    }
+
+    async fn callbacks(&self, times: u64) -> Result<(), Failure> {
+        Ok(self.client.ask(times, async |number| Ok(number)).await?)
     }
 
     async fn subscribe(&self, subscribers: usize, seen: Arc<Seen>) -> Result<(), Failure> {

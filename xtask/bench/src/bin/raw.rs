@@ -21,11 +21,14 @@ const BODY: usize = 96;
 const HEAD: usize = 4;
 const FRAME: usize = HEAD + BODY;
 const BUFFER: usize = 64 * 1024;
+/// What a connection begins with: most that are idle never need more.
+const SMALL: usize = 4 * 1024;
 
 /// What a connection is for.
 const ECHO: u8 = b'e';
 const STREAM: u8 = b's';
 const PAYLOAD: u8 = b'p';
+const UPLOAD: u8 = b'u';
 
 /// In front of a payload: its length, little-endian.
 const LENGTH: usize = 8;
@@ -39,15 +42,8 @@ struct Raw {
     address: SocketAddr,
     echo: Arc<Mutex<TcpStream>>,
     stream: Arc<Mutex<Option<TcpStream>>>,
-    /// One for each payload in flight, so that none waits for another's.
-    payloads: Arc<std::sync::Mutex<Vec<Carrier>>>,
-}
-
-/// A connection for payloads.
-struct Carrier {
-    stream: TcpStream,
-    /// What came last: its memory is used again when nobody holds it any more.
-    last: Bytes,
+    payloads: Carriers,
+    uploads: Carriers,
 }
 
 impl Contender for Raw {
@@ -65,7 +61,8 @@ impl Contender for Raw {
             address,
             echo: Arc::new(Mutex::new(open(address, ECHO).await?)),
             stream: Arc::default(),
-            payloads: Arc::default(),
+            payloads: Carriers::default(),
+            uploads: Carriers::default(),
         })
     }
 
@@ -122,24 +119,57 @@ impl Contender for Raw {
     }
 
     async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
-        let free = self.payloads.lock().map_or(None, |mut free| free.pop());
-        let mut carrier = match free {
-            Some(carrier) => carrier,
-            None => Carrier {
-                stream: open(self.address, PAYLOAD).await?,
-                last: Bytes::new(),
-            },
-        };
-        let head = (payload.len() as u64).to_le_bytes();
-        let mut frame = Buf::chain(&head[..], payload);
-        carrier.stream.write_all_buf(&mut frame).await?;
+        let mut carrier = Carrier::get(&self.payloads, self.address, PAYLOAD).await?;
+        carrier.send(payload).await?;
         let memory = carrier.last.try_into_mut().unwrap_or_default();
         carrier.last = receive_payload(&mut carrier.stream, memory).await?.freeze();
         let came = carrier.last.slice(LENGTH..);
-        if let Ok(mut free) = self.payloads.lock() {
-            free.push(carrier);
-        }
+        carrier.put_back(&self.payloads);
         Ok(came)
+    }
+
+    async fn upload(&self, payload: Bytes) -> Result<u64, Failure> {
+        let mut carrier = Carrier::get(&self.uploads, self.address, UPLOAD).await?;
+        carrier.send(payload).await?;
+        let length = carrier.stream.read_u64_le().await?;
+        carrier.put_back(&self.uploads);
+        Ok(length)
+    }
+}
+
+/// A connection for payloads.
+struct Carrier {
+    stream: TcpStream,
+    /// What came last: its memory is used again when nobody holds it any more.
+    last: Bytes,
+}
+
+/// One for each payload in flight, so that none waits for another's.
+type Carriers = Arc<std::sync::Mutex<Vec<Carrier>>>;
+
+impl Carrier {
+    /// A free one, or a new one.
+    async fn get(free: &Carriers, address: SocketAddr, purpose: u8) -> Result<Self, Failure> {
+        let found = free.lock().map_or(None, |mut free| free.pop());
+        Ok(match found {
+            Some(carrier) => carrier,
+            None => Self {
+                stream: open(address, purpose).await?,
+                last: Bytes::new(),
+            },
+        })
+    }
+
+    async fn send(&mut self, payload: Bytes) -> Result<(), Failure> {
+        let head = (payload.len() as u64).to_le_bytes();
+        let mut frame = Buf::chain(&head[..], payload);
+        Ok(self.stream.write_all_buf(&mut frame).await?)
+    }
+
+    fn put_back(self, free: &Carriers) {
+        if let Ok(mut free) = free.lock() {
+            free.push(self);
+        }
     }
 }
 
@@ -172,6 +202,14 @@ async fn answer(mut stream: TcpStream) -> Result<(), Failure> {
             loop {
                 payload = receive_payload(&mut stream, payload).await?;
                 stream.write_all(&payload).await?;
+            }
+        }
+        UPLOAD => {
+            let mut payload = BytesMut::new();
+            loop {
+                payload = receive_payload(&mut stream, payload).await?;
+                let length = payload.len() - LENGTH;
+                stream.write_u64_le(length as u64).await?;
             }
         }
         other => Err(format!("no connection is for {other}").into()),
@@ -210,10 +248,7 @@ async fn count(mut stream: TcpStream) -> Result<(), Failure> {
 
 /// Reads a length and so many bytes; both stay in the buffer. Nothing comes behind it before it is
 /// answered, so a read may ask for as much as there is room for.
-async fn receive_payload(
-    stream: &mut TcpStream,
-    mut frame: BytesMut,
-) -> Result<BytesMut, Failure> {
+async fn receive_payload(stream: &mut TcpStream, mut frame: BytesMut) -> Result<BytesMut, Failure> {
     frame.clear();
     frame.reserve(BUFFER);
     loop {
@@ -244,7 +279,7 @@ struct Input {
 impl Input {
     fn new() -> Self {
         Self {
-            buffer: vec![0; BUFFER],
+            buffer: vec![0; SMALL],
             filled: 0,
         }
     }
@@ -256,6 +291,9 @@ impl Input {
             return Err("closed".into());
         }
         self.filled += read;
+        if self.filled == self.buffer.len() && self.filled < BUFFER {
+            self.buffer.resize(BUFFER, 0);
+        }
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 trait EchoService {
     async fn echo(value: Echo) -> Echo;
     async fn blob(payload: ByteBuf) -> ByteBuf;
+    async fn upload(payload: ByteBuf) -> u64;
 }
 
 #[derive(Clone)]
@@ -30,6 +31,10 @@ impl EchoService for Server {
 
     async fn blob(self, _: context::Context, payload: ByteBuf) -> ByteBuf {
         payload
+    }
+
+    async fn upload(self, _: context::Context, payload: ByteBuf) -> u64 {
+        payload.len() as u64
     }
 }
 
@@ -77,6 +82,11 @@ impl Contender for Tarpc {
         let payload = ByteBuf::from(payload.to_vec());
         let came = self.0.blob(context::current(), payload).await?;
         Ok(Bytes::from(came.into_vec()))
+    }
+
+    async fn upload(&self, payload: Bytes) -> Result<u64, Failure> {
+        let payload = ByteBuf::from(payload.to_vec());
+        Ok(self.0.upload(context::current(), payload).await?)
     }
 }
 

@@ -22,6 +22,7 @@ use tonic_prost::ProstCodec;
 
 const ECHO: &str = "/bench.Bench/Echo";
 const BLOB: &str = "/bench.Bench/Blob";
+const UPLOAD: &str = "/bench.Bench/Upload";
 const NUMBERS: &str = "/bench.Bench/Numbers";
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -40,10 +41,11 @@ struct BlobMessage {
     payload: Bytes,
 }
 
+/// Of items, or of bytes.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
-struct NumbersMessage {
+struct NumberMessage {
     #[prost(uint64, tag = "1")]
-    items: u64,
+    number: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -88,8 +90,14 @@ where
                     tonic::server::Grpc::new(codec).max_decoding_message_size(MAX_MESSAGE);
                 Ok(grpc.unary(Handler, request).await)
             }),
+            UPLOAD => Box::pin(async move {
+                let codec = ProstCodec::<NumberMessage, BlobMessage>::default();
+                let mut grpc =
+                    tonic::server::Grpc::new(codec).max_decoding_message_size(MAX_MESSAGE);
+                Ok(grpc.unary(Uploads, request).await)
+            }),
             NUMBERS => Box::pin(async move {
-                let codec = ProstCodec::<ItemMessage, NumbersMessage>::default();
+                let codec = ProstCodec::<ItemMessage, NumberMessage>::default();
                 let mut grpc = tonic::server::Grpc::new(codec);
                 Ok(grpc.server_streaming(Handler, request).await)
             }),
@@ -120,16 +128,28 @@ impl UnaryService<BlobMessage> for Handler {
     }
 }
 
+struct Uploads;
+
+impl UnaryService<BlobMessage> for Uploads {
+    type Response = NumberMessage;
+    type Future = Ready<Result<Response<NumberMessage>, Status>>;
+
+    fn call(&mut self, request: Request<BlobMessage>) -> Self::Future {
+        let number = request.into_inner().payload.len() as u64;
+        ready(Ok(Response::new(NumberMessage { number })))
+    }
+}
+
 /// Items of a stream, one after the other.
 type Items = stream::Iter<std::iter::Map<Range<u64>, fn(u64) -> Result<ItemMessage, Status>>>;
 
-impl ServerStreamingService<NumbersMessage> for Handler {
+impl ServerStreamingService<NumberMessage> for Handler {
     type Response = ItemMessage;
     type ResponseStream = Items;
     type Future = Ready<Result<Response<Items>, Status>>;
 
-    fn call(&mut self, request: Request<NumbersMessage>) -> Self::Future {
-        let items = 0..request.into_inner().items;
+    fn call(&mut self, request: Request<NumberMessage>) -> Self::Future {
+        let items = 0..request.into_inner().number;
         let item: fn(u64) -> Result<ItemMessage, Status> = |seq| {
             let Item { seq, value } = Item::at(seq);
             Ok(ItemMessage { seq, value })
@@ -173,8 +193,8 @@ impl Contender for Tonic {
 
     async fn numbers(&self, items: u64) -> Result<Taken, Failure> {
         let mut grpc = self.ready().await?;
-        let codec = ProstCodec::<NumbersMessage, ItemMessage>::default();
-        let request = Request::new(NumbersMessage { items });
+        let codec = ProstCodec::<NumberMessage, ItemMessage>::default();
+        let request = Request::new(NumberMessage { number: items });
         let path = PathAndQuery::from_static(NUMBERS);
         let response = grpc.server_streaming(request, path, codec).await?;
         let mut items = response.into_inner();
@@ -191,6 +211,14 @@ impl Contender for Tonic {
         let request = Request::new(BlobMessage { payload });
         let path = PathAndQuery::from_static(BLOB);
         Ok(grpc.unary(request, path, codec).await?.into_inner().payload)
+    }
+
+    async fn upload(&self, payload: Bytes) -> Result<u64, Failure> {
+        let mut grpc = self.ready().await?;
+        let codec = ProstCodec::<BlobMessage, NumberMessage>::default();
+        let request = Request::new(BlobMessage { payload });
+        let path = PathAndQuery::from_static(UPLOAD);
+        Ok(grpc.unary(request, path, codec).await?.into_inner().number)
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) fn sections(figures: &Figures<'_>) -> Vec<(String, String)> {
                 ),
                 Scenario::Mixed => push(
                     format!(
-                        "Small calls, one at a time, beside echoes of {} on the same connection, {place} (raw: beside \
-                         them on other connections)",
+                        "Small calls, one at a time, beside payloads of {} to the server on the same connection, {place} \
+                         (raw: on a connection of their own)",
                         mib(case)
                     ),
                     mixed(figures, &contenders, case),
