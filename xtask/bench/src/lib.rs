@@ -41,6 +41,7 @@ mod pace;
 mod scenarios;
 mod server;
 mod usage;
+mod work;
 mod workload;
 
 pub use bytes::Bytes;

@@ -1,8 +1,7 @@
 //! The server's side of the line protocol.
 
 use crate::options::Options;
-use crate::scenarios::allow_files;
-use crate::usage::Usage;
+use crate::usage::{Usage, allow_files};
 use crate::{Contender, Failure};
 use std::io::Write as _;
 use tokio::net::TcpListener;

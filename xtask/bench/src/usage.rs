@@ -1,6 +1,6 @@
-//! What a process has used.
+//! What a process has used, and may use.
 
-use crate::allocations;
+use crate::{Failure, allocations};
 use serde::Serialize;
 
 /// Since the process began, or between two looks.
@@ -50,4 +50,25 @@ fn resident() -> Option<i64> {
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: i64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
+}
+
+/// Raises the number of files that this process may have open.
+///
+/// # Errors
+/// The system allows fewer.
+pub(crate) fn allow_files(wanted: u64) -> Result<(), Failure> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|now| now >= wanted) {
+        return Ok(());
+    }
+    if let Some(most) = limit.maximum.filter(|most| *most < wanted) {
+        return Err(format!(
+            "idle connections need {wanted} open files, and this system allows {most}: raise the hard limit \
+             (`ulimit -Hn {wanted}` as root, or LimitNOFILE=)"
+        )
+        .into());
+    }
+    limit.current = Some(wanted);
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }

@@ -3,7 +3,7 @@
 use super::contenders::Contender;
 use super::costs::Costs;
 use super::pair::{Amount, Pair, Setup};
-use super::scenario::{Case, Scenario};
+use super::scenario::{Case, Mode, Scenario};
 use crate::Outcome;
 use serde_json::Value as Json;
 
@@ -94,6 +94,12 @@ impl Sample {
         self.p99_ns.unwrap_or(f64::NAN) / 1e3
     }
 
+    /// How much of the time the processes ran, where one of them always has something to do.
+    fn share(&self) -> Option<f64> {
+        let always = self.case.mode == Mode::Same && self.case.scenario != Scenario::Idle;
+        always.then_some(self.cpu_ns / self.elapsed_ns)
+    }
+
     /// MiB of payloads a second, each counted once though it goes there and back.
     pub(crate) fn mib_per_second(&self) -> f64 {
         self.per_second() * self.case.size as f64 / MIB
@@ -139,6 +145,11 @@ impl Figures<'_> {
         let cell = self.of(case);
         let has = |contender: &&Contender| cell.samples_of(&contender.name).next().is_some();
         self.contenders.iter().filter(has).collect()
+    }
+
+    /// How much of the one core the contenders had, in the median; `None` where it cannot be said.
+    pub(crate) fn share(&self) -> Option<f64> {
+        median(self.samples.iter().filter_map(Sample::share).collect())
     }
 
     /// What was counted of a contender.

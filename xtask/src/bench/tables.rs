@@ -95,9 +95,10 @@ impl Rows {
 /// All tables of what was measured.
 pub(crate) fn markdown(figures: &Figures<'_>) -> String {
     let mut text = format!(
-        "{}\n\nMedians of {} rounds, ratios to the floor inside a round.\n",
+        "{}\n\nMedians of {} rounds, ratios to the floor inside a round.\n{}",
         machine(),
-        figures.rounds
+        figures.rounds,
+        warning(figures)
     );
     let mut sections = calls::sections(figures);
     sections.extend(scenes::sections(figures));
@@ -111,6 +112,20 @@ pub(crate) fn markdown(figures: &Figures<'_>) -> String {
         text.push_str(&table);
     }
     text
+}
+
+/// Where the contenders did not have their core to themselves, other programs ran too.
+fn warning(figures: &Figures<'_>) -> String {
+    figures
+        .share()
+        .filter(|share| *share < 0.95)
+        .map_or_else(String::new, |share| {
+            format!(
+                "\n**The machine was busy with something else**: on one core the contenders ran {:.0} % of the time. CPU \
+                 and counts hold; rates, latencies and ratios of them do not.\n",
+                share * 100.0
+            )
+        })
 }
 
 /// What it was measured on.

@@ -234,6 +234,16 @@ fn small_calls_beside_payloads_are_held_against_small_calls_alone() {
 }
 
 #[test]
+fn a_machine_that_does_something_else_is_seen() {
+    let contenders = listed();
+    // Of 1 ms.
+    for (cpu_ns, busy) in [(990.0, false), (600.0, true)] {
+        let text = text_of(&contenders, &[sample("raw", 0, cpu_ns)], 1);
+        assert_eq!(text.contains("busy with something else"), busy, "{text}");
+    }
+}
+
+#[test]
 fn what_is_held_to_goals_has_some() {
     for contender in listed() {
         if let Some(held_to) = &contender.held_to {
