@@ -2,7 +2,7 @@
 
 use super::marks::Marks;
 use super::model::{Kind, Param, Service};
-use super::shapes;
+use super::{events, shapes};
 use crate::errors::Errors;
 use crate::owned::{self, is_path_to, readable, ungrouped};
 use quote::ToTokens as _;
@@ -82,9 +82,10 @@ pub(super) fn not_a_method(item: &TraitItem, errors: &mut Errors) {
 /// Checks a method, its parameters and return type aside.
 pub(super) fn signature(function: &TraitItemFn, marks: &Marks, errors: &mut Errors) {
     let signature = &function.sig;
-    no_cfg(&marks.rest, "method", errors);
+    no_cfg(&marks.rest, "a method", errors);
     plainness(signature, errors);
     asyncness(signature, marks, errors);
+    idempotence(marks, errors);
     receiver(signature, errors);
     let generics = &signature.generics;
     if generics.lt_token.is_some() {
@@ -109,7 +110,7 @@ pub(super) fn signature(function: &TraitItemFn, marks: &Marks, errors: &mut Erro
 }
 
 /// `const`, `unsafe`, `extern` and `...` have no meaning in a call to another program.
-fn plainness(signature: &Signature, errors: &mut Errors) {
+pub(super) fn plainness(signature: &Signature, errors: &mut Errors) {
     if let Some(constness) = &signature.constness {
         errors.at(
             constness,
@@ -141,7 +142,15 @@ fn asyncness(signature: &Signature, marks: &Marks, errors: &mut Errors) {
     if stream {
         return stream_method(signature, marks, errors);
     }
+    let boxed = match &signature.output {
+        ReturnType::Type(_, ty) => shapes::is_boxed_stream(ty),
+        ReturnType::Default => false,
+    };
     match (&signature.asyncness, &marks.blocking) {
+        (None, None) if boxed => errors.at(
+            &signature.output,
+            "write `-> impl Stream<Item = T> + Send`: the `impl` may give back a boxed one all the same",
+        ),
         (None, None) => errors.at(
             signature.fn_token,
             "write `async fn`, or mark a method that blocks its thread with `#[blocking]`",
@@ -185,6 +194,16 @@ fn stream_method(signature: &Signature, marks: &Marks, errors: &mut Errors) {
     }
 }
 
+/// A method that may be called again.
+fn idempotence(marks: &Marks, errors: &mut Errors) {
+    if let (Some(idempotent), Some(_)) = (&marks.idempotent, &marks.notification) {
+        errors.at(
+            idempotent,
+            "nobody hears whether a notification arrived, so it is never sent again: remove `#[idempotent]`",
+        );
+    }
+}
+
 /// Checks where streams and callbacks are passed.
 pub(super) fn bound_params(params: &[Param], marks: &Marks, errors: &mut Errors) {
     let mut streams = 0;
@@ -197,6 +216,12 @@ pub(super) fn bound_params(params: &[Param], marks: &Marks, errors: &mut Errors)
             }
             Kind::Telling(_) | Kind::Asking { .. } => ("a callback", "called"),
         };
+        if let (Some(idempotent), Kind::Incoming(_)) = (&marks.idempotent, &param.kind) {
+            errors.at(
+                idempotent,
+                "a call with a stream cannot be made again, for its items are gone: remove `#[idempotent]`",
+            );
+        }
         if streams > 1 && matches!(param.kind, Kind::Incoming(_)) {
             errors.at(
                 &param.ty,
@@ -228,7 +253,7 @@ fn receiver(signature: &Signature, errors: &mut Errors) {
         errors.at(&signature.ident, message);
         return;
     };
-    no_cfg(&receiver.attrs, "parameter", errors);
+    no_cfg(&receiver.attrs, "a parameter", errors);
     match &receiver.kind {
         ReceiverKind::Reference(_, None, None) => {}
         ReceiverKind::Reference(_, Some(lifetime), None) => {
@@ -252,7 +277,7 @@ pub(super) fn no_cfg(attrs: &[Attribute], what: &str, errors: &mut Errors) {
         for name in ["cfg", "cfg_attr"] {
             if attr.path().is_ident(name) {
                 let message = format!(
-                    "`{name}` on a {what} could give the two sides different contracts: put it on \
+                    "`{name}` on {what} could give the two sides different contracts: put it on \
                      the whole service, or make the optional part a service of its own"
                 );
                 errors.at(attr, message);
@@ -360,17 +385,28 @@ pub(super) fn result_alias(ty: &Type, value: Option<&GenericArgument>, errors: &
 /// cannot have is left out.
 pub(super) fn names(service: &mut Service, errors: &mut Errors) {
     let mut seen = HashMap::new();
-    for method in &service.methods {
-        let ident = method.ident();
-        if let Some(first) = seen.insert(&method.name, ident) {
+    let methods = service
+        .methods
+        .iter()
+        .map(|method| (method.ident(), &method.name));
+    let events = service
+        .events
+        .iter()
+        .map(|event| (&event.ident, &event.name));
+    for (ident, name) in methods.chain(events) {
+        if let Some(first) = seen.insert(name, ident) {
             let message = format!(
-                "`{first}` is called `{}` on the wire already: give one of the two another name \
-                 with `#[method(name = \"...\")]`",
-                method.name
+                "`{first}` is called `{name}` on the wire already: give one of the two another name \
+                 with `#[method(name = \"...\")]`"
             );
             errors.at(ident, message);
         }
     }
+    client_names(service, errors);
+    publisher_names(service, errors);
+}
+
+fn client_names(service: &mut Service, errors: &mut Errors) {
     let client = service.client_ident();
     service.methods.retain(|method| {
         let ident = method.ident();
@@ -380,6 +416,40 @@ pub(super) fn names(service: &mut Service, errors: &mut Errors) {
                 "`{client}` has a method `{ident}` of its own: rename this one, and keep its name on \
                  the wire with `#[method(name = \"{}\")]`",
                 method.name
+            );
+            errors.at(ident, message);
+        }
+        !clash
+    });
+    let methods = &service.methods;
+    service.events.retain(|event| {
+        let ident = &event.ident;
+        let own = CLIENT_METHODS.iter().any(|name| ident == name);
+        let twice = methods.iter().any(|method| method.ident() == ident);
+        if own || twice {
+            let of_its_own = if own { " of its own" } else { "" };
+            let message = format!(
+                "`{client}` has a method `{ident}`{of_its_own}: rename this event, and keep its topic with \
+                 `#[method(name = \"{}\")]`",
+                event.name
+            );
+            errors.at(ident, message);
+        }
+        !own && !twice
+    });
+}
+
+/// An event that its publisher cannot have is left out.
+fn publisher_names(service: &mut Service, errors: &mut Errors) {
+    let publisher = service.events_ident();
+    service.events.retain(|event| {
+        let ident = &event.ident;
+        let clash = events::clashes(ident);
+        if clash {
+            let message = format!(
+                "`{publisher}` has a method `{ident}` of its own: rename this event, and keep its topic with \
+                 `#[method(name = \"{}\")]`",
+                event.name
             );
             errors.at(ident, message);
         }

@@ -35,7 +35,7 @@ pub(super) fn kind(ty: &Type, errors: &mut Errors) -> Kind {
         ("Incoming", _) => {
             errors.at(
                 ty,
-                "a stream has one type of item: write `Incoming<T>`; what its end says is an item too",
+                "a stream has one type of item: write `Incoming<T>`, with an enum or a tuple for several",
             );
             Kind::Value
         }
@@ -84,7 +84,7 @@ fn types(segment: &PathSegment) -> Option<Vec<Type>> {
     Some(types.collect())
 }
 
-/// Refuses streams and callbacks inside other types. `what` is `parameter` or `result`.
+/// Refuses streams and callbacks inside other types. `what` is `parameter`, `result` or `message`.
 pub(super) fn nested(ty: &Type, what: &str, errors: &mut Errors) {
     Nested { what, errors }.visit_type(ty);
 }
@@ -106,6 +106,16 @@ impl<'ast> Visit<'ast> for Nested<'_> {
                 "`Incoming` comes with a call; a stream of results is written \
                  `fn name(&self, ...) -> impl Stream<Item = T> + Send`"
                     .to_owned()
+            }
+            ("message", _) => {
+                let what = if name == "Incoming" {
+                    "a stream"
+                } else {
+                    "a callback"
+                };
+                format!(
+                    "{what} comes with a call, and an event has none: name a type that is sent whole"
+                )
             }
             ("result", _) => {
                 "a callback comes with a call and ends with it: take it as a parameter, \
@@ -175,6 +185,20 @@ pub(super) fn stream(ty: &TypeImplTrait, errors: &mut Errors) -> Option<(Stream,
         error: None,
     };
     Some((stream, item))
+}
+
+/// Whether a type that is no `impl Stream` is a stream all the same.
+pub(super) fn is_boxed_stream(ty: &Type) -> bool {
+    struct Named(bool);
+    impl<'ast> Visit<'ast> for Named {
+        fn visit_path_segment(&mut self, segment: &'ast PathSegment) {
+            self.0 |= segment.ident == "Stream" || segment.ident == "BoxStream";
+            syn::visit::visit_path_segment(self, segment);
+        }
+    }
+    let mut named = Named(false);
+    named.visit_type(ty);
+    named.0
 }
 
 /// Says it when a stream is a part of a result.
