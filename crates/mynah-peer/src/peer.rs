@@ -209,12 +209,11 @@ impl Peer {
                 feature: "events",
             });
         }
-        scratch::with(|buffer| {
-            facts
-                .format
-                .encode(message, buffer)
+        scratch::with_encoded(|buffer| {
+            buffer
+                .push(facts.format, message)
                 .map_err(CallError::Encode)?;
-            link.emit(topic, buffer, facts)
+            link.emit(topic, buffer.whole(), facts)
         })
     }
 
@@ -383,7 +382,7 @@ impl Peer {
             calls_held: state.connection.calls_held(),
             handlers_running: state.connection.handlers_running(),
             permits_taken: state.connection.permits_taken(),
-            output_bytes: state.out.held(),
+            output_bytes: state.out.held() + state.out.bulk_held(),
         }
     }
 }

@@ -44,6 +44,8 @@
 mod url;
 
 #[doc(inline)]
+pub use mynah_codec::Bytes;
+#[doc(inline)]
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
