@@ -219,12 +219,13 @@ impl Drop for Collecting {
 }
 
 /// Whether the large parts of what is written to `out` are put aside.
+#[allow(clippy::ptr_arg, reason = "it is the vector that is known by its address")]
 pub(crate) fn puts_aside(out: &Vec<u8>) -> bool {
     TARGET.get().address == std::ptr::from_ref(out).addr()
 }
 
 /// Puts a buffer aside that belongs behind what is in `out` now.
-pub(crate) fn put_aside(out: &Vec<u8>, bytes: Buffer) {
+pub(crate) fn put_aside(out: &[u8], bytes: Buffer) {
     let at = out.len() - TARGET.get().start;
     ASIDE.with_borrow_mut(|aside| {
         aside.push(Segment { at, bytes });

@@ -97,6 +97,7 @@ mod tests {
     /// back; returns the most that was on its way beyond what the line holds, and the bytes taken in a second.
     fn run(rate: u64, delay: u64) -> (u64, u64) {
         const CHUNK: u64 = 64 << 10;
+        const LEN: usize = 64 << 10;
         let mut pace = Pace::default();
         let mut line: VecDeque<(u64, u64)> = VecDeque::new();
         let (mut free_at, mut excess) = (0, 0);
@@ -106,7 +107,7 @@ mod tests {
                 pace.take(len, Moment::from_nanos(now * 1_000_000));
             }
             while pace.is_open() {
-                pace.send(CHUNK as usize, Moment::from_nanos(now * 1_000_000));
+                pace.send(LEN, Moment::from_nanos(now * 1_000_000));
                 free_at = free_at.max(now) + CHUNK.div_ceil(rate);
                 line.push_back((free_at + delay, CHUNK));
             }
