@@ -219,7 +219,10 @@ impl Drop for Collecting {
 }
 
 /// Whether the large parts of what is written to `out` are put aside.
-#[allow(clippy::ptr_arg, reason = "it is the vector that is known by its address")]
+#[allow(
+    clippy::ptr_arg,
+    reason = "it is the vector that is known by its address"
+)]
 pub(crate) fn puts_aside(out: &Vec<u8>) -> bool {
     TARGET.get().address == std::ptr::from_ref(out).addr()
 }

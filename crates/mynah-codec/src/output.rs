@@ -273,10 +273,14 @@ impl Output {
         self.control.bytes.len()
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing waits: neither to leave, nor, of chunks, for the receiver to say that it has taken them. A
+    /// socket that is closed with that word unread takes what was sent last with it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.data_len() == 0 && self.control.bytes.is_empty() && !self.bulk_waits()
+        self.data_len() == 0
+            && self.control.bytes.is_empty()
+            && !self.bulk_waits()
+            && self.pace.on_its_way() <= self.bulk_taken
     }
 
     /// Hands out all frames of a lane, in exchange for an empty chunk whose buffers are used next.

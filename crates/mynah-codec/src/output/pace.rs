@@ -46,9 +46,15 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Bytes of chunks that the receiver has not taken.
+    #[inline]
+    pub(super) const fn on_its_way(&self) -> u64 {
+        self.sent - self.taken
+    }
+
     /// Whether another chunk may go.
     pub(super) const fn is_open(&self) -> bool {
-        self.sent - self.taken < self.window
+        self.on_its_way() < self.window
     }
 
     /// A chunk goes.

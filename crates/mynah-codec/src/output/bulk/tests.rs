@@ -151,6 +151,8 @@ fn what_has_not_begun_is_taken_back_without_a_trace() {
     assert_eq!(out.bulk_held(), 10 * 1024 + 4);
     assert_eq!(all(&mut out), [(0, 10, 4), (0, 0, 4), (0, 0, 2)]);
     assert!(!out.withdraw(first), "it has left");
+    assert!(!out.is_empty(), "its receiver may not have taken it");
+    out.note_bulk_taken(10 * 1024);
     assert!(out.is_empty());
 }
 
