@@ -216,9 +216,11 @@ impl Bulk {
             };
             self.out = true;
             let before = message.left;
-            len += message.emit(unit);
-            if message.is_paced() {
-                pace.send(before - message.left, now);
+            let paced = message.is_paced();
+            let (all, content) = message.emit(unit);
+            len += all;
+            if paced {
+                pace.send(content, now);
             }
             self.let_go(message.small, before - message.left);
             if message.left == 0 {
@@ -279,12 +281,12 @@ impl Message {
         self.chunked && !self.withdrawn
     }
 
-    /// Appends its next frame; returns how many bytes that has.
-    fn emit(&mut self, unit: &mut BulkUnit) -> usize {
+    /// Appends its next frame; returns how many bytes that has, and how many of them are of the message.
+    fn emit(&mut self, unit: &mut BulkUnit) -> (usize, usize) {
         if !self.chunked {
             let len = std::mem::take(&mut self.left);
             unit.parts.append(&mut self.parts);
-            return len;
+            return (len, len);
         }
         let total = (!self.begun).then(|| {
             let prefix = self.rules.prefix;
@@ -311,7 +313,7 @@ impl Message {
                 unit.parts.push_back(part);
             }
         }
-        all
+        (all, len)
     }
 
     fn drop_prefix(&mut self, len: usize) {
