@@ -5,17 +5,19 @@
 //! - [`dialect`]: whole wires, one module each; every one implements [`Wire`].
 //! - [`Output`]: where a wire writes, with frame ends marked and two lanes.
 
+mod bytes;
 pub mod dialect;
 pub mod format;
 pub mod framing;
 mod output;
 mod wire;
 
+pub use bytes::{Bytes, SHARED_BYTES, Source};
 pub use dialect::{Dialect, Side};
 pub use format::{DecodeError, DecodeErrorKind, EncodeError, Format};
 pub use mynah_protocol::Lane;
-pub use output::{FrameSpan, Output, OutputChunk};
-pub use wire::{Step, Wire, WireError};
+pub use output::{BulkRules, BulkUnit, ChunkHead, FrameSpan, OrderKey, Output, OutputChunk};
+pub use wire::{Fill, Step, Wire, WireError};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,15 +1,35 @@
 //! Where a wire writes: two lanes, frame ends marked.
 
-use crate::EncodeError;
-use mynah_protocol::Lane;
+mod bulk;
+mod pace;
 
-/// Where a frame stands in its lane.
+pub use bulk::{BulkRules, BulkUnit, ChunkHead, OrderKey};
+
+use crate::EncodeError;
+use bulk::Bulk;
+use bytes::Bytes;
+use mynah_protocol::{Lane, Moment};
+use pace::Pace;
+
+/// Where a frame stands in its lane, or which large message it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameSpan {
-    /// Bytes of its lane before it, since the connection began.
+    /// Bytes of its lane before it, since the connection began; of a large message, its number and
+    /// [`FrameSpan::BULK`].
     pub start: u64,
     /// Its length in bytes.
     pub len: usize,
+}
+
+impl FrameSpan {
+    /// Set in `start` where that is the number of a large message.
+    pub const BULK: u64 = 1 << 63;
+
+    /// Whether it is a message beside the lanes.
+    #[must_use]
+    pub const fn is_bulk(self) -> bool {
+        self.start & Self::BULK != 0 && self.len > 0
+    }
 }
 
 /// The output of one connection that has not been handed to I/O yet.
@@ -26,6 +46,14 @@ pub struct Output {
     /// Frames in `data` that were withdrawn, as offsets in `data`, ascending.
     holes: Vec<(usize, usize)>,
     hole_bytes: usize,
+    /// Large messages, if the driver takes them.
+    bulk: Option<Box<Bulk>>,
+    takes_bulk: bool,
+    /// The number of the large message that comes next.
+    bulk_next: u64,
+    pace: Pace,
+    /// What the receiver has taken of chunks since the clock was looked at.
+    bulk_taken: u64,
 }
 
 /// Bytes of whole frames, one lane.
@@ -56,6 +84,113 @@ impl Output {
         Self::default()
     }
 
+    /// Nothing to say, for a driver that takes large messages with [`Self::take_bulk`]. Without that they go into
+    /// the lane of data like all others.
+    #[must_use]
+    pub fn with_bulk() -> Self {
+        Self {
+            takes_bulk: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether large messages may be put beside the lanes.
+    #[inline]
+    #[must_use]
+    pub const fn takes_bulk(&self) -> bool {
+        self.takes_bulk
+    }
+
+    /// Whether large messages wait, or what must not overtake them.
+    #[inline]
+    #[must_use]
+    pub fn bulk_waits(&self) -> bool {
+        self.bulk.as_ref().is_some_and(|bulk| bulk.waits())
+    }
+
+    /// Whether a message of this key waits beside the lanes: nothing of the same key may go into a lane meanwhile.
+    #[must_use]
+    pub fn bulk_holds(&self, key: &OrderKey) -> bool {
+        self.bulk.as_ref().is_some_and(|bulk| bulk.holds(key))
+    }
+
+    /// Puts one frame, in parts, beside the lanes. It leaves in turns with others, in chunks where `rules` say so, and
+    /// never ahead of an earlier one of the same key.
+    pub fn put_bulk(&mut self, key: OrderKey, parts: Vec<Bytes>, rules: BulkRules) -> FrameSpan {
+        let number = self.bulk_next;
+        self.bulk_next += 1;
+        let bulk = self.bulk.get_or_insert_default();
+        bulk.put(number, key, parts, rules)
+    }
+
+    /// Hands out what is to leave next of the large messages, in exchange for an empty unit.
+    ///
+    /// What stands in the lane of data now, and is not taken before, must leave behind it.
+    pub fn take_bulk(&mut self, unit: &mut BulkUnit, now: Moment) {
+        if self.bulk_taken > 0 {
+            self.pace.take(std::mem::take(&mut self.bulk_taken), now);
+        }
+        if let Some(bulk) = &mut self.bulk {
+            bulk.take(unit, &mut self.pace, now);
+        }
+    }
+
+    /// The receiver has taken so many bytes of chunks.
+    pub fn note_bulk_taken(&mut self, len: u64) {
+        self.bulk_taken = self.bulk_taken.saturating_add(len);
+    }
+
+    /// Whether there is something to hand out now, of any kind. Large messages may wait until the receiver has taken
+    /// what is on its way.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.data_len() > 0
+            || !self.control.bytes.is_empty()
+            || self.bulk.as_ref().is_some_and(|bulk| {
+                bulk.is_ready(&self.pace) || self.bulk_taken > 0 && bulk.waits()
+            })
+    }
+
+    /// The unit that was handed out has been written.
+    pub fn bulk_written(&mut self) {
+        if let Some(bulk) = &mut self.bulk {
+            bulk.written();
+            if bulk.is_done() {
+                self.bulk = None;
+            }
+        }
+    }
+
+    /// Bytes of large messages that were not handed out.
+    #[inline]
+    #[must_use]
+    pub fn bulk_held(&self) -> usize {
+        self.bulk.as_ref().map_or(0, |bulk| bulk.held())
+    }
+
+    /// Bytes of small messages that wait behind large ones of their call.
+    #[inline]
+    #[must_use]
+    pub fn bulk_behind(&self) -> usize {
+        self.bulk.as_ref().map_or(0, |bulk| bulk.behind())
+    }
+
+    /// Whether the last of a large message has been handed out, and written if `written`.
+    #[must_use]
+    pub fn bulk_has_left(&self, span: FrameSpan, written: bool) -> bool {
+        let number = span.start & !FrameSpan::BULK;
+        self.bulk
+            .as_ref()
+            .is_none_or(|bulk| bulk.has_left(number, written))
+    }
+
+    /// Notes that a large message answers a call: [`BulkUnit::answers`] counts it when it has left.
+    pub fn note_bulk_answer(&mut self, span: FrameSpan) {
+        if let Some(bulk) = &mut self.bulk {
+            bulk.note_answer(span.start & !FrameSpan::BULK);
+        }
+    }
+
     /// Writes one frame with `write`, or nothing if it fails.
     ///
     /// # Errors
@@ -82,7 +217,13 @@ impl Output {
     }
 
     /// Takes a data frame back that has not been handed to I/O. `false` when it has left already.
+    ///
+    /// A large message of which a part has left is taken back too: the peer is told to forget that part.
     pub fn withdraw(&mut self, span: FrameSpan) -> bool {
+        if span.is_bulk() {
+            let number = span.start & !FrameSpan::BULK;
+            return self.bulk.as_mut().is_some_and(|bulk| bulk.withdraw(number));
+        }
         let Some(start) = span.start.checked_sub(self.data_base) else {
             return false;
         };
@@ -132,10 +273,14 @@ impl Output {
         self.control.bytes.len()
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing waits: neither to leave, nor, of chunks, for the receiver to say that it has taken them. A
+    /// socket that is closed with that word unread takes what was sent last with it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.data_len() == 0 && self.control.bytes.is_empty()
+        self.data_len() == 0
+            && self.control.bytes.is_empty()
+            && !self.bulk_waits()
+            && self.pace.on_its_way() <= self.bulk_taken
     }
 
     /// Hands out all frames of a lane, in exchange for an empty chunk whose buffers are used next.

@@ -1,6 +1,7 @@
 //! One object that speaks a whole wire, in both directions.
 
 use crate::{DecodeError, EncodeError, Format, FrameSpan, Lane, Output};
+use bytes::BytesMut;
 use mynah_protocol::{Envelope, ErrorCode, Profile};
 
 /// What [`Wire::decode`] found at the start of its input.
@@ -15,6 +16,19 @@ pub enum Step<'b> {
     Ignore(usize),
     /// The first so many bytes are this envelope.
     Envelope(usize, Envelope<'b>),
+}
+
+/// A large message that the driver reads right into its own buffer.
+#[derive(Debug)]
+pub struct Fill {
+    /// Bytes at the start of the input that are not part of it and are done with.
+    pub skip: usize,
+    /// What is there of the message. The driver makes room as bytes arrive, never for all that was announced.
+    pub buffer: BytesMut,
+    /// How many bytes are to be appended: what follows in the input, then in the stream.
+    pub want: usize,
+    /// How many bytes the whole message wants, of which these may be a chunk: what room is to be made for.
+    pub ahead: usize,
 }
 
 /// A wire: framing, layout of envelopes and what it can carry, for one connection.
@@ -41,7 +55,27 @@ pub trait Wire: Send + std::fmt::Debug {
     /// [`WireError`]: the bytes cannot be understood from here on; the connection ends.
     fn decode<'b>(&mut self, input: &'b [u8]) -> Result<Step<'b>, WireError>;
 
-    /// Writes one envelope as one frame in the given lane: all of it or nothing.
+    /// Asks, after a `Need`, whether what follows may be read right into a buffer of its own. The driver then drops
+    /// `skip` bytes of the input, appends the next `want` bytes of the stream to the buffer and hands it to
+    /// [`Self::filled`] before it decodes anything else. The default has no such buffers.
+    fn begin_fill(&mut self, input: &[u8]) -> Option<Fill> {
+        let _ = input;
+        None
+    }
+
+    /// Takes the buffer of a [`Fill`] back with all its bytes. `None`: the message is not complete yet, or means
+    /// nothing here.
+    ///
+    /// # Errors
+    /// [`WireError`]: the bytes cannot be understood from here on; the connection ends.
+    fn filled(&mut self, buffer: BytesMut) -> Result<Option<Envelope<'static>>, WireError> {
+        drop(buffer);
+        Ok(None)
+    }
+
+    /// Writes one envelope as one frame in the given lane: all of it or nothing. A payload may be split: it is written
+    /// with [`Payload::write_to`](mynah_protocol::Payload::write_to), or its segments are put beside the lanes with
+    /// [`Output::put_bulk`].
     ///
     /// # Errors
     /// - [`EncodeError::Unsupported`] when this wire cannot say it; nothing was written.

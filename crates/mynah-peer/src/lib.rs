@@ -11,6 +11,7 @@ mod call;
 mod callback;
 mod context;
 mod driver;
+mod encoded;
 mod error;
 mod events;
 mod handler;
@@ -33,6 +34,7 @@ pub use call::{
 };
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
+pub use encoded::{Encoded, ReplyBuffer};
 pub use error::{CallError, DomainError, WasSent};
 pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,

@@ -253,7 +253,7 @@ impl Peer {
             calls_held: state.connection.calls_held(),
             handlers_running: state.connection.handlers_running(),
             permits_taken: state.connection.permits_taken(),
-            output_bytes: state.out.held(),
+            output_bytes: state.out.held() + state.out.bulk_held(),
         }
     }
 }

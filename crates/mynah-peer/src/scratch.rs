@@ -1,5 +1,6 @@
 //! Buffers of the thread: lent for one step, never held over an await.
 
+use crate::encoded::{EncodedBuffer, ReplyBuffer};
 use std::cell::RefCell;
 
 /// What a thread keeps of a buffer that has grown.
@@ -29,6 +30,31 @@ pub(crate) fn with<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         });
     }
     result
+}
+
+/// The same with a place for large parts of what is encoded.
+#[inline]
+pub(crate) fn with_encoded<R>(work: impl FnOnce(&mut EncodedBuffer) -> R) -> R {
+    with(|buffer| {
+        let mut encoded = EncodedBuffer::over(std::mem::take(buffer));
+        let result = work(&mut encoded);
+        *buffer = encoded.bytes;
+        result
+    })
+}
+
+/// The same as a place for an encoded result.
+#[inline]
+pub(crate) fn with_reply<R>(work: impl FnOnce(&mut ReplyBuffer) -> R) -> R {
+    with(|buffer| {
+        let mut reply = ReplyBuffer {
+            buffer: std::mem::take(buffer),
+            shared: None,
+        };
+        let result = work(&mut reply);
+        *buffer = reply.buffer;
+        result
+    })
 }
 
 /// A buffer of [`READ_BYTES`] bytes, all initialised.

@@ -221,7 +221,7 @@ impl Envelope<'_> {
     /// Bytes of the payloads in it.
     #[must_use]
     pub fn payload_bytes(&self) -> usize {
-        let len = |payload: &Payload<'_>| payload.as_slice().len();
+        let len = |payload: &Payload<'_>| payload.len();
         match self {
             Self::Request(request) => len(&request.params),
             Self::Notification(notification) => len(&notification.params),

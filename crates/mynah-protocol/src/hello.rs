@@ -29,6 +29,8 @@ pub struct Hello<'a> {
 pub struct MoreHello {
     /// The oldest and the newest version that the sender speaks; whoever dials again may choose one of them.
     pub versions: Option<(u64, u64)>,
+    /// How many messages the sender takes in chunks at once; `None` or 0: it takes whole messages only.
+    pub partial_messages: Option<u64>,
     /// What the sender can do beyond the version, by name. Unknown ones mean nothing.
     pub features: Vec<Box<str>>,
     /// The session that this connection belongs to or goes on with. Reserved.

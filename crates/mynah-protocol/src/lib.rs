@@ -47,7 +47,7 @@ pub use limits::{DecodeLimits, DuplicateKeys, Limits};
 pub use metadata::Metadata;
 pub use moment::Moment;
 pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
-pub use payload::{FormatId, Payload, PayloadBytes};
+pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, OnTimeout, ParamsShape, Profile, Remote};
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{

@@ -106,6 +106,8 @@
 mod url;
 
 #[doc(inline)]
+pub use mynah_codec::Bytes;
+#[doc(inline)]
 pub use mynah_endpoint::{Endpoint, EndpointError, Place};
 #[doc(inline)]
 pub use mynah_macros::{DomainError, service};

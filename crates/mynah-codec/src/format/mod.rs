@@ -11,7 +11,8 @@ mod utf8;
 
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 
-use mynah_protocol::{DecodeLimits, FormatId};
+use crate::bytes;
+use mynah_protocol::{DecodeLimits, FormatId, Segment};
 use serde::{Deserialize, Serialize};
 
 /// A format of a stranger's own.
@@ -64,6 +65,8 @@ pub enum Format {
     /// JSON from peers that write NaN and the infinities as words, as Python's `json` does. They are read, and never
     /// written: the same peers do not read them.
     PythonJson,
+    /// JSON on the native wire: bytes stand raw behind the value, and in it as `{"$bytes":[offset,length]}`.
+    NativeJson,
     /// A stranger's own.
     Custom(&'static dyn CustomFormat),
 }
@@ -85,7 +88,7 @@ impl Format {
     pub fn id(&self) -> FormatId {
         match self {
             Self::Cbor => FormatId::Cbor,
-            Self::Json | Self::PythonJson => FormatId::Json,
+            Self::Json | Self::PythonJson | Self::NativeJson => FormatId::Json,
             Self::MessagePack => FormatId::MessagePack,
             Self::Custom(custom) => FormatId::Other(custom.id()),
         }
@@ -106,7 +109,34 @@ impl Format {
             Self::Cbor => cbor::encode(value, out),
             Self::Json | Self::PythonJson => json::encode(value, out),
             Self::MessagePack => msgpack::encode(value, out),
+            Self::NativeJson => json::encode_with(value, out, json::Options::NATIVE),
             Self::Custom(custom) => custom.encode(&value, out),
+        };
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    /// Writes one value behind what is in `out`, except for large [`Bytes`](crate::Bytes) in it: they are appended to
+    /// `segments` and not copied. Where they belong is counted from where the value begins. On an error both are as
+    /// they were.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    #[inline]
+    pub fn encode_split<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        out: &mut Vec<u8>,
+        segments: &mut Vec<Segment>,
+    ) -> Result<(), EncodeError> {
+        let start = out.len();
+        let written = match self {
+            Self::Cbor => bytes::collect(out, segments, |out| cbor::encode(value, out)),
+            Self::MessagePack => bytes::collect(out, segments, |out| msgpack::encode(value, out)),
+            Self::NativeJson => json::encode_split(value, out, segments, json::Options::NATIVE),
+            _ => return self.encode(value, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -129,6 +159,7 @@ impl Format {
             Self::Json => json::decode(bytes, limits),
             Self::MessagePack => msgpack::decode(bytes, limits),
             Self::PythonJson => json::decode_with(bytes, limits, json::Options::PYTHON),
+            Self::NativeJson => json::decode_with(bytes, limits, json::Options::NATIVE),
             Self::Custom(custom) => {
                 let mut value = None;
                 custom.decode(bytes, limits, &mut |deserializer| {
@@ -150,6 +181,7 @@ impl Format {
             Self::Json => json::scan(bytes, limits),
             Self::MessagePack => msgpack::scan(bytes, limits),
             Self::PythonJson => json::scan_with(bytes, limits, json::Options::PYTHON),
+            Self::NativeJson => json::scan_with(bytes, limits, json::Options::NATIVE),
             Self::Custom(custom) => custom.scan(bytes, limits),
         }
     }
@@ -167,7 +199,7 @@ pub(crate) fn item_len(
     let truncated =
         || DecodeError::new(DecodeErrorKind::Truncated, "value is cut off", bytes.len());
     match format {
-        Format::Json | Format::PythonJson => {
+        Format::Json | Format::PythonJson | Format::NativeJson => {
             let mut scanner = json::Scanner::new(limits);
             match scanner.advance(bytes)? {
                 json::Scan::Done(len) => Ok(len),

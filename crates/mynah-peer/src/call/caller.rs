@@ -1,6 +1,7 @@
 //! What a typed client stands on.
 
 use crate::callback::CallbackTable;
+use crate::encoded::{Encoded, ReplyBuffer};
 use crate::error::CallError;
 use crate::handler::{Method, Produce};
 use crate::intercept::Interceptors;
@@ -41,7 +42,7 @@ pub trait Caller: Send + Sync + 'static {
         call: &OutgoingCall<'_>,
     ) -> Poll<Result<(), CallError>>;
 
-    /// Asks for the answer to a request: the encoded result is put in `reply` (empty, or a buffer to be swapped).
+    /// Asks for the answer to a request: the encoded result is put in `reply`.
     ///
     /// An error of the peer comes as [`CallError::Application`] of the raw error, for the caller to
     /// type it. `sides` is there when somebody listens. After `Ready` the ticket is used up.
@@ -49,7 +50,7 @@ pub trait Caller: Send + Sync + 'static {
         &self,
         cx: &mut task::Context<'_>,
         ticket: Ticket,
-        reply: &mut Vec<u8>,
+        reply: &mut ReplyBuffer,
         sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallError<mynah_protocol::RpcError>>>;
 
@@ -125,7 +126,7 @@ pub struct OutgoingCall<'a> {
     /// What is called.
     pub name: MethodName<'a>,
     /// The encoded params.
-    pub params: &'a [u8],
+    pub params: Encoded<'a>,
     /// The time for it; `None`: without end.
     pub timeout: Option<Duration>,
     /// What travels beside the params.

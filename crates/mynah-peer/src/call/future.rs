@@ -162,13 +162,13 @@ where
             return Poll::Ready(Ok(()));
         };
         let listens = self.listeners.is_some();
-        let begun = scratch::with(|buffer| {
-            if let Err(error) = format.encode(params, buffer) {
+        let begun = scratch::with_encoded(|buffer| {
+            if let Err(error) = buffer.push(format, params) {
                 return Poll::Ready(Err(CallError::Encode(error)));
             }
             let mut call = OutgoingCall {
                 name: self.target.name(),
-                params: buffer,
+                params: buffer.whole(),
                 timeout,
                 metadata: &self.options.metadata,
                 listens,
@@ -209,7 +209,7 @@ where
         cx: &mut task::Context<'_>,
         ticket: Ticket,
     ) -> Poll<Result<T, CallError<E>>> {
-        scratch::with(|buffer| {
+        scratch::with_reply(|buffer| {
             let sides = self
                 .listeners
                 .as_mut()
@@ -225,7 +225,7 @@ where
             let outcome = task::ready!(polled);
             Poll::Ready(match (outcome, &self.format) {
                 (Ok(()), Some((format, limits))) => {
-                    format.decode(buffer, limits).map_err(CallError::Decode)
+                    buffer.decode(*format, limits).map_err(CallError::Decode)
                 }
                 (Ok(()), None) => Err(CallError::Misuse("an answer without a request")),
                 (Err(error), _) => {

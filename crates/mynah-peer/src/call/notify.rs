@@ -87,13 +87,13 @@ where
                 "a notification was polled after its end",
             )));
         };
-        scratch::with(|buffer| {
-            if let Err(error) = format.encode(params, buffer) {
+        scratch::with_encoded(|buffer| {
+            if let Err(error) = buffer.push(format, params) {
                 return Poll::Ready(Err(CallError::Encode(error)));
             }
             let call = OutgoingCall {
                 name: this.target.name(),
-                params: buffer,
+                params: buffer.whole(),
                 timeout: None,
                 metadata: &this.options.metadata,
                 listens: false,

@@ -2,11 +2,13 @@
 
 use super::carrier::Rest;
 use super::core::Core;
+use super::fill::{self, Filling};
 use super::writer::Writer;
 use super::{BATCH_FRAMES, ByteStream, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
 use crate::metrics;
 use crate::scratch;
+use bytes::BytesMut;
 use mynah_codec::{Step, WireError};
 use mynah_connection::CloseReason;
 use mynah_protocol::{Envelope, Moment, TransportErrorKind};
@@ -24,6 +26,8 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
         core: Core::new(link),
         stream,
         input: Input::default(),
+        filling: None,
+        filled: None,
         writer: Writer::default(),
         beside: runs_beside_callers(),
         waits: 0,
@@ -42,6 +46,10 @@ struct ByteTask<S> {
     core: Core,
     stream: S,
     input: Input,
+    /// A large message that is being read; the input is empty meanwhile.
+    filling: Option<Filling>,
+    /// A large message that was read and is to be handled first.
+    filled: Option<BytesMut>,
     writer: Writer,
     /// Whether callers may run beside this task.
     beside: bool,
@@ -66,7 +74,7 @@ fn runs_beside_callers() -> bool {
 
 /// What has arrived and was not consumed.
 #[derive(Default)]
-struct Input {
+pub(super) struct Input {
     /// Empty while nothing is there: idle connections hold no buffers.
     buffer: Vec<u8>,
     start: usize,
@@ -153,6 +161,9 @@ impl<S: ByteStream> ByteTask<S> {
         if self.input.is_complete() {
             return self.decode().map(|_| true);
         }
+        if self.filling.is_some() {
+            return self.read_large(cx);
+        }
         match self.poll_read(cx) {
             Poll::Ready(Ok(0)) => Err(CloseReason::PeerGone),
             Poll::Ready(Ok(_)) => {
@@ -162,6 +173,31 @@ impl<S: ByteStream> ByteTask<S> {
             Poll::Ready(Err(error)) => Err(broken(&error)),
             Poll::Pending => Ok(false),
         }
+    }
+
+    /// Reads into the buffer of a large message, and handles it when it is complete.
+    #[cold]
+    fn read_large(&mut self, cx: &mut task::Context<'_>) -> Result<bool, CloseReason> {
+        let Some(filling) = &mut self.filling else {
+            return Ok(false);
+        };
+        match filling.poll_read(&mut self.stream, cx) {
+            Poll::Ready(Ok(0)) => return Err(CloseReason::PeerGone),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Err(broken(&error)),
+            Poll::Pending => return Ok(false),
+        }
+        if !filling.is_complete() {
+            if self.core.link.watches_silence() {
+                let mut state = self.core.link.lock();
+                state.connection.handle_bytes(self.core.link.clock.now());
+            }
+            return Ok(true);
+        }
+        self.input.append(filling.beyond());
+        self.filled = self.filling.take().map(Filling::finish);
+        self.decode()?;
+        Ok(true)
     }
 
     fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
@@ -247,6 +283,14 @@ impl<S: ByteStream> ByteTask<S> {
         let buffer = &self.input.buffer;
         let mut fx = DriverEffects::new(out, &mut self.core.collected, link)
             .reading(buffer, self.core.last_route);
+        if let Some(buffer) = self.filled.take()
+            && let Out::Wire { wire, .. } = &mut *fx.out
+            && let Some(envelope) = wire.filled(buffer).map_err(Trouble::Wire)?
+        {
+            connection
+                .handle(clock.look(), envelope, &mut fx)
+                .map_err(|violation| Trouble::Close(violated(&violation)))?;
+        }
         let mut consumed = 0;
         let mut frames = 0;
         let decoded = loop {
@@ -265,6 +309,13 @@ impl<S: ByteStream> ByteTask<S> {
             match wire.decode(rest).map_err(Trouble::Wire)? {
                 Step::Need(more) => {
                     self.input.wanted = rest.len().saturating_add(more);
+                    if self.input.wanted > fill::WORTH
+                        && let Some(begun) = wire.begin_fill(rest)
+                    {
+                        self.filling = Some(Filling::begin(begun, rest));
+                        self.input.wanted = 0;
+                        consumed = input.len();
+                    }
                     break Decoded::Starved;
                 }
                 Step::Skip(len) => {
@@ -345,7 +396,8 @@ impl<S: ByteStream> ByteTask<S> {
         } = &mut state.out
         {
             let holes = output.data_held() - output.data_len();
-            self.writer.take(output, &mut state.answers);
+            self.writer
+                .take(output, &mut state.answers, &self.core.link.clock);
             if output.data_held() == 0 {
                 *withdrawn += holes as u64;
             }
@@ -402,7 +454,7 @@ impl<S: ByteStream> ByteTask<S> {
             if self.beside
                 && self.waits < MOST_WAITS
                 && self.writer.is_empty()
-                && !state.out.is_empty()
+                && state.out.is_ready_to_leave()
             {
                 // On one thread all callers that one read woke have written when this task comes to run. On several it is
                 // woken by the first of them, and runs next. While some that were answered have not run yet, they get a
@@ -424,6 +476,10 @@ impl<S: ByteStream> ByteTask<S> {
             if let Err(reason) = self.write_some(cx) {
                 return Rest::Close(reason);
             }
+            if self.writer.is_bulk() && self.blocked_since.is_none() {
+                // Between two parts of large messages there is time for what arrives.
+                return Rest::Again;
+            }
         };
         let state = &mut *guard;
         self.core.handle_time(state);
@@ -431,11 +487,19 @@ impl<S: ByteStream> ByteTask<S> {
             return Rest::Close(CloseReason::TimedOut("peer takes no control messages"));
         }
         let blocked = !self.writer.is_empty();
+        if !blocked {
+            // Large messages wait until the peer says that it has taken what is on its way.
+            self.blocked_since = if state.out.is_empty() {
+                None
+            } else {
+                self.blocked_since.or_else(|| Some(link.clock.now()))
+            };
+        }
         if let Some(reason) = state.may_close(!blocked) {
             return Rest::Close(reason);
         }
         let due = self.due(state, &link);
-        if self.core.has_work() || (!state.out.is_empty() && !blocked) {
+        if self.core.has_work() || (state.out.is_ready_to_leave() && !blocked) {
             drop(guard);
             self.core.carry_out(&[]);
             return Rest::Again;
@@ -558,6 +622,19 @@ impl Input {
             let ahead = self.wanted.saturating_sub(there).clamp(1, STEP.max(there));
             self.buffer
                 .resize(self.end + ahead.max(scratch::READ_BYTES), 0);
+        }
+    }
+
+    /// Puts a few bytes into the empty input.
+    fn append(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.make_room();
+        let end = self.end + bytes.len();
+        if let Some(room) = self.buffer.get_mut(self.end..end) {
+            room.copy_from_slice(bytes);
+            self.end = end;
         }
     }
 

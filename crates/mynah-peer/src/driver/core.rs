@@ -5,11 +5,14 @@ use super::TURN_POLLS;
 use super::running::{Handler, Owner, RunningSet, Work};
 use super::streams::drop_stream;
 use crate::context::Context;
+use crate::encoded::{EncodedBuffer, Mark};
 use crate::handler::{Called, Invocation, Running, panicked};
 use crate::link::{
     Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, OutInput, State,
 };
 use crate::metrics;
+use bytes::Bytes;
+use mynah_codec::{SHARED_BYTES, Source};
 use mynah_connection::{CloseReason, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError,
@@ -31,7 +34,7 @@ pub(super) struct Core {
     /// What handlers have said and what waits for the lock, in order.
     pub(super) done: Vec<Done>,
     /// The bytes of `done`.
-    pub(super) replies: Vec<u8>,
+    pub(super) replies: EncodedBuffer,
     /// Bytes of items in `replies`.
     pub(super) produced: usize,
     /// Places of streams that wait for room in the output.
@@ -50,7 +53,7 @@ pub(super) enum Done {
     /// The answer to a call.
     Answer {
         key: InboundKey,
-        result: Result<(usize, usize), Box<RpcError>>,
+        result: Result<(Mark, Mark), Box<RpcError>>,
     },
     /// A call has been taken on.
     Accepted(InboundKey),
@@ -75,7 +78,7 @@ impl Core {
             last_route: usize::MAX,
             running: RunningSet::new(),
             done: Vec::new(),
-            replies: Vec::new(),
+            replies: EncodedBuffer::default(),
             produced: 0,
             stalled: Vec::new(),
             told_drain: false,
@@ -168,8 +171,13 @@ impl Core {
             format: facts.format,
             limits: &facts.decode,
         };
+        // Large parts of the params are parts of their message.
+        let _shared = match &body {
+            Body::Owned(bytes) => share(bytes),
+            Body::Range(..) => None,
+        };
         let (place, waker) = self.running.next_place();
-        let start = self.replies.len();
+        let start = self.replies.mark();
         let replies = &mut self.replies;
         let told = callback.is_some() && !answered && !heard;
         let called = catch_unwind(AssertUnwindSafe(|| {
@@ -186,14 +194,14 @@ impl Core {
         &mut self,
         (key, index, told): (InboundKey, usize, bool),
         (place, waker): (usize, &Waker),
-        start: usize,
+        start: Mark,
         called: std::thread::Result<Called>,
     ) {
         match called {
             Ok(Called::Done(Ok(()))) => {
                 self.done.push(Done::Answer {
                     key,
-                    result: Ok((start, self.replies.len())),
+                    result: Ok((start, self.replies.mark())),
                 });
             }
             Ok(Called::Done(Err(error))) => self.fail(key, start, error),
@@ -290,7 +298,7 @@ impl Core {
         });
     }
 
-    pub(super) fn fail(&mut self, key: InboundKey, start: usize, error: Box<RpcError>) {
+    pub(super) fn fail(&mut self, key: InboundKey, start: Mark, error: Box<RpcError>) {
         self.replies.truncate(start);
         self.done.push(Done::Answer {
             key,
@@ -363,7 +371,7 @@ impl Core {
             let Some((mut handler, waker)) = self.running.lift(place) else {
                 continue;
             };
-            let start = self.replies.len();
+            let start = self.replies.mark();
             let (Owner::Theirs(key), Work::Future(cell)) = (handler.owner, &mut handler.work)
             else {
                 if let (Owner::Theirs(key), Work::Gate(gated)) = (handler.owner, &mut handler.work)
@@ -392,7 +400,7 @@ impl Core {
                         Ok(()) => {
                             self.done.push(Done::Answer {
                                 key,
-                                result: Ok((start, self.replies.len())),
+                                result: Ok((start, self.replies.mark())),
                             });
                         }
                         Err(error) => self.fail(key, start, error),
@@ -415,18 +423,14 @@ impl Core {
         for done in self.done.drain(..) {
             match done {
                 Done::Answer { key, result } => {
-                    let result =
-                        result.map(|(start, end)| self.replies.get(start..end).unwrap_or_default());
+                    let result = result.map(|(start, end)| self.replies.between(start, end));
                     state.answer(key, result, &mut self.collected.wakers);
                 }
-                other => write_other(other, state, &self.replies, &mut self.collected),
+                other => write_other(other, state, &self.replies.bytes, &mut self.collected),
             }
         }
         self.replies.clear();
         self.produced = 0;
-        if self.replies.capacity() > crate::scratch::KEEP_BYTES {
-            self.replies = Vec::new();
-        }
     }
 
     /// Whether something waits to be carried out.
@@ -518,6 +522,8 @@ impl Core {
     pub(super) fn wake_room(&mut self, state: &mut State) {
         if (!state.room.is_empty() || !self.stalled.is_empty())
             && state.out.held() <= self.link.config.limits.output_high_water_bytes / 2
+            && (!state.only_large_wait
+                || state.out.bulk_held() <= self.link.config.limits.output_high_water_bytes / 2)
         {
             self.collected.wakers.extend(state.room.drain(..));
             self.resume_stalled();
@@ -671,10 +677,15 @@ pub(super) fn panicked_error(payload: &(dyn std::any::Any + Send)) -> Box<RpcErr
     panicked(payload)
 }
 
+/// Lets large parts of what is decoded from a buffer share it, if it is large.
+pub(super) fn share(bytes: &Bytes) -> Option<Source> {
+    (bytes.len() >= SHARED_BYTES).then(|| Source::share(bytes))
+}
+
 /// A shield holds beyond the end of the connection: the handler goes on in a task, and nobody hears its answer.
 fn run_to_end(mut cell: Box<dyn Running>) {
     tokio::spawn(async move {
-        let mut unheard = Vec::new();
+        let mut unheard = EncodedBuffer::default();
         let ended = std::future::poll_fn(|cx| {
             match catch_unwind(AssertUnwindSafe(|| cell.poll(cx, &mut unheard))) {
                 Ok(polled) => polled.map(|_unheard| ()),

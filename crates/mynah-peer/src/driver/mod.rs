@@ -3,9 +3,11 @@
 mod bytes;
 mod carrier;
 mod core;
+mod fill;
 mod observed;
 mod running;
 mod streams;
+mod unit;
 mod writer;
 
 pub(crate) use self::bytes::drive_bytes;

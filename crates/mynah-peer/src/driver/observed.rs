@@ -1,8 +1,9 @@
 //! Calls of the peer that somebody looks at: through their interceptors, in their span, and on to the handler.
 
-use super::core::{Core, stopped};
+use super::core::{Core, share, stopped};
 use super::running::{Handler, Owner, Work};
 use crate::context::Context;
+use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Invocation, Method, Produce, Progress, Running, panics};
 use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Outcome, Passage};
 use crate::link::{Arrived, Body, HandlerRef, Link};
@@ -90,13 +91,19 @@ impl Core {
         };
         let (place, waker) = self.running.next_place();
         match gated.pass(&waker) {
-            Passage::Open => self.start_handler(&link, key, gated, params),
-            Passage::Refused(error) => self.fail(key, self.replies.len(), error),
+            Passage::Open => {
+                let _shared = match &call.body {
+                    Body::Owned(bytes) => share(bytes),
+                    Body::Range(..) => None,
+                };
+                self.start_handler(&link, key, gated, params);
+            }
+            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
             // What is told needs no permit because it is over at once, so it cannot wait.
             Passage::Waits if told => {
                 self.fail(
                     key,
-                    self.replies.len(),
+                    self.replies.mark(),
                     Box::new(stopped(CancelReason::Caller)),
                 );
             }
@@ -131,7 +138,7 @@ impl Core {
         self.running.free(place);
         let link = Arc::clone(&self.link);
         match passage {
-            Passage::Refused(error) => self.fail(key, self.replies.len(), error),
+            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
             Passage::Open | Passage::Waits => {
                 let params = std::mem::take(&mut gated.params);
                 let gate = Gate::new(Arc::clone(gated.gate.observed()));
@@ -141,6 +148,7 @@ impl Core {
                     params: Bytes::new(),
                     told: gated.told,
                 };
+                let _shared = share(&params);
                 self.start_handler(&link, key, passed, &params);
             }
         }
@@ -168,7 +176,7 @@ impl Core {
             limits: &facts.decode,
         };
         let (place, waker) = self.running.next_place();
-        let start = self.replies.len();
+        let start = self.replies.mark();
         let replies = &mut self.replies;
         let called = catch_unwind(AssertUnwindSafe(|| {
             let mut cx = task::Context::from_waker(&waker);
@@ -259,7 +267,7 @@ impl Running for ObservedRunning {
     fn poll(
         &mut self,
         task: &mut task::Context<'_>,
-        reply: &mut Vec<u8>,
+        reply: &mut EncodedBuffer,
     ) -> Poll<Result<(), Box<RpcError>>> {
         let inner = &mut self.inner;
         let polled = self.observed.run(|| inner.poll(task, reply));

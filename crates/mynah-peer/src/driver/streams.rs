@@ -55,8 +55,8 @@ impl Core {
             }
         };
         let limit = TURN_BYTES.min(usize::try_from(window.bytes).unwrap_or(usize::MAX));
-        let start = self.replies.len();
-        let replies = &mut self.replies;
+        let start = self.replies.bytes.len();
+        let replies = &mut self.replies.bytes;
         let mut cx = task::Context::from_waker(waker);
         let produced = catch_unwind(AssertUnwindSafe(|| {
             producer.produce(&mut cx, window.items, limit, facts.format, replies)
@@ -64,16 +64,16 @@ impl Core {
         let (count, progress) = match produced {
             Ok(produced) => produced,
             Err(payload) => {
-                self.replies.truncate(start);
+                self.replies.bytes.truncate(start);
                 (0, Progress::Ended(Err(panicked_error(&*payload))))
             }
         };
         if count > 0 {
-            self.produced += self.replies.len() - start;
+            self.produced += self.replies.bytes.len() - start;
             self.done.push(Done::Items {
                 owner,
                 count,
-                range: (start, self.replies.len()),
+                range: (start, self.replies.bytes.len()),
             });
         }
         match progress {
@@ -154,11 +154,11 @@ impl Core {
                 error: result.err(),
             }),
             Owner::Theirs(key) => {
-                let start = self.replies.len();
+                let start = self.replies.mark();
                 let result = result.map(|()| {
                     // Every format has a way to say nothing.
-                    drop(format.encode(&(), &mut self.replies));
-                    (start, self.replies.len())
+                    drop(self.replies.push(format, &()));
+                    (start, self.replies.mark())
                 });
                 self.done.push(Done::Answer { key, result });
             }

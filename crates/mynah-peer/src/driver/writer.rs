@@ -1,11 +1,24 @@
 //! What was taken from the output and is being written.
 
+use super::unit::{Place, Unit};
+use crate::link::Clock;
 use crate::metrics;
 use mynah_codec::{Lane, Output, OutputChunk};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{self, Poll, ready};
 use tokio::io::AsyncWrite;
+
+/// A stream is handed so many parts at once.
+const MOST_PARTS: usize = 64;
+
+/// What a stretch of bytes to be written is of.
+#[derive(Clone, Copy)]
+enum Piece {
+    Data,
+    Control,
+    Unit,
+}
 
 /// Frames of both lanes that I/O has taken.
 ///
@@ -20,6 +33,7 @@ pub(super) struct Writer {
     control_at: usize,
     /// Answers among the frames of `data`.
     answers: usize,
+    unit: Unit,
     /// The stream has taken bytes that it was not asked yet to pass on.
     unflushed: bool,
 }
@@ -33,7 +47,9 @@ impl Writer {
 
     #[inline]
     fn is_written(&self) -> bool {
-        self.data_at == self.data.bytes.len() && self.control_at == self.control.bytes.len()
+        self.data_at == self.data.bytes.len()
+            && self.control_at == self.control.bytes.len()
+            && self.unit.is_written()
     }
 
     /// Whether all data that was taken has been written.
@@ -43,27 +59,39 @@ impl Writer {
 
     /// Takes what waits in the output, each lane when it has nothing left of it.
     #[inline]
-    pub(super) fn take(&mut self, output: &mut Output, answers: &mut usize) {
+    pub(super) fn take(&mut self, output: &mut Output, answers: &mut usize, clock: &Clock) {
         if self.data_at == self.data.bytes.len() && output.data_held() > 0 {
             self.data.clear(crate::scratch::KEEP_BYTES);
             output.take(Lane::Data, &mut self.data);
             self.data_at = 0;
             self.frames = 0;
             self.answers += std::mem::take(answers);
+            self.unit.data_was_taken();
         }
         if self.control_at == self.control.bytes.len() && output.control_len() > 0 {
             self.control.clear(crate::scratch::KEEP_BYTES);
             output.take(Lane::Control, &mut self.control);
             self.control_at = 0;
         }
+        // What waits in the lane of data may have to precede a large message of the same call.
+        if output.bulk_waits() || self.unit.is_out() {
+            self.unit.take(output, clock);
+        }
+    }
+
+    /// Whether large messages are being written.
+    #[inline]
+    pub(super) const fn is_bulk(&self) -> bool {
+        self.unit.is_out()
     }
 
     /// Answers that were written completely; counted once.
     pub(super) fn take_answers(&mut self) -> usize {
+        let in_units = self.unit.take_answers();
         if self.data_at == self.data.bytes.len() {
-            std::mem::take(&mut self.answers)
+            in_units + std::mem::take(&mut self.answers)
         } else {
-            0
+            in_units
         }
     }
 
@@ -87,7 +115,9 @@ impl Writer {
                 .get(self.control_at..)
                 .unwrap_or_default();
             let data = self.data.bytes.get(self.data_at..).unwrap_or_default();
-            let written = if control.is_empty() {
+            let written = if !self.unit.is_written() {
+                ready!(self.poll_write_unit(stream, task))?
+            } else if control.is_empty() {
                 ready!(Pin::new(&mut *stream).poll_write(task, data))?
             } else {
                 // Up to the end of the frame that is half out, then control, then the rest.
@@ -136,8 +166,91 @@ impl Writer {
         ends.get(self.frames).map_or(0, |end| end - self.data_at)
     }
 
+    /// Writes a unit of large messages with what is there of the lanes, in one call if the stream takes parts.
+    #[cold]
+    fn poll_write_unit<W: AsyncWrite + Unpin>(
+        &self,
+        stream: &mut W,
+        task: &mut task::Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut parts = [IoSlice::new(&[]); MOST_PARTS];
+        let mut slots = parts.iter_mut();
+        let mut push = |bytes| match slots.next() {
+            _ if <[u8]>::is_empty(bytes) => true,
+            Some(slot) => {
+                *slot = IoSlice::new(bytes);
+                true
+            }
+            None => false,
+        };
+        let mut data = self.data.bytes.get(self.data_at..).unwrap_or_default();
+        let control = self.control.bytes.get(self.control_at..);
+        for (piece, len) in self.order() {
+            let whole = match piece {
+                Piece::Control => push(control.unwrap_or_default()),
+                Piece::Data => {
+                    let (head, tail) = data.split_at_checked(len).unwrap_or((data, &[]));
+                    data = tail;
+                    push(head)
+                }
+                Piece::Unit => self.unit.parts().all(&mut push),
+            };
+            if !whole {
+                break;
+            }
+        }
+        if stream.is_write_vectored() {
+            Pin::new(stream).poll_write_vectored(task, &parts)
+        } else {
+            let first = parts.iter().find(|part| !part.is_empty());
+            Pin::new(stream).poll_write(task, first.map_or(&[], |part| part))
+        }
+    }
+
+    /// What is written in which order while there is a unit of large messages.
+    fn order(&self) -> [(Piece, usize); 4] {
+        let control = (Piece::Control, self.control.bytes.len() - self.control_at);
+        let data = self.data.bytes.len() - self.data_at;
+        let unit = (Piece::Unit, self.unit.left());
+        let none = (Piece::Data, 0);
+        match self.unit.place() {
+            Place::Begun => [unit, control, (Piece::Data, data), none],
+            Place::First => [control, unit, (Piece::Data, data), none],
+            Place::Last => {
+                let head = self.boundary();
+                [
+                    (Piece::Data, head),
+                    control,
+                    (Piece::Data, data - head),
+                    unit,
+                ]
+            }
+        }
+    }
+
+    /// Moves on by so many bytes, in the order in which [`Self::poll_write_unit`] offers them.
+    #[cold]
+    fn advance_unit(&mut self, mut written: usize) -> u64 {
+        let mut data = 0;
+        for (piece, len) in self.order() {
+            let some = len.min(written);
+            written -= some;
+            match piece {
+                Piece::Control => self.control_at += some,
+                Piece::Data => data += some,
+                Piece::Unit => self.unit.advance(some),
+            }
+        }
+        self.data_at += data;
+        self.pass_frames();
+        data as u64
+    }
+
     /// Moves on by so many bytes, in the order in which [`Self::poll_write`] offers them.
     fn advance(&mut self, written: usize) -> u64 {
+        if !self.unit.is_written() {
+            return self.advance_unit(written);
+        }
         let control_left = self.control.bytes.len() - self.control_at;
         let head = if control_left == 0 {
             written
@@ -148,6 +261,13 @@ impl Writer {
         let tail = written - head - control;
         self.control_at += control;
         self.data_at += head + tail;
+        self.pass_frames();
+        (head + tail) as u64
+    }
+
+    /// Counts the frames of data that are written.
+    #[inline]
+    fn pass_frames(&mut self) {
         while self
             .data
             .ends
@@ -156,7 +276,6 @@ impl Writer {
         {
             self.frames += 1;
         }
-        (head + tail) as u64
     }
 }
 
@@ -222,7 +341,7 @@ mod tests {
         }
         let mut writer = Writer::default();
         let mut answers = 0;
-        writer.take(&mut output, &mut answers);
+        writer.take(&mut output, &mut answers, &Clock::start());
         let mut cx = task::Context::from_waker(task::Waker::noop());
         let (mut data, mut any) = (0, false);
         let mut slow = Slow {
@@ -236,7 +355,7 @@ mod tests {
             data += writer.advance(len);
         }
         put(&mut output, Lane::Control, "XY");
-        writer.take(&mut output, &mut answers);
+        writer.take(&mut output, &mut answers, &Clock::start());
         slow.step = step;
         assert!(
             writer

@@ -2,6 +2,7 @@
 
 use super::logs::LogLine;
 use crate::context::Context;
+use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Inline, Invocation, Method};
 use mynah_connection::Said;
 use mynah_protocol::Value;
@@ -110,7 +111,7 @@ impl<M: Method> Method for Heard<M> {
         &self,
         invocation: Invocation<'_>,
         task: &mut task::Context<'_>,
-        reply: &mut Vec<u8>,
+        reply: &mut EncodedBuffer,
     ) -> Called {
         let called = self.0.call(invocation, task, reply);
         if let Called::Done(Err(error)) = &called {

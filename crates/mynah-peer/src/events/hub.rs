@@ -152,8 +152,8 @@ impl Events {
     /// The same unless something is declared already: what a contract says, which a program may overrule. What is not
     /// said is as without a declaration.
     pub fn declare_default(&self, topic: &str, lag: Option<Lag>, capacity: Option<usize>) {
-        let mut topics = self.lock();
-        topics
+        let mut hub = self.lock();
+        hub.topics
             .entry(topic.into())
             .or_default()
             .declared
@@ -229,8 +229,8 @@ impl Events {
         };
         let mut published = Published::default();
         let mut full = Vec::new();
-        let mut encoded = Encoded::default();
-        // Encoded once for each format; all of them before anybody has it.
+        let mut encoded = PerFormat::default();
+        // PerFormat once for each format; all of them before anybody has it.
         for subscriber in &subscribers {
             encoded.add(subscriber.format, message)?;
         }
@@ -329,9 +329,9 @@ fn address(link: &Arc<Link>) -> usize {
 
 /// One message in every format that somebody needs.
 #[derive(Default)]
-pub(crate) struct Encoded(Vec<(Format, Bytes)>);
+pub(crate) struct PerFormat(Vec<(Format, Bytes)>);
 
-impl Encoded {
+impl PerFormat {
     /// Encodes the message unless it is there in this format.
     pub(crate) fn add<T: Serialize + ?Sized>(
         &mut self,

@@ -11,7 +11,7 @@ mod subscribe;
 mod wait;
 
 pub(crate) use hear::Hearers;
-pub(crate) use hub::Encoded;
+pub(crate) use hub::PerFormat;
 pub use hub::{Events, Published};
 pub use listen::EarlyListeners;
 pub(crate) use listen::Listeners;

@@ -1,6 +1,7 @@
 //! What is published, to peers that cannot subscribe to it.
 
 use super::queue::Queue;
+use crate::encoded::Encoded;
 use crate::error::CallError;
 use crate::link::Link;
 use bytes::Bytes;
@@ -48,7 +49,7 @@ impl Pump {
     /// Emits a message. Returns the connection when there is no room in its output.
     fn emit(&self, message: &[u8]) -> Option<Arc<Link>> {
         let link = self.link.upgrade()?;
-        match link.emit(&self.topic, message, link.facts()?) {
+        match link.emit(&self.topic, Encoded::new(message, &[]), link.facts()?) {
             Ok(()) => None,
             Err(CallError::Busy { .. }) => Some(link),
             Err(error) => {
@@ -62,7 +63,7 @@ impl Pump {
         let mut next = Some(first);
         while let Some(message) = next {
             while let Some(link) = self.emit(&message) {
-                poll_fn(|cx| link.poll_room(cx.waker())).await;
+                poll_fn(|cx| link.poll_room(cx.waker(), message.len())).await;
             }
             next = self.next();
         }

@@ -2,6 +2,7 @@
 
 use super::hub::Events;
 use super::queue::{Lag, Queue};
+use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Invocation, Method, Produce, Progress, append_with, decode};
 use crate::link::Link;
 use mynah_codec::Format;
@@ -30,7 +31,7 @@ impl Method for SubscribeMethod {
         &self,
         invocation: Invocation<'_>,
         _task: &mut task::Context<'_>,
-        _reply: &mut Vec<u8>,
+        _reply: &mut EncodedBuffer,
     ) -> Called {
         match self.subscribe(&invocation) {
             Ok(producer) => Called::Streaming {

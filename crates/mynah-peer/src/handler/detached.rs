@@ -2,6 +2,7 @@
 
 use super::{Called, Invocation, Method, decode, encode, panicked};
 use crate::context::Context;
+use crate::encoded::{Encoded, EncodedBuffer};
 use crate::error::DomainError;
 use crate::intercept::Outcome;
 use crate::link::HandlerRef;
@@ -43,7 +44,7 @@ where
         &self,
         invocation: Invocation<'_>,
         _task: &mut task::Context<'_>,
-        _reply: &mut Vec<u8>,
+        _reply: &mut EncodedBuffer,
     ) -> Called {
         let Invocation {
             context,
@@ -102,7 +103,7 @@ where
         &self,
         invocation: Invocation<'_>,
         _task: &mut task::Context<'_>,
-        _reply: &mut Vec<u8>,
+        _reply: &mut EncodedBuffer,
     ) -> Called {
         let Invocation {
             context,
@@ -168,7 +169,7 @@ fn in_span<R>(context: &Context, piece: impl FnOnce() -> R) -> R {
     }
 }
 
-fn answer(context: &Context, result: Result<&[u8], Box<RpcError>>) {
+fn answer(context: &Context, result: Result<Encoded<'_>, Box<RpcError>>) {
     if let Some((link, key)) = context.link() {
         link.answer(key, result);
     }
@@ -183,7 +184,7 @@ fn finish<T: Serialize, E: DomainError>(
     if let (Err(_), Some(observed)) = (&result, context.observed()) {
         observed.ended(Outcome::Panicked);
     }
-    scratch::with(|buffer| {
+    scratch::with_encoded(|buffer| {
         let encoded = match result {
             Ok(result) => {
                 let encoded = catch_unwind(AssertUnwindSafe(|| encode(result, format, buffer)));
@@ -192,6 +193,6 @@ fn finish<T: Serialize, E: DomainError>(
             Err(payload) => Err(panicked(&*payload)),
         };
         let encoded: Result<(), Box<RpcError>> = encoded;
-        answer(context, encoded.map(|()| buffer.as_slice()));
+        answer(context, encoded.map(|()| buffer.whole()));
     });
 }

@@ -2,6 +2,7 @@
 
 use super::{Called, Invocation, Method, Running, decode, encode};
 use crate::context::Context;
+use crate::encoded::EncodedBuffer;
 use crate::error::DomainError;
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
@@ -112,7 +113,7 @@ where
         &self,
         invocation: Invocation<'_>,
         task: &mut task::Context<'_>,
-        reply: &mut Vec<u8>,
+        reply: &mut EncodedBuffer,
     ) -> Called {
         let Invocation {
             context,
@@ -151,7 +152,7 @@ where
     fn poll(
         &mut self,
         task: &mut task::Context<'_>,
-        reply: &mut Vec<u8>,
+        reply: &mut EncodedBuffer,
     ) -> Poll<Result<(), Box<RpcError>>> {
         self.advance(task)
             .map(|result| encode(result, self.format, reply))

@@ -15,6 +15,7 @@ pub(crate) use sink::TypedStreamMethod;
 pub(crate) use stream::{Produce, Progress, append_with, fill};
 
 use crate::context::Context;
+use crate::encoded::EncodedBuffer;
 use crate::link::HandlerRef;
 use mynah_codec::{DecodeErrorKind, Format};
 use mynah_protocol::{DecodeLimits, ErrorCode, RpcError, Streams};
@@ -54,7 +55,7 @@ pub(crate) trait Method: Send + Sync {
         &self,
         invocation: Invocation<'_>,
         task: &mut task::Context<'_>,
-        reply: &mut Vec<u8>,
+        reply: &mut EncodedBuffer,
     ) -> Called;
 
     /// Takes the cell of a handler back that is done or was stopped, and drops what is left of its future. A cell of
@@ -68,7 +69,7 @@ pub(crate) trait Running: Send {
     fn poll(
         &mut self,
         task: &mut task::Context<'_>,
-        reply: &mut Vec<u8>,
+        reply: &mut EncodedBuffer,
     ) -> Poll<Result<(), Box<RpcError>>>;
 
     /// Drops the handler's future.
@@ -100,11 +101,11 @@ pub(crate) fn decode<P: DeserializeOwned>(
 pub(crate) fn encode<T: Serialize, E: crate::DomainError>(
     result: Result<T, E>,
     format: Format,
-    reply: &mut Vec<u8>,
+    reply: &mut EncodedBuffer,
 ) -> Result<(), Box<RpcError>> {
     match result {
-        Ok(value) => format
-            .encode(&value, reply)
+        Ok(value) => reply
+            .push(format, &value)
             .map_err(|error| Box::new(RpcError::new(ErrorCode::UNENCODABLE, error.to_string()))),
         Err(error) => Err(Box::new(error.into_rpc())),
     }

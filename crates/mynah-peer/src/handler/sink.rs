@@ -7,6 +7,7 @@
 use super::stream::fill;
 use super::{Called, Invocation, Method, Produce, Progress, decode, panicked};
 use crate::context::Context;
+use crate::encoded::EncodedBuffer;
 use crate::error::DomainError;
 use futures_core::Stream;
 use mynah_codec::Format;
@@ -219,7 +220,7 @@ where
         &self,
         invocation: Invocation<'_>,
         _task: &mut task::Context<'_>,
-        _reply: &mut Vec<u8>,
+        _reply: &mut EncodedBuffer,
     ) -> Called {
         let Invocation {
             context,

@@ -2,6 +2,7 @@
 
 use super::{Interceptor, Interceptors};
 use crate::call::{Caller, OutgoingCall, SideEffects, Ticket};
+use crate::encoded::ReplyBuffer;
 use crate::error::CallError;
 use crate::local::InProcess;
 use crate::peer::Peer;
@@ -65,7 +66,7 @@ impl<C: Caller> Caller for Intercepted<C> {
         &self,
         cx: &mut task::Context<'_>,
         ticket: Ticket,
-        reply: &mut Vec<u8>,
+        reply: &mut ReplyBuffer,
         sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallError<RpcError>>> {
         self.caller.poll_reply(cx, ticket, reply, sides)

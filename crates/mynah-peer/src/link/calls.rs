@@ -3,11 +3,12 @@
 use super::state::wake;
 use super::{DriverEffects, InSlot, Link, OutSlot, Reply, Sides, WireFacts};
 use crate::call::{Attachments, ResultStream, SideEffects};
+use crate::encoded::{Encoded, ReplyBuffer};
 use crate::error::CallError;
 use mynah_connection::{CloseReason, Connection, OpenStreams};
 use mynah_protocol::{
-    CallId, CancelReason, Envelope, Lane, Metadata, MethodName, Notification, Payload, Request,
-    RpcError, Streams,
+    CallId, CancelReason, Envelope, Lane, Metadata, MethodName, Notification, Request, RpcError,
+    Streams,
 };
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl Link {
         &self,
         waker: &Waker,
         name: MethodName<'_>,
-        params: &[u8],
+        params: Encoded<'_>,
         facts: &WireFacts,
         options: BeginOptions<'_>,
     ) -> Poll<Result<CallId, CallError>> {
@@ -69,10 +70,8 @@ impl Link {
         let now = self.clock.now();
         let mut guard = self.lock();
         let state = &mut *guard;
-        if state.out.held() > self.config.limits.output_high_water_bytes
-            && state.connection.closed().is_none()
-        {
-            state.wait_for_room(waker);
+        if self.is_full(state, params.len()) && state.connection.closed().is_none() {
+            state.wait_for_room(waker, params.len());
             return Poll::Pending;
         }
         if let Some(reason) = &state.closing
@@ -91,6 +90,7 @@ impl Link {
         };
         slot.ended = None;
         slot.reply.clear();
+        slot.shared = None;
         slot.sides = options.sides;
         slot.waker = Some(waker.clone());
         slot.extras = None;
@@ -104,7 +104,7 @@ impl Link {
             timeout: carried,
             metadata: options.metadata.clone(),
             streams: streams.map_or(Streams::NONE, |streams| streams.on_the_wire()),
-            params: Payload::lent(facts.format.id(), params),
+            params: params.payload(facts.format.id()),
         };
         match state.out.put(&Envelope::Request(request), Lane::Data) {
             Ok(sent) => {
@@ -132,7 +132,7 @@ impl Link {
         &self,
         waker: &Waker,
         name: MethodName<'_>,
-        params: &[u8],
+        params: Encoded<'_>,
         facts: &WireFacts,
         metadata: &Metadata,
     ) -> Poll<Result<(), CallError>> {
@@ -141,15 +141,15 @@ impl Link {
         if let Some(reason) = state.connection.closed().or(state.closing.as_ref()) {
             return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
         }
-        if state.out.held() > self.config.limits.output_high_water_bytes {
-            state.wait_for_room(waker);
+        if self.is_full(state, params.len()) {
+            state.wait_for_room(waker, params.len());
             return Poll::Pending;
         }
         let notification = Notification {
             name,
             id: None,
             metadata: metadata.clone(),
-            params: Payload::lent(facts.format.id(), params),
+            params: params.payload(facts.format.id()),
         };
         if let Err(error) = state
             .out
@@ -167,24 +167,24 @@ impl Link {
     pub(crate) fn emit(
         &self,
         topic: &str,
-        message: &[u8],
+        message: Encoded<'_>,
         facts: &WireFacts,
     ) -> Result<(), CallError> {
         let event = Envelope::Event(mynah_protocol::Event {
             topic: topic.into(),
-            message: Payload::lent(facts.format.id(), message),
+            message: message.payload(facts.format.id()),
         });
         self.say(&event)
     }
 
-    /// Waits for room in the output. Ready at the end of the connection, too.
-    pub(crate) fn poll_room(&self, waker: &Waker) -> Poll<()> {
+    /// Waits for room in the output for so many bytes. Ready at the end of the connection, too.
+    pub(crate) fn poll_room(&self, waker: &Waker, len: usize) -> Poll<()> {
         let mut state = self.lock();
         let over = state.connection.closed().is_some() || state.closing.is_some();
-        if over || state.out.held() <= self.config.limits.output_high_water_bytes {
+        if over || !self.is_full(&state, len) {
             return Poll::Ready(());
         }
-        state.wait_for_room(waker);
+        state.wait_for_room(waker, len);
         Poll::Pending
     }
 
@@ -193,7 +193,7 @@ impl Link {
         if let Some(reason) = state.connection.closed().or(state.closing.as_ref()) {
             return Err(CallError::Disconnected(reason.clone()));
         }
-        if state.out.held() > self.config.limits.output_high_water_bytes {
+        if self.is_full(&state, envelope.payload_bytes()) {
             return Err(CallError::Busy { retry_after: None });
         }
         state.out.put(envelope, Lane::Data)?;
@@ -208,7 +208,7 @@ impl Link {
         &self,
         waker: &Waker,
         id: CallId,
-        reply: &mut Vec<u8>,
+        reply: &mut ReplyBuffer,
         sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallEnd>> {
         // Declared first: a waker is code of the caller, and goes when the lock is free.
@@ -228,7 +228,8 @@ impl Link {
             return Poll::Pending;
         }
         let end = slot.ended.take();
-        std::mem::swap(reply, &mut slot.reply);
+        std::mem::swap(&mut reply.buffer, &mut slot.reply);
+        reply.shared = slot.shared.take();
         if slot.reply.capacity() > crate::scratch::KEEP_BYTES {
             slot.reply = Vec::new();
         }
@@ -269,6 +270,7 @@ impl Link {
             slot.ended = None;
             slot.sides = None;
             slot.extras = None;
+            slot.shared = None;
             slot.reply.clear();
             if slot.reply.capacity() > crate::scratch::KEEP_BYTES {
                 slot.reply = Vec::new();

@@ -5,6 +5,7 @@ use super::{HandlerRef, InSlot, Link, Out, OutExtras, OutInput, OutSlot, Reply, 
 use crate::handler::{Method, Produce};
 use crate::metrics;
 use bytes::Bytes;
+use mynah_codec::SHARED_BYTES;
 use mynah_connection::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
     CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Items, Lane, Metadata,
@@ -148,6 +149,8 @@ impl<'a> DriverEffects<'a> {
                 }
             }
             PayloadBytes::Owned(bytes) => Body::Owned(bytes),
+            // What arrives is in one piece.
+            PayloadBytes::Split(bytes, _) => Body::Owned(Bytes::copy_from_slice(bytes)),
         }
     }
 
@@ -262,7 +265,16 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
         slot.ended = Some(match outcome {
             Outcome::Reply(payload) => {
                 slot.reply.clear();
-                slot.reply.extend_from_slice(payload.as_slice());
+                slot.shared = None;
+                match payload.into_bytes() {
+                    PayloadBytes::Lent(bytes) | PayloadBytes::Split(bytes, _) => {
+                        slot.reply.extend_from_slice(bytes);
+                    }
+                    PayloadBytes::Owned(bytes) if bytes.len() < SHARED_BYTES => {
+                        slot.reply.extend_from_slice(&bytes);
+                    }
+                    PayloadBytes::Owned(bytes) => slot.shared = Some(bytes),
+                }
                 Reply::Result
             }
             Outcome::Error(error) => Reply::Error(error),

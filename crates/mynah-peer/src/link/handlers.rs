@@ -2,13 +2,14 @@
 
 use super::Link;
 use super::state::wake;
+use crate::encoded::Encoded;
 use crate::metrics::{self, Dropped};
 use mynah_connection::InboundKey;
 use mynah_protocol::{Envelope, Lane, Log, Payload, Progress, RpcError, WireId};
 
 impl Link {
     /// Answers a call of the peer from outside the task.
-    pub(crate) fn answer(&self, key: InboundKey, result: Result<&[u8], Box<RpcError>>) {
+    pub(crate) fn answer(&self, key: InboundKey, result: Result<Encoded<'_>, Box<RpcError>>) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut woken = Vec::new();
@@ -31,7 +32,7 @@ impl Link {
         let Some(id) = state.connection.wire_id(key).cloned() else {
             return;
         };
-        if state.out.held() > self.config.limits.output_high_water_bytes {
+        if self.is_full(state, value.len() + note.map_or(0, <[u8]>::len)) {
             state.dropped_logs += 1;
             drop(guard);
             return metrics::dropped(Dropped::SideMessage, 1);
@@ -63,7 +64,7 @@ impl Link {
             },
             None => None,
         };
-        if state.out.held() > self.config.limits.output_high_water_bytes {
+        if self.is_full(state, content.len()) {
             state.dropped_logs += 1;
             drop(guard);
             return metrics::dropped(Dropped::SideMessage, 1);

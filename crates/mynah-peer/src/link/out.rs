@@ -41,7 +41,7 @@ impl Out {
     pub(crate) fn wire(wire: Box<dyn Wire>) -> Self {
         Self::Wire {
             wire,
-            output: Output::new(),
+            output: Output::with_bulk(),
             written: 0,
             withdrawn: 0,
             taken: 0,
@@ -146,6 +146,7 @@ impl Out {
     /// Whether an envelope has left this side completely.
     pub(crate) fn has_left(&self, sent: Sent) -> bool {
         match self {
+            Self::Wire { output, .. } if sent.0.is_bulk() => output.bulk_has_left(sent.0, true),
             Self::Wire { written, .. } => sent.0.start + sent.0.len as u64 <= *written,
             Self::Carrier { taken, .. } => sent.0.start < *taken,
         }
@@ -155,6 +156,7 @@ impl Out {
     /// half out, nobody counts which: then it may.
     pub(crate) fn may_have_left(&self, sent: Sent) -> bool {
         match self {
+            Self::Wire { output, .. } if sent.0.is_bulk() => output.bulk_has_left(sent.0, false),
             Self::Wire {
                 written, withdrawn, ..
             } => sent.0.start + sent.0.len as u64 <= *written + *withdrawn,
@@ -166,8 +168,29 @@ impl Out {
     #[inline]
     pub(crate) fn held(&self) -> usize {
         match self {
-            Self::Wire { output, taken, .. } => output.data_held() + taken,
+            Self::Wire { output, taken, .. } => output.data_held() + output.bulk_behind() + taken,
             Self::Carrier { bytes, data, .. } => bytes + data.len() * 64,
+        }
+    }
+
+    /// Bytes of large messages that wait beside the data: they hold up none but their like.
+    #[inline]
+    pub(crate) fn bulk_held(&self) -> usize {
+        match self {
+            Self::Wire { output, .. } => output.bulk_held(),
+            Self::Carrier { .. } => 0,
+        }
+    }
+
+    /// Counts an answer that was put: returns how many of it are in the lanes, where they leave with what was there.
+    #[inline]
+    pub(crate) fn note_answer(&mut self, sent: Sent) -> usize {
+        match self {
+            Self::Wire { output, .. } if sent.0.is_bulk() => {
+                output.note_bulk_answer(sent.0);
+                0
+            }
+            _ => 1,
         }
     }
 
@@ -184,6 +207,15 @@ impl Out {
         match self {
             Self::Wire { output, .. } => output.is_empty(),
             Self::Carrier { data, control, .. } => data.is_empty() && control.is_empty(),
+        }
+    }
+
+    /// Whether something may be taken by I/O now.
+    #[inline]
+    pub(crate) fn is_ready_to_leave(&self) -> bool {
+        match self {
+            Self::Wire { output, .. } => output.is_ready(),
+            Self::Carrier { .. } => !self.is_empty(),
         }
     }
 

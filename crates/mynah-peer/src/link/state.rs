@@ -3,14 +3,16 @@
 use super::{Clock, Out, Sent};
 use crate::call::SideEffects;
 use crate::callback::CallbackTable;
+use crate::encoded::Encoded;
 use crate::events::{self, Listeners};
 use crate::handler::{Method, Produce};
 use crate::intercept::{Observed, Outcome};
 use crate::router::Router;
+use bytes::Bytes;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Moment, Payload,
+    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Moment,
     Response, RpcError,
 };
 use std::collections::VecDeque;
@@ -32,6 +34,9 @@ pub(crate) struct LinkConfig {
     /// Who listens to what the peer says unasked.
     pub(crate) listeners: Arc<Listeners>,
 }
+
+/// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
+const LARGE: usize = 64 << 10;
 
 /// One connection.
 pub(crate) struct Link {
@@ -71,6 +76,8 @@ pub(crate) struct State {
     pub(crate) task: Option<Waker>,
     /// Calls that wait for room in the output, or for the handshake.
     pub(crate) room: VecDeque<Waker>,
+    /// All of them have something large to say.
+    pub(crate) only_large_wait: bool,
     /// Everything that waits is to be written, then the connection is to be closed.
     pub(crate) closing: Option<CloseReason>,
     /// Nothing is waited for: the connection ends with `closing` at the next look.
@@ -95,6 +102,8 @@ pub(crate) struct OutSlot {
     pub(crate) waker: Option<Waker>,
     /// The encoded result; the buffer goes round.
     pub(crate) reply: Vec<u8>,
+    /// The encoded result instead, when it is large: a part of its message.
+    pub(crate) shared: Option<Bytes>,
     pub(crate) ended: Option<Reply>,
     pub(crate) sent: Option<Sent>,
     /// Present when the caller listens to progress or logs.
@@ -310,6 +319,7 @@ impl Link {
                 scheduled: true,
                 task: None,
                 room: VecDeque::new(),
+                only_large_wait: false,
                 closing: None,
                 cut: false,
                 drained: false,
@@ -374,6 +384,14 @@ impl Link {
         let _same = self.format.set(facts);
     }
 
+    /// Whether something of `len` bytes has to wait for room in the output. What is large waits for what is large, and
+    /// for nothing of it does what is small.
+    #[inline]
+    pub(crate) fn is_full(&self, state: &State, len: usize) -> bool {
+        let high = self.config.limits.output_high_water_bytes;
+        state.out.held() > high || len > LARGE && state.out.bulk_held() > high
+    }
+
     /// Why the connection ended, `None` while its task goes on.
     pub(crate) fn end_reason(&self) -> Option<CloseReason> {
         let state = self.lock();
@@ -435,7 +453,9 @@ impl Link {
 
 impl State {
     /// Wakes this waker when there is room, or the handshake is over.
-    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
+    /// `len`: bytes of what is to be said.
+    pub(crate) fn wait_for_room(&mut self, waker: &Waker, len: usize) {
+        self.only_large_wait = len > LARGE && (self.only_large_wait || self.room.is_empty());
         if !self.room.back().is_some_and(|last| last.will_wake(waker)) {
             self.room.push_back(waker.clone());
         }
@@ -486,7 +506,7 @@ impl State {
     pub(crate) fn answer(
         &mut self,
         key: InboundKey,
-        result: Result<&[u8], Box<RpcError>>,
+        result: Result<Encoded<'_>, Box<RpcError>>,
         woken: &mut Vec<Waker>,
     ) {
         let mut observed = None;
@@ -504,12 +524,15 @@ impl State {
         let Some(id) = self.connection.finish(key) else {
             return;
         };
-        self.answers += 1;
         let format = self.out.profile().format;
-        let result = result.map(|body| Payload::lent(format, body));
+        let result = result.map(|body| body.payload(format));
         let response = Envelope::Response(Response { id, result });
-        let Err(error) = self.out.put(&response, Lane::Data) else {
-            return;
+        let error = match self.out.put(&response, Lane::Data) {
+            Ok(sent) => {
+                self.answers += self.out.note_answer(sent);
+                return;
+            }
+            Err(error) => error,
         };
         // Say why instead. This is small and of a kind that every wire can say.
         let Envelope::Response(Response { id, .. }) = response else {
@@ -520,13 +543,12 @@ impl State {
             _ => ErrorCode::UNENCODABLE,
         };
         let result = Err(Box::new(RpcError::new(code, error.to_string())));
-        if self
+        match self
             .out
             .put(&Envelope::Response(Response { id, result }), Lane::Data)
-            .is_err()
         {
-            self.connection.flushed(1);
-            self.answers -= 1;
+            Ok(sent) => self.answers += self.out.note_answer(sent),
+            Err(_) => self.connection.flushed(1),
         }
     }
 }

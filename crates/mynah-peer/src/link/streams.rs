@@ -62,6 +62,7 @@ impl Link {
         }
         let end = slot.ended.take();
         slot.reply.clear();
+        slot.shared = None;
         slot.sides = None;
         slot.sent = None;
         slot.extras = None;

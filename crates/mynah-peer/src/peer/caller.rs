@@ -2,6 +2,7 @@
 
 use super::{Kind, Peer};
 use crate::call::{Caller, OutgoingCall, SideEffects, Ticket};
+use crate::encoded::ReplyBuffer;
 use crate::error::CallError;
 use crate::intercept::Interceptors;
 use crate::link::{Batch, BeginOptions, CallEnd, Link, Sides, WireFacts};
@@ -33,7 +34,7 @@ impl Caller for Peer {
         if let Some(reason) = state.connection.closed() {
             return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
         }
-        state.wait_for_room(cx.waker());
+        state.wait_for_room(cx.waker(), 0);
         Poll::Pending
     }
 
@@ -110,7 +111,7 @@ impl Caller for Peer {
         &self,
         cx: &mut task::Context<'_>,
         ticket: Ticket,
-        reply: &mut Vec<u8>,
+        reply: &mut ReplyBuffer,
         sides: Option<&mut SideEffects>,
     ) -> Poll<Result<(), CallError<RpcError>>> {
         let Kind::Linked(handle) = &self.kind else {

@@ -23,12 +23,11 @@ impl Peer {
         if !facts.capabilities.events {
             return Err(unsupported(facts.dialect, "events"));
         }
-        scratch::with(|buffer| {
-            facts
-                .format
-                .encode(message, buffer)
+        scratch::with_encoded(|buffer| {
+            buffer
+                .push(facts.format, message)
                 .map_err(CallError::Encode)?;
-            link.emit(topic, buffer, facts)
+            link.emit(topic, buffer.whole(), facts)
         })
     }
 

@@ -3,8 +3,9 @@
 use super::accept::{AttachError, Shared};
 use super::drain;
 use super::report::DrainReport;
+use crate::encoded::Encoded;
 use crate::error::CallError;
-use crate::events::{Encoded, Events, Published};
+use crate::events::{Events, PerFormat, Published};
 use crate::local::LocalServer;
 use crate::peer::Peer;
 use crate::router::{RegisterError, Router};
@@ -150,7 +151,7 @@ impl ServerHandle {
         message: &T,
     ) -> Result<Published, CallError> {
         let links = self.shared.links();
-        let mut encoded = Encoded::default();
+        let mut encoded = PerFormat::default();
         let with_events = |link: &crate::link::Link| {
             let facts = link.facts().copied();
             facts.filter(|facts| facts.capabilities.events)
@@ -169,7 +170,7 @@ impl ServerHandle {
             let Some(bytes) = encoded.find(facts.format) else {
                 continue;
             };
-            match link.emit(topic, bytes, &facts) {
+            match link.emit(topic, Encoded::new(bytes, &[]), &facts) {
                 Ok(()) => published.subscribers += 1,
                 Err(CallError::Disconnected(_)) => {}
                 Err(_busy) => published.dropped += 1,

@@ -6,6 +6,7 @@ use super::Batch;
 use crate::call::{
     Attachments, Call, CallOptions, Caller, Listeners, OutgoingCall, ResultStream, Ticket, Watch,
 };
+use crate::encoded::EncodedBuffer;
 use crate::error::{CallError, DomainError};
 use crate::local::{InProcess, LocalStream};
 use crate::method::Target;
@@ -64,12 +65,12 @@ struct Unsent {
 
 /// Params of a type that is known only inside.
 trait Params: Send {
-    fn encode(&self, format: Format, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    fn encode(&self, format: Format, out: &mut EncodedBuffer) -> Result<(), EncodeError>;
 }
 
 impl<P: Serialize + Send> Params for P {
-    fn encode(&self, format: Format, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        format.encode(self, out)
+    fn encode(&self, format: Format, out: &mut EncodedBuffer) -> Result<(), EncodeError> {
+        out.push(format, self)
     }
 }
 
@@ -256,13 +257,13 @@ where
         self.format = Some((format, limits));
         let caller = &self.caller;
         let listens = self.listeners.is_some();
-        let begun = scratch::with(|buffer| {
+        let begun = scratch::with_encoded(|buffer| {
             if let Err(error) = unsent.params.encode(format, buffer) {
                 return Poll::Ready(Err(CallError::Encode(error)));
             }
             let mut call = OutgoingCall {
                 name: unsent.target.name(),
-                params: buffer,
+                params: buffer.whole(),
                 timeout,
                 metadata: &unsent.options.metadata,
                 listens,

@@ -2,7 +2,6 @@
 
 use crate::flow::{LINKED, STREAMS};
 use crate::support::*;
-use futures::StreamExt as _;
 use mynah::prelude::*;
 use mynah::{EndReason, Events, Lag, Limits, Published, Subscription};
 use serde::{Deserialize, Serialize};
@@ -141,7 +140,7 @@ async fn a_handler_publishes_to_everybody_but_other_topics() {
             assert_eq!(next(&mut first).await.number, number, "{way:?}");
             assert_eq!(next(&mut second).await.number, number, "{way:?}");
         }
-        assert!(poll_once(&mut other.next()).await.is_pending(), "{way:?}");
+        assert!(poll_once(&mut std::pin::pin!(other.next())).await.is_pending(), "{way:?}");
         events.renamed(&5).await.unwrap();
         assert_eq!(next(&mut other).await, 5);
         drop((first, second, other));

@@ -22,6 +22,7 @@ mod flow;
 mod handlers;
 mod inputs;
 mod intercept;
+mod large;
 mod limits;
 mod memory;
 mod panics;

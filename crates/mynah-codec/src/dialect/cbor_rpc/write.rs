@@ -264,7 +264,7 @@ impl Message<'_> {
             return Err(EncodeError::Value(text));
         }
         self.separate();
-        self.out.extend_from_slice(payload.as_slice());
+        payload.write_to(self.out);
         Ok(())
     }
 

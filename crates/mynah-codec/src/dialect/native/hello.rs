@@ -9,6 +9,7 @@ use mynah_protocol::{Envelope, FormatId, Hello, Limits, MoreHello, Opaque, Value
 mod name {
     pub(super) const MAX_MESSAGE_BYTES: &str = "max_message_bytes";
     pub(super) const CALLS_IN_FLIGHT: &str = "calls_in_flight";
+    pub(super) const PARTIAL_MESSAGES: &str = "partial_messages";
     pub(super) const AGENT: &str = "agent";
     pub(super) const VERSIONS: &str = "versions";
     pub(super) const FEATURES: &str = "features";
@@ -71,6 +72,10 @@ fn entry(hello: &mut Hello<'_>, key: &str, value: Value) -> Result<(), WireError
         }
         name::CALLS_IN_FLIGHT => {
             hello.calls_in_flight = Some(value.as_u64().ok_or_else(|| wrong("a number"))?);
+        }
+        name::PARTIAL_MESSAGES => {
+            hello.more_mut().partial_messages =
+                Some(value.as_u64().ok_or_else(|| wrong("a number"))?);
         }
         name::AGENT => hello.agent = text(value).ok_or_else(|| wrong("a short text"))?.into(),
         name::VERSIONS => {
@@ -160,12 +165,16 @@ pub(super) fn abilities(hello: &Hello<'_>, id: FormatId) -> Result<Value, Encode
     if let Some(more) = &hello.more {
         let MoreHello {
             versions,
+            partial_messages,
             features,
             session,
             ack,
             contracts,
             ..
         } = &**more;
+        if let Some(messages) = partial_messages {
+            say(name::PARTIAL_MESSAGES, (*messages).into());
+        }
         if let Some((oldest, newest)) = versions {
             say(
                 name::VERSIONS,

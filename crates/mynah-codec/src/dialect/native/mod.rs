@@ -4,6 +4,8 @@
 //! positional array), and a body (one value, encoded as it was handed over). Specified in
 //! `docs/wire/native.md`.
 
+mod bulk;
+mod chunks;
 mod head;
 mod hello;
 mod read;
@@ -11,7 +13,8 @@ mod write;
 
 use crate::dialect::{Dialect, Side};
 use crate::framing::{Cut, LengthFraming};
-use crate::{EncodeError, FrameSpan, Output, Step, Wire, WireError};
+use crate::{EncodeError, Fill, Format, FrameSpan, Output, Step, Wire, WireError};
+use bytes::BytesMut;
 use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
 
 /// The name of this dialect.
@@ -42,6 +45,8 @@ pub(crate) mod kind {
     pub(crate) const CREDIT: u64 = 14;
     pub(crate) const STOP: u64 = 15;
     pub(crate) const ACCEPTED: u64 = 16;
+    pub(crate) const CHUNK: u64 = 24;
+    pub(crate) const TAKEN: u64 = 25;
 }
 
 /// The native dialect: CBOR unless told otherwise. A side that accepts speaks whatever format the other side asks for.
@@ -107,6 +112,12 @@ pub struct NativeWire {
     framing: LengthFraming,
     /// The largest frame that the peer takes, from its hello.
     peer_limit: usize,
+    /// How many messages the peer takes in chunks at once, from its hello.
+    peer_partials: usize,
+    /// What has arrived of messages in chunks.
+    partials: chunks::Partials,
+    /// What the driver reads right into its buffer.
+    filling: Option<chunks::Filling>,
     said_preface: bool,
     /// A side that accepts takes the format of the side that dials.
     heard_preface: bool,
@@ -132,6 +143,9 @@ impl NativeWire {
             limits: limits.clone(),
             framing: LengthFraming::new(limits.decode.max_message_bytes),
             peer_limit: u32::MAX as usize,
+            peer_partials: 0,
+            partials: chunks::Partials::new(limits.decode.max_message_bytes),
+            filling: None,
             said_preface: false,
             heard_preface: false,
             dials,
@@ -217,17 +231,19 @@ impl Wire for NativeWire {
         let frame = input.get(start..end).unwrap_or_default();
         match read::envelope(frame, self.profile.format, self.format(), &self.limits)? {
             Some(envelope) => {
-                if let Envelope::Hello(Hello {
-                    max_message_bytes: Some(limit),
-                    ..
-                }) = &envelope
-                {
-                    self.peer_limit = usize::try_from(*limit).unwrap_or(usize::MAX);
-                }
+                self.heed(&envelope);
                 Ok(Step::Envelope(end, envelope))
             }
-            None => Ok(Step::Ignore(end)),
+            None => self.take_other(frame, end),
         }
+    }
+
+    fn begin_fill(&mut self, input: &[u8]) -> Option<Fill> {
+        self.start_fill(input)
+    }
+
+    fn filled(&mut self, buffer: BytesMut) -> Result<Option<Envelope<'static>>, WireError> {
+        self.end_fill(buffer)
     }
 
     #[inline]
@@ -237,6 +253,13 @@ impl Wire for NativeWire {
         lane: Lane,
         out: &mut Output,
     ) -> Result<FrameSpan, EncodeError> {
+        if out.takes_bulk()
+            && (envelope.payload_bytes() > bulk::LARGE || out.bulk_waits())
+            && lane == Lane::Data
+            && let Some(put) = self.encode_bulk(envelope, out)
+        {
+            return put;
+        }
         let limit = self.peer_limit;
         let format = self.profile.format;
         out.frame(lane, |buffer| {
@@ -260,6 +283,9 @@ impl Wire for NativeWire {
     }
 
     fn own_output(&mut self, out: &mut Output) {
+        if self.partials.has_news() {
+            self.tell_taken(out);
+        }
         if self.said_preface || !(self.dials || self.heard_preface) {
             return;
         }
@@ -267,9 +293,17 @@ impl Wire for NativeWire {
         let mut hello = Hello::version(u64::from(VERSION));
         hello.max_message_bytes = Some(self.limits.decode.max_message_bytes as u64);
         hello.calls_in_flight = Some(u64::from(self.limits.calls_in_flight));
+        hello.more_mut().partial_messages = Some(chunks::MESSAGES as u64);
         hello.agent = concat!("mynah/", env!("CARGO_PKG_VERSION")).into();
         let written = self.encode(&Envelope::Hello(hello), Lane::Control, out);
         debug_assert!(written.is_ok(), "a hello always fits");
+    }
+
+    fn format(&self) -> Format {
+        match self.profile.format {
+            FormatId::Json => Format::NativeJson,
+            id => Format::built_in(id).unwrap_or(Format::Cbor),
+        }
     }
 
     fn is_ready(&self) -> bool {

@@ -19,7 +19,9 @@ pub(super) fn envelope<'b>(
     limits: &Limits,
 ) -> Result<Option<Envelope<'b>>, WireError> {
     match format {
-        Format::Json | Format::PythonJson => with_head(JsonHead::new(frame)?, id, format, limits),
+        Format::Json | Format::PythonJson | Format::NativeJson => {
+            with_head(JsonHead::new(frame)?, id, format, limits)
+        }
         Format::MessagePack => with_head(MsgpackHead::new(frame)?, id, format, limits),
         Format::Cbor | Format::Custom(_) => with_head(CborHead::new(frame)?, id, format, limits),
     }
@@ -92,8 +94,13 @@ fn with_head<'b, H: Head<'b>>(
         }
         kind::PROGRESS => {
             let call = head.id()?;
+            let announced = head.optional_uint()?;
             let body = head.body(decode)?;
-            let split = item_len(format, body, decode)?;
+            let split = match announced {
+                // Bytes stand behind the value, which does not tell where they end.
+                Some(len) => usize::try_from(len).unwrap_or(usize::MAX),
+                None => item_len(format, body, decode)?,
+            };
             let (value, note) = body.split_at_checked(split).unwrap_or((body, &[]));
             // Two JSON values may need white space between them.
             let note = if id == FormatId::Json {

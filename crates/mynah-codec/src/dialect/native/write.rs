@@ -3,11 +3,12 @@
 mod msgpack;
 
 use super::{NAME, hello, kind};
+use crate::framing::LengthFraming;
 use crate::{EncodeError, Format};
 use msgpack::MsgpackHead;
 use mynah_protocol::{
-    CancelReason, Envelope, FormatId, Metadata, MethodName, Payload, RpcError, StreamSide, Value,
-    WireId,
+    CancelReason, DecodeLimits, Envelope, FormatId, Metadata, MethodName, Payload, RpcError,
+    StreamSide, Value, WireId,
 };
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(super) fn envelope(
         FormatId::Json => with_head(
             envelope,
             id,
-            Format::Json,
+            Format::NativeJson,
             &mut JsonHead { out, first: true },
         ),
         FormatId::MessagePack => {
@@ -30,6 +31,57 @@ pub(super) fn envelope(
         }
         _ => with_head(envelope, id, Format::Cbor, &mut CborHead { out }),
     }
+}
+
+/// Writes the length and the head of a frame with one chunk of a message.
+pub(super) fn chunk(
+    id: FormatId,
+    number: u64,
+    total: Option<usize>,
+    len: usize,
+    out: &mut Vec<u8>,
+) {
+    fn elements(head: &mut impl Head, number: u64, total: Option<usize>) {
+        head.begin(2 + u8::from(total.is_some()));
+        head.uint(kind::CHUNK);
+        head.uint(number);
+        if let Some(total) = total {
+            head.uint(total as u64);
+        }
+        head.end();
+    }
+    let start = out.len();
+    out.extend_from_slice(&[0; LengthFraming::HEAD]);
+    match id {
+        FormatId::Json => elements(&mut JsonHead { out, first: true }, number, total),
+        FormatId::MessagePack => elements(&mut MsgpackHead { out }, number, total),
+        _ => elements(&mut CborHead { out }, number, total),
+    }
+    close_frame(out, start, len);
+}
+
+/// Writes the frame that says how much was taken of chunks.
+pub(super) fn taken(id: FormatId, len: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; LengthFraming::HEAD]);
+    // A head of two numbers can always be written.
+    let _written = match id {
+        FormatId::Json => scalar(kind::TAKEN, len, &mut JsonHead { out, first: true }),
+        FormatId::MessagePack => scalar(kind::TAKEN, len, &mut MsgpackHead { out }),
+        _ => scalar(kind::TAKEN, len, &mut CborHead { out }),
+    };
+    close_frame(out, start, 0);
+}
+
+/// Puts the length before a frame that began at `start`, with `len` bytes still to come.
+fn close_frame(out: &mut [u8], start: usize, len: usize) {
+    let len = out.len() - start - LengthFraming::HEAD + len;
+    // A chunk is far from four gigabytes.
+    let announced = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+    out.iter_mut()
+        .skip(start)
+        .zip(announced)
+        .for_each(|(slot, byte)| *slot = byte);
 }
 
 /// Writes a head in any format.
@@ -117,13 +169,17 @@ fn with_head(
             Ok(())
         }
         Envelope::Progress(progress) => {
-            head.begin(2);
+            let len = behind_len(&progress.value, format);
+            head.begin(2 + u8::from(len.is_some()));
             head.uint(kind::PROGRESS);
             call_id(&progress.id, head)?;
+            if let Some(len) = len {
+                head.uint(len);
+            }
             let out = head.end();
             body(&progress.value, id, out)?;
             if let Some(note) = &progress.note {
-                if id == FormatId::Json {
+                if id == FormatId::Json && len.is_none() {
                     out.push(b' ');
                 }
                 body(note, id, out)?;
@@ -202,6 +258,16 @@ fn with_head(
     }
 }
 
+/// The length of a value with bytes behind it, which do not tell where they end; `None` for all others.
+fn behind_len(value: &Payload<'_>, format: Format) -> Option<u64> {
+    if !matches!(format, Format::NativeJson) {
+        return None;
+    }
+    let bytes = value.contiguous();
+    let text = super::head::item_len(format, &bytes, &DecodeLimits::DEFAULT).ok()?;
+    (text < bytes.len()).then_some(bytes.len() as u64)
+}
+
 /// How many elements follow the names of a request.
 const fn optional_len(timeout: bool, metadata: bool) -> u8 {
     match (timeout, metadata) {
@@ -277,7 +343,7 @@ fn body(payload: &Payload<'_>, id: FormatId, out: &mut Vec<u8>) -> Result<(), En
         let text = format!("payload is in {}, the wire in {id}", payload.format());
         return Err(EncodeError::Value(text));
     }
-    out.extend_from_slice(payload.as_slice());
+    payload.write_to(out);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Values to CBOR.
 
 use super::head;
-use crate::EncodeError;
+use crate::{EncodeError, bytes};
 use mynah_protocol::value::{SIMPLE_NAME, TAG_NAME};
 use serde::Serialize;
 use serde::ser::{self, Serializer};
@@ -111,8 +111,29 @@ fn close_open_head(out: &mut Vec<u8>, at: usize, major: u8, argument: usize) {
     head::write(&mut head, major, length(argument));
     match (head.as_slice(), out.get_mut(at)) {
         ([only], Some(kept)) => *kept = *only,
-        _ => drop(out.splice(at..=at, head)),
+        _ => {
+            let more = head.len() - 1;
+            drop(out.splice(at..=at, head));
+            bytes::moved(out, at, more);
+        }
     }
+}
+
+/// Writes the content of a [`Bytes`](crate::Bytes): of a large one the head, if what is behind it is put aside.
+#[cold]
+fn shared<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result {
+    if !bytes::puts_aside(out) {
+        return value.serialize(Encoder(out));
+    }
+    let at = out.len();
+    let (written, left) = bytes::left_aside(|| value.serialize(Encoder(out)));
+    written?;
+    if let Some(content) = left {
+        out.truncate(at);
+        head::write(out, head::BYTES, length(content.len()));
+        bytes::put_aside(out, content);
+    }
+    Ok(())
 }
 
 impl<'a> Serializer for Encoder<'a> {
@@ -243,7 +264,14 @@ impl<'a> Serializer for Encoder<'a> {
     }
 
     #[inline]
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result {
+        if name == bytes::NAME {
+            return shared(self.0, value);
+        }
         value.serialize(self)
     }
 

@@ -9,10 +9,11 @@ mod key;
 mod number;
 mod text;
 
+use super::area::{self, Reference};
 use super::error::Failure;
 use super::number::Number;
 use super::options::{NonFinite, Options};
-use super::scan::{KeyRule, Scan, Scanner, starts_value};
+use super::scan::{KeyRule, Scan, Scanner, starts_value, value_len};
 use crate::DecodeErrorKind as Kind;
 use access::{Elements, Entries};
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
@@ -47,6 +48,13 @@ pub(super) struct Decoder<'de> {
     duplicates: bool,
     /// Offsets of keys, ascending, whose entries a later one replaces.
     overridden: Vec<usize>,
+    /// Bytes stand behind the value. Text must name them; that is looked at once one of them is met, or may have been
+    /// passed over.
+    bytes_behind: bool,
+    names_bytes: bool,
+    /// Where the value ends, once that had to be known.
+    value_end: Option<usize>,
+    limits: DecodeLimits,
     scratch: String,
 }
 
@@ -70,6 +78,10 @@ impl<'de> Decoder<'de> {
             },
             duplicates: false,
             overridden: Vec::new(),
+            bytes_behind: options.bytes_behind,
+            names_bytes: false,
+            value_end: None,
+            limits: *limits,
             scratch: String::new(),
         }
     }
@@ -93,10 +105,44 @@ impl<'de> Decoder<'de> {
     /// Checks that only white space is left.
     #[inline]
     pub(super) fn end(&mut self) -> Result<()> {
+        let end = self.at;
         match self.peek() {
-            None if self.beyond == Beyond::Nothing => Ok(()),
+            None if self.beyond == Beyond::Nothing && !self.names_bytes => Ok(()),
+            _ if self.bytes_behind => self.check_behind(end),
             _ => Err(self.fail(Kind::Trailing, "something is left over behind the value")),
         }
+    }
+
+    /// Checks that the text, which ends here, names the bytes behind it.
+    #[cold]
+    fn check_behind(&mut self, end: usize) -> Result<()> {
+        self.at = end;
+        let (text, behind) = self
+            .input
+            .split_at_checked(end)
+            .unwrap_or((self.input, &[]));
+        area::check(text, behind).map_err(Failure::from)
+    }
+
+    /// The bytes that the object which starts here stands for, if it stands for bytes; the object is passed.
+    #[cold]
+    fn named_bytes(&mut self) -> Result<Option<&'de [u8]>> {
+        let Some(reference) = Reference::at(self.input, self.at) else {
+            return Ok(None);
+        };
+        self.names_bytes = true;
+        let end = match self.value_end {
+            Some(end) => end,
+            None => value_len(self.input, &self.limits, Options::NATIVE)?,
+        };
+        self.value_end = Some(end);
+        let behind = self.input.get(end..).unwrap_or_default();
+        let named = reference.range(behind.len()).and_then(|at| behind.get(at));
+        if named.is_none() {
+            return Err(self.malformed("bytes are named that are not behind the value"));
+        }
+        self.at = reference.end;
+        Ok(named)
     }
 
     #[inline]
@@ -257,6 +303,11 @@ impl<'de> Decoder<'de> {
     }
 
     fn visit_object<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        if self.bytes_behind
+            && let Some(bytes) = self.named_bytes()?
+        {
+            return visitor.visit_borrowed_bytes(bytes);
+        }
         self.open()?;
         let value = visitor.visit_map(&mut Entries::new(self))?;
         self.close(b'}')?;
@@ -292,6 +343,7 @@ impl<'de> Decoder<'de> {
 
     #[inline(never)]
     fn skip_container(&mut self) -> Result<()> {
+        self.names_bytes = self.bytes_behind;
         let limits = DecodeLimits {
             max_depth: self.depth_left,
             max_collection_len: self.max_len,

@@ -14,6 +14,7 @@
 //! - Texts are valid UTF-8, and half a surrogate pair is no text.
 //! - Structs are read from objects and, by position, from arrays; enums are tagged externally.
 
+mod area;
 mod de;
 mod error;
 mod keys;
@@ -29,9 +30,10 @@ pub use raw::Raw;
 pub use scan::{Scan, Scanner, scan, scan_with};
 
 use crate::{DecodeError, DecodeErrorKind, EncodeError};
+use area::Area;
 use de::Decoder;
 use error::Failure;
-use mynah_protocol::DecodeLimits;
+use mynah_protocol::{DecodeLimits, Segment};
 use serde::{Deserialize, Serialize};
 
 /// Writes one value behind what is in `out`.
@@ -53,9 +55,40 @@ pub fn encode_with<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     options: Options,
 ) -> Result<(), EncodeError> {
+    if options.bytes_behind {
+        let area = encode_text(value, out, options)?;
+        area.finish_copied(out);
+        return Ok(());
+    }
     value
         .serialize(&mut ser::Encoder::new(out, options))
         .map_err(error::Refusal::into_error)
+}
+
+/// The same, except that large bytes behind the value become segments and are not copied.
+pub(crate) fn encode_split<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    segments: &mut Vec<Segment>,
+    options: Options,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    let area = encode_text(value, out, options)?;
+    area.finish(start, out, segments);
+    Ok(())
+}
+
+/// Writes a value; the bytes that are to stand behind it are left.
+fn encode_text<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    options: Options,
+) -> Result<Area, EncodeError> {
+    let mut area = Area::default();
+    value
+        .serialize(&mut ser::Encoder::new(out, options).with_area(&mut area))
+        .map_err(error::Refusal::into_error)?;
+    Ok(area)
 }
 
 /// Reads the one value that is the whole of `bytes`, apart from white space around it.

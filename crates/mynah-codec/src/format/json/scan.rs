@@ -19,7 +19,7 @@ use stack::Stack;
 use std::ops::Range;
 use text::{Pieces, TextPart};
 
-pub(super) use whole::overridden_keys;
+pub(super) use whole::{overridden_keys, value_len};
 pub use whole::{scan, scan_with};
 
 type Result<T> = std::result::Result<T, Failure>;

@@ -6,10 +6,12 @@
 mod compound;
 mod key;
 
+use super::area::{self, Area};
 use super::error::Refusal;
 use super::options::{NonFinite, Options};
 use super::raw::RAW;
 use super::string::next_special;
+use crate::bytes;
 use compound::Compound;
 use serde::ser::{self, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter as _};
@@ -22,6 +24,8 @@ type Result<T> = std::result::Result<T, Refusal>;
 pub(super) struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     tokens: bool,
+    /// Where bytes go that are to stand behind the value.
+    area: Option<&'a mut Area>,
 }
 
 impl<'a> Encoder<'a> {
@@ -29,7 +33,38 @@ impl<'a> Encoder<'a> {
         Self {
             out,
             tokens: options.non_finite == NonFinite::Tokens,
+            area: None,
         }
+    }
+
+    /// The same with a place for bytes.
+    pub(super) fn with_area(mut self, area: &'a mut Area) -> Self {
+        self.area = Some(area);
+        self
+    }
+
+    /// Refuses a key that would make an object look like bytes.
+    #[inline]
+    fn check_key(&self, key: &str) -> Result<()> {
+        if self.area.is_some() && key == area::KEY {
+            return Err(Refusal::new(
+                "an object with the key `$bytes` stands for bytes on this wire",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes bytes that are not to be copied.
+    #[cold]
+    fn shared<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let at = self.out.len();
+        let (written, left) = bytes::left_aside(|| value.serialize(&mut *self));
+        written?;
+        if let (Some(bytes), Some(area)) = (left, &mut self.area) {
+            self.out.truncate(at);
+            area.push_shared(bytes, self.out);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -182,6 +217,10 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<()> {
+        if let Some(area) = &mut self.area {
+            area.push(value, self.out);
+            return Ok(());
+        }
         let mut bracket = b'[';
         for byte in value {
             self.out.push(bracket);
@@ -223,6 +262,9 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
         if name == RAW {
             return value.serialize(key::Verbatim(self));
         }
+        if name == bytes::NAME && self.area.is_some() {
+            return self.shared(value);
+        }
         value.serialize(self)
     }
 
@@ -233,6 +275,7 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
         variant: &'static str,
         value: &T,
     ) -> Result<()> {
+        self.check_key(variant)?;
         self.variant(variant);
         value.serialize(&mut *self)?;
         self.out.push(b'}');
@@ -260,6 +303,7 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
         variant: &'static str,
         _: usize,
     ) -> Result<Compound<'a, 'out>> {
+        self.check_key(variant)?;
         self.variant(variant);
         Ok(Compound::open(self, b'[', b"]}"))
     }
@@ -281,6 +325,7 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
         variant: &'static str,
         _: usize,
     ) -> Result<Compound<'a, 'out>> {
+        self.check_key(variant)?;
         self.variant(variant);
         Ok(Compound::open(self, b'{', b"}}"))
     }

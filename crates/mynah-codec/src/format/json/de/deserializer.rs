@@ -85,6 +85,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
                 visitor.visit_borrowed_bytes(text.spelling.as_bytes())
             }
             b'[' => self.visit_array(visitor),
+            b'{' if self.bytes_behind => self.visit_object(visitor),
             _ => Err(self.unexpected(&visitor)),
         }
     }

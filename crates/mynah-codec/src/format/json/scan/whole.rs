@@ -2,6 +2,7 @@
 
 use super::{KeyRule, Kind, Scan, Scanner, is_blank};
 use crate::DecodeError;
+use crate::format::json::area;
 use crate::format::json::check_size;
 use crate::format::json::options::{NonFinite, Options};
 use mynah_protocol::DecodeLimits;
@@ -21,10 +22,20 @@ pub fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {
 /// As [`scan`].
 pub fn scan_with(bytes: &[u8], limits: &DecodeLimits, options: Options) -> Result<(), DecodeError> {
     check_size(bytes, limits)?;
-    scan_whole(
-        bytes,
-        &mut Scanner::with_options(&unsized_limits(limits), options),
-    )
+    let mut scanner = Scanner::with_options(&unsized_limits(limits), options);
+    let end = value_end(bytes, &mut scanner)?;
+    check_rest(bytes, end, options)
+}
+
+/// Where the one value ends that the bytes begin with, white space before it included.
+pub(in crate::format::json) fn value_len(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    options: Options,
+) -> Result<usize, DecodeError> {
+    let tokens = options.non_finite == NonFinite::Tokens;
+    let mut scanner = Scanner::with_rule(&unsized_limits(limits), tokens, KeyRule::Ignore);
+    value_end(bytes, &mut scanner)
 }
 
 /// Where the keys start, ascending, that have the same key behind them in the same object.
@@ -35,7 +46,8 @@ pub(in crate::format::json) fn overridden_keys(
 ) -> Result<Vec<usize>, DecodeError> {
     let tokens = options.non_finite == NonFinite::Tokens;
     let mut scanner = Scanner::with_rule(&unsized_limits(limits), tokens, KeyRule::Record);
-    scan_whole(bytes, &mut scanner)?;
+    let end = value_end(bytes, &mut scanner)?;
+    check_rest(bytes, end, options)?;
     let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
     let mut overridden = scanner.overridden;
     for key in &mut overridden {
@@ -54,7 +66,7 @@ const fn unsized_limits(limits: &DecodeLimits) -> DecodeLimits {
     }
 }
 
-fn scan_whole(bytes: &[u8], scanner: &mut Scanner) -> Result<(), DecodeError> {
+fn value_end(bytes: &[u8], scanner: &mut Scanner) -> Result<usize, DecodeError> {
     let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
     let value = bytes.get(blank..).unwrap_or_default();
     let len = match scanner.advance(value) {
@@ -62,18 +74,24 @@ fn scan_whole(bytes: &[u8], scanner: &mut Scanner) -> Result<(), DecodeError> {
         Ok(_) => scanner.finish(),
         Err(error) => Err(error),
     };
-    let len = len.map_err(|error| {
-        let offset = blank + error.offset();
-        error.at(offset)
-    })?;
-    let rest = value.get(len..).unwrap_or_default();
+    match len {
+        Ok(len) => Ok(blank + len),
+        Err(error) => {
+            let offset = blank + error.offset();
+            Err(error.at(offset))
+        }
+    }
+}
+
+/// Checks what stands behind the value.
+fn check_rest(bytes: &[u8], end: usize, options: Options) -> Result<(), DecodeError> {
+    let (text, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    if options.bytes_behind {
+        return area::check(text, rest);
+    }
     if let Some(trailing) = rest.iter().position(|byte| !is_blank(*byte)) {
         let detail = "something is left over behind the value";
-        return Err(DecodeError::new(
-            Kind::Trailing,
-            detail,
-            blank + len + trailing,
-        ));
+        return Err(DecodeError::new(Kind::Trailing, detail, end + trailing));
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ impl<'a, 'out> Compound<'a, 'out> {
 
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<()> {
+        self.encoder.check_key(key)?;
         self.separate();
         self.encoder.text(key);
         self.encoder.out.push(b':');

@@ -85,11 +85,12 @@ impl Serializer for Key<'_, '_> {
 
     #[inline]
     fn serialize_str(self, value: &str) -> Result<()> {
+        self.0.check_key(value)?;
         self.0.serialize_str(value)
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
-        self.0.serialize_str(variant)
+        self.serialize_str(variant)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<()> {
@@ -131,6 +132,9 @@ impl Serializer for Key<'_, '_> {
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<()> {
+        if self.0.area.is_some() {
+            return self.serialize_str(&value.to_string());
+        }
         self.0.collect_str(value)
     }
 }

@@ -1,0 +1,86 @@
+//! Large messages are read right into a buffer of their own.
+
+use bytes::{BufMut as _, BytesMut};
+use mynah_codec::Fill;
+use std::future::Future as _;
+use std::io;
+use std::pin::pin;
+use std::task::{self, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// Bytes that are read beyond the message, so that what follows it (the head of the next chunk, most of all) costs no
+/// read of its own.
+const BEYOND: usize = 1 << 10;
+/// What is reserved for a message whatever has arrived of it.
+const TRUSTED: usize = 256 << 10;
+
+/// A frame with less than this goes through the buffer for all.
+pub(super) const WORTH: usize = 64 << 10;
+
+/// A message, or a chunk of one, that is being read into its own buffer.
+pub(super) struct Filling {
+    buffer: BytesMut,
+    /// Length of the buffer when this part is complete, and when the whole message is.
+    part: usize,
+    whole: usize,
+}
+
+impl Filling {
+    /// Begins with what has arrived, which is all of the input.
+    pub(super) fn begin(fill: Fill, input: &[u8]) -> Self {
+        let Fill {
+            skip,
+            buffer,
+            want,
+            ahead,
+        } = fill;
+        let there = input.get(skip..).unwrap_or_default();
+        let mut filling = Self {
+            part: buffer.len() + want,
+            whole: buffer.len() + ahead,
+            buffer,
+        };
+        if filling.buffer.capacity() - filling.buffer.len() < there.len() {
+            filling.reserve();
+        }
+        filling.buffer.extend_from_slice(there);
+        filling
+    }
+
+    /// Makes room for the rest of the message, but for no more than has arrived, or a fixed amount.
+    fn reserve(&mut self) {
+        let len = self.buffer.len();
+        let left = self.whole - len.min(self.whole);
+        self.buffer.reserve(left.min(TRUSTED.max(len)) + BEYOND);
+    }
+
+    /// Reads what is there; 0 at the end of the stream.
+    pub(super) fn poll_read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        cx: &mut task::Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() == self.buffer.len() {
+            self.reserve();
+        }
+        let limit = self.part + BEYOND - self.buffer.len();
+        let mut room = (&mut self.buffer).limit(limit);
+        let read = ready!(pin!(stream.read_buf(&mut room)).poll(cx))?;
+        Poll::Ready(Ok(read))
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.buffer.len() >= self.part
+    }
+
+    /// What was read beyond it.
+    pub(super) fn beyond(&self) -> &[u8] {
+        self.buffer.get(self.part..).unwrap_or_default()
+    }
+
+    /// The buffer, without what was read beyond.
+    pub(super) fn finish(mut self) -> BytesMut {
+        self.buffer.truncate(self.part);
+        self.buffer
+    }
+}
