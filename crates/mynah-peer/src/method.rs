@@ -18,6 +18,7 @@ pub struct MethodInfo {
     service: &'static str,
     name: &'static str,
     params: &'static [&'static str],
+    idempotent: bool,
 }
 
 impl MethodInfo {
@@ -32,7 +33,21 @@ impl MethodInfo {
             service,
             name,
             params,
+            idempotent: false,
         }
+    }
+
+    /// The same method, of which a second call changes nothing.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Whether a call may be made again when it is not known whether it ran.
+    #[must_use]
+    pub const fn is_idempotent(&self) -> bool {
+        self.idempotent
     }
 
     /// The name of the service.

@@ -1,7 +1,7 @@
 //! Which handler answers which name.
 
 use crate::events::Events;
-use crate::handler::{Method, Routes, Service};
+use crate::handler::{Declaration, Method, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::observe::{self, SlowThresholds};
 use mynah_protocol::MethodName;
@@ -30,6 +30,7 @@ pub struct Router {
     events: Events,
     chain: Option<Arc<Interceptors>>,
     slow: SlowThresholds,
+    declarations: Vec<Declaration>,
 }
 
 /// A registration that cannot work.
@@ -63,7 +64,12 @@ impl Router {
     pub fn register(mut self, service: impl Service) -> Self {
         let mut routes = Routes::default();
         service.register(&mut routes);
-        for route in routes.into_routes() {
+        let (routes, declarations) = routes.into_parts();
+        for declaration in declarations {
+            declaration.apply(&self.events);
+            self.declarations.push(declaration);
+        }
+        for route in routes {
             if let Err(error) = self.add(route) {
                 self.errors.push(error);
             }
@@ -90,6 +96,9 @@ impl Router {
     #[must_use]
     pub fn with_events(mut self, events: Events) -> Self {
         self.events = events;
+        for declaration in &self.declarations {
+            declaration.apply(&self.events);
+        }
         self
     }
 

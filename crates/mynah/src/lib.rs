@@ -97,7 +97,7 @@ pub mod prelude {
 pub mod __private {
     pub use futures_core::Stream;
     pub use mynah_peer::{
-        Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, MethodInfo,
+        Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
         Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};

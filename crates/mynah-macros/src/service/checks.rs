@@ -2,7 +2,7 @@
 
 use super::marks::Marks;
 use super::model::{Kind, Param, Service};
-use super::shapes;
+use super::{events, shapes};
 use crate::errors::Errors;
 use crate::owned::{self, is_path_to, readable, ungrouped};
 use quote::ToTokens as _;
@@ -85,6 +85,7 @@ pub(super) fn signature(function: &TraitItemFn, marks: &Marks, errors: &mut Erro
     no_cfg(&marks.rest, "method", errors);
     plainness(signature, errors);
     asyncness(signature, marks, errors);
+    idempotence(marks, errors);
     receiver(signature, errors);
     let generics = &signature.generics;
     if generics.lt_token.is_some() {
@@ -109,7 +110,7 @@ pub(super) fn signature(function: &TraitItemFn, marks: &Marks, errors: &mut Erro
 }
 
 /// `const`, `unsafe`, `extern` and `...` have no meaning in a call to another program.
-fn plainness(signature: &Signature, errors: &mut Errors) {
+pub(super) fn plainness(signature: &Signature, errors: &mut Errors) {
     if let Some(constness) = &signature.constness {
         errors.at(
             constness,
@@ -185,6 +186,16 @@ fn stream_method(signature: &Signature, marks: &Marks, errors: &mut Errors) {
     }
 }
 
+/// A method that may be called again.
+fn idempotence(marks: &Marks, errors: &mut Errors) {
+    if let (Some(idempotent), Some(_)) = (&marks.idempotent, &marks.notification) {
+        errors.at(
+            idempotent,
+            "nobody hears whether a notification arrived, so it is never sent again: remove `#[idempotent]`",
+        );
+    }
+}
+
 /// Checks where streams and callbacks are passed.
 pub(super) fn bound_params(params: &[Param], marks: &Marks, errors: &mut Errors) {
     let mut streams = 0;
@@ -197,6 +208,12 @@ pub(super) fn bound_params(params: &[Param], marks: &Marks, errors: &mut Errors)
             }
             Kind::Telling(_) | Kind::Asking { .. } => ("a callback", "called"),
         };
+        if let (Some(idempotent), Kind::Incoming(_)) = (&marks.idempotent, &param.kind) {
+            errors.at(
+                idempotent,
+                "a call with a stream cannot be made again, for its items are gone: remove `#[idempotent]`",
+            );
+        }
         if streams > 1 && matches!(param.kind, Kind::Incoming(_)) {
             errors.at(
                 &param.ty,
@@ -360,17 +377,28 @@ pub(super) fn result_alias(ty: &Type, value: Option<&GenericArgument>, errors: &
 /// cannot have is left out.
 pub(super) fn names(service: &mut Service, errors: &mut Errors) {
     let mut seen = HashMap::new();
-    for method in &service.methods {
-        let ident = method.ident();
-        if let Some(first) = seen.insert(&method.name, ident) {
+    let methods = service
+        .methods
+        .iter()
+        .map(|method| (method.ident(), &method.name));
+    let events = service
+        .events
+        .iter()
+        .map(|event| (&event.ident, &event.name));
+    for (ident, name) in methods.chain(events) {
+        if let Some(first) = seen.insert(name, ident) {
             let message = format!(
-                "`{first}` is called `{}` on the wire already: give one of the two another name \
-                 with `#[method(name = \"...\")]`",
-                method.name
+                "`{first}` is called `{name}` on the wire already: give one of the two another name \
+                 with `#[method(name = \"...\")]`"
             );
             errors.at(ident, message);
         }
     }
+    client_names(service, errors);
+    publisher_names(service, errors);
+}
+
+fn client_names(service: &mut Service, errors: &mut Errors) {
     let client = service.client_ident();
     service.methods.retain(|method| {
         let ident = method.ident();
@@ -380,6 +408,40 @@ pub(super) fn names(service: &mut Service, errors: &mut Errors) {
                 "`{client}` has a method `{ident}` of its own: rename this one, and keep its name on \
                  the wire with `#[method(name = \"{}\")]`",
                 method.name
+            );
+            errors.at(ident, message);
+        }
+        !clash
+    });
+    let methods = &service.methods;
+    service.events.retain(|event| {
+        let ident = &event.ident;
+        let own = CLIENT_METHODS.iter().any(|name| ident == name);
+        let twice = methods.iter().any(|method| method.ident() == ident);
+        if own || twice {
+            let of_its_own = if own { " of its own" } else { "" };
+            let message = format!(
+                "`{client}` has a method `{ident}`{of_its_own}: rename this event, and keep its topic with \
+                 `#[method(name = \"{}\")]`",
+                event.name
+            );
+            errors.at(ident, message);
+        }
+        !own && !twice
+    });
+}
+
+/// An event that its publisher cannot have is left out.
+fn publisher_names(service: &mut Service, errors: &mut Errors) {
+    let publisher = service.events_ident();
+    service.events.retain(|event| {
+        let ident = &event.ident;
+        let clash = events::clashes(ident);
+        if clash {
+            let message = format!(
+                "`{publisher}` has a method `{ident}` of its own: rename this event, and keep its topic with \
+                 `#[method(name = \"{}\")]`",
+                event.name
             );
             errors.at(ident, message);
         }

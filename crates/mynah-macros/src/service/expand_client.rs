@@ -1,5 +1,6 @@
 //! The client: a type with a method for each method of the trait.
 
+use super::events;
 use super::expand_service::{info_ident, params_type, params_value};
 use super::model::{Answer, Kind, Method, Service};
 use proc_macro2::{Span, TokenStream};
@@ -40,6 +41,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(index, item)| method(vis, name, index, item));
+    let events = events::client(service);
     quote_spanned! {Span::mixed_site()=>
         #[allow(dead_code, reason = "a program may use one side only")]
         impl<C: __p::Caller + ::core::clone::Clone> #client<C> {
@@ -56,6 +58,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
             }
 
             #(#methods)*
+            #(#events)*
         }
 
         #[automatically_derived]

@@ -1,5 +1,6 @@
 //! The server side: a type that hands the methods of an implementor to a router.
 
+use super::events;
 use super::model::{Answer, Kind, Method, Param, Run, Service};
 use crate::errors::at;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -41,13 +42,14 @@ pub(super) fn infos(service: &Service) -> TokenStream {
         .map(|(index, method)| {
             let info = info_ident(index);
             let method_name = &method.name;
+            let idempotent = method.idempotent.then(|| quote!(.idempotent()));
             let params = method
                 .params
                 .iter()
                 .map(|param| param.ident.unraw().to_string());
             quote! {
                 static #info: __p::MethodInfo =
-                    __p::MethodInfo::new(#name, #method_name, &[#(#params),*]);
+                    __p::MethodInfo::new(#name, #method_name, &[#(#params),*])#idempotent;
             }
         })
         .collect()
@@ -88,7 +90,8 @@ pub(super) fn impls(service: &Service) -> TokenStream {
     } = service;
     let service_ident = service.service_ident();
     let text = service_ident.to_string();
-    let checks = methods.iter().map(checks);
+    let checks = methods.iter().map(checks).chain(events::asked(service));
+    let declarations = events::routes(service);
     let routes = methods
         .iter()
         .enumerate()
@@ -137,6 +140,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
             fn register(self, routes: &mut __p::Routes) {
                 let inner = self.inner;
                 #(#routes)*
+                #declarations
                 let _ = (inner, routes);
             }
         }

@@ -2,9 +2,9 @@
 
 use crate::errors::Errors;
 use crate::{names, options};
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Meta};
+use syn::{Attribute, Lit, LitStr, Meta};
 
 /// What the options look like.
 const EXAMPLE: &str = "name = \"...\"";
@@ -15,11 +15,31 @@ pub(crate) struct Marks {
     pub(crate) notification: Option<Attribute>,
     pub(crate) spawn: Option<Attribute>,
     pub(crate) blocking: Option<Attribute>,
+    pub(crate) idempotent: Option<Attribute>,
+    /// `#[event]`, with its options as far as they are good ones.
+    pub(crate) event: Option<(Attribute, EventOptions)>,
     /// `#[method(...)]`, with the name if it is a good one.
     pub(crate) method: Option<(Attribute, Option<String>)>,
     /// All other attributes.
     pub(crate) rest: Vec<Attribute>,
 }
+
+/// What happens to subscribers of an event that are too slow.
+#[derive(Default)]
+pub(crate) struct EventOptions {
+    /// The variant of `Lag`.
+    pub(crate) lag: Option<Ident>,
+    pub(crate) capacity: Option<usize>,
+}
+
+/// The ways to treat a subscriber that is too slow, and their variants.
+const LAGS: [(&str, &str); 5] = [
+    ("drop-oldest", "DropOldest"),
+    ("drop-newest", "DropNewest"),
+    ("latest", "Latest"),
+    ("close", "Close"),
+    ("block", "Block"),
+];
 
 /// Reads the options of `#[service(...)]`: the name, if it is there and good.
 pub(crate) fn service_name(options: TokenStream, errors: &mut Errors) -> Option<String> {
@@ -46,12 +66,24 @@ pub(crate) fn read(attrs: Vec<Attribute>, errors: &mut Errors) -> Marks {
             }
             continue;
         }
+        if attr.path().is_ident("event") {
+            let mut options = EventOptions::default();
+            errors.take(event_options(&attr, &mut options));
+            if marks.event.is_some() {
+                errors.at(&attr, "`#[event]` is here twice; remove one");
+            } else {
+                marks.event = Some((attr, options));
+            }
+            continue;
+        }
         let slot = if attr.path().is_ident("notification") {
             &mut marks.notification
         } else if attr.path().is_ident("spawn") {
             &mut marks.spawn
         } else if attr.path().is_ident("blocking") {
             &mut marks.blocking
+        } else if attr.path().is_ident("idempotent") {
+            &mut marks.idempotent
         } else {
             marks.rest.push(attr);
             continue;
@@ -83,6 +115,60 @@ fn method_name(attr: &Attribute, name: &mut Option<String>) -> syn::Result<()> {
             options::read(tokens, EXAMPLE, |meta| read_name(meta, name, "method"))
         }
     }
+}
+
+fn event_options(attr: &Attribute, options: &mut EventOptions) -> syn::Result<()> {
+    const EXAMPLE: &str = "lag = \"...\"";
+    if matches!(attr.meta, Meta::Path(_)) {
+        return Ok(());
+    }
+    let tokens = attr.meta.require_list()?.tokens.clone();
+    options::read(tokens, EXAMPLE, |meta| {
+        if meta.path.is_ident("lag") {
+            let twice = options.lag.replace(read_lag(&options::text(meta)?)?);
+            return no_second(meta, twice.is_some());
+        }
+        if meta.path.is_ident("capacity") {
+            let twice = options.capacity.replace(read_capacity(meta)?);
+            return no_second(meta, twice.is_some());
+        }
+        Err(meta.error("unknown option; an event has `lag = \"...\"` and `capacity = ...`"))
+    })
+}
+
+fn no_second(meta: &ParseNestedMeta<'_>, twice: bool) -> syn::Result<()> {
+    if twice {
+        let name = meta.path.require_ident()?;
+        return Err(meta.error(format!("`{name}` is here twice; remove one")));
+    }
+    Ok(())
+}
+
+fn read_lag(text: &LitStr) -> syn::Result<Ident> {
+    let value = text.value();
+    let variant = LAGS.iter().find(|(name, _)| *name == value);
+    let (_, variant) = variant.ok_or_else(|| {
+        let names = LAGS.map(|(name, _)| format!("\"{name}\"")).join(", ");
+        syn::Error::new(
+            text.span(),
+            format!("say what happens when a subscriber is too slow: one of {names}"),
+        )
+    })?;
+    Ok(Ident::new(variant, text.span()))
+}
+
+fn read_capacity(meta: &ParseNestedMeta<'_>) -> syn::Result<usize> {
+    let literal: Lit = meta.value()?.parse()?;
+    let count = match &literal {
+        Lit::Int(count) => count.base10_parse::<u16>().ok().filter(|count| *count > 0),
+        _ => None,
+    };
+    count.map(usize::from).ok_or_else(|| {
+        syn::Error::new(
+            literal.span(),
+            "write how many messages may wait for each subscriber: a number from 1 to 65535",
+        )
+    })
 }
 
 fn read_name(meta: &ParseNestedMeta<'_>, name: &mut Option<String>, what: &str) -> syn::Result<()> {

@@ -1,6 +1,7 @@
 //! `#[service]`: from a trait to its server side and its client.
 
 mod checks;
+mod events;
 mod expand_client;
 mod expand_service;
 mod expand_trait;
@@ -27,20 +28,24 @@ fn generate(service: &model::Service) -> TokenStream {
     let definition = expand_trait::expand(service);
     let service_type = expand_service::definition(service);
     let client_type = expand_client::definition(service);
+    let events_type = events::definition(service);
     let infos = expand_service::infos(service);
     let service_impls = expand_service::impls(service);
     let client_impls = expand_client::impls(service);
+    let events_impls = events::impls(service);
     let cfgs = &service.cfgs;
     quote! {
         #definition
         #service_type
         #client_type
+        #events_type
         #(#cfgs)*
         const _: () = {
             use ::mynah::__private as __p;
             #infos
             #service_impls
             #client_impls
+            #events_impls
         };
     }
 }

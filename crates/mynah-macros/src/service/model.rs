@@ -2,6 +2,7 @@
 
 use proc_macro2::Ident;
 use quote::format_ident;
+use syn::ext::IdentExt as _;
 use syn::{Attribute, PatType, Signature, Token, Type, TypeImplTrait, Visibility};
 
 /// A trait that is a service.
@@ -16,6 +17,22 @@ pub(crate) struct Service {
     /// The name on the wire.
     pub(crate) name: String,
     pub(crate) methods: Vec<Method>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// What it publishes under a topic.
+pub(crate) struct Event {
+    /// The attributes of ours aside.
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) ident: Ident,
+    /// The last part of the topic.
+    pub(crate) name: String,
+    /// The parameter: its name, and the type of the message.
+    pub(crate) param: Ident,
+    pub(crate) message: Type,
+    /// The variant of `Lag`, if one is declared.
+    pub(crate) lag: Option<Ident>,
+    pub(crate) capacity: Option<usize>,
 }
 
 /// A method of it.
@@ -31,6 +48,7 @@ pub(crate) struct Method {
     pub(crate) params: Vec<Param>,
     pub(crate) answer: Answer,
     pub(crate) run: Run,
+    pub(crate) idempotent: bool,
 }
 
 /// A parameter that is sent.
@@ -93,6 +111,27 @@ impl Service {
     pub(crate) fn client_ident(&self) -> Ident {
         format_ident!("{}Client", self.ident)
     }
+
+    pub(crate) fn events_ident(&self) -> Ident {
+        format_ident!("{}Events", self.ident)
+    }
+
+    pub(crate) fn topic(&self, event: &Event) -> String {
+        format!("{}.{}", self.name, event.name)
+    }
+}
+
+impl Event {
+    /// The constant with its topic.
+    pub(crate) fn constant(&self) -> Ident {
+        let name = self.ident.unraw().to_string().to_uppercase();
+        Ident::new(&name, self.ident.span())
+    }
+
+    /// The attributes that the client and the publisher have as well.
+    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
+        docs(&self.attrs)
+    }
 }
 
 impl Method {
@@ -109,10 +148,14 @@ impl Method {
 
     /// The attributes that the client's method has as well.
     pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
-        self.attrs.iter().filter(|attr| {
-            ["doc", "deprecated", "allow"]
-                .iter()
-                .any(|name| attr.path().is_ident(name))
-        })
+        docs(&self.attrs)
     }
+}
+
+fn docs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attrs.iter().filter(|attr| {
+        ["doc", "deprecated", "allow"]
+            .iter()
+            .any(|name| attr.path().is_ident(name))
+    })
 }

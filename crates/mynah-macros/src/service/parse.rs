@@ -1,8 +1,8 @@
 //! From tokens to the model. What cannot be a service is left out, with an error.
 
 use super::marks::{self, Marks};
-use super::model::{Answer, Method, Param, Run, Service};
-use super::{checks, shapes};
+use super::model::{Answer, Event, Method, Param, Run, Service};
+use super::{checks, events, shapes};
 use crate::errors::Errors;
 use crate::names;
 use crate::owned::ungrouped;
@@ -36,11 +36,20 @@ pub(crate) fn service(
 
 fn read_trait(item: ItemTrait, name: Option<String>, errors: &mut Errors) -> Service {
     let mut methods = Vec::new();
+    let mut events = Vec::new();
     for item in item.items {
-        if let TraitItem::Fn(function) = item {
-            methods.extend(method(function, errors));
-        } else {
+        let TraitItem::Fn(function) = item else {
             checks::not_a_method(&item, errors);
+            continue;
+        };
+        if function
+            .attrs
+            .iter()
+            .any(|attr| attr.path().is_ident("event"))
+        {
+            events.extend(event(function, errors));
+        } else {
+            methods.extend(method(function, errors));
         }
     }
     let cfgs = item
@@ -57,7 +66,32 @@ fn read_trait(item: ItemTrait, name: Option<String>, errors: &mut Errors) -> Ser
         name: name.unwrap_or_else(|| names::words(&item.ident.unraw().to_string(), '_')),
         ident: item.ident,
         methods,
+        events,
     }
+}
+
+/// An event, or `None` when something is wrong with it.
+fn event(function: TraitItemFn, errors: &mut Errors) -> Option<Event> {
+    let mut found = Errors::default();
+    let marks = marks::read(function.attrs.clone(), &mut found);
+    let message = events::check(&function, &marks, &mut found);
+    let usable = found.is_empty();
+    errors.append(found);
+    let (param, message) = message.filter(|_| usable)?;
+    let (_, options) = marks.event?;
+    let ident = function.sig.ident;
+    Some(Event {
+        name: marks
+            .method
+            .and_then(|(_, name)| name)
+            .unwrap_or_else(|| ident.unraw().to_string()),
+        attrs: marks.rest,
+        ident,
+        param,
+        message,
+        lag: options.lag,
+        capacity: options.capacity,
+    })
 }
 
 /// A method, or `None` when something is wrong with it.
@@ -90,6 +124,7 @@ fn method(function: TraitItemFn, errors: &mut Errors) -> Option<Method> {
         params,
         answer: answer?,
         run,
+        idempotent: marks.idempotent.is_some(),
     })
 }
 

@@ -84,7 +84,7 @@ fn types(segment: &PathSegment) -> Option<Vec<Type>> {
     Some(types.collect())
 }
 
-/// Refuses streams and callbacks inside other types. `what` is `parameter` or `result`.
+/// Refuses streams and callbacks inside other types. `what` is `parameter`, `result` or `message`.
 pub(super) fn nested(ty: &Type, what: &str, errors: &mut Errors) {
     Nested { what, errors }.visit_type(ty);
 }
@@ -106,6 +106,16 @@ impl<'ast> Visit<'ast> for Nested<'_> {
                 "`Incoming` comes with a call; a stream of results is written \
                  `fn name(&self, ...) -> impl Stream<Item = T> + Send`"
                     .to_owned()
+            }
+            ("message", _) => {
+                let what = if name == "Incoming" {
+                    "a stream"
+                } else {
+                    "a callback"
+                };
+                format!(
+                    "{what} comes with a call, and an event has none: name a type that is sent whole"
+                )
             }
             ("result", _) => {
                 "a callback comes with a call and ends with it: take it as a parameter, \

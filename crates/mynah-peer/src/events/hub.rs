@@ -78,6 +78,20 @@ impl Events {
         self.lock().entry(topic.into()).or_default().declared = Some(declared);
     }
 
+    /// The same unless something is declared already: what a contract says, which a program may overrule. What is not
+    /// said is as without a declaration.
+    pub fn declare_default(&self, topic: &str, lag: Option<Lag>, capacity: Option<usize>) {
+        let mut topics = self.lock();
+        topics
+            .entry(topic.into())
+            .or_default()
+            .declared
+            .get_or_insert(Declared {
+                lag: lag.unwrap_or(UNDECLARED.lag),
+                capacity: capacity.unwrap_or(UNDECLARED.capacity),
+            });
+    }
+
     /// How many subscribers a topic has.
     #[must_use]
     pub fn subscribers(&self, topic: &str) -> usize {

@@ -7,6 +7,7 @@ mod sink;
 mod stream;
 
 pub(crate) use inline::{Inline, TypedMethod, TypedRunning};
+pub(crate) use routes::Declaration;
 pub use routes::{Routes, Service};
 pub use sink::StreamSink;
 pub(crate) use sink::TypedStreamMethod;

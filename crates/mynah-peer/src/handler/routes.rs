@@ -6,6 +6,7 @@ use super::inline::{Inline, TypedMethod};
 use super::sink::{StreamSink, Streamed, TypedStreamMethod};
 use crate::context::Context;
 use crate::error::DomainError;
+use crate::events::{Events, Lag};
 use crate::method::MethodInfo;
 use crate::router::Route;
 use serde::{Serialize, de::DeserializeOwned};
@@ -27,6 +28,20 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Default)]
 pub struct Routes {
     routes: Vec<Route>,
+    events: Vec<Declaration>,
+}
+
+/// What a contract says of a topic.
+pub(crate) struct Declaration {
+    topic: &'static str,
+    lag: Option<Lag>,
+    capacity: Option<usize>,
+}
+
+impl Declaration {
+    pub(crate) fn apply(&self, events: &Events) {
+        events.declare_default(self.topic, self.lag, self.capacity);
+    }
 }
 
 impl fmt::Debug for Routes {
@@ -152,6 +167,15 @@ impl Routes {
         self.push_any(info, Box::new(method), Box::new(typed));
     }
 
+    /// What happens under a topic when a subscriber is too slow. See [`Events::declare_default`].
+    pub fn event(&mut self, topic: &'static str, lag: Option<Lag>, capacity: Option<usize>) {
+        self.events.push(Declaration {
+            topic,
+            lag,
+            capacity,
+        });
+    }
+
     fn push<P: 'static, T: 'static, E: 'static>(
         &mut self,
         info: &'static MethodInfo,
@@ -175,8 +199,8 @@ impl Routes {
         });
     }
 
-    pub(crate) fn into_routes(self) -> Vec<Route> {
-        self.routes
+    pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {
+        (self.routes, self.events)
     }
 }
 

@@ -14,6 +14,7 @@ mod credit;
 mod deadlines;
 mod deadlock;
 mod errors;
+mod events;
 mod floods;
 mod flow;
 mod handlers;

@@ -5,7 +5,7 @@ use mynah::codec::{Dialect, Format};
 use mynah::dialect::{CborRpc, Native, Side};
 use mynah::memory::MemoryOptions;
 use mynah::prelude::*;
-use mynah::{Evidence, Limits, PeerStats, Router, ServerHandle, Service};
+use mynah::{DrainReport, Evidence, Limits, PeerStats, Router, ServerHandle, Service};
 use serde_json::{Value as Json, json};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -242,6 +242,14 @@ impl Joined {
                 until("the server has accepted", || !server.peers().is_empty()).await;
                 server.peers().pop()
             }
+        }
+    }
+
+    /// Drains the server, where there is one.
+    pub(crate) async fn drain(&mut self) -> Option<DrainReport> {
+        match &mut self.far {
+            Far::Server(server) => Some(server.drain(Duration::from_secs(5)).await),
+            Far::Peer(_) => None,
         }
     }
 
