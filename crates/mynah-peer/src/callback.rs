@@ -3,24 +3,24 @@
 use crate::call::{Call, Notify};
 use crate::context::Context;
 use crate::error::CallError;
-use crate::handler::{Inline, Method};
+use crate::handler::{Inline, Method, catch, panicked};
 use crate::intercept::{self, Observed};
-use crate::link::Link;
 use crate::local::LocalCall;
 use crate::method::Target;
 use crate::peer::Peer;
 use crate::stream::Attachment;
-use mynah_connection::InboundKey;
 use mynah_protocol::{By, CALLBACK_SERVICE, MethodName, RpcError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::{Future, IntoFuture as _, poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 /// What a callback gives back that gives back nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,9 +55,8 @@ enum Inner<A, R> {
 struct Remote {
     number: Box<str>,
     peer: Peer,
-    /// The call that it came with. The peer keeps the link.
-    link: Weak<Link>,
-    key: InboundKey,
+    /// That of the call that it came with.
+    context: Context,
 }
 
 type Reply<R> = Pin<Box<dyn Future<Output = Result<R, RpcError>> + Send>>;
@@ -168,8 +167,11 @@ impl<A: Serialize + Send + 'static> Callback<A> {
                 lease,
             } => {
                 check_lease(lease.as_deref())?;
+                // A function that panics is the caller's, as it is over a connection.
                 let Some(observed) = observed(lease.as_deref(), *number) else {
-                    function.tell(value);
+                    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| function.tell(value))) {
+                        panicked(&*payload);
+                    }
                     return Ok(());
                 };
                 let refused = |error| CallError::from_peer(error, true);
@@ -178,7 +180,13 @@ impl<A: Serialize + Send + 'static> Callback<A> {
                     function.tell(value);
                     Ok(())
                 };
-                intercept::run(observed, told).await.map_err(refused)
+                match catch(intercept::run(observed, told)).await {
+                    Ok(told) => told.map_err(refused),
+                    Err(payload) => {
+                        panicked(&*payload);
+                        Ok(())
+                    }
+                }
             }
             Inner::Unbound(_) => Err(UNBOUND),
             Inner::Remote(remote) => {
@@ -235,22 +243,33 @@ where
                 lease,
             } => {
                 check_lease(lease.as_deref()).map_err(CallError::widen)?;
-                let Some(observed) = observed(lease.as_deref(), *number) else {
-                    let reply = function.call(value);
-                    return reply.await.map_err(CallError::Application);
-                };
                 let refused = |error| CallError::from_peer(error, true);
-                admit(lease.as_deref(), &observed).await.map_err(refused)?;
-                let reply = async { function.call(value).await };
-                intercept::run(observed, reply).await.map_err(refused)
+                let observed = observed(lease.as_deref(), *number);
+                if let Some(observed) = &observed {
+                    admit(lease.as_deref(), observed).await.map_err(refused)?;
+                }
+                let asked = async { function.call(value).await };
+                let reply = async {
+                    let replied = match observed {
+                        Some(observed) => catch(intercept::run(observed, asked)).await,
+                        None => catch(asked).await,
+                    };
+                    // A function that panics is the caller's, as it is over a connection.
+                    replied
+                        .unwrap_or_else(|payload| Err(*panicked(&*payload)))
+                        .map_err(refused)
+                };
+                match lease {
+                    Some(lease) => before(lease.cancelled(), reply).await,
+                    None => reply.await,
+                }
             }
             Inner::Unbound(_) => Err(UNBOUND.widen()),
             Inner::Remote(remote) => {
                 remote.check().map_err(CallError::widen)?;
                 // It has the deadline of its call, which the peer of the context brings along.
-                Call::to(remote.peer.clone(), remote.target(), (value,))
-                    .no_deadline()
-                    .await
+                let call = Call::to(remote.peer.clone(), remote.target(), (value,)).no_deadline();
+                before(remote.context.cancelled(), call.into_future()).await
             }
         }
     }
@@ -258,6 +277,23 @@ where
 
 const UNBOUND: CallError =
     CallError::Misuse("a callback is a param of its own, not a part of another value");
+
+/// What a callback gives back, unless the call that it came with ends before.
+async fn before<R>(
+    end: impl Future<Output = ()>,
+    reply: impl Future<Output = Result<R, CallError<RpcError>>>,
+) -> Result<R, CallError<RpcError>> {
+    let (mut end, mut reply) = (pin!(end), pin!(reply));
+    poll_fn(|cx| {
+        if let Poll::Ready(replied) = reply.as_mut().poll(cx) {
+            return Poll::Ready(replied);
+        }
+        end.as_mut()
+            .poll(cx)
+            .map(|()| Err(CallError::Cancelled(By::Caller)))
+    })
+    .await
+}
 
 /// Whether the call within the process that a callback came with is still in flight.
 fn check_lease(lease: Option<&LocalCall>) -> Result<(), CallError> {
@@ -282,13 +318,12 @@ impl Remote {
         Target::named(CALLBACK_SERVICE, self.number.clone())
     }
 
-    /// Whether the call that it came with is still in flight.
+    /// Whether the call that it came with is still in flight. A caller that has cancelled it listens no more.
     fn check(&self) -> Result<(), CallError> {
-        let link = self.link.upgrade();
-        let Some(link) = link.filter(|link| link.lock().connection.is_live(self.key)) else {
+        if self.context.is_cancelled() {
             return Err(CallError::Cancelled(By::Caller));
-        };
-        match link.facts() {
+        }
+        match self.context.facts() {
             Some(facts) if !facts.capabilities.callbacks => Err(CallError::Unsupported {
                 dialect: facts.dialect,
                 feature: "callbacks",
@@ -317,14 +352,13 @@ impl<A, R> Callback<A, R> {
             }
             Inner::Remote(_) => return self,
         };
-        let Some((link, key)) = context.link() else {
+        if context.link().is_none() {
             return self;
-        };
+        }
         let remote = Remote {
             number: number.to_string().into(),
             peer: context.peer(),
-            link: Arc::downgrade(link),
-            key,
+            context: context.clone(),
         };
         Self {
             inner: Inner::Remote(Arc::new(remote)),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -199,20 +199,12 @@ impl Context {
     pub async fn cancelled(&self) {
         match &self.inner {
             Inner::Linked { link, key } => {
-                poll_fn(|cx| {
-                    let mut state = link.lock();
-                    if state.connection.cancelled(*key).is_some() {
-                        return Poll::Ready(());
-                    }
-                    let Some(slot) = state.connection.handler_mut(*key) else {
-                        return Poll::Ready(());
-                    };
-                    if !slot.waiters.iter().any(|known| known.will_wake(cx.waker())) {
-                        slot.waiters.push(cx.waker().clone());
-                    }
-                    Poll::Pending
-                })
-                .await;
+                let mut waiting = Waiting {
+                    link,
+                    key: *key,
+                    number: None,
+                };
+                poll_fn(|cx| waiting.poll(cx.waker())).await;
             }
             Inner::Local(call) => call.cancelled().await,
         }
@@ -310,6 +302,41 @@ impl Context {
         if let Some(task) = task {
             task.wake();
         }
+    }
+}
+
+/// One who waits for the end of a call.
+struct Waiting<'a> {
+    link: &'a Link,
+    key: InboundKey,
+    number: Option<u64>,
+}
+
+impl Waiting<'_> {
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let mut state = self.link.lock();
+        if state.connection.cancelled(self.key).is_some() {
+            return Poll::Ready(());
+        }
+        let Some(slot) = state.connection.handler_mut(self.key) else {
+            return Poll::Ready(());
+        };
+        let (number, stale) = slot.waiters.wait(self.number, waker);
+        self.number = Some(number);
+        drop(state);
+        drop(stale);
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let mut state = self.link.lock();
+        let slot = state.connection.handler_mut(self.key);
+        let forgotten = slot.and_then(|slot| slot.waiters.forget(number));
+        drop(state);
+        drop(forgotten);
     }
 }
 

@@ -6,6 +6,7 @@ mod routes;
 mod sink;
 mod stream;
 
+pub(crate) use detached::catch;
 pub(crate) use inline::{Inline, TypedMethod, TypedRunning};
 pub(crate) use routes::Declaration;
 pub use routes::{Routes, Service};

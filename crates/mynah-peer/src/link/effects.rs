@@ -369,7 +369,7 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
     }
 
     fn cancelled(&mut self, key: InboundKey, slot: &mut InSlot, reason: CancelReason) {
-        self.collected.wakers.append(&mut slot.waiters);
+        slot.waiters.take_into(&mut self.collected.wakers);
         if let Some(input) = &mut slot.input {
             self.collected.wakers.extend(input.waker.take());
         }

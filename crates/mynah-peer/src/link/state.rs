@@ -130,6 +130,45 @@ pub(crate) enum OutInput {
     Running(usize),
 }
 
+/// Who waits for the end of a call of the peer: each takes itself out when it waits no more.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    waiting: Vec<(u64, Waker)>,
+    last: u64,
+}
+
+impl Waiters {
+    /// Adds a waiter, or notes the new waker of one that is known by its number. Returns the number and a waker to
+    /// drop when no lock is held.
+    pub(crate) fn wait(&mut self, number: Option<u64>, waker: &Waker) -> (u64, Option<Waker>) {
+        if let Some(number) = number
+            && let Some((_, known)) = self.waiting.iter_mut().find(|(known, _)| *known == number)
+        {
+            if known.will_wake(waker) {
+                return (number, None);
+            }
+            return (number, Some(std::mem::replace(known, waker.clone())));
+        }
+        self.last += 1;
+        self.waiting.push((self.last, waker.clone()));
+        (self.last, None)
+    }
+
+    /// Takes a waiter out.
+    pub(crate) fn forget(&mut self, number: u64) -> Option<Waker> {
+        let place = self
+            .waiting
+            .iter()
+            .position(|(known, _)| *known == number)?;
+        Some(self.waiting.swap_remove(place).1)
+    }
+
+    /// Takes everybody out, to be woken.
+    pub(crate) fn take_into(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.waiting.drain(..).map(|(_, waker)| waker));
+    }
+}
+
 /// How a call of this side ended, as the task found it.
 #[derive(Debug)]
 pub(crate) enum Reply {
@@ -190,7 +229,7 @@ pub(crate) struct InSlot {
     pub(crate) handler: HandlerRef,
     pub(crate) shields: u32,
     /// Who waits for the cancellation of the call.
-    pub(crate) waiters: Vec<Waker>,
+    pub(crate) waiters: Waiters,
     /// Present when a stream comes with the call and its handler takes it.
     pub(crate) input: Option<Box<InInput>>,
     /// Present when somebody looks at the call.
@@ -415,7 +454,7 @@ impl State {
     ) {
         let mut observed = None;
         if let Some(slot) = self.connection.handler_mut(key) {
-            woken.append(&mut slot.waiters);
+            slot.waiters.take_into(woken);
             if let Some(mut input) = slot.input.take() {
                 woken.extend(input.waker.take());
             }

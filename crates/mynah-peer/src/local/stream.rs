@@ -36,12 +36,29 @@ enum Source<T, E> {
         /// Until an interceptor has let it pass.
         gate: Option<observed::WaitingStream<T, E>>,
         call: Arc<LocalCall>,
-        /// Made at the first poll that has to wait.
-        sleep: Option<Pin<Box<Sleep>>>,
-        until_first: Option<Instant>,
+        /// Present when there is a deadline for the whole stream.
+        whole: Option<Pin<Box<Sleep>>>,
+        /// Until the first item has come, when it has a deadline of its own.
+        first: Option<First>,
     },
     /// The types are not the ones of the handler: over a wire, in memory.
     Encoded(Box<Streaming<T, E, Peer>>),
+}
+
+/// The deadline of the first item.
+struct First {
+    deadline: Instant,
+    /// Made at the first poll that has to wait.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// Ready when the time for the first item is over.
+fn poll_first(first: &mut Option<First>, cx: &mut task::Context<'_>) -> Poll<()> {
+    let Some(First { deadline, sleep }) = first else {
+        return Poll::Pending;
+    };
+    let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*deadline)));
+    sleep.as_mut().poll(cx)
 }
 
 impl InProcess {
@@ -90,10 +107,18 @@ impl InProcess {
             None
         };
         let call = self.local_call(whole, false, observed);
+        // It covers the stream from here on, whenever the program takes the first item.
+        let whole = call
+            .deadline()
+            .map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
         let context = Context::local(Arc::clone(&call), Moment::NEVER, metadata);
-        let until_first = timeout
+        let first = timeout
             .filter(|_| until_first)
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+            .and_then(|timeout| Instant::now().checked_add(timeout))
+            .map(|deadline| First {
+                deadline,
+                sleep: None,
+            });
         if call.observed.is_some() {
             let (stream, gate) = observed::open(typed, &call, context, params)?;
             return Ok(LocalStream {
@@ -101,8 +126,8 @@ impl InProcess {
                     stream,
                     gate,
                     call,
-                    sleep: None,
-                    until_first,
+                    whole,
+                    first,
                 },
                 end: EndReason::Finished,
             });
@@ -120,8 +145,8 @@ impl InProcess {
                 stream: Some(stream),
                 gate: None,
                 call,
-                sleep: None,
-                until_first,
+                whole,
+                first,
             },
             end: EndReason::Finished,
         })
@@ -137,7 +162,7 @@ where
         &mut self,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Result<T, CallError<E>>>> {
-        let (stream, call, sleep, until_first) = match &mut self.source {
+        let (stream, call, whole, first) = match &mut self.source {
             Source::Encoded(stream) => {
                 let polled = task::ready!(Pin::new(&mut **stream).poll_next(cx));
                 if let Some(reason) = stream.end_reason() {
@@ -149,51 +174,51 @@ where
                 stream,
                 gate,
                 call,
-                sleep,
-                until_first,
+                whole,
+                first,
             } => {
                 if let Some(waiting) = gate {
-                    match task::ready!(observed::poll_gate(waiting, call, sleep, cx)) {
+                    let passed = observed::poll_gate(waiting, call, whole, cx);
+                    if passed.is_pending() {
+                        task::ready!(poll_first(first, cx));
+                        return self.fail(CallError::Deadline);
+                    }
+                    match task::ready!(passed) {
                         Ok(started) => {
                             *gate = None;
-                            *sleep = None;
                             *stream = Some(started);
                         }
                         Err(error) => {
                             *gate = None;
-                            self.end = error.end_reason();
-                            self.stop();
-                            return Poll::Ready(Some(Err(error)));
+                            return self.fail(error);
                         }
                     }
                 }
-                (stream, call, sleep, until_first)
+                (stream, call, whole, first)
             }
         };
         let Some(running) = stream else {
             return Poll::Ready(None);
         };
+        if let Some(whole) = whole
+            && (whole.is_elapsed() || whole.as_mut().poll(cx).is_ready())
+        {
+            return self.fail(CallError::Deadline);
+        }
         let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll_next(cx)));
         let outcome = match polled {
             Ok(Poll::Ready(Some(Ok(item)))) => {
                 if let Some(observed) = &call.observed {
                     observed.add_items(1);
                 }
-                if until_first.take().is_some() {
-                    *sleep = None;
-                }
+                *first = None;
                 return Poll::Ready(Some(Ok(item)));
             }
             Ok(Poll::Pending) => {
                 if let Some(error) = call.poll_stop(cx) {
                     Some(error)
                 } else {
-                    let Some(deadline) = until_first.or_else(|| call.deadline()) else {
-                        return Poll::Pending;
-                    };
-                    let sleep =
-                        sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-                    task::ready!(sleep.as_mut().poll(cx));
+                    task::ready!(poll_first(first, cx));
                     Some(CallError::Deadline)
                 }
             }
@@ -201,15 +226,30 @@ where
             Ok(Poll::Ready(Some(Err(error)))) => Some(CallError::Application(error)),
             Err(payload) => Some(CallError::Remote(*panicked(&*payload))),
         };
-        self.end = match &outcome {
-            None => EndReason::Finished,
-            Some(error) => error.end_reason(),
-        };
-        if let Some(observed) = &call.observed {
-            observed.ended_locally(outcome.as_ref());
+        match outcome {
+            Some(error) => self.fail(error),
+            None => {
+                if let Source::Typed { call, .. } = &self.source
+                    && let Some(observed) = &call.observed
+                {
+                    observed.ended_locally::<E>(None);
+                }
+                self.end = EndReason::Finished;
+                self.stop();
+                Poll::Ready(None)
+            }
         }
+    }
+
+    fn fail(&mut self, error: CallError<E>) -> Poll<Option<Result<T, CallError<E>>>> {
+        if let Source::Typed { call, .. } = &self.source
+            && let Some(observed) = &call.observed
+        {
+            observed.ended_locally(Some(&error));
+        }
+        self.end = error.end_reason();
         self.stop();
-        Poll::Ready(outcome.map(Err))
+        Poll::Ready(Some(Err(error)))
     }
 }
 

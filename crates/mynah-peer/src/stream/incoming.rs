@@ -2,7 +2,7 @@
 
 use super::{Attachment, Batch};
 use crate::context::Context;
-use crate::handler::{Produce, Progress, fill};
+use crate::handler::{Produce, Progress, fill, panicked};
 use crate::link::Link;
 use futures_core::Stream;
 use mynah_codec::Format;
@@ -11,6 +11,7 @@ use mynah_protocol::{DecodeLimits, EndReason, ErrorCode, RpcError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll};
@@ -122,7 +123,18 @@ impl<T: DeserializeOwned> Stream for Incoming<T> {
         let this = self.get_mut();
         let remote = match &mut this.inner {
             Inner::Remote(remote) => remote,
-            Inner::Local(stream) => return stream.as_mut().poll_next(cx).map(|item| item.map(Ok)),
+            Inner::Local(stream) => {
+                let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(cx)));
+                let end = match polled {
+                    Ok(Poll::Ready(Some(item))) => return Poll::Ready(Some(Ok(item))),
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(None)) => None,
+                    // The caller's, as it is over a connection.
+                    Err(payload) => Some(Err(EndReason::Error(panicked(&*payload)))),
+                };
+                this.inner = Inner::Done;
+                return Poll::Ready(end);
+            }
             Inner::Done => return Poll::Ready(None),
             Inner::Failed(_) => {
                 let Inner::Failed(reason) = std::mem::replace(&mut this.inner, Inner::Done) else {

@@ -179,12 +179,8 @@ async fn a_callback_that_panics_fails_alone() {
             pen(number);
         });
         let told = within("told", told.into_future()).await;
-        if way == Way::InProcess {
-            drop(told);
-        } else {
-            assert_eq!(told.unwrap(), 5, "{way:?}");
-            assert_eq!(*notes.lock().unwrap(), [0, 1, 2, 4], "{way:?}");
-        }
+        assert_eq!(told.unwrap(), 5, "{way:?}");
+        assert_eq!(*notes.lock().unwrap(), [0, 1, 2, 4], "{way:?}");
         joined.idle().await;
     }
 }
@@ -237,6 +233,86 @@ async fn several_and_a_stream_in_one_call_keep_apart() {
             }
         });
         within("all", stream::iter(calls).buffer_unordered(20).count()).await;
+        joined.idle().await;
+    }
+}
+
+/// What is on its way when the call ends is no offence.
+#[tokio::test]
+async fn told_after_the_end() {
+    for way in STREAMS {
+        let flow = MyFlow::new();
+        let limits = Limits::new().with_violation_budget(0);
+        let joined = Setup::new(flow.service()).limits(&limits).join(way).await;
+        let client: FlowClient = joined.client.client();
+        for turns in 0..50 {
+            let (notes, pen) = notebook();
+            let call = client.tell_for_ever(pen).start();
+            until("it was told", || !notes.lock().unwrap().is_empty()).await;
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            drop(call);
+            until("the handler was dropped", || flow.0.calls.alive() == 0).await;
+            let notes = notes.lock().unwrap().clone();
+            assert!(notes.iter().copied().eq(0..notes.len() as u64), "{way:?}");
+        }
+        joined.idle().await;
+        assert_eq!(client.tell(3, |_| {}).await.unwrap(), 3, "{way:?}");
+    }
+}
+
+/// A task of the handler's asks still when the call ends.
+#[tokio::test]
+async fn what_is_asked_ends_with_the_call() {
+    for way in STREAMS {
+        let flow = MyFlow::new();
+        let joined = Setup::new(flow.service()).join(way).await;
+        let client: FlowClient = joined.client.client();
+        let count = Arc::new(Count::default());
+        let counted = Arc::clone(&count);
+        let call = client
+            .ask_aside(move |_| {
+                let count = Arc::clone(&counted);
+                async move {
+                    let _alive = count.enter();
+                    std::future::pending::<Result<i64, RpcError>>().await
+                }
+            })
+            .start();
+        until("it was asked", || count.alive() == 1).await;
+        flow.0.gate.add_permits(1);
+        within("answer", call).await.unwrap();
+        let error = flow.0.asked.lock().await.take().unwrap();
+        let error = within("end", error).await.unwrap().unwrap_err();
+        assert!(
+            matches!(error, CallError::Cancelled(By::Caller)),
+            "{way:?}: {error:?}"
+        );
+        until("the answer was dropped", || count.alive() == 0).await;
+        joined.idle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_any_thread() {
+    for way in STREAMS {
+        let flow = MyFlow::new();
+        let joined = Setup::new(flow.service()).join(way).await;
+        let client: FlowClient = joined.client.client();
+        let (notes, pen) = notebook();
+        within("told", client.tell_from_tasks(8, 200, pen).into_future())
+            .await
+            .unwrap();
+        let mut notes = notes.lock().unwrap().clone();
+        // Of each task in its order.
+        for task in 0..8 {
+            let of_task = notes.iter().filter(|note| *note / 1000 == task);
+            assert!(of_task.map(|note| note % 1000).eq(0..200), "{way:?}");
+        }
+        notes.sort_unstable();
+        notes.dedup();
+        assert_eq!(notes.len(), 8 * 200, "{way:?}");
         joined.idle().await;
     }
 }

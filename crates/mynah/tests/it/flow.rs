@@ -64,6 +64,8 @@ pub(crate) trait Flow {
     async fn drops(&self, data: Incoming<i64>) -> u64;
     /// Never takes an item, nor answers.
     async fn ignores(&self, data: Incoming<i64>);
+    /// Hears how the stream ends when the call is cancelled, and that callbacks end with it.
+    async fn shielded(&self, cx: &Context, data: Incoming<i64>, told: Callback<u64>);
     /// Counts letters, in a task of its own.
     #[spawn]
     async fn length(&self, data: Incoming<String>) -> u64;
@@ -80,10 +82,19 @@ pub(crate) trait Flow {
     async fn ask_and_hang(&self, asked: Callback<u64, i64>);
     /// Asks for each item of its results.
     fn asking(&self, up_to: u64, asked: Callback<u64, i64>) -> impl Stream<Item = i64> + Send;
+    /// Tells numbers until it is dropped.
+    async fn tell_for_ever(&self, told: Callback<u64>);
+    /// Asks in a task that goes on, and answers when the gate opens.
+    async fn ask_aside(&self, asked: Callback<u64, i64>);
+    /// From so many tasks.
+    async fn tell_from_tasks(&self, tasks: u64, up_to: u64, told: Callback<u64>);
     /// From a task of its own.
     #[spawn]
     async fn tell_spawned(&self, up_to: u64, told: Callback<u64>) -> u64;
 }
+
+/// A task that asks.
+pub(crate) type Asked = tokio::task::JoinHandle<Result<i64, CallError<RpcError>>>;
 
 /// Callbacks that a handler has kept.
 pub(crate) type Kept = (Callback<u64>, Callback<u64, i64>);
@@ -98,6 +109,8 @@ pub(crate) struct State {
     /// How inputs ended.
     pub(crate) ends: Mutex<Vec<Option<EndReason>>>,
     pub(crate) kept: Mutex<Option<Kept>>,
+    /// What a task asks.
+    pub(crate) asked: tokio::sync::Mutex<Option<Asked>>,
 }
 
 /// The implementation.
@@ -112,6 +125,7 @@ impl MyFlow {
             gate: tokio::sync::Semaphore::new(0),
             ends: Mutex::default(),
             kept: Mutex::default(),
+            asked: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -239,6 +253,22 @@ impl Flow for MyFlow {
         drop(data);
     }
 
+    async fn shielded(&self, cx: &Context, mut data: Incoming<i64>, told: Callback<u64>) {
+        let _alive = self.0.calls.enter();
+        let _shield = cx.shield();
+        told.send(1).await.unwrap();
+        let end = loop {
+            match data.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(reason)) => break Some(reason),
+                None => break None,
+            }
+        };
+        let error = told.send(2).await.unwrap_err();
+        assert!(matches!(error, CallError::Cancelled(_)), "{error:?}");
+        self.ended(end);
+    }
+
     async fn length(&self, data: Incoming<String>) -> u64 {
         let _alive = self.0.calls.enter();
         data.fold(0, async |sum, text| sum + text.unwrap().len() as u64)
@@ -299,6 +329,38 @@ impl Flow for MyFlow {
             let _alive = &alive;
             async move { asked.call(number).await.unwrap() }
         })
+    }
+
+    async fn tell_for_ever(&self, told: Callback<u64>) {
+        let _alive = self.0.calls.enter();
+        for number in 0.. {
+            told.send(number).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn ask_aside(&self, asked: Callback<u64, i64>) {
+        let _alive = self.0.calls.enter();
+        let task = tokio::spawn(async move { asked.call(1).await });
+        *self.0.asked.lock().await = Some(task);
+        self.0.gate.acquire().await.unwrap().forget();
+    }
+
+    async fn tell_from_tasks(&self, tasks: u64, up_to: u64, told: Callback<u64>) {
+        let _alive = self.0.calls.enter();
+        let tasks: Vec<_> = (0..tasks)
+            .map(|task| {
+                let told = told.clone();
+                tokio::spawn(async move {
+                    for number in 0..up_to {
+                        told.send(task * 1000 + number).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
     }
 
     async fn tell_spawned(&self, up_to: u64, told: Callback<u64>) -> u64 {

@@ -3,8 +3,8 @@
 use crate::flow::*;
 use crate::support::*;
 use futures::{StreamExt as _, stream};
-use mynah::EndReason;
 use mynah::prelude::*;
+use mynah::{By, EndReason};
 use std::time::Duration;
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn a_call_that_never_left_drops_its_stream() {
 
 #[tokio::test]
 async fn a_stream_that_panics_ends_as_an_error_there() {
-    for way in LINKED {
+    for way in STREAMS {
         let flow = MyFlow::new();
         let joined = Setup::new(flow.service()).join(way).await;
         let client: FlowClient = joined.client.client();
@@ -191,5 +191,58 @@ async fn a_deadline_ends_it_on_both_sides() {
         until("the handler was dropped", || flow.0.calls.alive() == 0).await;
         until("the stream was dropped", || watch.is_dropped()).await;
         joined.idle().await;
+    }
+}
+
+/// A handler that is not dropped hears why.
+#[tokio::test(start_paused = true)]
+async fn a_shielded_handler_hears_who_ended_it() {
+    for way in [Way::Duplex, Way::Memory] {
+        for (seconds, expected) in [
+            (None, EndReason::Cancelled(By::Caller)),
+            (Some(5), EndReason::Deadline),
+        ] {
+            let flow = MyFlow::new();
+            let joined = Setup::new(flow.service()).join(way).await;
+            let client: FlowClient = joined.client.client();
+            let (data, watch) = Watched::new(stream::iter(0..3).chain(stream::pending()));
+            let (heard, hears) = tokio::sync::oneshot::channel();
+            let mut heard = Some(heard);
+            let call = client.shielded(data, move |_| {
+                heard.take().unwrap().send(()).unwrap();
+            });
+            match seconds {
+                None => {
+                    let call = call.start();
+                    within("told", hears).await.unwrap();
+                    drop(call);
+                }
+                Some(seconds) => {
+                    let call = call.deadline(Duration::from_secs(seconds));
+                    let error = within("deadline", call.into_future()).await.unwrap_err();
+                    assert!(matches!(error, CallError::Deadline), "{way:?}: {error:?}");
+                }
+            }
+            until("the stream was dropped", || watch.is_dropped()).await;
+            until("the handler is over", || flow.0.calls.alive() == 0).await;
+            assert_eq!(flow.ends(), [Some(expected)], "{way:?}");
+            joined.idle().await;
+        }
+    }
+}
+
+/// A connection that is cut is told from a caller that has had enough.
+#[tokio::test]
+async fn a_shielded_handler_hears_that_the_peer_is_gone() {
+    for way in LINKED {
+        let flow = MyFlow::new();
+        let joined = Setup::new(flow.service()).join(way).await;
+        let client: FlowClient = joined.client.client();
+        let call = client.shielded(stream::pending(), |_| {}).start();
+        until("it runs", || flow.0.calls.alive() == 1).await;
+        joined.client.close();
+        assert!(within("end", call).await.is_err());
+        until("the handler is over", || flow.0.calls.alive() == 0).await;
+        assert_eq!(flow.ends(), [Some(EndReason::PeerGone)], "{way:?}");
     }
 }

@@ -248,3 +248,41 @@ async fn the_default_deadline_is_for_the_first_item_only() {
         joined.idle().await;
     }
 }
+
+/// It runs on while the program takes its time.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_does_not_wait_for_the_program() {
+    for way in Way::TIMED {
+        let flow = MyFlow::new();
+        let joined = Setup::new(flow.service()).join(way).await;
+        let client: FlowClient = joined.client.client();
+        for first in [false, true] {
+            // Never without an item.
+            let mut stream = client
+                .count(u64::MAX)
+                .deadline(Duration::from_secs(5))
+                .start();
+            if first {
+                assert_eq!(within("item", stream.next()).await.unwrap().unwrap(), 0);
+            }
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            until("it was dropped", || {
+                way == Way::InProcess || flow.0.calls.alive() == 0
+            })
+            .await;
+            // What has come before is there; then it ends.
+            let error = within("deadline", async {
+                loop {
+                    if let Err(error) = stream.next().await.unwrap() {
+                        break error;
+                    }
+                }
+            });
+            let error = error.await;
+            assert!(matches!(error, CallError::Deadline), "{way:?}: {error:?}");
+            assert_eq!(stream.end_reason(), Some(&EndReason::Deadline), "{way:?}");
+        }
+        until("it was dropped", || flow.0.calls.alive() == 0).await;
+        joined.idle().await;
+    }
+}
