@@ -82,7 +82,7 @@ pub(super) fn not_a_method(item: &TraitItem, errors: &mut Errors) {
 /// Checks a method, its parameters and return type aside.
 pub(super) fn signature(function: &TraitItemFn, marks: &Marks, errors: &mut Errors) {
     let signature = &function.sig;
-    no_cfg(&marks.rest, "method", errors);
+    no_cfg(&marks.rest, "a method", errors);
     plainness(signature, errors);
     asyncness(signature, marks, errors);
     idempotence(marks, errors);
@@ -142,7 +142,15 @@ fn asyncness(signature: &Signature, marks: &Marks, errors: &mut Errors) {
     if stream {
         return stream_method(signature, marks, errors);
     }
+    let boxed = match &signature.output {
+        ReturnType::Type(_, ty) => shapes::is_boxed_stream(ty),
+        ReturnType::Default => false,
+    };
     match (&signature.asyncness, &marks.blocking) {
+        (None, None) if boxed => errors.at(
+            &signature.output,
+            "write `-> impl Stream<Item = T> + Send`: the `impl` may give back a boxed one all the same",
+        ),
         (None, None) => errors.at(
             signature.fn_token,
             "write `async fn`, or mark a method that blocks its thread with `#[blocking]`",
@@ -245,7 +253,7 @@ fn receiver(signature: &Signature, errors: &mut Errors) {
         errors.at(&signature.ident, message);
         return;
     };
-    no_cfg(&receiver.attrs, "parameter", errors);
+    no_cfg(&receiver.attrs, "a parameter", errors);
     match &receiver.kind {
         ReceiverKind::Reference(_, None, None) => {}
         ReceiverKind::Reference(_, Some(lifetime), None) => {
@@ -269,7 +277,7 @@ pub(super) fn no_cfg(attrs: &[Attribute], what: &str, errors: &mut Errors) {
         for name in ["cfg", "cfg_attr"] {
             if attr.path().is_ident(name) {
                 let message = format!(
-                    "`{name}` on a {what} could give the two sides different contracts: put it on \
+                    "`{name}` on {what} could give the two sides different contracts: put it on \
                      the whole service, or make the optional part a service of its own"
                 );
                 errors.at(attr, message);

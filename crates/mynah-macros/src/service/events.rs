@@ -9,7 +9,7 @@ use crate::owned;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{FnArg, Pat, ReturnType, TraitItemFn, Type};
+use syn::{FnArg, Pat, PatIdent, ReturnType, TraitItemFn, Type};
 
 /// Methods of the publisher that publish nothing.
 const PUBLISHER_METHODS: &[&str] = &["new", "from_context", "events", "clone"];
@@ -21,7 +21,7 @@ pub(super) fn check(
     errors: &mut Errors,
 ) -> Option<(Ident, Type)> {
     let signature = &function.sig;
-    checks::no_cfg(&marks.rest, "event", errors);
+    checks::no_cfg(&marks.rest, "an event", errors);
     checks::plainness(signature, errors);
     if let Some(asyncness) = &signature.asyncness {
         errors.at(
@@ -79,14 +79,19 @@ fn param(function: &TraitItemFn, errors: &mut Errors) -> Option<(Ident, Type)> {
         errors.at(&signature.ident, message);
         return None;
     };
-    checks::no_cfg(&input.attrs, "parameter", errors);
-    let Pat::Ident(pat) = &*input.pat else {
-        checks::not_a_name(&input.pat, errors);
-        return None;
+    checks::no_cfg(&input.attrs, "a parameter", errors);
+    let plain =
+        |pat: &PatIdent| pat.by_ref.is_none() && pat.mutability.is_none() && pat.subpat.is_none();
+    let name = match &*input.pat {
+        Pat::Ident(pat) if plain(pat) => pat.ident.clone(),
+        other => {
+            errors.at(
+                other,
+                "a message has a plain name, which its publisher has too: write `message`, or the like",
+            );
+            return None;
+        }
     };
-    if pat.by_ref.is_some() || pat.mutability.is_some() || pat.subpat.is_some() {
-        checks::not_a_name(&input.pat, errors);
-    }
     if checks::is_context(&input.ty) {
         errors.at(
             &input.ty,
@@ -96,7 +101,7 @@ fn param(function: &TraitItemFn, errors: &mut Errors) -> Option<(Ident, Type)> {
     }
     owned::check(&input.ty, "message", errors);
     shapes::nested(&input.ty, "message", errors);
-    Some((pat.ident.clone(), (*input.ty).clone()))
+    Some((name, (*input.ty).clone()))
 }
 
 /// Whether the publisher has a method of its own by this name.

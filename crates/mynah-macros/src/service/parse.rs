@@ -134,7 +134,7 @@ fn inputs(function: &TraitItemFn, errors: &mut Errors) -> (Option<syn::PatType>,
     let mut params = Vec::new();
     for input in &function.sig.inputs {
         let FnArg::Typed(input) = input else { continue };
-        checks::no_cfg(&input.attrs, "parameter", errors);
+        checks::no_cfg(&input.attrs, "a parameter", errors);
         let Pat::Ident(pat) = &*input.pat else {
             checks::not_a_name(&input.pat, errors);
             continue;

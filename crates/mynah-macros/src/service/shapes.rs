@@ -35,7 +35,7 @@ pub(super) fn kind(ty: &Type, errors: &mut Errors) -> Kind {
         ("Incoming", _) => {
             errors.at(
                 ty,
-                "a stream has one type of item: write `Incoming<T>`; what its end says is an item too",
+                "a stream has one type of item: write `Incoming<T>`, with an enum or a tuple for several",
             );
             Kind::Value
         }
@@ -185,6 +185,20 @@ pub(super) fn stream(ty: &TypeImplTrait, errors: &mut Errors) -> Option<(Stream,
         error: None,
     };
     Some((stream, item))
+}
+
+/// Whether a type that is no `impl Stream` is a stream all the same.
+pub(super) fn is_boxed_stream(ty: &Type) -> bool {
+    struct Named(bool);
+    impl<'ast> Visit<'ast> for Named {
+        fn visit_path_segment(&mut self, segment: &'ast PathSegment) {
+            self.0 |= segment.ident == "Stream" || segment.ident == "BoxStream";
+            syn::visit::visit_path_segment(self, segment);
+        }
+    }
+    let mut named = Named(false);
+    named.visit_type(ty);
+    named.0
 }
 
 /// Says it when a stream is a part of a result.

@@ -11,6 +11,7 @@
     unnameable_types
 )]
 
+use futures::StreamExt as _;
 use mynah::prelude::*;
 use mynah::{DomainError as _, Service as _, ServiceClient as _, Value};
 use std::borrow::Cow;
@@ -167,10 +168,115 @@ trait KeyStore {
     async fn get(&self, key: String, context: model::Context) -> Option<String>;
 }
 
+/// Streams, callbacks and events, with names that generated code might use.
+#[mynah::service]
+pub trait Flow {
+    /// A stream that borrows from the service and from the context.
+    fn squares(
+        &self,
+        cx: &Context,
+        up_to: u64,
+    ) -> impl Stream<Item = Result<u64, ArithError>> + Send;
+    /// Without a domain error, and `Send` left out.
+    fn numbers(&self, sink: u64, inner: u64) -> impl Stream<Item = u64>;
+    /// With a stream of the caller.
+    #[spawn]
+    async fn sum(&self, start: i64, data: Incoming<i64>) -> Result<i64, ArithError>;
+    /// Both ways.
+    fn doubled(&self, data: Incoming<u64>) -> impl Stream<Item = u64> + Send;
+    /// With callbacks of both kinds.
+    async fn job(
+        &self,
+        cx: &Context,
+        told: Callback<(u64, String)>,
+        a0: Callback<u64, mynah::NoReply>,
+        asked: Callback<String, u64>,
+        more: Callback<u64, Vec<u64>>,
+    ) -> u64;
+    /// May be called again.
+    #[idempotent]
+    #[method(name = "getAgain")]
+    async fn get(&self, key: String) -> u64;
+    /// A number changed.
+    #[event]
+    fn changed(number: u64);
+    #[event(lag = "latest")]
+    #[method(name = "lastValue")]
+    fn r#type(events: Vec<u64>);
+    /// Old, and published all the same.
+    #[deprecated]
+    #[event(lag = "drop-newest", capacity = 8)]
+    fn old(cx: String);
+    #[event(capacity = 7)]
+    fn callback(number: model::Context);
+}
+
+#[derive(Debug)]
+struct MyFlow {
+    start: u64,
+}
+
+impl Flow for MyFlow {
+    fn squares(
+        &self,
+        cx: &Context,
+        up_to: u64,
+    ) -> impl Stream<Item = Result<u64, ArithError>> + Send {
+        futures::stream::iter(self.start..up_to).map(move |number| {
+            if cx.is_cancelled() {
+                Err(ArithError::Braces {})
+            } else {
+                Ok(number * number)
+            }
+        })
+    }
+
+    fn numbers(&self, sink: u64, inner: u64) -> impl Stream<Item = u64> {
+        futures::stream::iter([sink, inner, self.start])
+    }
+
+    async fn sum(&self, start: i64, mut data: Incoming<i64>) -> Result<i64, ArithError> {
+        let mut sum = start;
+        while let Some(item) = data.next().await {
+            sum += item.map_err(|_| ArithError::Parentheses())?;
+        }
+        Ok(sum)
+    }
+
+    fn doubled(&self, data: Incoming<u64>) -> impl Stream<Item = u64> + Send {
+        data.filter_map(async |item| item.ok().map(|item| item * 2))
+    }
+
+    async fn job(
+        &self,
+        _cx: &Context,
+        told: Callback<(u64, String)>,
+        a0: Callback<u64, mynah::NoReply>,
+        asked: Callback<String, u64>,
+        more: Callback<u64, Vec<u64>>,
+    ) -> u64 {
+        told.send((1, "one".to_owned())).await.expect("told");
+        a0.send(2).await.expect("a0");
+        let asked = asked.call("three".to_owned()).await.expect("asked");
+        let more = more.call(4).await.expect("more");
+        asked + more.iter().sum::<u64>()
+    }
+
+    async fn get(&self, key: String) -> u64 {
+        key.len() as u64
+    }
+}
+
 /// In a module, and without methods.
 mod nested {
     #[mynah::service]
     pub(super) trait Empty {}
+
+    #[mynah::service]
+    pub(crate) trait OnlyEvents {
+        #[event]
+        fn happened(what: String);
+    }
 
     #[mynah::service]
     #[cfg(any())]
@@ -189,6 +295,7 @@ async fn main() {
     names();
     domain_errors();
     calls().await;
+    flows().await;
 
     // A trait in a function.
     #[mynah::service]
@@ -242,6 +349,70 @@ async fn calls() {
     assert_eq!(arith.r#move(1, 2, 3, 4, 5, 6).await.expect("move"), 21);
 }
 
+async fn flows() {
+    let server = Server::new()
+        .register(FlowService::new(MyFlow { start: 1 }))
+        .listen("tcp://127.0.0.1:0")
+        .start()
+        .await
+        .expect("a server");
+    let peer = mynah::connect(server.address())
+        .await
+        .expect("a connection");
+    let flow: FlowClient = peer.client();
+    let squares: Vec<u64> = flow
+        .squares(4)
+        .start()
+        .map(|item| item.expect("item"))
+        .collect()
+        .await;
+    assert_eq!(squares, [1, 4, 9]);
+    let numbers = flow.numbers(7, 8).start();
+    assert_eq!(
+        numbers
+            .map(|item| item.expect("item"))
+            .collect::<Vec<_>>()
+            .await,
+        [7, 8, 1]
+    );
+    assert_eq!(
+        flow.sum(1, futures::stream::iter([2, 3]))
+            .await
+            .expect("sum"),
+        6
+    );
+    let doubled = flow.doubled(futures::stream::iter([2, 3])).start();
+    assert_eq!(
+        doubled
+            .map(|item| item.expect("item"))
+            .collect::<Vec<_>>()
+            .await,
+        [4, 6]
+    );
+    let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (hears, too) = (Arc::clone(&said), Arc::clone(&said));
+    let job = flow.job(
+        move |(number, text)| hears.lock().expect("lock").push(format!("{number} {text}")),
+        move |number| too.lock().expect("lock").push(number.to_string()),
+        async |text| Ok(text.len() as u64),
+        |number| std::future::ready(Ok(vec![number; 2])),
+    );
+    assert_eq!(job.await.expect("job"), 13);
+    assert_eq!(*said.lock().expect("lock"), ["1 one", "2"]);
+    assert_eq!(flow.get("four".to_owned()).await.expect("get"), 4);
+
+    let events = FlowEvents::new(server.events().clone());
+    assert_eq!(FlowEvents::CHANGED, "flow.changed");
+    assert_eq!(FlowEvents::TYPE, "flow.lastValue");
+    let mut changed = flow.changed().await.expect("a subscription");
+    let mut last = flow.r#type().await.expect("a subscription");
+    assert_eq!(events.changed(&5).await.expect("published").subscribers, 1);
+    events.r#type(&vec![6]).await.expect("published");
+    assert_eq!(changed.next().await, Some(Ok(5)));
+    assert_eq!(last.next().await, Some(Ok(vec![6])));
+    assert_eq!(format!("{:?}", events.clone()), "FlowEvents { .. }");
+}
+
 fn names() {
     assert_eq!(ArithService::<MyArith>::NAME, "arith");
     let service = ArithService::from_arc(Arc::new(MyArith));
@@ -262,6 +433,12 @@ fn names() {
             ArithClient::new(peer),
         )
     };
+    let _ = |client: &FlowClient| -> mynah::StreamCall<(u64,), u64, ArithError, Peer> {
+        client.squares(2)
+    };
+    let _ = |client: &FlowClient| -> mynah::Subscribe<u64, Peer> { client.changed() };
+    let _ = |cx: &Context| nested::OnlyEventsEvents::from_context(cx);
+    let _ = |client: &nested::OnlyEventsClient| client.happened();
     let _ = |client: ArithClient| {
         (
             client.clone(),
