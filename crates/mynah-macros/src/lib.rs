@@ -30,10 +30,35 @@ use proc_macro::TokenStream;
 /// - `-> Result<T, E>` has a domain error `E`, written out, no alias. Any other return type `T` has
 ///   none.
 ///
-/// Marks on a method:
+/// # Streams and callbacks
+/// - A stream of results: `fn squares(&self, up_to: u64) -> impl Stream<Item = Result<T, E>> + Send;`, a plain `fn`, or
+///   `Item = T` without a domain error. It may borrow from `&self` and from the context. It is polled as far as the
+///   caller takes items, and dropped when the caller is gone. The client's method gives a `StreamCall`.
+/// - A stream of the caller: `data: Incoming<T>`, at most one for each method. The client passes any
+///   `impl Stream<Item = T>`. With a stream of results, both ways run at once.
+/// - Callbacks: `told: Callback<A>`, and `asked: Callback<A, R>` for one that gives a value back. The client passes an
+///   `FnMut(A)`, and an `Fn(A)` whose future gives a `Result<R, RpcError>`. They end with their call.
+///
+/// Streams and callbacks are parameters of their own: not a part of another type, not in notifications, and not in
+/// `#[blocking]` methods.
+///
+/// # Events
+/// `#[event] fn changed(change: Change);` declares what the service publishes under the topic `service.changed`; it is no
+/// part of the trait that is implemented. The client's method subscribes. From `trait Arith` with events comes
+/// `ArithEvents`, which publishes: made with `ArithEvents::new(events)` or `ArithEvents::from_context(cx)`, with an
+/// `async fn changed(&self, &Change)` and the topic as `ArithEvents::CHANGED`.
+///
+/// `#[event(lag = "...", capacity = 64)]` says what happens to a subscriber that is too slow: `drop-oldest`,
+/// `drop-newest`, `latest`, `close`, or `block`, where the publisher waits. `#[method(name = "...")]` sets the last part
+/// of the topic.
+///
+/// # Marks
+/// On a method:
 /// - `#[notification]`: nothing comes back, not even that it failed.
 /// - `#[spawn]`: it runs in a task of its own.
 /// - `#[blocking]`: a plain `fn` that runs on the pool for blocking work.
+/// - `#[idempotent]`: a second call changes nothing, so one whose fate is unknown may be made again. Not with an
+///   `Incoming`, whose items are gone.
 /// - `#[method(name = "...")]`: its name on the wire.
 ///
 /// # Errors

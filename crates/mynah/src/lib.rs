@@ -32,6 +32,68 @@
 //! # }
 //! ```
 //!
+//! A method may have a stream of results, take a stream or callbacks of its caller, and a service may publish events:
+//!
+//! ```
+//! use futures::{StreamExt, stream};
+//! use mynah::prelude::*;
+//!
+//! #[mynah::service]
+//! pub trait Sensors {
+//!     /// A stream of results, which may borrow from the service.
+//!     fn readings(&self, count: u64) -> impl Stream<Item = Result<u64, RpcError>> + Send;
+//!     /// A stream of the caller.
+//!     async fn sum(&self, values: Incoming<u64>) -> u64;
+//!     /// A function of the caller.
+//!     async fn watch(&self, seen: Callback<u64>);
+//!     /// What is published; a subscriber that is too slow hears the newest only.
+//!     #[event(lag = "latest")]
+//!     fn level(level: u64);
+//! }
+//!
+//! struct MySensors {
+//!     base: u64,
+//! }
+//!
+//! impl Sensors for MySensors {
+//!     fn readings(&self, count: u64) -> impl Stream<Item = Result<u64, RpcError>> + Send {
+//!         stream::iter(0..count).map(|number| Ok(self.base + number))
+//!     }
+//!
+//!     async fn sum(&self, values: Incoming<u64>) -> u64 {
+//!         values.fold(0, async |sum, value| sum + value.unwrap_or(0)).await
+//!     }
+//!
+//!     async fn watch(&self, seen: Callback<u64>) {
+//!         for value in 0..3 {
+//!             if seen.send(value).await.is_err() {
+//!                 return;
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::new()
+//!     .register(SensorsService::new(MySensors { base: 10 }))
+//!     .listen("tcp://127.0.0.1:0")
+//!     .start()
+//!     .await?;
+//! let sensors: SensorsClient = mynah::connect(server.address()).await?.client();
+//!
+//! let mut readings = sensors.readings(2).start();
+//! assert_eq!(readings.next().await.transpose()?, Some(10));
+//! assert_eq!(sensors.sum(stream::iter([1, 2, 3])).await?, 6);
+//! sensors.watch(|value| println!("{value}")).await?;
+//!
+//! let mut level = sensors.level().await?;
+//! SensorsEvents::new(server.events().clone()).level(&7).await?;
+//! assert_eq!(level.next().await.transpose()?, Some(7));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | crate | what it holds |
 //! |---|---|
 //! | `mynah-protocol` | what is said: envelopes, ids, errors, limits, transport traits |

@@ -1,4 +1,4 @@
-use super::model::{Answer, Run, Service};
+use super::model::{Answer, Kind, Run, Service};
 use super::*;
 use syn::{Item, parse_quote};
 
@@ -67,6 +67,58 @@ fn the_model_says_what_was_written() {
     assert!(matches!(size.answer, Answer::Value(_)));
     assert!(matches!(clear.answer, Answer::Value(_)));
     assert!(matches!(touch.answer, Answer::None));
+}
+
+#[test]
+fn streams_callbacks_and_events_are_told_from_values() {
+    let service = good(quote! {
+        trait Flow {
+            fn count(&self) -> impl Stream<Item = u64>;
+            fn squares(&self) -> impl futures::Stream<Item = Result<u64, E>> + Send;
+            async fn sum(&self, data: Incoming<i64>, told: Callback<u64>, asked: mynah::Callback<u64, i64>);
+            async fn own(&self, data: model::Incoming<i64>, told: Callback);
+            #[idempotent] async fn get(&self) -> u64;
+            #[event] fn changed(change: Change);
+            #[method(name = "lastOne")] #[event(lag = "latest", capacity = 3)] fn r#type(of: u8);
+        }
+    });
+    let [count, squares, sum, own, get] = service.methods.as_slice() else {
+        panic!("methods")
+    };
+    let stream = |method: &model::Method| match &method.answer {
+        Answer::Stream(stream) => (stream.send, stream.error.is_some()),
+        _ => panic!("no stream"),
+    };
+    assert_eq!(stream(count), (false, false));
+    assert_eq!(stream(squares), (true, true));
+    let kinds: Vec<_> = sum.params.iter().map(|param| &param.kind).collect();
+    assert!(matches!(
+        kinds.as_slice(),
+        [Kind::Incoming(_), Kind::Telling(_), Kind::Asking { .. }]
+    ));
+    assert!(sum.binds() && !own.binds(), "types of the user's own");
+    assert!(get.idempotent && !sum.idempotent);
+    let [changed, last] = service.events.as_slice() else {
+        panic!("events")
+    };
+    assert_eq!(service.topic(changed), "flow.changed");
+    assert_eq!(service.topic(last), "flow.lastOne");
+    assert_eq!(last.constant(), "TYPE");
+    assert!(changed.lag.is_none() && changed.capacity.is_none());
+    assert_eq!(
+        (
+            last.lag.as_ref().unwrap().to_string().as_str(),
+            last.capacity
+        ),
+        ("Latest", Some(3))
+    );
+    let infos = expand_service::infos(&service).to_string();
+    assert_eq!(infos.matches(". idempotent ()").count(), 1, "{infos}");
+    let definition = expand_trait::expand(&service).to_string();
+    assert!(
+        !definition.contains("changed"),
+        "events are no part of the trait"
+    );
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Events {
             .entry(topic.into())
             .or_default()
             .declared
-            .get_or_insert(Declared {
+            .get_or_insert_with(|| Declared {
                 lag: lag.unwrap_or(UNDECLARED.lag),
                 capacity: capacity.unwrap_or(UNDECLARED.capacity),
             });
