@@ -11,6 +11,7 @@ mod accepting;
 mod callbacks;
 mod cancel;
 mod credit;
+mod crossing;
 mod deadlines;
 mod deadlock;
 mod errors;

@@ -443,10 +443,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// The next frame, `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
+        self.frame().await.map(|content| parse(&content))
+    }
+
+    /// What is in the next frame, as it is.
+    pub(crate) async fn content(&mut self) -> Vec<u8> {
+        self.frame().await.expect("the connection is closed")
+    }
+
+    async fn frame(&mut self) -> Option<Vec<u8>> {
         let head = self.take(4).await?;
         let len = u32::from_be_bytes(head.try_into().unwrap()) as usize;
-        let content = self.take(len).await?;
-        Some(parse(&content))
+        self.take(len).await
     }
 
     /// The next frame, passing over pings and the like.
