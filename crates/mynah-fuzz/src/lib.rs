@@ -4,6 +4,7 @@
 //! code in normal tests. A property that breaks is a panic.
 
 mod any;
+mod connection;
 mod wire;
 
 use any::Any;
@@ -11,6 +12,7 @@ use mynah_codec::{DecodeError, DecodeErrorKind, Format};
 use mynah_protocol::DecodeLimits;
 use serde::de::IgnoredAny;
 
+pub use connection::connection;
 pub use wire::{cbor_rpc as cbor_rpc_wire, native as native_wire};
 
 /// A target: a name and what it does with its input.
@@ -23,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("msgpack_scan_decode", msgpack_scan_decode),
     ("native_wire", wire::native),
     ("cbor_rpc_wire", wire::cbor_rpc),
+    ("connection", connection),
 ];
 
 /// CBOR: the scan and the decoder agree, and what was decoded survives a round trip.
