@@ -339,7 +339,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.inbound.permits()
     }
 
-    /// Notifications that were dropped because no permit was free.
+    /// Notifications, events and lines of log that were dropped because no permit was free.
     #[must_use]
     pub const fn dropped_notifications(&self) -> u64 {
         self.dropped_notifications
@@ -367,6 +367,11 @@ impl<O: Default, I: Default> Connection<O, I> {
     #[must_use]
     pub fn wire_id(&self, key: InboundKey) -> Option<&WireId> {
         self.inbound.id(key)
+    }
+
+    /// What the driver keeps for every live call of the peer.
+    pub fn handlers(&self) -> impl Iterator<Item = &I> {
+        self.inbound.live()
     }
 
     /// What the driver keeps for a live call of the peer.

@@ -29,6 +29,15 @@ pub enum SideMessage<'a> {
     Log(Log<'a>),
 }
 
+/// What the peer says that belongs to no call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said<'a> {
+    /// An event.
+    Event(Event<'a>),
+    /// A line of log.
+    Log(Log<'a>),
+}
+
 /// What a connection asks of its driver while it handles something.
 ///
 /// Called while the driver holds its lock: an implementation stores, appends and collects wakers;
@@ -84,9 +93,9 @@ pub trait Effects<O, I> {
     /// The peer takes more of the result stream of its call.
     fn credit(&mut self, key: InboundKey, slot: &mut I);
 
-    /// An event arrived.
-    fn event(&mut self, event: Event<'_>);
+    /// The peer said something that belongs to no call. Returns it when a handler of the program is to hear it.
+    fn said<'m>(&mut self, said: Said<'m>) -> Option<Said<'m>>;
 
-    /// A line of log that belongs to no call arrived.
-    fn log(&mut self, log: Log<'_>);
+    /// Start the handler of what [`Self::said`] returned; it is a notification in every other respect.
+    fn hear(&mut self, key: InboundKey, slot: &mut I, deadline: Moment, said: Said<'_>);
 }

@@ -353,6 +353,11 @@ impl<I: Default> Inbound<I> {
         self.live_ref(key)?.id.as_ref()
     }
 
+    pub(crate) fn live(&self) -> impl Iterator<Item = &I> {
+        let live = self.slots.iter().filter(|slot| slot.state != State::Free);
+        live.map(|slot| &slot.data)
+    }
+
     pub(crate) fn data_mut(&mut self, key: InboundKey) -> Option<&mut I> {
         live(&mut self.slots, key).map(|slot| &mut slot.data)
     }

@@ -28,7 +28,7 @@ mod timers;
 
 pub use budget::Violation;
 pub use connection::{Connection, OpenStreams};
-pub use effects::{Effects, Outcome, SideMessage};
+pub use effects::{Effects, Outcome, Said, SideMessage};
 pub use error::{CloseReason, OpenError};
 pub use inbound::InboundKey;
 

@@ -1,7 +1,6 @@
 //! Opens and accepts connections by URL.
 //!
-//! `tcp://host:port` with `?dialect=native|cbor-rpc` and `&format=cbor|json|messagepack`
-//! (MessagePack in the native dialect only), and `memory:NAME`.
+//! `tcp://host:port` and `memory:NAME`, with options behind a `?`: [`Endpoint`] lists them.
 
 mod url;
 

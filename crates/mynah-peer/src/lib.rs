@@ -34,18 +34,23 @@ pub use call::{
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
 pub use error::{CallError, DomainError, WasSent};
-pub use events::{Events, Lag, Published, Subscribe, Subscription};
+pub use events::{
+    EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
+};
 pub use handler::{Routes, Service, StreamSink};
 pub use intercept::{
     Admission, Before, CallKind, CallSide, Extensions, FinishedCall, Intercepted, InterceptedCall,
     Interceptor, Interceptors, Outcome,
 };
+pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
 pub use observe::SlowThresholds;
 pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use router::{RegisterError, Router};
-pub use server::{DrainReport, Server, ServerError, ServerHandle};
+pub use server::{
+    AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
+};
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
 pub use trace::TraceContext;
 

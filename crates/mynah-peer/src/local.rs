@@ -126,10 +126,16 @@ impl LocalServer {
         self.router.events()
     }
 
-    /// Takes no new calls, and ends what has no end of its own.
-    pub(crate) fn start_drain(&self) {
+    /// Takes no new calls, and ends what has no end of its own. Returns how many subscriptions that were.
+    pub(crate) fn start_drain(&self) -> usize {
         self.draining.store(true, Ordering::SeqCst);
-        self.end_subscriptions(&EndReason::Draining);
+        self.end_subscriptions(&EndReason::Draining)
+    }
+
+    /// Takes no new calls; nothing is published to anybody any more.
+    pub(crate) fn stop(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.end_subscriptions(&EndReason::PeerGone);
     }
 
     fn keep_subscription(&self, queue: &Arc<Queue>) {
@@ -146,19 +152,22 @@ impl LocalServer {
         }
     }
 
-    /// Ends the subscriptions of this process.
-    pub(crate) fn end_subscriptions(&self, reason: &EndReason) {
+    /// Ends the subscriptions of this process. Returns how many there were.
+    pub(crate) fn end_subscriptions(&self, reason: &EndReason) -> usize {
         let subscriptions = std::mem::take(
             &mut *self
                 .subscriptions
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         );
+        let mut ended = 0;
         for queue in subscriptions.iter().filter_map(Weak::upgrade) {
+            ended += usize::from(!queue.is_closed());
             if let Some(waker) = queue.close(reason.clone()) {
                 waker.wake();
             }
         }
+        ended
     }
 
     /// Calls that run.
@@ -181,6 +190,7 @@ impl LocalServer {
             router: Arc::clone(&self.router),
             evidence: self.evidence.clone(),
             default_timeout: None,
+            listeners: Arc::default(),
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.
@@ -344,8 +354,7 @@ impl InProcess {
         Ok(Near {
             topic: topic.into(),
             queue,
-            limits: server.limits.decode,
-            origin: Origin::Hub(events.clone()),
+            origin: Origin::Hub(events.clone(), server.limits.decode),
             observed: Vec::new(),
         })
     }

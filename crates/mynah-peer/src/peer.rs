@@ -2,23 +2,21 @@
 
 mod builder;
 mod caller;
+mod events;
 
 pub use builder::PeerBuilder;
 pub(crate) use builder::start_link;
 
 use crate::call::ServiceClient;
 use crate::error::CallError;
-use crate::events::{Events, Lag, Near, Origin, Subscribe, Subscription};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::link::Link;
 use crate::local::{InProcess, LocalServer};
 use crate::router::{RegisterError, Router};
-use crate::scratch;
 use crate::trace::TraceContext;
 use mynah_codec::Dialect;
 use mynah_connection::CloseReason;
 use mynah_protocol::{Evidence, Limits, Transport};
-use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,142 +187,6 @@ impl Peer {
         }
     }
 
-    /// Emits an event under a topic.
-    ///
-    /// # Errors
-    /// - [`CallError::Unsupported`] on a wire without events, and in process.
-    /// - [`CallError::Encode`] when the message cannot be encoded.
-    /// - [`CallError::Busy`] when the output is full; nothing was written.
-    /// - [`CallError::Disconnected`] after the end.
-    pub fn emit<T: Serialize + ?Sized>(&self, topic: &str, message: &T) -> Result<(), CallError> {
-        let Some((link, facts)) = self.ready_link()? else {
-            return Err(CallError::Unsupported {
-                dialect: "memory",
-                feature: "events",
-            });
-        };
-        if !facts.capabilities.events {
-            return Err(CallError::Unsupported {
-                dialect: facts.dialect,
-                feature: "events",
-            });
-        }
-        scratch::with(|buffer| {
-            facts
-                .format
-                .encode(message, buffer)
-                .map_err(CallError::Encode)?;
-            link.emit(topic, buffer, facts)
-        })
-    }
-
-    /// What this side publishes to the other. Empty for a peer that was not given services.
-    #[must_use]
-    pub fn events(&self) -> Events {
-        match &self.kind {
-            Kind::Linked(handle) => handle.link.config.router.events().clone(),
-            Kind::Local(local) => local.events(),
-        }
-    }
-
-    /// Subscribes to a topic of the other side.
-    ///
-    /// On a wire that has events and no subscriptions (cbor-rpc), it hears what the other side emits under the topic.
-    pub fn subscribe<T>(&self, topic: impl Into<Box<str>>) -> Subscribe<T> {
-        Subscribe::new(self.clone(), topic)
-    }
-
-    /// Hears what the other side emits under a topic with [`Self::emit`], from now on. It is not asked for it: it emits
-    /// whether anybody listens or not.
-    ///
-    /// # Errors
-    /// - [`CallError::Unsupported`] on a wire without events, and in process.
-    /// - [`CallError::Misuse`] before the wire is ready.
-    pub fn listen<T>(&self, topic: &str) -> Result<Subscription<T>, CallError> {
-        self.listen_with(topic, None, None).map(Subscription::near)
-    }
-
-    fn listen_with(
-        &self,
-        topic: &str,
-        lag: Option<Lag>,
-        capacity: Option<u64>,
-    ) -> Result<Near, CallError> {
-        let unsupported = |dialect| CallError::Unsupported {
-            dialect,
-            feature: "events",
-        };
-        let Some((link, facts)) = self.ready_link()? else {
-            return Err(unsupported("memory"));
-        };
-        if !facts.capabilities.events {
-            return Err(unsupported(facts.dialect));
-        }
-        let lag = match lag {
-            Some(Lag::Block) => {
-                return Err(CallError::Misuse("a peer that emits waits for nobody"));
-            }
-            Some(lag) => lag,
-            None => Lag::DropOldest,
-        };
-        let limits = &link.config.limits;
-        let capacity = capacity
-            .and_then(|capacity| usize::try_from(capacity).ok())
-            .unwrap_or(limits.side_messages);
-        let max_bytes = limits.decode.max_message_bytes;
-        let listeners = &link.listeners;
-        let queue = listeners.listen(topic, lag, capacity, facts.format, max_bytes);
-        if link.lock().ended {
-            // It may have ended before the listener was in the books.
-            drop(queue.close(mynah_protocol::EndReason::PeerGone));
-        }
-        Ok(Near {
-            topic: topic.into(),
-            queue,
-            limits: facts.decode,
-            origin: Origin::Link(Arc::clone(link)),
-            observed: Vec::new(),
-        })
-    }
-
-    /// A subscription that needs no wire, or whose wire has no subscriptions. `None`: ask for it over the wire.
-    pub(crate) fn subscribe_near(
-        &self,
-        topic: &str,
-        lag: Option<Lag>,
-        capacity: Option<u64>,
-    ) -> Result<Option<Near>, CallError> {
-        match &self.kind {
-            Kind::Local(local) => local.subscribe(topic, lag, capacity).map(Some),
-            Kind::Linked(handle) => match handle.link.facts() {
-                Some(facts) if !facts.capabilities.streams && facts.capabilities.events => {
-                    self.listen_with(topic, lag, capacity).map(Some)
-                }
-                _ => Ok(None),
-            },
-        }
-    }
-
-    /// Writes a line into the other side's log that belongs to no call: 1 critical, 2 warning, 3 info,
-    /// 4 verbose, 5 debug. Dropped and counted when the peer is too slow; in process, dropped.
-    ///
-    /// # Errors
-    /// - [`CallError::Encode`] when the content cannot be encoded.
-    /// - [`CallError::Misuse`] before the wire is ready.
-    pub fn log<T: Serialize + ?Sized>(&self, level: i64, content: &T) -> Result<(), CallError> {
-        let Some((link, facts)) = self.ready_link()? else {
-            return Ok(());
-        };
-        scratch::with(|buffer| {
-            facts
-                .format
-                .encode(content, buffer)
-                .map_err(CallError::Encode)?;
-            link.log(None, level, buffer);
-            Ok(())
-        })
-    }
-
     fn ready_link(&self) -> Result<Option<(&Arc<Link>, &crate::link::WireFacts)>, CallError> {
         let Kind::Linked(handle) = &self.kind else {
             return Ok(None);
@@ -368,6 +230,14 @@ impl Peer {
                 return reason;
             }
             over.await;
+        }
+    }
+
+    /// Why the connection ended, `None` while it lasts.
+    pub(crate) fn end_reason(&self) -> Option<CloseReason> {
+        match &self.kind {
+            Kind::Linked(handle) => handle.link.end_reason(),
+            Kind::Local(_) => None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Which handler answers which name.
 
-use crate::events::Events;
+use crate::context::Context;
+use crate::events::{Events, Hearers, LogLine};
 use crate::handler::{Declaration, Method, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::observe::{self, SlowThresholds};
 use mynah_protocol::MethodName;
+use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
@@ -31,6 +33,7 @@ pub struct Router {
     chain: Option<Arc<Interceptors>>,
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
+    hearers: Hearers,
 }
 
 /// A registration that cannot work.
@@ -43,6 +46,9 @@ pub enum RegisterError {
     /// A name is empty, too long, or has characters that some wire gives a meaning.
     #[error("\"{0}\" cannot be the name of a service or method: {1}")]
     Name(String, &'static str),
+    /// Something that a peer says has one handler at most.
+    #[error("{0} has two handlers")]
+    Handlers(String),
 }
 
 impl fmt::Debug for Router {
@@ -90,6 +96,60 @@ impl Router {
     pub const fn warn_slow(mut self, thresholds: SlowThresholds) -> Self {
         self.slow = thresholds;
         self
+    }
+
+    /// Runs a handler for every event that the other side emits under a topic, from its first word on.
+    ///
+    /// The handler is polled where the event was read, like that of a notification: several run side by side, each
+    /// holds one of the permits of `Limits::calls_in_flight` while it runs, an event that finds none is dropped and
+    /// counted, and what runs stops with the connection. A message of another shape is dropped. Those who listen
+    /// ([`Peer::listen`](crate::Peer::listen)) hear the event as well. It is no call: interceptors do not see it.
+    #[must_use]
+    pub fn on_event<T, H, F>(mut self, topic: &str, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Fn(Context, T) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if !self.hearers.on_event(topic, handler) {
+            let topic = topic.escape_debug();
+            let error = RegisterError::Handlers(format!("event \"{topic}\""));
+            self.errors.push(error);
+        }
+        self
+    }
+
+    /// The same for every event that has no handler of its own; it is told the topic.
+    #[must_use]
+    pub fn on_any_event<T, H, F>(mut self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Fn(Context, String, T) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if !self.hearers.on_any_event(handler) {
+            let what = "every event without a handler of its own";
+            self.errors.push(RegisterError::Handlers(what.into()));
+        }
+        self
+    }
+
+    /// Runs a handler for every line of the other side's log that belongs to no call, as for an event.
+    #[must_use]
+    pub fn on_log<H, F>(mut self, handler: H) -> Self
+    where
+        H: Fn(Context, LogLine) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if !self.hearers.on_log(handler) {
+            let error = RegisterError::Handlers("the log of the peer".into());
+            self.errors.push(error);
+        }
+        self
+    }
+
+    pub(crate) const fn hearers(&self) -> &Hearers {
+        &self.hearers
     }
 
     /// What this side publishes, in place of events of its own: several routers may publish together.

@@ -2,38 +2,49 @@
 
 mod accept;
 mod drain;
+mod handle;
+mod report;
 
-pub use drain::DrainReport;
+pub use accept::AttachError;
+pub use handle::ServerHandle;
+pub use report::{CutCall, CutConnection, DrainReport};
 
-use crate::events::Events;
+use crate::context::Context;
+use crate::events::{Events, LogLine};
 use crate::handler::Service;
 use crate::intercept::Interceptor;
+use crate::link::Link;
 use crate::local::LocalServer;
 use crate::observe::SlowThresholds;
-use crate::peer::{DEFAULT_TIMEOUT, Peer};
+use crate::peer::DEFAULT_TIMEOUT;
 use crate::router::{RegisterError, Router};
 use accept::{Accepting, Shared};
 use mynah_codec::Dialect;
-use mynah_protocol::{EndReason, Limits, Listener, Transport, TransportError};
+use mynah_protocol::{Evidence, Limits, Listener, Transport, TransportError};
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
 
 /// A server that is about to start: services, limits, and where to listen.
 #[must_use = "nothing runs before start"]
 pub struct Server {
     router: Router,
-    limits: Limits,
+    /// `None`: those of each dialect.
+    limits: Option<Limits>,
     default_timeout: Option<Duration>,
     binds: Vec<Bind>,
     names: Vec<String>,
+    attached: Vec<Attach>,
 }
 
 /// A listener that is bound when the server starts.
 type Bind = Pin<Box<dyn Future<Output = Result<Box<dyn Accepting>, TransportError>> + Send>>;
+
+/// A connection that is open before the server starts.
+type Attach = Box<dyn FnOnce(&Arc<Shared>) -> Result<Arc<Link>, AttachError> + Send>;
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -71,10 +82,11 @@ impl Server {
     pub fn new() -> Self {
         Self {
             router: Router::new(),
-            limits: Limits::default(),
+            limits: None,
             default_timeout: Some(DEFAULT_TIMEOUT),
             binds: Vec::new(),
             names: Vec::new(),
+            attached: Vec::new(),
         }
     }
 
@@ -108,9 +120,31 @@ impl Server {
         self
     }
 
-    /// The limits of every connection, and of the number of connections.
+    /// Runs a handler for every event that a client emits under a topic: [`Router::on_event`].
+    pub fn on_event<T, H, F>(mut self, topic: &str, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Fn(Context, T) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.router = self.router.on_event(topic, handler);
+        self
+    }
+
+    /// Runs a handler for every line of a client's log that belongs to no call: [`Router::on_log`].
+    pub fn on_log<H, F>(mut self, handler: H) -> Self
+    where
+        H: Fn(Context, LogLine) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.router = self.router.on_log(handler);
+        self
+    }
+
+    /// The limits of every connection, and of the number of connections. Without this each connection has those of its
+    /// dialect.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = Some(limits);
         self
     }
 
@@ -131,7 +165,7 @@ impl Server {
 
     /// Listens on a byte transport that is bound when the server starts.
     pub fn listen_with<L>(
-        mut self,
+        self,
         bind: impl Future<Output = Result<L, TransportError>> + Send + 'static,
         dialect: impl Dialect,
     ) -> Self
@@ -139,8 +173,25 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
+        self.listen_within(bind, dialect, None)
+    }
+
+    /// The same, where the largest message of its connections is `max_message_bytes`, whatever the limits say. `None`:
+    /// the limits hold.
+    pub fn listen_within<L>(
+        mut self,
+        bind: impl Future<Output = Result<L, TransportError>> + Send + 'static,
+        dialect: impl Dialect,
+        max_message_bytes: Option<usize>,
+    ) -> Self
+    where
+        L: Listener,
+        L::Connection: AsyncRead + AsyncWrite + Unpin,
+    {
         self.binds.push(Box::pin(async move {
-            Ok(accept::bytes(bind.await?, dialect.clone_box()))
+            let listener = bind.await?;
+            let dialect = dialect.clone_box();
+            Ok(accept::bytes(listener, dialect, max_message_bytes))
         }));
         self
     }
@@ -162,6 +213,27 @@ impl Server {
         self
     }
 
+    /// Serves something that is open already and carries bytes: [`ServerHandle::attach`], when the server starts. It is
+    /// closed then if as many connections are open as the limits allow.
+    pub fn attach<S>(mut self, stream: S, dialect: impl Dialect, evidence: Evidence) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.attached.push(Box::new(move |shared| {
+            shared.run_bytes(stream, &dialect, None, evidence)
+        }));
+        self
+    }
+
+    /// Serves a carrier of envelopes that is open already: [`ServerHandle::attach_transport`], when the server starts.
+    pub fn attach_transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.attached.push(Box::new(move |shared| {
+            let evidence = transport.evidence().clone();
+            shared.run_carrier(transport, evidence)
+        }));
+        self
+    }
+
     /// Binds every listener and starts to accept.
     ///
     /// Cancel safety: dropped before its end, nothing listens.
@@ -180,7 +252,8 @@ impl Server {
             listeners.push(bind.await?);
         }
         let router = Arc::new(self.router);
-        let local = LocalServer::new(Arc::clone(&router), self.limits.clone());
+        let limits = self.limits.clone().unwrap_or_default();
+        let local = LocalServer::new(Arc::clone(&router), limits);
         for (index, name) in self.names.iter().enumerate() {
             if !local.publish(name) {
                 for published in self.names.iter().take(index) {
@@ -198,101 +271,13 @@ impl Server {
             .into_iter()
             .map(|listener| tokio::spawn(listener.accept_all(Arc::clone(&shared))))
             .collect();
-        Ok(ServerHandle {
-            shared,
-            local,
-            names: self.names,
-            addresses,
-            tasks,
-        })
-    }
-}
-
-/// A running server. Dropped, it stops listening and closes its connections without waiting;
-/// [`drain`](Self::drain) lets calls finish.
-#[must_use = "the server stops when its handle is dropped"]
-pub struct ServerHandle {
-    shared: Arc<Shared>,
-    local: Arc<LocalServer>,
-    names: Vec<String>,
-    addresses: Vec<String>,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl fmt::Debug for ServerHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerHandle")
-            .field("addresses", &self.addresses)
-            .finish_non_exhaustive()
-    }
-}
-
-impl ServerHandle {
-    /// Where it listens, in the order of the listeners: `tcp://127.0.0.1:9000`.
-    #[must_use]
-    pub fn addresses(&self) -> &[String] {
-        &self.addresses
-    }
-
-    /// The first address, empty when it listens in process only.
-    #[must_use]
-    pub fn address(&self) -> &str {
-        self.addresses.first().map_or("", String::as_str)
-    }
-
-    /// A peer that calls this server in process: typed values, no wire.
-    #[must_use]
-    pub fn local(&self) -> Peer {
-        Peer::local(&self.local, None)
-    }
-
-    /// The same, for a caller with services of its own, which the handlers reach through
-    /// `cx.peer()`.
-    ///
-    /// # Errors
-    /// [`RegisterError`] when a service of `caller` cannot be registered.
-    pub fn local_with(&self, caller: Router) -> Result<Peer, RegisterError> {
-        caller.check()?;
-        let caller = LocalServer::new(Arc::new(caller), Limits::default());
-        Ok(Peer::local(&self.local, Some(caller)))
-    }
-
-    /// What the server publishes.
-    #[must_use]
-    pub fn events(&self) -> &Events {
-        self.local.events()
-    }
-
-    /// The clients that are connected.
-    #[must_use]
-    pub fn peers(&self) -> Vec<Peer> {
-        self.shared.links().into_iter().map(Peer::linked).collect()
-    }
-
-    /// Stops to accept, tells every client, lets calls finish, and cuts what is left after `grace`. Always ends.
-    ///
-    /// Cancel safety: dropped before its end, the server goes on draining until its handle is dropped; it may be
-    /// called again.
-    pub async fn drain(&mut self, grace: Duration) -> DrainReport {
-        self.stop_listening();
-        self.local.start_drain();
-        drain::run(&self.shared, &self.local, grace).await
-    }
-
-    fn stop_listening(&mut self) {
-        for task in self.tasks.drain(..) {
-            task.abort();
+        for attach in self.attached {
+            if let Err(error) = attach(&shared) {
+                tracing::warn!(%error, "connection refused");
+            }
         }
-        for name in self.names.drain(..) {
-            self.local.unpublish(&name);
-        }
-    }
-}
-
-impl Drop for ServerHandle {
-    fn drop(&mut self) {
-        self.stop_listening();
-        self.shared.close_all();
-        self.local.end_subscriptions(&EndReason::PeerGone);
+        Ok(ServerHandle::new(
+            shared, local, self.names, addresses, tasks,
+        ))
     }
 }

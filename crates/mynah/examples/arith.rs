@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let python = addresses
         .next()
         .unwrap_or_else(|| "127.0.0.1:9001".to_owned());
-    let mut server = Server::new()
+    let server = Server::new()
         .register(ArithService::new(MyArith))
         .listen(&format!("tcp://{mynah}"))
         .listen(&format!("tcp://{python}?dialect=cbor-rpc"))

@@ -112,7 +112,7 @@ impl Visitor for Me {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut server = Server::new()
+    let server = Server::new()
         .register(WorkshopService::new(MyWorkshop))
         .listen("tcp://127.0.0.1:0")
         .listen("memory:workshop")

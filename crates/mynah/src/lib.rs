@@ -106,15 +106,18 @@
 mod url;
 
 #[doc(inline)]
+pub use mynah_endpoint::{Endpoint, EndpointError, Place};
+#[doc(inline)]
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Admission, Before, Call, CallError, CallFuture, CallKind, CallSide, Callback, Caller, Context,
-    DomainError, DrainReport, Events, Extensions, FinishedCall, Incoming, Intercepted,
-    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, MethodInfo, NoReply, Notify,
-    Outcome, Peer, PeerBuilder, PeerStats, Published, RegisterError, Router, Server, ServerError,
-    ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall, Streaming, Subscribe,
-    Subscription, TraceContext, WasSent,
+    Admission, AttachError, Before, Call, CallError, CallFuture, CallKind, CallSide, Callback,
+    Caller, Context, CutCall, CutConnection, DomainError, DrainReport, EarlyListeners, Events,
+    Extensions, FinishedCall, Incoming, Intercepted, InterceptedCall, Interceptor, Interceptors,
+    Lag, LocalServer, LogLine, Logs, MethodInfo, NoReply, Notify, Outcome, Peer, PeerBuilder,
+    PeerStats, Published, RegisterError, Router, RunKind, Server, ServerError, ServerHandle,
+    Service, ServiceClient, Shield, SlowThresholds, StreamCall, Streaming, Subscribe, Subscription,
+    TraceContext, WaitFor, WasSent,
 };
 #[doc(inline)]
 pub use mynah_protocol::{

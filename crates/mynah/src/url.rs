@@ -2,9 +2,13 @@
 
 use mynah_codec::Dialect;
 use mynah_endpoint::{Endpoint, EndpointError, Place};
-use mynah_peer::{Peer, RegisterError, Router, Server, Service};
+use mynah_peer::{
+    Context, EarlyListeners, LogLine, Logs, Peer, RegisterError, Router, Server, Service,
+    Subscription,
+};
 use mynah_protocol::{Accepted, Dialer as _, Limits, TransportError, TransportErrorKind};
 use mynah_transport_tcp::{TcpDialer, TcpListener};
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// Why there is no connection.
@@ -25,7 +29,8 @@ pub enum ConnectError {
     NoSuchName(String),
 }
 
-/// Connects to a URL: `tcp://host:port`, `tcp://host:port?dialect=cbor-rpc`, `memory:NAME`.
+/// Connects to a URL: `tcp://host:port`, `tcp://host:port?dialect=cbor-rpc`, `memory:NAME`. [`Endpoint`] lists the
+/// options. The limits are those of the dialect.
 ///
 /// Cancel safety: dropped before its end, nothing stays open.
 ///
@@ -45,8 +50,9 @@ pub fn connector(url: &str) -> Result<Connector, ConnectError> {
     Ok(Connector {
         endpoint: url.parse()?,
         router: Router::new(),
-        limits: Limits::default(),
+        limits: None,
         default_deadline: None,
+        listeners: EarlyListeners::default(),
     })
 }
 
@@ -56,9 +62,11 @@ pub fn connector(url: &str) -> Result<Connector, ConnectError> {
 pub struct Connector {
     endpoint: Endpoint,
     router: Router,
-    limits: Limits,
+    /// `None`: those of the dialect.
+    limits: Option<Limits>,
     /// `None`: the usual default.
     default_deadline: Option<Option<Duration>>,
+    listeners: EarlyListeners,
 }
 
 impl Connector {
@@ -68,9 +76,47 @@ impl Connector {
         self
     }
 
-    /// The limits.
+    /// Runs a handler for every event that the other side emits under a topic: [`Router::on_event`].
+    pub fn on_event<T, H, F>(mut self, topic: &str, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Fn(Context, T) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.router = self.router.on_event(topic, handler);
+        self
+    }
+
+    /// Runs a handler for every line of the other side's log that belongs to no call: [`Router::on_log`].
+    pub fn on_log<H, F>(mut self, handler: H) -> Self
+    where
+        H: Fn(Context, LogLine) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.router = self.router.on_log(handler);
+        self
+    }
+
+    /// Everything that the other side may call and that is heard of it, in place of what was registered before.
+    pub fn router(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
+    /// Hears what the other side emits under a topic, from its first word on. It hears the end when there is no
+    /// connection, or when the other side is of the same process.
+    pub fn listen<T>(&mut self, topic: &str) -> Subscription<T> {
+        self.listeners.listen(topic)
+    }
+
+    /// Hears the other side's log, as far as it belongs to no call, from its first line on.
+    pub fn logs(&mut self) -> Logs {
+        self.listeners.logs()
+    }
+
+    /// The limits. Without this they are those of the dialect; `max_message` of the URL holds in any case.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = Some(limits);
         self
     }
 
@@ -94,15 +140,21 @@ impl Connector {
     /// As [`connect`]; also [`ConnectError::Register`].
     pub async fn connect(self) -> Result<Peer, ConnectError> {
         self.router.check()?;
+        let dialect = self.endpoint.dialect;
+        let mut limits = self.limits.unwrap_or_else(|| dialect.limits());
+        if let Some(bytes) = self.endpoint.max_message_bytes {
+            limits.decode.max_message_bytes = bytes;
+        }
         match self.endpoint.place {
             Place::Tcp(address) => {
                 let Accepted {
                     connection,
                     evidence,
                 } = TcpDialer::new(address).dial().await?;
-                let mut builder = Peer::over(connection, &self.endpoint.dialect)
+                let mut builder = Peer::over(connection, &dialect)
                     .router(self.router)
-                    .limits(self.limits)
+                    .limits(limits)
+                    .listeners(self.listeners)
                     .evidence(evidence);
                 if let Some(timeout) = self.default_deadline {
                     builder = builder.default_deadline(timeout);
@@ -113,7 +165,7 @@ impl Connector {
                 let deadline = self
                     .default_deadline
                     .unwrap_or(Some(mynah_peer::DEFAULT_TIMEOUT));
-                let peer = Peer::named_with(&name, self.router, &self.limits, deadline)?;
+                let peer = Peer::named_with(&name, self.router, &limits, deadline)?;
                 peer.ok_or(ConnectError::NoSuchName(name))
             }
             _ => Err(ConnectError::Transport(TransportError::new(
@@ -126,7 +178,7 @@ impl Connector {
 
 /// Listening by URL. In scope with [`prelude`](crate::prelude).
 pub trait Listen: Sized {
-    /// Listens on a URL: `tcp://host:port` (port 0 takes a free one), with `?dialect=` and `&format=`, or `memory:NAME`.
+    /// Listens on a URL: `tcp://host:port` (port 0 takes a free one) or `memory:NAME`, with the options of [`Endpoint`].
     /// A URL that names no endpoint is reported by `start`.
     #[must_use = "nothing runs before start"]
     fn listen(self, url: &str) -> Self;
@@ -142,8 +194,12 @@ impl Listen for Server {
             Ok(Endpoint {
                 place: Place::Tcp(address),
                 dialect,
+                max_message_bytes,
                 ..
-            }) => self.listen_with(async move { TcpListener::bind(&address).await }, dialect),
+            }) => {
+                let bind = async move { TcpListener::bind(&address).await };
+                self.listen_within(bind, dialect, max_message_bytes)
+            }
             Ok(_) => fail(
                 self,
                 "this kind of endpoint cannot be listened on".to_owned(),

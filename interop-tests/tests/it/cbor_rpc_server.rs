@@ -372,7 +372,7 @@ async fn check_17_r_a_close_of_the_client_stops_what_runs_for_it() {
 
 #[tokio::test]
 async fn check_17_r_a_drain_answers_what_runs_and_closes() {
-    let mut server = serve().await;
+    let server = serve().await;
     let port = server.port;
     let client = tokio::spawn(async move { run_client(port, Codec::Cbor, "server_drains").await });
     let here = server.here.clone();

@@ -26,6 +26,11 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
 
     /// A copy behind a pointer.
     fn clone_box(&self) -> Box<dyn Dialect>;
+
+    /// The limits of a connection for which the program sets none.
+    fn limits(&self) -> Limits {
+        Limits::DEFAULT
+    }
 }
 
 impl Dialect for Box<dyn Dialect> {
@@ -39,5 +44,9 @@ impl Dialect for Box<dyn Dialect> {
 
     fn clone_box(&self) -> Box<dyn Dialect> {
         (**self).clone_box()
+    }
+
+    fn limits(&self) -> Limits {
+        (**self).limits()
     }
 }

@@ -4,7 +4,7 @@ use super::late::{Late, more, one_more};
 use super::{Connection, State};
 use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
-use crate::{Effects, Outcome, SideMessage, Violation};
+use crate::{Effects, Outcome, Said, SideMessage, Violation};
 use mynah_protocol::{
     CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, Lane, Moment, Notification, Request, Response,
     RpcError, Streams, Value, WireId,
@@ -43,12 +43,12 @@ impl<O: Default, I: Default> Connection<O, I> {
             Envelope::Log(log) => match log.id.clone() {
                 Some(id) => self.handle_side(now, &id, SideMessage::Log(log), fx),
                 None => {
-                    fx.log(log);
+                    self.handle_said(now, Said::Log(log), fx);
                     Ok(())
                 }
             },
             Envelope::Event(event) => {
-                fx.event(event);
+                self.handle_said(now, Said::Event(event), fx);
                 Ok(())
             }
             Envelope::Ping(number) => {
@@ -192,6 +192,21 @@ impl<O: Default, I: Default> Connection<O, I> {
             }
             Refused::Duplicate => self.budget.charge(now, "id is in flight already"),
         }
+    }
+
+    /// What nobody asked for is heard under the same permits as notifications, and dropped without one.
+    fn handle_said(&mut self, now: Moment, said: Said<'_>, fx: &mut impl Effects<O, I>) {
+        let Some(said) = fx.said(said) else { return };
+        let deadline = self.deadline(now, None);
+        if !self.refuses()
+            && let Ok((key, data)) = self
+                .inbound
+                .admit(None, false, deadline, Streams::NONE, false)
+        {
+            fx.hear(key, data, deadline, said);
+            return;
+        }
+        self.dropped_notifications = self.dropped_notifications.saturating_add(1);
     }
 
     fn handle_cancel(

@@ -1,10 +1,10 @@
 //! Writes down what a connection asks for.
 
 use super::number;
-use crate::{Effects, InboundKey, Outcome, SideMessage};
+use crate::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, ErrorCode, Event, Items, Lane, Log, Moment,
-    Notification, Request, RpcError, StreamSide, Window, WireId,
+    CallId, Cancel, CancelReason, Envelope, ErrorCode, Items, Lane, Moment, Notification, Request,
+    RpcError, StreamSide, Window, WireId,
 };
 
 /// One thing that a connection asked for. Slots are told apart by the number that the test keeps in
@@ -151,11 +151,24 @@ impl Effects<u64, u64> for Recorder {
         self.0.push(Seen::ResultCredit(key));
     }
 
-    fn event(&mut self, _: Event<'_>) {
-        self.0.push(Seen::Event);
+    fn said<'m>(&mut self, said: Said<'m>) -> Option<Said<'m>> {
+        self.0.push(match said {
+            Said::Event(_) => Seen::Event,
+            Said::Log(_) => Seen::Log,
+        });
+        // A handler waits for the topic "handled" and for lines of level 1.
+        match &said {
+            Said::Event(event) if event.topic == "handled" => Some(said),
+            Said::Log(log) if log.level == 1 => Some(said),
+            _ => None,
+        }
     }
 
-    fn log(&mut self, _: Log<'_>) {
-        self.0.push(Seen::Log);
+    fn hear(&mut self, key: InboundKey, slot: &mut u64, _: Moment, said: Said<'_>) {
+        *slot = match said {
+            Said::Event(event) => number(&event.message),
+            Said::Log(log) => number(&log.content),
+        };
+        self.0.push(Seen::Start(key, *slot));
     }
 }

@@ -205,3 +205,43 @@ fn messages_of_the_whole_connection_are_passed_on() {
         .expect("a ping");
     assert_eq!(seen.take(), [Seen::Pong(u64::MAX)]);
 }
+
+/// An event or a line of log that a handler hears is one more notification: it holds a permit, and is dropped
+/// without one, or while this side drains.
+#[test]
+fn what_a_handler_hears_takes_a_permit() {
+    let mut one = connection(&Limits::new().with_calls_in_flight(2));
+    let event = || {
+        Envelope::Event(mynah_protocol::Event {
+            topic: "handled".into(),
+            message: payload(7),
+        })
+    };
+    let line = || {
+        Envelope::Log(Log {
+            id: None,
+            level: 1,
+            dropped: 0,
+            content: payload(8),
+        })
+    };
+    let hears = |one: &mut Connection, said| match arrives(one, START, said).as_slice() {
+        [Seen::Event | Seen::Log, Seen::Start(key, number)] => (*key, *number),
+        other => panic!("not heard: {other:?}"),
+    };
+    let (first, number) = hears(&mut one, event());
+    assert_eq!(number, 7);
+    let (second, number) = hears(&mut one, line());
+    assert_eq!(number, 8);
+    assert_eq!(arrives(&mut one, START, event()), [Seen::Event]);
+    assert_eq!((one.permits_taken(), one.dropped_notifications()), (2, 1));
+    assert_eq!(one.handlers().count(), 2);
+    one.park(first);
+    assert_eq!(one.finish(first), None, "nobody waits for an answer");
+    assert_eq!(one.finish(second), None);
+    assert_empty(&one);
+    one.start_drain(&mut Recorder::default());
+    assert_eq!(arrives(&mut one, START, event()), [Seen::Event]);
+    assert_eq!(one.dropped_notifications(), 2);
+    assert_empty(&one);
+}

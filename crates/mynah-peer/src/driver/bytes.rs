@@ -287,6 +287,7 @@ impl<S: ByteStream> ByteTask<S> {
                         Envelope::Response(_) => clock.last(),
                         _ => clock.look(),
                     };
+                    fx.now = now;
                     connection
                         .handle(now, envelope, &mut fx)
                         .map_err(|violation| Trouble::Close(violated(&violation)))?;

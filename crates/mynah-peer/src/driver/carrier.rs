@@ -123,6 +123,7 @@ impl CarrierTask {
         connection.handle_bytes(now);
         let mut fx = DriverEffects::new(out, &mut self.core.collected, &link)
             .reading(&[], self.core.last_route);
+        fx.now = now;
         let handled = connection.handle(now, envelope, &mut fx);
         self.core.last_route = fx.last_route;
         drop(guard);

@@ -142,6 +142,7 @@ impl Core {
             route: index,
             unknown,
             callback,
+            heard,
             streams,
             answered,
             deadline,
@@ -170,7 +171,7 @@ impl Core {
         let (place, waker) = self.running.next_place();
         let start = self.replies.len();
         let replies = &mut self.replies;
-        let told = callback.is_some() && !answered;
+        let told = callback.is_some() && !answered && !heard;
         let called = catch_unwind(AssertUnwindSafe(|| {
             method.call(invocation, &mut task::Context::from_waker(&waker), replies)
         }));
@@ -552,7 +553,7 @@ impl Core {
         state.ended = true;
         self.collected.wakers.extend(state.room.drain(..));
         drop(guard);
-        link.listeners.close(&mut self.collected.wakers);
+        link.close_ears(&mut self.collected.wakers);
         self.collected.arrived.clear();
         self.carry_out(&[]);
         for handler in self.running.drain() {
@@ -604,7 +605,7 @@ impl Drop for Core {
         state.ended = true;
         self.collected.wakers.extend(state.room.drain(..));
         drop(guard);
-        link.listeners.close(&mut self.collected.wakers);
+        link.close_ears(&mut self.collected.wakers);
         link.over.notify_waiters();
         for order in self.collected.cancels.drain(..) {
             if let (HandlerRef::Spawned(task), false) = (order.handler, order.shielded) {

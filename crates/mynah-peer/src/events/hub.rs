@@ -1,16 +1,18 @@
 //! Who publishes, and who hears it.
 
+use super::push::Pump;
 use super::queue::{Lag, Pushed, Queue};
 use crate::error::CallError;
+use crate::link::Link;
 use crate::metrics::{self, Dropped};
 use bytes::Bytes;
 use mynah_codec::Format;
-use mynah_protocol::{EndReason, FormatId};
+use mynah_protocol::EndReason;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 
 /// What one side publishes: a cheap clone, usable from any task or thread.
@@ -19,13 +21,37 @@ use std::task::Poll;
 /// it with `ServerHandle::events`, `Peer::events` or `Context::events`.
 #[derive(Clone, Default)]
 pub struct Events {
-    hub: Arc<Mutex<HashMap<Box<str>, Topic>>>,
+    hub: Arc<Mutex<Hub>>,
+}
+
+#[derive(Default)]
+struct Hub {
+    topics: HashMap<Box<str>, Topic>,
+    /// Connections whose peers hear what is pushed to them and cannot subscribe, by their addresses.
+    fed: HashMap<usize, Weak<Link>>,
 }
 
 #[derive(Default)]
 struct Topic {
     declared: Option<Declared>,
-    subscribers: Vec<Arc<Queue>>,
+    /// It goes to every peer that cannot subscribe.
+    pushed: bool,
+    subscribers: Vec<Subscriber>,
+}
+
+impl Topic {
+    /// Whether nobody would notice if it were forgotten.
+    const fn is_unknown(&self) -> bool {
+        self.subscribers.is_empty() && self.declared.is_none() && !self.pushed
+    }
+}
+
+#[derive(Clone)]
+struct Subscriber {
+    queue: Arc<Queue>,
+    format: Format,
+    /// The address of the connection that it was pushed to unasked.
+    fed: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +81,7 @@ pub struct Published {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events")
-            .field("topics", &self.lock().len())
+            .field("topics", &self.lock().topics.len())
             .finish()
     }
 }
@@ -67,7 +93,7 @@ impl Events {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Topic>> {
+    fn lock(&self) -> MutexGuard<'_, Hub> {
         self.hub.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,7 +101,52 @@ impl Events {
     /// Without this it is [`Lag::DropOldest`], 256.
     pub fn declare(&self, topic: &str, lag: Lag, capacity: usize) {
         let declared = Declared { lag, capacity };
-        self.lock().entry(topic.into()).or_default().declared = Some(declared);
+        let mut hub = self.lock();
+        hub.topics.entry(topic.into()).or_default().declared = Some(declared);
+    }
+
+    /// Has what is published under a topic go to every peer that hears events and cannot subscribe to them (on the wire
+    /// cbor-rpc), those that are connected and those that will be, without being asked. What was declared for the topic
+    /// holds for them as for subscribers.
+    ///
+    /// Without this such a peer gets what is emitted to it ([`Peer::emit`](crate::Peer::emit)) and nothing else.
+    pub fn push(&self, topic: &str) {
+        let mut hub = self.lock();
+        let Hub { topics, fed } = &mut *hub;
+        let topics = topics.entry(topic.into()).or_default();
+        if std::mem::replace(&mut topics.pushed, true) {
+            return;
+        }
+        for link in fed.values().filter_map(Weak::upgrade) {
+            topics.feed(topic, &link);
+        }
+    }
+
+    /// Sends a peer that cannot subscribe what is pushed, from now until [`Self::starve`].
+    pub(crate) fn feed(&self, link: &Arc<Link>) {
+        let mut hub = self.lock();
+        hub.fed.insert(address(link), Arc::downgrade(link));
+        for (name, topic) in hub.topics.iter_mut().filter(|(_, topic)| topic.pushed) {
+            topic.feed(name, link);
+        }
+    }
+
+    /// The connection of such a peer has ended.
+    pub(crate) fn starve(&self, link: &Arc<Link>) {
+        let mut unused = Vec::new();
+        let address = address(link);
+        let mut hub = self.lock();
+        if hub.fed.remove(&address).is_none() {
+            return;
+        }
+        for topic in hub.topics.values_mut().filter(|topic| topic.pushed) {
+            let gone = |known: &mut Subscriber| known.fed == Some(address);
+            for subscriber in topic.subscribers.extract_if(.., gone) {
+                unused.extend(subscriber.queue.close(EndReason::PeerGone));
+            }
+        }
+        drop(hub);
+        drop(unused);
     }
 
     /// The same unless something is declared already: what a contract says, which a program may overrule. What is not
@@ -95,9 +166,9 @@ impl Events {
     /// How many subscribers a topic has.
     #[must_use]
     pub fn subscribers(&self, topic: &str) -> usize {
-        self.lock()
-            .get(topic)
-            .map_or(0, |topic| topic.subscribers.len())
+        let hub = self.lock();
+        let topic = hub.topics.get(topic);
+        topic.map_or(0, |topic| topic.subscribers.len())
     }
 
     /// Publishes a message. Waits only for subscribers of a topic that is declared [`Lag::Block`].
@@ -152,28 +223,19 @@ impl Events {
         topic: &str,
         message: &T,
     ) -> Result<(Published, Vec<(Arc<Queue>, Bytes)>), CallError> {
-        let subscribers = match self.lock().get(topic) {
+        let subscribers = match self.lock().topics.get(topic) {
             Some(topic) => topic.subscribers.clone(),
             None => Vec::new(),
         };
         let mut published = Published::default();
         let mut full = Vec::new();
-        let mut encoded: Vec<(FormatId, Bytes)> = Vec::new();
+        let mut encoded = Encoded::default();
         // Encoded once for each format; all of them before anybody has it.
-        for queue in &subscribers {
-            let id = queue.format.id();
-            if !encoded.iter().any(|(known, _)| *known == id) {
-                let mut bytes = Vec::new();
-                queue
-                    .format
-                    .encode(message, &mut bytes)
-                    .map_err(CallError::Encode)?;
-                encoded.push((id, bytes.into()));
-            }
+        for subscriber in &subscribers {
+            encoded.add(subscriber.format, message)?;
         }
-        for queue in subscribers {
-            let id = queue.format.id();
-            let Some((_, bytes)) = encoded.iter().find(|(known, _)| *known == id) else {
+        for Subscriber { queue, format, .. } in subscribers {
+            let Some(bytes) = encoded.find(format) else {
                 continue;
             };
             let (pushed, waker) = queue.push(bytes);
@@ -203,8 +265,8 @@ impl Events {
         format: Format,
         max_bytes: usize,
     ) -> Result<Arc<Queue>, &'static str> {
-        let mut topics = self.lock();
-        let declared = topics.get(topic).and_then(|topic| topic.declared);
+        let mut hub = self.lock();
+        let declared = hub.topics.get(topic).and_then(|topic| topic.declared);
         let Declared {
             lag: usual,
             capacity: room,
@@ -218,24 +280,80 @@ impl Events {
                 .unwrap_or(usize::MAX)
                 .min(MAX_CAPACITY)
         });
-        let queue = Arc::new(Queue::new(format, lag, capacity, max_bytes));
-        let topic = topics.entry(topic.into()).or_default();
-        topic.subscribers.push(Arc::clone(&queue));
+        let queue = Arc::new(Queue::new(lag, capacity, max_bytes));
+        let topic = hub.topics.entry(topic.into()).or_default();
+        topic.subscribers.push(Subscriber {
+            queue: Arc::clone(&queue),
+            format,
+            fed: None,
+        });
         Ok(queue)
     }
 
     /// Takes a subscriber out.
     pub(crate) fn unsubscribe(&self, topic: &str, queue: &Arc<Queue>) {
         let waker = queue.close(EndReason::Finished);
-        let mut topics = self.lock();
-        if let Some(found) = topics.get_mut(topic) {
-            found.subscribers.retain(|known| !Arc::ptr_eq(known, queue));
-            if found.subscribers.is_empty() && found.declared.is_none() {
-                topics.remove(topic);
+        let mut hub = self.lock();
+        if let Some(found) = hub.topics.get_mut(topic) {
+            let subscribers = &mut found.subscribers;
+            subscribers.retain(|known| !Arc::ptr_eq(&known.queue, queue));
+            if found.is_unknown() {
+                hub.topics.remove(topic);
             }
         }
-        drop(topics);
+        drop(hub);
         drop(waker);
+    }
+}
+
+impl Topic {
+    /// Sends a peer that cannot subscribe what is published from now on.
+    fn feed(&mut self, name: &str, link: &Arc<Link>) {
+        let Some(facts) = link.facts() else { return };
+        let Declared { lag, capacity } = self.declared.unwrap_or(UNDECLARED);
+        let max_bytes = link.config.limits.output_high_water_bytes;
+        let queue = Arc::new(Queue::new(lag, capacity, max_bytes));
+        Pump::start(name, &queue, link);
+        self.subscribers.push(Subscriber {
+            queue,
+            format: facts.format,
+            fed: Some(address(link)),
+        });
+    }
+}
+
+/// What tells two connections apart while both live.
+fn address(link: &Arc<Link>) -> usize {
+    Arc::as_ptr(link).addr()
+}
+
+/// One message in every format that somebody needs.
+#[derive(Default)]
+pub(crate) struct Encoded(Vec<(Format, Bytes)>);
+
+impl Encoded {
+    /// Encodes the message unless it is there in this format.
+    pub(crate) fn add<T: Serialize + ?Sized>(
+        &mut self,
+        format: Format,
+        message: &T,
+    ) -> Result<(), CallError> {
+        if self.find(format).is_none() {
+            let mut bytes = Vec::new();
+            let encoded = format.encode(message, &mut bytes);
+            encoded.map_err(CallError::Encode)?;
+            self.0.push((format, bytes.into()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn find(&self, format: Format) -> Option<&Bytes> {
+        let kind = |format: &Format| (std::mem::discriminant(format), format.id());
+        let found = self
+            .0
+            .iter()
+            .find(|(known, _)| kind(known) == kind(&format));
+        found.map(|(_, bytes)| bytes)
     }
 }
 

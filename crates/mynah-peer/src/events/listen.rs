@@ -1,68 +1,187 @@
-//! What the peer emits without being asked.
+//! What the peer says without being asked: events that it emits, and lines of its log.
 
+use super::logs::{self, Logs};
 use super::queue::{Lag, Queue};
+use super::subscribe::{Near, Origin, Subscription};
 use bytes::Bytes;
 use mynah_codec::Format;
-use mynah_protocol::{EndReason, Event};
+use mynah_connection::Said;
+use mynah_protocol::{DecodeLimits, EndReason, Limits};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
-/// Who listens to what the peer of one connection emits, by topic.
+/// Who listens to what the peer of one connection says unasked. There before the connection is.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
-    topics: Mutex<HashMap<Box<str>, Vec<Arc<Queue>>>>,
+    books: Mutex<Books>,
+    /// What the peer speaks, once that is known.
+    codec: OnceLock<(Format, DecodeLimits)>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    topics: HashMap<Box<str>, Vec<Arc<Queue>>>,
+    logs: Vec<Arc<Queue>>,
+    closed: bool,
 }
 
 impl Listeners {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Vec<Arc<Queue>>>> {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The wire is ready; nothing has been heard before.
+    pub(crate) fn set_codec(&self, format: Format, limits: DecodeLimits) {
+        // A second setting finds the same facts.
+        let _same = self.codec.set((format, limits));
+    }
+
+    pub(crate) fn codec(&self) -> Option<(Format, DecodeLimits)> {
+        self.codec.get().copied()
+    }
+
+    /// Hears a topic from now on.
     pub(crate) fn listen(
-        &self,
+        self: &Arc<Self>,
         topic: &str,
         lag: Lag,
         capacity: usize,
-        format: Format,
-        max_bytes: usize,
-    ) -> Arc<Queue> {
-        let queue = Arc::new(Queue::new(format, lag, capacity, max_bytes));
-        let mut topics = self.lock();
-        let listeners = topics.entry(topic.into()).or_default();
-        listeners.push(Arc::clone(&queue));
-        queue
+        limits: &Limits,
+    ) -> Near {
+        let queue = Arc::new(Queue::new(lag, capacity, limits.decode.max_message_bytes));
+        let mut books = self.lock();
+        if books.closed {
+            drop(queue.close(EndReason::PeerGone));
+        } else {
+            let listeners = books.topics.entry(topic.into()).or_default();
+            listeners.push(Arc::clone(&queue));
+        }
+        Near {
+            topic: topic.into(),
+            queue,
+            origin: Origin::Said(Arc::clone(self)),
+            observed: Vec::new(),
+        }
     }
 
-    pub(crate) fn forget(&self, topic: &str, queue: &Arc<Queue>) {
-        let mut topics = self.lock();
-        if let Some(listeners) = topics.get_mut(topic) {
-            listeners.retain(|known| !Arc::ptr_eq(known, queue));
+    /// Hears the log from now on.
+    pub(crate) fn logs(self: &Arc<Self>, limits: &Limits) -> Logs {
+        let (capacity, max_bytes) = (limits.side_messages, limits.decode.max_message_bytes);
+        let queue = Arc::new(Queue::new(Lag::DropOldest, capacity, max_bytes));
+        let mut books = self.lock();
+        if books.closed {
+            drop(queue.close(EndReason::PeerGone));
+        } else {
+            books.logs.push(Arc::clone(&queue));
+        }
+        drop(books);
+        Logs::new(queue, Arc::clone(self))
+    }
+
+    /// A listener of a topic is gone; without a topic, one of the log.
+    pub(crate) fn forget(&self, topic: Option<&str>, queue: &Arc<Queue>) {
+        let mut books = self.lock();
+        let others = |known: &Arc<Queue>| !Arc::ptr_eq(known, queue);
+        let Some(topic) = topic else {
+            return books.logs.retain(others);
+        };
+        if let Some(listeners) = books.topics.get_mut(topic) {
+            listeners.retain(others);
             if listeners.is_empty() {
-                topics.remove(topic);
+                books.topics.remove(topic);
             }
         }
     }
 
-    /// An event arrived. Called under the connection's lock: nobody is woken here.
-    pub(crate) fn event(&self, event: &Event<'_>, wakers: &mut Vec<Waker>) {
-        let topics = self.lock();
-        let Some(listeners) = topics.get(&*event.topic) else {
-            tracing::trace!(topic = %event.topic.escape_debug(), "event without a listener");
-            return;
+    /// The peer said something. Called under the connection's lock: nobody is woken here. Returns whether anybody
+    /// listens.
+    pub(crate) fn said(&self, said: &Said<'_>, wakers: &mut Vec<Waker>) -> bool {
+        let books = self.lock();
+        let (listeners, bytes) = match said {
+            Said::Event(event) => match books.topics.get(&*event.topic) {
+                Some(listeners) => (listeners, Bytes::copy_from_slice(event.message.as_slice())),
+                None => return false,
+            },
+            Said::Log(_) if books.logs.is_empty() => return false,
+            Said::Log(log) => (&books.logs, logs::pack(log)),
         };
-        let bytes = Bytes::copy_from_slice(event.message.as_slice());
         for queue in listeners {
             // A queue that is closed takes nothing; one that is full drops as it was told to.
             let (_pushed, waker) = queue.push(&bytes);
             wakers.extend(waker);
         }
+        true
     }
 
-    /// The connection has ended.
+    /// Nothing more is said.
     pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
-        for queue in std::mem::take(&mut *self.lock()).into_values().flatten() {
+        let mut books = self.lock();
+        books.closed = true;
+        let queues = std::mem::take(&mut books.topics).into_values().flatten();
+        for queue in queues.chain(std::mem::take(&mut books.logs)) {
             wakers.extend(queue.close(EndReason::PeerGone));
         }
+    }
+}
+
+/// Listeners to a peer that is not there yet: they miss nothing of what it says right after it is.
+///
+/// Hand them to [`PeerBuilder::listeners`](crate::PeerBuilder::listeners). Dropped instead, they hear the end.
+#[derive(Default)]
+pub struct EarlyListeners {
+    listeners: Option<Arc<Listeners>>,
+    limits: Limits,
+}
+
+impl fmt::Debug for EarlyListeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EarlyListeners").finish_non_exhaustive()
+    }
+}
+
+impl EarlyListeners {
+    /// Nobody listens yet. What waits for each listener is bounded by `limits.side_messages` and by the bytes of one
+    /// message.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            listeners: None,
+            limits: limits.clone(),
+        }
+    }
+
+    /// Hears what the peer emits under a topic, from its first word on.
+    pub fn listen<T>(&mut self, topic: &str) -> Subscription<T> {
+        let listeners = self.listeners.get_or_insert_default();
+        let capacity = self.limits.side_messages;
+        let near = listeners.listen(topic, Lag::DropOldest, capacity, &self.limits);
+        Subscription::near(near)
+    }
+
+    /// Hears the peer's log, from its first line on.
+    pub fn logs(&mut self) -> Logs {
+        let listeners = self.listeners.get_or_insert_default();
+        listeners.logs(&self.limits)
+    }
+
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// For the connection, which says when it ends.
+    pub(crate) fn take(mut self) -> Arc<Listeners> {
+        self.listeners.take().unwrap_or_default()
+    }
+}
+
+impl Drop for EarlyListeners {
+    fn drop(&mut self) {
+        let mut wakers = Vec::new();
+        if let Some(listeners) = &self.listeners {
+            listeners.close(&mut wakers);
+        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 }

@@ -1,15 +1,24 @@
-//! Events: published under a topic, and heard by whoever subscribed.
+//! Events: published under a topic, and heard by whoever subscribed; and what else a peer says without being asked.
 
+mod hear;
 mod hub;
 mod listen;
+mod logs;
+mod push;
 mod queue;
 mod serve;
 mod subscribe;
+mod wait;
 
+pub(crate) use hear::Hearers;
+pub(crate) use hub::Encoded;
 pub use hub::{Events, Published};
+pub use listen::EarlyListeners;
 pub(crate) use listen::Listeners;
+pub use logs::{LogLine, Logs};
 pub use queue::Lag;
 pub(crate) use queue::Queue;
 pub(crate) use serve::built_in;
 pub(crate) use subscribe::{Near, Origin};
 pub use subscribe::{Subscribe, Subscription};
+pub use wait::WaitFor;

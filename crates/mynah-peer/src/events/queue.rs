@@ -1,7 +1,6 @@
 //! Messages that wait for one subscriber.
 
 use bytes::Bytes;
-use mynah_codec::Format;
 use mynah_protocol::EndReason;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -30,7 +29,6 @@ pub enum Lag {
 /// Messages that wait for one subscriber, encoded.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    pub(crate) format: Format,
     lag: Lag,
     capacity: usize,
     max_bytes: usize,
@@ -70,14 +68,13 @@ pub(crate) enum Pushed {
 }
 
 impl Queue {
-    pub(crate) fn new(format: Format, lag: Lag, capacity: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(lag: Lag, capacity: usize, max_bytes: usize) -> Self {
         let capacity = if lag == Lag::Latest {
             1
         } else {
             capacity.max(1)
         };
         Self {
-            format,
             lag,
             capacity,
             max_bytes,
@@ -208,7 +205,7 @@ mod tests {
 
     /// Pushes a to e into a queue of two; says what became of each, and what comes out.
     fn check(lag: Lag, pushed: [Pushed; 5], out: &[(u64, &str)]) {
-        let queue = Queue::new(Format::Cbor, lag, 2, 1 << 20);
+        let queue = Queue::new(lag, 2, 1 << 20);
         let found = ["a", "b", "c", "d", "e"].map(|text| queue.push(&message(text)).0);
         assert_eq!(found, pushed, "{lag:?}");
         for (dropped, text) in out {
@@ -249,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_was_dropped_is_told_with_the_next_message() {
-        let queue = Queue::new(Format::Cbor, Lag::DropNewest, 1, 1 << 20);
+        let queue = Queue::new(Lag::DropNewest, 1, 1 << 20);
         queue.push(&message("a"));
         queue.push(&message("b"));
         queue.push(&message("c"));
@@ -260,7 +257,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let queue = Queue::new(Format::Cbor, Lag::DropOldest, 100, 4);
+        let queue = Queue::new(Lag::DropOldest, 100, 4);
         assert_eq!(queue.push(&message("large message")).0, Pushed::Taken);
         assert_eq!(queue.push(&message("abc")).0, Pushed::Dropped);
         assert_eq!(queue.push(&message("d")).0, Pushed::Taken);

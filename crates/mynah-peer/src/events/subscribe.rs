@@ -1,17 +1,18 @@
 //! Subscriptions as a program makes and hears them.
 
 use super::hub::Events;
+use super::listen::Listeners;
 use super::queue::{Lag, Queue};
 use crate::call::{Call, Caller};
 use crate::error::CallError;
 use crate::intercept::{self, CallKind, CallSide, Name, Observed, Outcome};
-use crate::link::Link;
 use crate::method::Target;
 use crate::metrics::{self, Dropped};
 use crate::observe::{self, SlowThresholds, Start};
 use crate::peer::Peer;
 use crate::stream::Streaming;
 use futures_core::Stream;
+use mynah_codec::Format;
 use mynah_protocol::{DecodeLimits, EVENTS_SERVICE, EndReason, ErrorCode, RpcError, Window};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -185,7 +186,6 @@ enum Source<T, C: Caller> {
 pub(crate) struct Near {
     pub(crate) topic: Box<str>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) limits: DecodeLimits,
     pub(crate) origin: Origin,
     /// Who looks at it, on both sides of this process.
     pub(crate) observed: Vec<Arc<Observed>>,
@@ -193,16 +193,26 @@ pub(crate) struct Near {
 
 /// Who fills a queue.
 pub(crate) enum Origin {
-    /// A publisher of the same process.
-    Hub(Events),
+    /// A publisher of the same process: in CBOR, with its limits.
+    Hub(Events, DecodeLimits),
     /// The peer of a connection that emits without being asked.
-    Link(Arc<Link>),
+    Said(Arc<Listeners>),
+}
+
+impl Near {
+    /// How messages are encoded. Known when there is one.
+    fn codec(&self) -> Option<(Format, DecodeLimits)> {
+        match &self.origin {
+            Origin::Hub(_, limits) => Some((Format::Cbor, *limits)),
+            Origin::Said(listeners) => listeners.codec(),
+        }
+    }
 }
 
 impl Near {
     /// A message was taken, and so many were lost before it.
     fn took(&self, dropped: u64) {
-        if metrics::ENABLED && matches!(self.origin, Origin::Link(_)) {
+        if metrics::ENABLED && matches!(self.origin, Origin::Said(_)) {
             metrics::dropped(Dropped::Event, dropped);
         }
         for observed in &self.observed {
@@ -221,8 +231,8 @@ impl Near {
 impl Drop for Near {
     fn drop(&mut self) {
         match &self.origin {
-            Origin::Hub(events) => events.unsubscribe(&self.topic, &self.queue),
-            Origin::Link(link) => link.listeners.forget(&self.topic, &self.queue),
+            Origin::Hub(events, _) => events.unsubscribe(&self.topic, &self.queue),
+            Origin::Said(listeners) => listeners.forget(Some(&self.topic), &self.queue),
         }
     }
 }
@@ -276,6 +286,19 @@ impl<T, C: Caller> Subscription<T, C> {
     }
 }
 
+impl<T, C> Subscription<T, C>
+where
+    T: DeserializeOwned + Send + 'static,
+    C: Caller,
+{
+    /// The next message, as the stream yields it.
+    ///
+    /// Cancel safety: dropped before its end, no message is lost.
+    pub async fn next(&mut self) -> Option<Result<T, EndReason>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
 impl<T, C> Stream for Subscription<T, C>
 where
     T: DeserializeOwned + Send + 'static,
@@ -297,12 +320,16 @@ where
                 }
             },
             Source::Near(near) => match task::ready!(near.queue.poll_pop(cx.waker())) {
-                Ok((dropped, bytes)) => match near.queue.format.decode(&bytes, &near.limits) {
-                    Ok(message) => {
+                Ok((dropped, bytes)) => match near
+                    .codec()
+                    .map(|(format, limits)| format.decode(&bytes, &limits))
+                {
+                    None => return this.finish(EndReason::PeerGone),
+                    Some(Ok(message)) => {
                         near.took(dropped);
                         (dropped, message)
                     }
-                    Err(error) => {
+                    Some(Err(error)) => {
                         let text = format!("message is not of the expected shape: {error}");
                         let error = RpcError::new(ErrorCode::PARSE_ERROR, text);
                         return this.finish(EndReason::Error(Box::new(error)));

@@ -177,6 +177,17 @@ impl Link {
         self.say(&event)
     }
 
+    /// Waits for room in the output. Ready at the end of the connection, too.
+    pub(crate) fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        let mut state = self.lock();
+        let over = state.connection.closed().is_some() || state.closing.is_some();
+        if over || state.out.held() <= self.config.limits.output_high_water_bytes {
+            return Poll::Ready(());
+        }
+        state.wait_for_room(waker);
+        Poll::Pending
+    }
+
     fn say(&self, envelope: &Envelope<'_>) -> Result<(), CallError> {
         let mut state = self.lock();
         if let Some(reason) = state.connection.closed().or(state.closing.as_ref()) {

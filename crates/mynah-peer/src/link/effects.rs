@@ -1,13 +1,13 @@
 //! What the connection's rules ask for, collected under the lock and carried out after it.
 
 use super::state::Side;
-use super::{HandlerRef, InSlot, Link, Out, OutExtras, OutInput, OutSlot, Reply};
+use super::{HandlerRef, InSlot, Link, Out, OutExtras, OutInput, OutSlot, Reply, Run, RunKind};
 use crate::handler::{Method, Produce};
 use crate::metrics;
 use bytes::Bytes;
-use mynah_connection::{Effects, InboundKey, Outcome, SideMessage};
+use mynah_connection::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, ErrorCode, Event, Items, Lane, Log, Metadata,
+    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Items, Lane, Metadata,
     MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError, Streams,
 };
 use std::sync::Arc;
@@ -59,8 +59,10 @@ pub(crate) struct Arrived {
     pub(crate) route: Option<usize>,
     /// The name as the peer wrote it, when it is none of a route. Absent for a callback that is over.
     pub(crate) unknown: Option<Box<str>>,
-    /// What is called, when it is a callback.
+    /// What is called, when it is a callback or hears what was said unasked.
     pub(crate) callback: Option<Arc<dyn Method>>,
+    /// It hears what was said unasked.
+    pub(crate) heard: bool,
     pub(crate) streams: Streams,
     pub(crate) answered: bool,
     pub(crate) deadline: Moment,
@@ -100,10 +102,12 @@ pub(crate) struct CancelOrder {
 /// Carries out what the connection asks for, as far as that may be done under the lock.
 pub(crate) struct DriverEffects<'a> {
     pub(crate) out: &'a mut Out,
-    collected: &'a mut Collected,
-    link: &'a Link,
+    pub(super) collected: &'a mut Collected,
+    pub(super) link: &'a Link,
     /// Address and length of the read buffer, to turn slices of it into ranges.
     buffer: (usize, usize),
+    /// When what is handled arrived: from then on its handler runs.
+    pub(crate) now: Moment,
     /// The route that was found last: the next call is often to the same method.
     pub(crate) last_route: usize,
 }
@@ -115,6 +119,7 @@ impl<'a> DriverEffects<'a> {
             collected,
             link,
             buffer: (0, 0),
+            now: Moment::ZERO,
             last_route: usize::MAX,
         }
     }
@@ -131,7 +136,7 @@ impl<'a> DriverEffects<'a> {
     }
 
     #[inline]
-    fn body(&self, payload: Payload<'_>) -> Body {
+    pub(super) fn body(&self, payload: Payload<'_>) -> Body {
         match payload.into_bytes() {
             PayloadBytes::Lent(bytes) => {
                 let (base, len) = self.buffer;
@@ -165,11 +170,27 @@ impl<'a> DriverEffects<'a> {
         let route = self.link.config.router.find(&name, self.last_route);
         let mut unknown = None;
         let mut callback = None;
+        slot.run = Run {
+            kind: match (answered, streams.window) {
+                (false, _) => RunKind::Notification,
+                (true, None) => RunKind::Call,
+                (true, Some(_)) => RunKind::Stream,
+            },
+            since: self.now,
+            route: route.unwrap_or(usize::MAX),
+            name: None,
+        };
         match route {
             Some(route) => self.last_route = route,
             None => {
                 callback = self.link.built_in(&name);
                 if callback.is_some() {
+                    slot.run.kind = if name.service == EVENTS_SERVICE {
+                        RunKind::Subscription
+                    } else {
+                        RunKind::Callback
+                    };
+                    slot.run.name = Some(name.to_string().into_boxed_str());
                     self.collected.called_back = true;
                 }
                 let named = match callback {
@@ -187,6 +208,7 @@ impl<'a> DriverEffects<'a> {
             route,
             unknown,
             callback,
+            heard: false,
             streams,
             answered,
             deadline,
@@ -454,17 +476,11 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>) {
-        self.link
-            .listeners
-            .event(&event, &mut self.collected.wakers);
+    fn said<'m>(&mut self, said: Said<'m>) -> Option<Said<'m>> {
+        self.tell(said)
     }
 
-    fn log(&mut self, log: Log<'_>) {
-        tracing::debug!(
-            level = log.level,
-            bytes = log.content.as_slice().len(),
-            "log of the peer"
-        );
+    fn hear(&mut self, key: InboundKey, slot: &mut InSlot, deadline: Moment, said: Said<'_>) {
+        self.start_hearer(key, slot, deadline, said);
     }
 }

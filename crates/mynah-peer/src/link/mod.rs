@@ -5,6 +5,7 @@ mod clock;
 mod effects;
 mod handlers;
 mod out;
+mod said;
 mod state;
 mod streams;
 
@@ -12,8 +13,9 @@ pub(crate) use calls::{BeginOptions, CallEnd};
 pub(crate) use clock::Clock;
 pub(crate) use effects::{Arrived, Body, CancelOrder, Collected, DriverEffects};
 pub(crate) use out::{Out, Sent};
+pub use state::RunKind;
 pub(crate) use state::{
-    HandlerRef, InSlot, Link, LinkConfig, OutExtras, OutInput, OutSlot, Reply, Side, Sides, State,
-    WireFacts, wake,
+    HandlerRef, InSlot, Link, LinkConfig, OutExtras, OutInput, OutSlot, Reply, Run, Side, Sides,
+    State, WireFacts, wake,
 };
 pub(crate) use streams::Batch;

@@ -10,7 +10,7 @@ use crate::router::Router;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Payload,
+    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Moment, Payload,
     Response, RpcError,
 };
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ pub(crate) struct LinkConfig {
     pub(crate) router: Arc<Router>,
     pub(crate) evidence: Evidence,
     pub(crate) default_timeout: Option<Duration>,
+    /// Who listens to what the peer says unasked.
+    pub(crate) listeners: Arc<Listeners>,
 }
 
 /// One connection.
@@ -44,8 +46,6 @@ pub(crate) struct Link {
     handles: AtomicUsize,
     /// What the peer may call while the calls that it was passed with are in flight.
     pub(crate) callbacks: CallbackTable,
-    /// Who listens to what the peer emits.
-    pub(crate) listeners: Listeners,
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
 }
@@ -234,6 +234,18 @@ pub(crate) struct InSlot {
     pub(crate) input: Option<Box<InInput>>,
     /// Present when somebody looks at the call.
     pub(crate) observed: Option<Arc<Observed>>,
+    pub(crate) run: Run,
+}
+
+/// What runs for the peer, and since when: for the report of a drain.
+#[derive(Default)]
+pub(crate) struct Run {
+    pub(crate) kind: RunKind,
+    pub(crate) since: Moment,
+    /// The index of its route; of no account when it has a name.
+    pub(crate) route: usize,
+    /// The name of what is no method of the router.
+    pub(crate) name: Option<Box<str>>,
 }
 
 /// The stream that comes with a call of the peer.
@@ -244,6 +256,25 @@ pub(crate) struct InInput {
     /// How it ended, once it has.
     pub(crate) end: Option<Result<(), Box<RpcError>>>,
     pub(crate) waker: Option<Waker>,
+}
+
+/// What kind of thing runs for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum RunKind {
+    /// A call that ends with one answer.
+    #[default]
+    Call,
+    /// A call with a stream of results.
+    Stream,
+    /// A notification.
+    Notification,
+    /// A subscription to what this side publishes.
+    Subscription,
+    /// A callback that was passed to the peer.
+    Callback,
+    /// The handler of an event that the peer emitted, or of a line of its log.
+    Event,
 }
 
 /// Where the handler of a call runs.
@@ -294,7 +325,6 @@ impl Link {
             format: OnceLock::new(),
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
-            listeners: Listeners::default(),
             subscriptions: AtomicUsize::new(0),
         };
         Arc::new(link)
@@ -339,6 +369,7 @@ impl Link {
             dialect: profile.dialect,
             capabilities: profile.capabilities,
         };
+        self.config.listeners.set_codec(facts.format, facts.decode);
         // A second setting finds the same facts.
         let _same = self.format.set(facts);
     }
@@ -359,6 +390,12 @@ impl Link {
         self.callbacks
             .find(name)
             .or_else(|| events::built_in(name, self.config.router.events()))
+    }
+
+    /// The connection has ended: nobody hears anything of it any more, and nothing is pushed to it.
+    pub(crate) fn close_ears(self: &Arc<Self>, wakers: &mut Vec<Waker>) {
+        self.config.listeners.close(wakers);
+        self.config.router.events().starve(self);
     }
 
     /// Whether it matters when the peer was heard last.

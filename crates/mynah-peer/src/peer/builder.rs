@@ -1,8 +1,9 @@
 //! A peer before it starts.
 
 use super::{DEFAULT_TIMEOUT, Peer};
+use crate::context::Context;
 use crate::driver::{ByteStream, drive_bytes, drive_carrier};
-use crate::events::Events;
+use crate::events::{EarlyListeners, Events, LogLine, Logs, Subscription};
 use crate::handler::Service;
 use crate::intercept::Interceptor;
 use crate::link::{Link, LinkConfig, Out};
@@ -10,6 +11,7 @@ use crate::observe::SlowThresholds;
 use crate::router::{RegisterError, Router};
 use mynah_codec::{Dialect, Side};
 use mynah_protocol::{Evidence, Limits, Transport};
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ pub struct PeerBuilder {
     evidence: Evidence,
     side: Side,
     default_timeout: Option<Duration>,
+    listeners: EarlyListeners,
 }
 
 enum Medium {
@@ -79,6 +82,7 @@ impl PeerBuilder {
             evidence: Evidence::new(),
             side: Side::Dial,
             default_timeout: Some(DEFAULT_TIMEOUT),
+            listeners: EarlyListeners::default(),
         }
     }
 
@@ -112,8 +116,46 @@ impl PeerBuilder {
         self
     }
 
-    /// The limits.
+    /// Runs a handler for every event that the other side emits under a topic: [`Router::on_event`].
+    pub fn on_event<T, H, F>(mut self, topic: &str, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Fn(Context, T) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.router = self.router.on_event(topic, handler);
+        self
+    }
+
+    /// Runs a handler for every line of the other side's log that belongs to no call: [`Router::on_log`].
+    pub fn on_log<H, F>(mut self, handler: H) -> Self
+    where
+        H: Fn(Context, LogLine) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.router = self.router.on_log(handler);
+        self
+    }
+
+    /// Hears what the other side emits under a topic, from its first word on.
+    pub fn listen<T>(&mut self, topic: &str) -> Subscription<T> {
+        self.listeners.listen(topic)
+    }
+
+    /// Hears the other side's log, as far as it belongs to no call, from its first line on.
+    pub fn logs(&mut self) -> Logs {
+        self.listeners.logs()
+    }
+
+    /// Listeners that were made before there was a connection, in place of those of this builder, which hear the end.
+    pub fn listeners(mut self, listeners: EarlyListeners) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
+    /// The limits. Listeners that were made before keep the limits of their time.
     pub fn limits(mut self, limits: Limits) -> Self {
+        self.listeners.set_limits(limits.clone());
         self.limits = limits;
         self
     }
@@ -155,6 +197,7 @@ impl PeerBuilder {
             router,
             evidence: self.evidence,
             default_timeout: self.default_timeout,
+            listeners: self.listeners.take(),
         };
         match self.medium {
             Medium::Bytes { stream, wire } => {
@@ -181,6 +224,10 @@ pub(crate) fn start_link(out: Out, config: LinkConfig, side: Side) -> Arc<Link> 
     if side == Side::Dial || state.out.is_ready() {
         link.set_facts(&state.out);
     }
+    let capabilities = state.out.profile().capabilities;
     drop(state);
+    if capabilities.events && !capabilities.streams {
+        link.config.router.events().feed(&link);
+    }
     link
 }

@@ -1,6 +1,6 @@
 //! Accepting connections and running them.
 
-use crate::driver::{drive_bytes, drive_carrier};
+use crate::driver::{ByteStream, drive_bytes, drive_carrier};
 use crate::link::{Link, LinkConfig, Out};
 use crate::peer::start_link;
 use crate::router::Router;
@@ -21,8 +21,9 @@ const REST_AFTER_ERROR: Duration = Duration::from_millis(20);
 /// What all listeners of a server share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    router: Arc<Router>,
-    limits: Limits,
+    pub(super) router: Arc<Router>,
+    /// `None`: those of each dialect.
+    limits: Option<Limits>,
     default_timeout: Option<Duration>,
     open: Mutex<Open>,
     /// Rung when a connection ends.
@@ -36,10 +37,22 @@ struct Open {
     stopped: bool,
 }
 
+/// Why a server does not take a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// As many connections are open as `Limits::connections` allows.
+    #[error("too many connections are open")]
+    Full,
+    /// The server drains or has stopped.
+    #[error("the server takes no new connections")]
+    Stopped,
+}
+
 impl Shared {
     pub(super) fn new(
         router: Arc<Router>,
-        limits: Limits,
+        limits: Option<Limits>,
         default_timeout: Option<Duration>,
     ) -> Self {
         Self {
@@ -71,28 +84,78 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn config(&self, evidence: Evidence) -> LinkConfig {
-        LinkConfig {
-            limits: self.limits.clone(),
+    /// Takes a connection into the books, unless there are too many, or none may come any more.
+    fn admit(
+        &self,
+        out: Out,
+        limits: Limits,
+        evidence: Evidence,
+    ) -> Result<(u64, Arc<Link>), AttachError> {
+        let mut open = self.lock();
+        if open.stopped {
+            return Err(AttachError::Stopped);
+        }
+        if open.links.len() >= limits.connections {
+            return Err(AttachError::Full);
+        }
+        let config = LinkConfig {
+            limits,
             router: Arc::clone(&self.router),
             evidence,
             default_timeout: self.default_timeout,
-        }
-    }
-
-    /// Takes a connection into the books. `None` when there are too many, or none may come any more.
-    fn admit(&self, out: Out, evidence: Evidence) -> Option<(u64, Arc<Link>)> {
-        let mut open = self.lock();
-        if open.stopped || open.links.len() >= self.limits.connections {
-            return None;
-        }
-        let link = start_link(out, self.config(evidence), Side::Accept);
+            listeners: Arc::default(),
+        };
+        let link = start_link(out, config, Side::Accept);
         // The server's own handle: the connection lives until the peer goes or the server closes it.
         link.add_handle();
         let id = open.next;
         open.next += 1;
         open.links.insert(id, Arc::clone(&link));
-        Some((id, link))
+        Ok((id, link))
+    }
+
+    /// Runs a connection over a stream of bytes.
+    pub(super) fn run_bytes(
+        self: &Arc<Self>,
+        stream: impl ByteStream,
+        dialect: &(impl Dialect + ?Sized),
+        max_message_bytes: Option<usize>,
+        evidence: Evidence,
+    ) -> Result<Arc<Link>, AttachError> {
+        let mut limits = match &self.limits {
+            Some(limits) => limits.clone(),
+            None => dialect.limits(),
+        };
+        if let Some(bytes) = max_message_bytes {
+            limits.decode.max_message_bytes = bytes;
+        }
+        let out = Out::wire(dialect.wire(Side::Accept, &limits));
+        let (id, link) = self.admit(out, limits, evidence)?;
+        let forget = Forget(Arc::clone(self), id);
+        let running = Arc::clone(&link);
+        tokio::spawn(async move {
+            let _forget = forget;
+            drive_bytes(stream, running).await;
+        });
+        Ok(link)
+    }
+
+    /// Runs a connection over a carrier of envelopes.
+    pub(super) fn run_carrier(
+        self: &Arc<Self>,
+        transport: impl Transport + 'static,
+        evidence: Evidence,
+    ) -> Result<Arc<Link>, AttachError> {
+        let limits = self.limits.clone().unwrap_or_default();
+        let out = Out::carrier(transport.profile().clone(), &limits);
+        let (id, link) = self.admit(out, limits, evidence)?;
+        let forget = Forget(Arc::clone(self), id);
+        let running = Arc::clone(&link);
+        tokio::spawn(async move {
+            let _forget = forget;
+            drive_carrier(Box::pin(transport), running).await;
+        });
+        Ok(link)
     }
 
     fn forget(&self, id: u64) {
@@ -117,12 +180,21 @@ pub(super) trait Accepting: Send {
     -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-pub(super) fn bytes<L>(listener: L, dialect: Box<dyn Dialect>) -> Box<dyn Accepting>
+/// `max_message_bytes`: in place of what the limits say.
+pub(super) fn bytes<L>(
+    listener: L,
+    dialect: Box<dyn Dialect>,
+    max_message_bytes: Option<usize>,
+) -> Box<dyn Accepting>
 where
     L: Listener,
     L::Connection: AsyncRead + AsyncWrite + Unpin,
 {
-    Box::new(Bytes { listener, dialect })
+    Box::new(Bytes {
+        listener,
+        dialect,
+        max_message_bytes,
+    })
 }
 
 pub(super) fn carrier<L>(listener: L) -> Box<dyn Accepting>
@@ -136,6 +208,7 @@ where
 struct Bytes<L> {
     listener: L,
     dialect: Box<dyn Dialect>,
+    max_message_bytes: Option<usize>,
 }
 
 impl<L> Accepting for Bytes<L>
@@ -152,21 +225,16 @@ where
         shared: Arc<Shared>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            while let Some(Accepted {
-                connection,
-                evidence,
-            }) = next(&mut self.listener).await
-            {
-                let wire = self.dialect.wire(Side::Accept, &shared.limits);
-                let Some((id, link)) = shared.admit(Out::wire(wire), evidence) else {
-                    tracing::warn!("connection refused: too many are open");
-                    continue;
-                };
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    let _forget = Forget(shared, id);
-                    drive_bytes(connection, link).await;
-                });
+            while let Some(accepted) = next(&mut self.listener).await {
+                let Accepted {
+                    connection,
+                    evidence,
+                } = accepted;
+                let max = self.max_message_bytes;
+                let running = shared.run_bytes(connection, &self.dialect, max, evidence);
+                if let Err(error) = running {
+                    tracing::warn!(%error, "connection refused");
+                }
             }
         })
     }
@@ -190,21 +258,14 @@ where
         shared: Arc<Shared>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            while let Some(Accepted {
-                connection,
-                evidence,
-            }) = next(&mut self.listener).await
-            {
-                let out = Out::carrier(connection.profile().clone(), &shared.limits);
-                let Some((id, link)) = shared.admit(out, evidence) else {
-                    tracing::warn!("connection refused: too many are open");
-                    continue;
-                };
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    let _forget = Forget(shared, id);
-                    drive_carrier(Box::pin(connection), link).await;
-                });
+            while let Some(accepted) = next(&mut self.listener).await {
+                let Accepted {
+                    connection,
+                    evidence,
+                } = accepted;
+                if let Err(error) = shared.run_carrier(connection, evidence) {
+                    tracing::warn!(%error, "connection refused");
+                }
             }
         })
     }

@@ -1,48 +1,32 @@
 //! Draining a server.
 
 use super::accept::Shared;
-use crate::link::{Collected, DriverEffects, Link, wake};
+use super::report::{CutConnection, DrainReport, cut_connection};
+use crate::link::{Collected, DriverEffects, Link, RunKind, wake};
 use crate::local::LocalServer;
 use mynah_connection::CloseReason;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often calls in process are looked at while a server drains.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// What a drain did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DrainReport {
-    /// Connections that were open when it began.
-    pub connections: usize,
-    /// Connections that were cut at the end of the grace.
-    pub connections_cut: usize,
-    /// Handlers that were stopped at the end of the grace, calls in process not counted.
-    pub calls_cut: usize,
-    /// Calls in process that still ran at the end of the grace; their callers own them.
-    pub local_calls_left: usize,
-    /// How long it took.
-    pub took: Duration,
-}
-
-impl DrainReport {
-    /// Whether every call finished.
-    #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.connections_cut == 0 && self.calls_cut == 0 && self.local_calls_left == 0
-    }
-}
-
 pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Duration) -> DrainReport {
     let began = Instant::now();
     shared.refuse();
+    let mut subscriptions_ended = local.start_drain();
     let links = shared.links();
     let connections = links.len();
+    let mut half_open = 0;
     for link in &links {
+        half_open += usize::from(link.facts_pending());
+        subscriptions_ended += link.subscriptions.load(Ordering::Acquire);
         start_drain(link);
     }
+    // Only the server itself holds its connections while it waits.
+    drop(links);
     let end = began.checked_add(grace);
     loop {
         // Asked for before the look, so that no end is missed.
@@ -64,19 +48,23 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
             None => ended.await,
         }
     }
-    let left = shared.links();
-    let calls_cut = left
+    let cut: Vec<CutConnection> = shared
+        .links()
         .iter()
-        .map(|link| link.lock().connection.handlers_running())
-        .sum();
-    let connections_cut = left.len();
+        .map(|link| cut_connection(link))
+        .collect();
     shared.close_all();
+    let calls = || cut.iter().flat_map(|connection| &connection.calls);
     DrainReport {
         connections,
-        connections_cut,
-        calls_cut,
+        half_open,
+        subscriptions_ended,
+        connections_cut: cut.len(),
+        calls_cut: calls().count(),
+        streams_cut: calls().filter(|call| call.kind == RunKind::Stream).count(),
         local_calls_left: local.in_flight(),
         took: began.elapsed(),
+        cut,
     }
 }
 

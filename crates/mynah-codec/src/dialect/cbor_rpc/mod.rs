@@ -117,6 +117,10 @@ impl Dialect for CborRpc {
     fn clone_box(&self) -> Box<dyn Dialect> {
         Box::new(*self)
     }
+
+    fn limits(&self) -> Limits {
+        Self::default_limits()
+    }
 }
 
 /// One connection on the wire of cbor-rpc.

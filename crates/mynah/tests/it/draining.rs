@@ -1,0 +1,515 @@
+//! G, C4: ends of servers and of their connections, and what is said of them.
+
+use crate::flow::{FlowClient, MyFlow};
+use crate::probe::{MyProbe, ProbeClient};
+use crate::support::*;
+use futures::StreamExt as _;
+use mynah::dialect::{CborRpc, Native, Side};
+use mynah::memory::MemoryOptions;
+use mynah::prelude::*;
+use mynah::{
+    AttachError, CloseReason, CutConnection, EndReason, Evidence, EvidenceKey, Limits, Router,
+    RunKind, ServerHandle,
+};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+const MS: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(3600);
+
+fn router(probe: &MyProbe, flow: &MyFlow) -> Router {
+    Router::new()
+        .register(probe.service())
+        .register(flow.service())
+}
+
+async fn serve(router: Router) -> ServerHandle {
+    let server = Server::new().router(router).listen("tcp://127.0.0.1:0");
+    server.start().await.unwrap()
+}
+
+async fn connect(server: &ServerHandle) -> Peer {
+    let peer = mynah::connect(server.address()).await.unwrap();
+    let echo = peer.client::<ProbeClient>().echo("here".into()).await;
+    assert_eq!(echo.unwrap(), "here");
+    peer
+}
+
+/// The methods that were cut with a connection, and what they were.
+fn cut(connection: &CutConnection) -> Vec<(&str, RunKind)> {
+    let mut calls: Vec<_> = connection
+        .calls
+        .iter()
+        .map(|call| (call.method.as_str(), call.kind))
+        .collect();
+    calls.sort_by_key(|(method, _)| *method);
+    calls
+}
+
+#[tokio::test]
+async fn g1_drain_ends_at_its_grace_and_says_what_it_cut() {
+    let (probe, flow) = (MyProbe::new(), MyFlow::new());
+    let server = serve(router(&probe, &flow)).await;
+    let idle = [connect(&server).await, connect(&server).await];
+    let subscriber = connect(&server).await;
+    let mut news = subscriber.subscribe::<u64>("news").await.unwrap();
+    server.events().publish("news", &1).await.unwrap();
+    assert_eq!(within("news", news.next()).await, Some(Ok(1)));
+    // An endless stream to a consumer that takes everything.
+    let streaming = connect(&server).await;
+    let mut endless = streaming.client::<FlowClient>().count(u64::MAX).start();
+    assert_eq!(within("item", endless.next()).await.unwrap().unwrap(), 0);
+    let consumer = tokio::spawn(async move {
+        while let Some(Ok(_)) = endless.next().await {}
+        endless.end_reason().cloned()
+    });
+    // Handlers that are stuck.
+    let busy = connect(&server).await;
+    let stuck: ProbeClient = busy.client();
+    let calls = [stuck.hang().start(), stuck.hang().start()];
+    let mut waits = busy.client::<FlowClient>().hang(1).start();
+    assert_eq!(within("item", waits.next()).await.unwrap().unwrap(), 0);
+    // Handshakes that are not over, one of them begun.
+    let silent = raw_tcp(&server).await;
+    let mut half_open = raw_tcp(&server).await;
+    half_open.send(b"MYN").await;
+    // One that asks for much and never reads.
+    let mut never_reads = raw_tcp(&server).await;
+    never_reads.send(&preface(b'J')).await;
+    for id in 0..4 {
+        let head = json!([REQUEST, id, "probe", "letters"]);
+        never_reads.send(&frame(&head, "[5000000]")).await;
+    }
+    until("all are there", || {
+        // Five said hello, two hang, four ask for letters.
+        probe.0.calls.started() == 11 && server.peers().len() == 8
+    })
+    .await;
+
+    let draining = server.drain(200 * MS);
+    let others = async {
+        for peer in &idle {
+            let reason = within("the idle go at once", peer.closed()).await;
+            assert!(
+                matches!(reason, CloseReason::PeerGone | CloseReason::Drained),
+                "{reason}"
+            );
+        }
+        let end = within("the subscription ends", news.next()).await;
+        assert_eq!(end, Some(Err(EndReason::Draining)));
+    };
+    let (report, ()) = within("drain", async { tokio::join!(draining, others) }).await;
+
+    assert!(!report.is_complete());
+    assert_eq!(report.connections, 8, "{report}");
+    assert_eq!(report.half_open, 2, "{report}");
+    assert_eq!(report.subscriptions_ended, 1, "{report}");
+    assert_eq!(report.connections_cut, 3, "{report}");
+    assert_eq!((report.calls_cut, report.streams_cut), (4, 2), "{report}");
+    assert_eq!(report.local_calls_left, 0);
+    assert!(report.took >= 200 * MS, "{report}");
+    let find = |count: usize| {
+        let mut found = report.cut.iter().filter(|cut| cut.calls.len() == count);
+        (found.next().unwrap(), found.count()).0
+    };
+    assert_eq!(cut(find(1)), [("flow.count", RunKind::Stream)]);
+    assert_eq!(
+        cut(find(3)),
+        [
+            ("flow.hang", RunKind::Stream),
+            ("probe.hang", RunKind::Call),
+            ("probe.hang", RunKind::Call)
+        ]
+    );
+    assert!(find(3).calls.iter().all(|call| call.ran >= 200 * MS));
+    assert!(find(0).output_bytes > 1_000_000, "{report}");
+    for cut in &report.cut {
+        let address = cut.peer.text(EvidenceKey::REMOTE_ADDRESS).unwrap();
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
+    }
+    let text = report.to_string();
+    for part in [
+        "8 connections",
+        "2 half-open",
+        "call probe.hang for",
+        "127.0.0.1:",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+
+    // Everything is over, on both sides.
+    for call in calls {
+        assert!(within("end", call).await.is_err());
+    }
+    assert!(within("end", waits.next()).await.unwrap().is_err());
+    let reason = within("end", consumer).await.unwrap();
+    assert!(reason.is_some_and(|reason| reason != EndReason::Finished));
+    until("every handler is over", || {
+        probe.0.calls.alive() == 0 && flow.0.calls.alive() == 0 && server.peers().is_empty()
+    })
+    .await;
+    drop((silent, half_open, never_reads, subscriber));
+}
+
+#[tokio::test]
+async fn g1_a_drain_in_process_counts_subscriptions() {
+    let probe = MyProbe::new();
+    let server = Server::new()
+        .register(probe.service())
+        .start()
+        .await
+        .unwrap();
+    let mut news = server.local().subscribe::<u64>("news").await.unwrap();
+    let gone = server.local().subscribe::<u64>("news").await.unwrap();
+    drop(gone);
+    let report = within("drain", server.drain(LONG)).await;
+    assert!(report.is_complete() && report.cut.is_empty(), "{report}");
+    assert_eq!((report.connections, report.subscriptions_ended), (0, 1));
+    let end = within("end", news.next()).await;
+    assert_eq!(end, Some(Err(EndReason::Draining)));
+}
+
+#[tokio::test]
+async fn g3_stop_twice_and_drain_after_it() {
+    let (probe, flow) = (MyProbe::new(), MyFlow::new());
+    let server = Server::new()
+        .router(router(&probe, &flow))
+        .listen("tcp://127.0.0.1:0")
+        .listen("memory:g3-stopped")
+        .start()
+        .await
+        .unwrap();
+    let peer = connect(&server).await;
+    let call = peer.client::<ProbeClient>().hang().start();
+    let mut stream = peer.client::<FlowClient>().hang(1).start();
+    stream.next().await.unwrap().unwrap();
+    let local = mynah::connect("memory:g3-stopped").await.unwrap();
+    for _ in 0..2 {
+        server.stop();
+        within("the connection ends", peer.closed()).await;
+        assert!(mynah::connect("memory:g3-stopped").await.is_err());
+        assert!(mynah::connect(server.address()).await.is_err());
+        let error = local.client::<ProbeClient>().echo("a".into()).await;
+        assert!(
+            matches!(error, Err(CallError::Disconnected(_))),
+            "{error:?}"
+        );
+    }
+    assert!(within("end", call).await.is_err());
+    until("nothing runs", || {
+        probe.0.calls.alive() == 0 && flow.0.calls.alive() == 0 && server.peers().is_empty()
+    })
+    .await;
+    let report = within("drain", server.drain(LONG)).await;
+    assert!(report.is_complete() && report.connections == 0, "{report}");
+    server.stop();
+}
+
+#[tokio::test]
+async fn g3_stop_before_start_leaves_nothing_behind() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken_url = format!("tcp://{}", taken.local_addr().unwrap());
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("tcp://{}", free.local_addr().unwrap());
+    drop(free);
+    let attached = || {
+        let (near, far) = tokio::io::duplex(1024);
+        let server = Server::new()
+            .listen(&url)
+            .listen("memory:g3-unstarted")
+            .attach(far, Native::new(), Evidence::new());
+        (near, server)
+    };
+    // Never started.
+    let (mut near, server) = attached();
+    drop(server);
+    assert_eq!(near.read(&mut [0; 8]).await.unwrap(), 0, "it was closed");
+    // Given up while it starts.
+    let (mut near, server) = attached();
+    let never = async {
+        std::future::pending::<()>().await;
+        unreachable!()
+    };
+    let server = server.listen_with::<mynah::tcp::TcpListener>(never, Native::new());
+    let mut starting = Box::pin(server.start());
+    for _ in 0..10 {
+        assert!(poll_once(&mut starting).await.is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(starting);
+    assert_eq!(near.read(&mut [0; 8]).await.unwrap(), 0, "it was closed");
+    // One of its listeners cannot be bound.
+    let (mut near, server) = attached();
+    assert!(server.listen(&taken_url).start().await.is_err());
+    assert_eq!(near.read(&mut [0; 8]).await.unwrap(), 0, "it was closed");
+    // Place and name are free.
+    let (_near, server) = attached();
+    let server = server.start().await.unwrap();
+    assert_eq!((server.address(), server.peers().len()), (&*url, 1));
+}
+
+#[tokio::test]
+async fn g3_drain_while_draining_ends_with_the_shorter_grace() {
+    let (probe, flow) = (MyProbe::new(), MyFlow::new());
+    let server = Arc::new(serve(router(&probe, &flow)).await);
+    let peer = connect(&server).await;
+    let call = peer.client::<ProbeClient>().hang().start();
+    until("it runs", || probe.0.calls.alive() == 1).await;
+    let patient = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.drain(LONG).await }
+    });
+    let local: ProbeClient = server.local().client();
+    let refused = async {
+        while local.echo("in process".into()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("it drains", refused).await;
+    let hasty = within("hasty", server.drain(Duration::ZERO)).await;
+    assert_eq!(
+        (hasty.connections, hasty.connections_cut),
+        (1, 1),
+        "{hasty}"
+    );
+    let [connection] = &*hasty.cut else {
+        panic!("{hasty}")
+    };
+    assert_eq!(cut(connection), [("probe.hang", RunKind::Call)]);
+    let patient = within("patient", patient).await.unwrap();
+    assert_eq!(
+        (patient.connections, patient.connections_cut),
+        (1, 0),
+        "{patient}"
+    );
+    assert!(within("end", call).await.is_err());
+}
+
+#[tokio::test]
+async fn g3_drop_during_drain_closes_everything() {
+    for drops_the_handle in [false, true] {
+        let (probe, flow) = (MyProbe::new(), MyFlow::new());
+        let server = serve(router(&probe, &flow)).await;
+        let peer = connect(&server).await;
+        let client: ProbeClient = peer.client();
+        let call = client.pass(7).start();
+        until("it runs", || probe.0.calls.alive() == 1).await;
+        let mut draining = Box::pin(server.drain(LONG));
+        for _ in 0..10 {
+            assert!(poll_once(&mut draining).await.is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(draining);
+        if drops_the_handle {
+            drop(server);
+            assert!(within("end", call).await.is_err());
+        } else {
+            // It goes on draining: what runs may finish, and then its connection goes.
+            probe.0.gate.add_permits(1);
+            assert_eq!(within("end", call).await.unwrap(), 7);
+            until("it is gone", || server.peers().is_empty()).await;
+            let report = within("again", server.drain(LONG)).await;
+            assert!(report.is_complete() && report.connections == 0, "{report}");
+        }
+        within("the connection ends", peer.closed()).await;
+        until("nothing runs", || probe.0.calls.alive() == 0).await;
+    }
+}
+
+/// A client that is gone without a word needs nothing any more: what runs for it is stopped.
+#[tokio::test]
+async fn c4_a_disconnect_stops_handlers_and_streams() {
+    let (probe, flow) = (MyProbe::new(), MyFlow::new());
+    let server = serve(router(&probe, &flow)).await;
+    for rounds in 1..=2 {
+        // By bytes: unary, in a task of its own, a stream of results, a stream of items that nobody reads.
+        let mut raw = raw_tcp(&server).await.greet().await;
+        raw.say(json!([REQUEST, 1, "probe", "hang"]), "[]").await;
+        raw.say(json!([REQUEST, 2, "probe", "pass"]), "[1]").await;
+        until("they run", || probe.0.calls.alive() == 2).await;
+        // Through a client: streams and callbacks too.
+        let peer = connect(&server).await;
+        let client: FlowClient = peer.client();
+        let mut results = client.hang(3).start();
+        for number in 0..3 {
+            assert_eq!(results.next().await.unwrap().unwrap(), number);
+        }
+        let ignores = client.ignores(futures::stream::iter(0..)).start();
+        let length = client.length(futures::stream::pending()).start();
+        let asks = client
+            .ask_and_hang(|_| async { std::future::pending().await })
+            .start();
+        until("all run", || {
+            let running = |peer: &Peer| peer.stats().handlers_running;
+            server.peers().iter().map(running).sum::<usize>() == 6
+        })
+        .await;
+        drop(raw);
+        until("those of one client are stopped", || {
+            probe.0.calls.alive() == 0
+        })
+        .await;
+        peer.close();
+        until("those of the other are stopped", || {
+            flow.0.calls.alive() == 0
+        })
+        .await;
+        until("the connections are forgotten", || {
+            server.peers().is_empty()
+        })
+        .await;
+        assert!(within("end", ignores).await.is_err());
+        assert!(within("end", length).await.is_err());
+        assert!(within("end", asks).await.is_err());
+        assert_eq!(flow.0.calls.started(), 4 * rounds);
+    }
+}
+
+#[tokio::test]
+async fn attached_connections_are_those_of_the_server() {
+    let probe = MyProbe::new();
+    let (early, far) = tokio::io::duplex(4096);
+    let server = Server::new()
+        .register(probe.service())
+        .limits(Limits::new().with_connections(5))
+        .listen("tcp://127.0.0.1:0")
+        .attach(
+            far,
+            Native::new(),
+            Evidence::new().with(EvidenceKey::TRANSPORT, "pipe"),
+        )
+        .start()
+        .await
+        .unwrap();
+    let early = over(
+        early,
+        &Native::new(),
+        Side::Dial,
+        Router::new(),
+        Limits::new(),
+    );
+    let mut clients = vec![early];
+    // Bytes in another dialect, and with a service of the client that the server calls.
+    let (near, far) = tokio::io::duplex(4096);
+    let evidence = Evidence::new().with(EvidenceKey::REMOTE_ADDRESS, "cell 7");
+    let attached = server.attach(far, &CborRpc::cbor(), evidence).unwrap();
+    let near = over(
+        near,
+        &CborRpc::cbor(),
+        Side::Dial,
+        MyProbe::new().router(),
+        Limits::new(),
+    );
+    clients.push(near);
+    assert_eq!(attached.evidence().to_string(), "cell 7");
+    let back: ProbeClient = attached.client();
+    assert_eq!(
+        within("back", back.echo("b".into()).into_future())
+            .await
+            .unwrap(),
+        "b"
+    );
+    drop((attached, back));
+    // Envelopes.
+    let (near, far) = mynah::memory::pair_with(&MemoryOptions::default());
+    server.attach_transport(far).unwrap();
+    clients.push(Peer::over_transport(near).start().unwrap());
+    // A socket that somebody else has accepted.
+    let activated = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dialled = TcpStream::connect(activated.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (accepted, _) = activated.accept().await.unwrap();
+    server
+        .attach(accepted, &Native::json(), Evidence::new())
+        .unwrap();
+    clients.push(over(
+        dialled,
+        &Native::json(),
+        Side::Dial,
+        Router::new(),
+        Limits::new(),
+    ));
+    for (index, client) in clients.iter().enumerate() {
+        let client: ProbeClient = client.client();
+        let echo = within("echo", client.echo("a".into()).into_future()).await;
+        assert_eq!(echo.unwrap(), "a", "{index}");
+    }
+    // They count: one more, and the next is refused however it comes.
+    clients.push(connect(&server).await);
+    assert_eq!(server.peers().len(), 5);
+    let (mut near, far) = tokio::io::duplex(64);
+    let refused = server
+        .attach(far, &Native::new(), Evidence::new())
+        .unwrap_err();
+    assert_eq!(refused, AttachError::Full);
+    assert_eq!(near.read(&mut [0; 8]).await.unwrap(), 0, "it was closed");
+    let (_near, far) = mynah::memory::pair_with(&MemoryOptions::default());
+    assert_eq!(server.attach_transport(far).unwrap_err(), AttachError::Full);
+    // They are drained with the rest: what runs finishes, and then they go.
+    let calls: Vec<_> = clients
+        .iter()
+        .map(|client| client.client::<ProbeClient>().pass(1).start())
+        .collect();
+    until("all run", || probe.0.calls.alive() == 5).await;
+    let draining = server.drain(LONG);
+    let others = async {
+        settle().await;
+        probe.0.gate.add_permits(5);
+        for call in calls {
+            assert_eq!(call.await.unwrap(), 1);
+        }
+    };
+    let (report, ()) = within("drain", async { tokio::join!(draining, others) }).await;
+    assert!(report.is_complete() && report.connections == 5, "{report}");
+    let (_near, far) = tokio::io::duplex(64);
+    let refused = server
+        .attach(far, &Native::new(), Evidence::new())
+        .unwrap_err();
+    assert_eq!(refused, AttachError::Stopped);
+}
+
+/// One server on several listeners, several dialects at once: one set of peers, one drain.
+#[tokio::test]
+async fn several_listeners_are_drained_together() {
+    let probe = MyProbe::new();
+    let server = Server::new()
+        .register(probe.service())
+        .listen("tcp://127.0.0.1:0")
+        .listen("tcp://127.0.0.1:0?dialect=cbor-rpc")
+        .listen("tcp://127.0.0.1:0?dialect=cbor-rpc&format=json&padding=python&errors=rich")
+        .listen("memory:drained-together")
+        .start()
+        .await
+        .unwrap();
+    let [native, cbor, json] = server.addresses() else {
+        panic!("{:?}", server.addresses())
+    };
+    let mut calls = Vec::new();
+    for url in [
+        native.clone(),
+        format!("{native}?format=json"),
+        format!("{cbor}?dialect=cbor-rpc"),
+        format!("{json}?dialect=cbor-rpc&format=json&names=qualified"),
+        "memory:drained-together".to_owned(),
+    ] {
+        let client: ProbeClient = mynah::connect(&url).await.unwrap().client();
+        assert_eq!(client.echo(url.clone()).await.unwrap(), url);
+        calls.push(client.pass(1).start());
+    }
+    until("all run", || probe.0.calls.alive() == 5).await;
+    assert_eq!(server.peers().len(), 4);
+    let draining = server.drain(LONG);
+    let others = async {
+        settle().await;
+        probe.0.gate.add_permits(5);
+        for call in calls {
+            assert_eq!(call.await.unwrap(), 1);
+        }
+    };
+    let (report, ()) = within("drain", async { tokio::join!(draining, others) }).await;
+    assert!(report.is_complete() && report.connections == 4, "{report}");
+}
