@@ -212,7 +212,7 @@ fn messages_of_the_whole_connection_are_passed_on() {
 fn what_a_handler_hears_takes_a_permit() {
     let mut one = connection(&Limits::new().with_calls_in_flight(2));
     let event = || {
-        Envelope::Event(mynah_protocol::Event {
+        Envelope::Event(Event {
             topic: "handled".into(),
             message: payload(7),
         })
