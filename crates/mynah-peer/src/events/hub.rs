@@ -105,6 +105,20 @@ impl Events {
         hub.topics.entry(topic.into()).or_default().declared = Some(declared);
     }
 
+    /// The same unless something is declared already: what a contract says, which a program may overrule. What is not
+    /// said is as without a declaration.
+    pub fn declare_default(&self, topic: &str, lag: Option<Lag>, capacity: Option<usize>) {
+        let mut hub = self.lock();
+        hub.topics
+            .entry(topic.into())
+            .or_default()
+            .declared
+            .get_or_insert_with(|| Declared {
+                lag: lag.unwrap_or(UNDECLARED.lag),
+                capacity: capacity.unwrap_or(UNDECLARED.capacity),
+            });
+    }
+
     /// Has what is published under a topic go to every peer that hears events and cannot subscribe to them (on the wire
     /// cbor-rpc), those that are connected and those that will be, without being asked. What was declared for the topic
     /// holds for them as for subscribers.
@@ -147,20 +161,6 @@ impl Events {
         }
         drop(hub);
         drop(unused);
-    }
-
-    /// The same unless something is declared already: what a contract says, which a program may overrule. What is not
-    /// said is as without a declaration.
-    pub fn declare_default(&self, topic: &str, lag: Option<Lag>, capacity: Option<usize>) {
-        let mut topics = self.lock();
-        topics
-            .entry(topic.into())
-            .or_default()
-            .declared
-            .get_or_insert_with(|| Declared {
-                lag: lag.unwrap_or(UNDECLARED.lag),
-                capacity: capacity.unwrap_or(UNDECLARED.capacity),
-            });
     }
 
     /// How many subscribers a topic has.

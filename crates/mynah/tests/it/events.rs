@@ -2,7 +2,6 @@
 
 use crate::flow::{LINKED, STREAMS};
 use crate::support::*;
-use futures::StreamExt as _;
 use mynah::prelude::*;
 use mynah::{EndReason, Events, Lag, Limits, Published, Subscription};
 use serde::{Deserialize, Serialize};
@@ -379,7 +378,8 @@ async fn a_drain_ends_subscriptions_and_says_so() {
             })
         })
         .await;
-        assert!(report.unwrap().is_complete(), "{way:?}: {report:?}");
+        let report = report.unwrap();
+        assert!(report.is_complete(), "{way:?}: {report:?}");
         assert_eq!(reason, EndReason::Draining, "{way:?}");
         until("out of the books", || {
             events.events().subscribers(NewsEvents::NOTED) == 0
