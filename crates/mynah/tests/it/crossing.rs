@@ -144,7 +144,7 @@ async fn a_credit_for_each_item_is_free() {
 async fn a_handler_calls_back_while_its_server_drains() {
     let flow = MyFlow::new();
     let server = Server::new().register(flow.service());
-    let mut server = server.listen("tcp://127.0.0.1:0").start().await.unwrap();
+    let server = server.listen("tcp://127.0.0.1:0").start().await.unwrap();
     let client = mynah::connect(server.address()).await.unwrap();
     let client: FlowClient = client.client();
     let asked = Arc::new(AtomicUsize::new(0));
