@@ -230,7 +230,7 @@ impl Events {
         let mut published = Published::default();
         let mut full = Vec::new();
         let mut encoded = PerFormat::default();
-        // PerFormat once for each format; all of them before anybody has it.
+        // Encoded once for each format; all of them before anybody has it.
         for subscriber in &subscribers {
             encoded.add(subscriber.format, message)?;
         }

@@ -70,8 +70,12 @@ impl Logs {
     /// The next line, `None` at the end of the connection.
     ///
     /// Cancel safety: dropped before its end, no line is lost.
-    pub async fn next(&mut self) -> Option<LogLine> {
-        poll_fn(|cx| self.poll_line(cx)).await
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it is awaited, as the `next` of streams is"
+    )]
+    pub fn next(&mut self) -> impl Future<Output = Option<LogLine>> + Send + Unpin + '_ {
+        poll_fn(|cx| self.poll_line(cx))
     }
 
     fn poll_line(&self, cx: &task::Context<'_>) -> Poll<Option<LogLine>> {

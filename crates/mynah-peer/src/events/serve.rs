@@ -6,7 +6,9 @@ use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Invocation, Method, Produce, Progress, append_with, decode};
 use crate::link::Link;
 use mynah_codec::Format;
-use mynah_protocol::{EVENTS_SERVICE, EndReason, ErrorCode, Limits, MethodName, RpcError, Value};
+use mynah_protocol::{
+    EVENTS_SERVICE, EndReason, ErrorCode, FormatId, Limits, MethodName, RpcError, Value,
+};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -164,7 +166,7 @@ fn pair(
 ) -> Result<(), mynah_codec::EncodeError> {
     format.encode(&(dropped, ()), out)?;
     // The nothing at the end makes room for the message: one byte in the binary formats.
-    if let Format::Json | Format::PythonJson = format {
+    if format.id() == FormatId::Json {
         out.truncate(out.len().saturating_sub("null]".len()));
         out.extend_from_slice(message);
         out.push(b']');

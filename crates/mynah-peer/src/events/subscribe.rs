@@ -294,8 +294,14 @@ where
     /// The next message, as the stream yields it.
     ///
     /// Cancel safety: dropped before its end, no message is lost.
-    pub async fn next(&mut self) -> Option<Result<T, EndReason>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it is awaited, as the `next` of streams is"
+    )]
+    pub fn next(
+        &mut self,
+    ) -> impl Future<Output = Option<Result<T, EndReason>>> + Send + Unpin + '_ {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
     }
 }
 

@@ -140,12 +140,7 @@ async fn a_handler_publishes_to_everybody_but_other_topics() {
             assert_eq!(next(&mut first).await.number, number, "{way:?}");
             assert_eq!(next(&mut second).await.number, number, "{way:?}");
         }
-        assert!(
-            poll_once(&mut std::pin::pin!(other.next()))
-                .await
-                .is_pending(),
-            "{way:?}"
-        );
+        assert!(poll_once(&mut other.next()).await.is_pending(), "{way:?}");
         events.renamed(&5).await.unwrap();
         assert_eq!(next(&mut other).await, 5);
         drop((first, second, other));
@@ -383,10 +378,8 @@ async fn a_drain_ends_subscriptions_and_says_so() {
             })
         })
         .await;
-        assert!(
-            report.as_ref().unwrap().is_complete(),
-            "{way:?}: {report:?}"
-        );
+        let report = report.unwrap();
+        assert!(report.is_complete(), "{way:?}: {report:?}");
         assert_eq!(reason, EndReason::Draining, "{way:?}");
         until("out of the books", || {
             events.events().subscribers(NewsEvents::NOTED) == 0
