@@ -72,7 +72,7 @@ pub(super) fn cut_connection(link: &Link) -> CutConnection {
         peer: link.config.evidence.clone(),
         calls: calls.map(|slot| cut_call(link, &slot.run, now)).collect(),
         calls_waiting: state.connection.calls_waiting(),
-        output_bytes: state.out.held(),
+        output_bytes: state.out.held() + state.out.bulk_held(),
     }
 }
 
