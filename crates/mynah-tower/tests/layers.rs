@@ -236,10 +236,13 @@ async fn what_a_layer_sheds_is_busy_and_may_be_tried_again() {
     }
 }
 
+/// What a layer saw: a name, and an end if there was one.
+type Line = (String, Option<Outcome>);
+
 /// A layer of one's own: sees names and ends, and may refuse or call twice.
 #[derive(Clone, Default)]
 struct Sees {
-    seen: Arc<Mutex<Vec<(String, Option<Outcome>)>>>,
+    seen: Arc<Mutex<Vec<Line>>>,
     refuses: bool,
 }
 

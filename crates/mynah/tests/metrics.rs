@@ -174,13 +174,6 @@ fn calls_their_ends_and_their_bytes_are_counted() {
             assert!(counts.of("mynah_slow_handlers_total{method=counted.add}") >= 1.0);
 
             drop(hangs);
-            until("its permit is home", || {
-                server
-                    .peers()
-                    .iter()
-                    .all(|peer| peer.stats().permits_taken == 0)
-            })
-            .await;
             until("nothing runs", || running(&server) == 0).await;
             peer.close();
             peer.closed().await;
@@ -214,6 +207,13 @@ fn refusals_and_what_is_lost_are_counted() {
         client.add(1, 1).await.unwrap_err();
         assert_eq!(Counts::take(&snapshotter).of("mynah_busy_total{}"), 1.0);
         drop(hangs);
+        until("its permit is home", || {
+            server
+                .peers()
+                .iter()
+                .all(|peer| peer.stats().permits_taken == 0)
+        })
+        .await;
 
         let mut news = peer
             .subscribe::<u64>("news")
