@@ -136,3 +136,6 @@ where
         }
     }
 }
+
+/// The version of this crate, shared by every crate of the workspace.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
