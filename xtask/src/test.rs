@@ -36,6 +36,10 @@ const STEPS: &[Step] = &[
         run: others,
     },
     Step {
+        name: "tests with metrics",
+        run: with_metrics,
+    },
+    Step {
         name: "the tour runs",
         run: tour,
     },
@@ -108,6 +112,13 @@ fn pure() -> Outcome {
     for name in PURE {
         command.args(["--package", name]);
     }
+    process::run(&mut command)
+}
+
+/// Apart from the rest, which runs as most programs are built.
+fn with_metrics() -> Outcome {
+    let mut command = process::cargo(["test", "--package", "mynah", "--features", "metrics,tower"]);
+    command.args(["--test", "metrics"]);
     process::run(&mut command)
 }
 

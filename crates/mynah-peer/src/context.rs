@@ -124,7 +124,7 @@ impl Context {
             Inner::Local(call) => call.caller(),
         }
         .with_deadline(self.deadline())
-        .with_trace(self.trace().map(Arc::new))
+        .with_trace(self.trace())
     }
 
     /// A value that an [`Interceptor`](crate::Interceptor) left for the handler.

@@ -34,9 +34,15 @@ pub struct Peer {
     kind: Kind,
     /// Calls end no later: set on the peer that a handler gets from its context.
     deadline: Option<Instant>,
+    /// Present when something stands around calls through this handle.
+    around: Option<Arc<Around>>,
+}
+
+/// What stands around calls through one handle.
+#[derive(Clone, Default)]
+struct Around {
     /// The trace that calls go on with: set on the peer that a handler gets from its context.
-    trace: Option<Arc<TraceContext>>,
-    /// What stands around calls through this handle.
+    trace: Option<TraceContext>,
     chain: Option<Arc<Interceptors>>,
 }
 
@@ -133,8 +139,7 @@ impl Peer {
         Self {
             kind: Kind::Local(Arc::new(local)),
             deadline: None,
-            trace: None,
-            chain: None,
+            around: None,
         }
     }
 
@@ -143,8 +148,7 @@ impl Peer {
         Self {
             kind: Kind::Linked(Arc::new(Handle { link })),
             deadline: None,
-            trace: None,
-            chain: None,
+            around: None,
         }
     }
 
@@ -155,8 +159,10 @@ impl Peer {
     }
 
     /// The same peer, whose calls go on with a trace.
-    pub(crate) fn with_trace(mut self, trace: Option<Arc<TraceContext>>) -> Self {
-        self.trace = trace;
+    pub(crate) fn with_trace(mut self, trace: Option<TraceContext>) -> Self {
+        if trace.is_some() {
+            self.around = Some(Arc::new(Around { trace, chain: None }));
+        }
         self
     }
 
@@ -165,9 +171,14 @@ impl Peer {
     /// Several see a call in the order in which they were added.
     #[must_use]
     pub fn with_interceptor(&self, interceptor: impl Interceptor) -> Self {
-        let chain = Interceptors::with(self.chain.as_deref(), interceptor);
+        let around = self.around.as_deref();
+        let known = around.and_then(|around| around.chain.as_deref());
+        let around = Around {
+            trace: around.and_then(|around| around.trace.clone()),
+            chain: Some(Interceptors::with(known, interceptor)),
+        };
         Self {
-            chain: Some(chain),
+            around: Some(Arc::new(around)),
             ..self.clone()
         }
     }

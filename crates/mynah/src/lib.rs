@@ -145,6 +145,10 @@ pub use mynah_protocol as protocol;
 /// Formats, framings and wires.
 pub use mynah_codec as codec;
 
+/// Layers of tower around calls. With the feature `tower`.
+#[cfg(feature = "tower")]
+pub use mynah_tower as tower;
+
 /// TCP.
 pub use mynah_transport_tcp as tcp;
 

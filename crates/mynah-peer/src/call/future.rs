@@ -178,8 +178,11 @@ where
             self.caller.poll_begin(cx, &mut call)
         });
         let ticket = task::ready!(begun).map_err(CallError::widen)?;
-        let unsent = std::mem::replace(&mut self.stage, Stage::Sent(ticket));
-        self.keep(unsent);
+        if self.watch.is_some() {
+            let unsent = std::mem::replace(&mut self.stage, Stage::Done);
+            self.keep(unsent);
+        }
+        self.stage = Stage::Sent(ticket);
         Poll::Ready(Ok(()))
     }
 
@@ -247,7 +250,7 @@ where
 
 impl<P, T, E, C: Caller> CallFuture<P, T, E, C> {
     /// Keeps the params of a call that may be tried again.
-    #[inline]
+    #[cold]
     fn keep(&mut self, unsent: Stage<P, T, E>) {
         if let (Some(watched), Stage::Unsent(params)) = (&mut self.watch, unsent) {
             watched.kept = Some(params);

@@ -189,7 +189,11 @@ impl Core {
 
     /// Goes on with a call as its handler took it. `told`: it is a callback that needs no permit. `start`: where its
     /// result begins.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "the plain way and the observed one: neither is to be a call"
+    )]
+    #[inline(always)]
     pub(super) fn take_up(
         &mut self,
         (key, index, told): (InboundKey, usize, bool),

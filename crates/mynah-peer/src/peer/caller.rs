@@ -170,12 +170,12 @@ impl Caller for Peer {
 
     #[inline]
     fn interceptors(&self) -> Option<&Arc<Interceptors>> {
-        self.chain.as_ref()
+        self.around.as_deref()?.chain.as_ref()
     }
 
     #[inline]
     fn trace(&self) -> Option<&TraceContext> {
-        self.trace.as_deref()
+        self.around.as_deref()?.trace.as_ref()
     }
 
     fn carries_metadata(&self) -> bool {

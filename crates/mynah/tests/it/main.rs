@@ -29,6 +29,7 @@ mod panics;
 mod probe;
 mod serving;
 mod sides;
+mod spans;
 mod streams;
 mod support;
 mod ui;
