@@ -26,6 +26,7 @@ mod limits;
 mod memory;
 mod panics;
 mod probe;
+mod reconnect;
 mod serving;
 mod sides;
 mod streams;
