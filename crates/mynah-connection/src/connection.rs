@@ -36,6 +36,12 @@ enum State {
     Closed(CloseReason),
 }
 
+/// The number of the ping of [`Connection::ask_heard`]: those that ask for a sign of life are numbered by the time.
+const HEARD: u64 = 0;
+
+/// How long a drain waits for a peer to say that it has heard.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The rules of one connection. See the [crate page](crate).
 #[derive(Debug)]
 pub struct Connection<O, I> {
@@ -47,6 +53,13 @@ pub struct Connection<O, I> {
     state: State,
     max_deadline: Option<Duration>,
     can_say_going_away: bool,
+    can_ping: bool,
+    /// The peer has not said yet that it has heard of the drain; it is waited for until then.
+    unheard: Option<Moment>,
+    /// Its answer may still come.
+    asked: bool,
+    /// This side has said that it has heard of the peer's drain.
+    has_heard: bool,
     on_timeout: OnTimeout,
     /// Whether the peer has introduced itself.
     met: bool,
@@ -77,6 +90,10 @@ impl<O: Default, I: Default> Connection<O, I> {
             state: State::Open,
             max_deadline: limits.max_deadline,
             can_say_going_away: profile.capabilities.going_away,
+            can_ping: profile.capabilities.ping,
+            unheard: None,
+            asked: false,
+            has_heard: false,
             on_timeout: profile.on_timeout,
             met: false,
             late_answers: 0,
@@ -219,6 +236,35 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
     }
 
+    /// A drain is to start as soon as the peer has introduced itself: it is waited for, for a moment.
+    pub fn await_peer(&mut self, now: Moment) {
+        self.unheard = Some(self.patience(now));
+    }
+
+    /// Asks a peer that was told of the drain whether it has heard, where it can be asked: what it sent before it had
+    /// arrives ahead of its answer, and can be refused instead of being cut off. See [`Self::is_heard`].
+    pub fn ask_heard(&mut self, now: Moment, fx: &mut impl Effects<O, I>) {
+        self.unheard = None;
+        if self.can_say_going_away && self.can_ping {
+            self.unheard = Some(self.patience(now));
+            self.asked = true;
+            fx.send(Lane::Control, Envelope::Ping(HEARD));
+        }
+    }
+
+    fn patience(&mut self, now: Moment) -> Moment {
+        let until = now.after(PATIENCE);
+        self.due.add(until);
+        until
+    }
+
+    /// Whether nothing more is to be waited for from a peer that was asked with [`Self::ask_heard`]: it has answered, or
+    /// has not in a second.
+    #[must_use]
+    pub const fn is_heard(&self) -> bool {
+        self.unheard.is_none()
+    }
+
     /// Ends the connection: every call of ours ends as lost, every call of the peer is cancelled.
     /// The first reason stays; what arrives later means nothing.
     pub fn close(&mut self, reason: CloseReason, fx: &mut impl Effects<O, I>) {
@@ -282,6 +328,13 @@ impl<O: Default, I: Default> Connection<O, I> {
             fx.send(Lane::Control, Envelope::Ping(number));
         }
         self.due.add(self.silence.due());
+        if let Some(until) = self.unheard {
+            if until <= now {
+                self.unheard = None;
+            } else {
+                self.due.add(until);
+            }
+        }
         if timed_out && self.on_timeout == OnTimeout::Close {
             return Err(CloseReason::TimedOut("call was not answered in time"));
         }

@@ -98,4 +98,7 @@ pub trait Effects<O, I> {
 
     /// Start the handler of what [`Self::said`] returned; it is a notification in every other respect.
     fn hear(&mut self, key: InboundKey, slot: &mut I, deadline: Moment, said: Said<'_>);
+
+    /// The peer is going away: it takes no more calls.
+    fn going_away(&mut self) {}
 }

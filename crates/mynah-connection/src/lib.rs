@@ -16,6 +16,7 @@
 //! buffer), and `I`, what it keeps for each call that the peer made (a running handler). It never
 //! looks into either, and reuses both: a slot that becomes free keeps its `O` and `I`.
 
+mod backoff;
 mod budget;
 mod connection;
 mod effects;
@@ -26,6 +27,7 @@ mod outgoing;
 mod silence;
 mod timers;
 
+pub use backoff::Backoff;
 pub use budget::Violation;
 pub use connection::{Connection, OpenStreams};
 pub use effects::{Effects, Outcome, Said, SideMessage};

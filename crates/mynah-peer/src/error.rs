@@ -259,7 +259,7 @@ impl<E: DomainError> CallError<E> {
     }
 }
 
-fn retry_after(error: &RpcError) -> Option<Duration> {
+pub(crate) fn retry_after(error: &RpcError) -> Option<Duration> {
     error
         .data()?
         .get("retry_after_ms")

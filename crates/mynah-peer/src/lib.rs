@@ -22,6 +22,7 @@ mod method;
 mod metrics;
 mod observe;
 mod peer;
+mod reconnect;
 mod router;
 mod scratch;
 mod server;
@@ -29,8 +30,8 @@ mod stream;
 mod trace;
 
 pub use call::{
-    Attachments, Call, CallFuture, Caller, Notify, OutgoingCall, ResultStream, ServiceClient,
-    SideEffects, Ticket,
+    Attachments, Attempt, Call, CallFuture, Caller, Notify, OutgoingCall, ResultStream,
+    ServiceClient, SideEffects, Ticket,
 };
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
@@ -47,8 +48,12 @@ pub use intercept::{
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
+pub use mynah_connection::Backoff;
 pub use observe::SlowThresholds;
 pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
+pub use reconnect::{
+    DialError, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,
+};
 pub use router::{RegisterError, Router};
 pub use server::{
     AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,

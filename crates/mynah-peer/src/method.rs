@@ -84,6 +84,15 @@ impl Target {
         }
     }
 
+    /// Whether a call may be made again when it is not known whether it ran.
+    #[inline]
+    pub(crate) const fn is_idempotent(&self) -> bool {
+        match self {
+            Self::Method(info) => info.is_idempotent(),
+            Self::Named { .. } => false,
+        }
+    }
+
     #[inline]
     pub(crate) fn name(&self) -> MethodName<'_> {
         match self {

@@ -19,6 +19,7 @@ use mynah_connection::CloseReason;
 use mynah_protocol::{Evidence, Limits, Transport};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -61,6 +62,14 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.link.drop_handle();
     }
+}
+
+/// Why a connection takes no more calls.
+#[derive(Debug)]
+pub(crate) enum Departure {
+    /// The other side goes away; what is in flight goes on.
+    GoingAway,
+    Ended(CloseReason),
 }
 
 /// How much of a connection is in use.
@@ -244,11 +253,45 @@ impl Peer {
         }
     }
 
-    /// Why the connection ended, `None` while it lasts.
+    /// Waits until nothing new can be said through the connection: the other side goes away, or it has ended.
+    pub(crate) async fn departed(&self) -> Departure {
+        let Kind::Linked(handle) = &self.kind else {
+            return std::future::pending().await;
+        };
+        loop {
+            // Asked for before the look, so that nothing is missed.
+            let over = handle.link.over.notified();
+            // A server that has nothing left closes right after it has said so.
+            if self.is_departing() {
+                return Departure::GoingAway;
+            }
+            if let Some(reason) = handle.link.end_reason() {
+                return Departure::Ended(reason);
+            }
+            over.await;
+        }
+    }
+
+    /// Whether the other side has said that it goes away.
+    pub(crate) fn is_departing(&self) -> bool {
+        match &self.kind {
+            Kind::Linked(handle) => handle.link.departing.load(Ordering::Acquire),
+            Kind::Local(_) => false,
+        }
+    }
+
+    /// Why the connection ended, `None` while it goes on.
     pub(crate) fn end_reason(&self) -> Option<CloseReason> {
         match &self.kind {
             Kind::Linked(handle) => handle.link.end_reason(),
             Kind::Local(_) => None,
+        }
+    }
+
+    /// Closes the connection once nothing is in flight in either direction.
+    pub(crate) fn close_when_idle(&self) {
+        if let Kind::Linked(handle) = &self.kind {
+            handle.link.close_when_idle();
         }
     }
 

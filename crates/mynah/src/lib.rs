@@ -113,13 +113,14 @@ pub use mynah_endpoint::{Endpoint, EndpointError, Place};
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Admission, AttachError, Before, Call, CallError, CallFuture, CallKind, CallSide, Callback,
-    Caller, Context, CutCall, CutConnection, DomainError, DrainReport, EarlyListeners, Events,
-    Extensions, FinishedCall, Incoming, Intercepted, InterceptedCall, Interceptor, Interceptors,
-    Lag, LocalServer, LogLine, Logs, MethodInfo, NoReply, Notify, Outcome, Peer, PeerBuilder,
-    PeerStats, Published, RegisterError, Router, RunKind, Server, ServerError, ServerHandle,
-    Service, ServiceClient, Shield, SlowThresholds, StreamCall, Streaming, Subscribe, Subscription,
-    TraceContext, WaitFor, WasSent,
+    Admission, AttachError, Attempt, Backoff, Before, Call, CallError, CallFuture, CallKind,
+    CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError, DomainError,
+    DrainReport, EarlyListeners, Events, Extensions, FinishedCall, Incoming, Intercepted,
+    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodInfo,
+    NoReply, Notify, Outcome, Peer, PeerBuilder, PeerStats, Published, Reconnect, ReconnectState,
+    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
+    ServerError, ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall,
+    Streaming, Subscribe, Subscription, TraceContext, WaitFor, WasSent,
 };
 #[doc(inline)]
 pub use mynah_protocol::{

@@ -3,8 +3,8 @@
 use mynah_codec::Dialect;
 use mynah_endpoint::{Endpoint, EndpointError, Place};
 use mynah_peer::{
-    Context, EarlyListeners, LogLine, Logs, Peer, RegisterError, Router, Server, Service,
-    Subscription,
+    Backoff, Context, DialError, EarlyListeners, LogLine, Logs, Peer, Reconnect, Reconnecting,
+    RegisterError, Router, Server, Service, Subscription,
 };
 use mynah_protocol::{Accepted, Dialer as _, Limits, TransportError, TransportErrorKind};
 use mynah_transport_tcp::{TcpDialer, TcpListener};
@@ -27,6 +27,24 @@ pub enum ConnectError {
     /// No server of this process listens under that name.
     #[error("no server of this process listens on memory:{0}")]
     NoSuchName(String),
+    /// A server of this process is there or not: there is no connection to make again.
+    #[error(
+        "memory:{0} is a server of this process, to which no connection is lost: connect without reconnect"
+    )]
+    NoReconnect(String),
+}
+
+impl From<DialError> for ConnectError {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Transport(error) => Self::Transport(error),
+            DialError::Register(error) => Self::Register(error),
+            other => Self::Transport(TransportError::new(
+                TransportErrorKind::Other,
+                other.to_string(),
+            )),
+        }
+    }
 }
 
 /// Connects to a URL: `tcp://host:port`, `tcp://host:port?dialect=cbor-rpc`, `memory:NAME`. [`Endpoint`] lists the
@@ -132,6 +150,57 @@ impl Connector {
         self
     }
 
+    /// A client that connects again by itself, with these pauses between attempts.
+    ///
+    /// What [`Self::listen`] and [`Self::logs`] hear belongs to one connection: they hear the end here. Handlers of
+    /// [`Self::on_event`] and [`Self::on_log`] hear every connection, and so does [`Reconnecting::subscribe`].
+    ///
+    /// ```no_run
+    /// # #[mynah::service]
+    /// # trait Arith { async fn add(&self, a: i64, b: i64) -> i64; }
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mynah::{Backoff, Reconnecting};
+    ///
+    /// let client = mynah::connector("tcp://127.0.0.1:9000")?
+    ///     .reconnect(Backoff::default())?
+    ///     .connect()
+    ///     .await?;
+    /// let arith: ArithClient<Reconnecting> = client.client();
+    /// assert_eq!(arith.add(2, 3).await?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConnectError::NoReconnect`] for `memory:NAME`, and [`ConnectError::Transport`] for what cannot be dialled.
+    pub fn reconnect(self, backoff: Backoff) -> Result<Reconnect, ConnectError> {
+        let limits = self.limits_of_connections();
+        let reconnect = match self.endpoint.place {
+            Place::Tcp(address) => {
+                Reconnecting::dial(TcpDialer::new(address), &self.endpoint.dialect)
+            }
+            Place::Memory(name) => return Err(ConnectError::NoReconnect(name)),
+            _ => return Err(not_dialled()),
+        };
+        let reconnect = reconnect
+            .router(self.router)
+            .limits(limits)
+            .backoff(backoff);
+        Ok(match self.default_deadline {
+            Some(timeout) => reconnect.default_deadline(timeout),
+            None => reconnect,
+        })
+    }
+
+    fn limits_of_connections(&self) -> Limits {
+        let given = self.limits.clone();
+        let mut limits = given.unwrap_or_else(|| self.endpoint.dialect.limits());
+        if let Some(bytes) = self.endpoint.max_message_bytes {
+            limits.decode.max_message_bytes = bytes;
+        }
+        limits
+    }
+
     /// Opens the connection.
     ///
     /// Cancel safety: dropped before its end, nothing stays open.
@@ -140,11 +209,8 @@ impl Connector {
     /// As [`connect`]; also [`ConnectError::Register`].
     pub async fn connect(self) -> Result<Peer, ConnectError> {
         self.router.check()?;
+        let limits = self.limits_of_connections();
         let dialect = self.endpoint.dialect;
-        let mut limits = self.limits.unwrap_or_else(|| dialect.limits());
-        if let Some(bytes) = self.endpoint.max_message_bytes {
-            limits.decode.max_message_bytes = bytes;
-        }
         match self.endpoint.place {
             Place::Tcp(address) => {
                 let Accepted {
@@ -168,12 +234,16 @@ impl Connector {
                 let peer = Peer::named_with(&name, self.router, &limits, deadline)?;
                 peer.ok_or(ConnectError::NoSuchName(name))
             }
-            _ => Err(ConnectError::Transport(TransportError::new(
-                TransportErrorKind::Address,
-                "this kind of endpoint cannot be dialled",
-            ))),
+            _ => Err(not_dialled()),
         }
     }
+}
+
+fn not_dialled() -> ConnectError {
+    ConnectError::Transport(TransportError::new(
+        TransportErrorKind::Address,
+        "this kind of endpoint cannot be dialled",
+    ))
 }
 
 /// Listening by URL. In scope with [`prelude`](crate::prelude).

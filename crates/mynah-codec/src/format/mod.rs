@@ -171,6 +171,21 @@ impl Format {
         }
     }
 
+    /// How many bytes the value itself has in an encoding of it: all, unless bytes stand behind it.
+    #[must_use]
+    pub fn value_len(&self, encoded: &[u8]) -> usize {
+        let unlimited = DecodeLimits {
+            max_depth: u32::MAX,
+            max_collection_len: usize::MAX,
+            max_message_bytes: usize::MAX,
+            ..DecodeLimits::DEFAULT
+        };
+        match self {
+            Self::NativeJson => item_len(*self, encoded, &unlimited).unwrap_or(encoded.len()),
+            _ => encoded.len(),
+        }
+    }
+
     /// Checks that `bytes` are exactly one value within `limits`, with the verdict that decoding would give.
     ///
     /// # Errors

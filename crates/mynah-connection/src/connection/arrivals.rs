@@ -1,7 +1,7 @@
 //! What arrives from the peer.
 
 use super::late::{Late, more, one_more};
-use super::{Connection, State};
+use super::{Connection, HEARD, State};
 use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, Said, SideMessage, Violation};
@@ -51,13 +51,22 @@ impl<O: Default, I: Default> Connection<O, I> {
                 self.handle_said(now, Said::Event(event), fx);
                 Ok(())
             }
+            Envelope::Ping(HEARD) if self.is_asked_whether_it_heard() => {
+                // All that was said before the drain was heard of goes ahead.
+                fx.send(Lane::Data, Envelope::Pong(HEARD));
+                Ok(())
+            }
             Envelope::Ping(number) => {
                 fx.send(Lane::Control, Envelope::Pong(number));
                 self.budget.charge(now, "too many pings")
             }
+            Envelope::Pong(HEARD) if std::mem::take(&mut self.asked) => {
+                self.unheard = None;
+                Ok(())
+            }
             Envelope::Pong(_) if self.silence.pong() => Ok(()),
             Envelope::Pong(_) => self.budget.charge(now, "pong without a ping"),
-            Envelope::GoingAway(_) => self.handle_going_away(now),
+            Envelope::GoingAway(_) => self.handle_going_away(now, fx),
             Envelope::Hello(_) if !self.met => {
                 self.met = true;
                 Ok(())
@@ -256,7 +265,11 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
     }
 
-    fn handle_going_away(&mut self, now: Moment) -> Result<(), Violation> {
+    fn handle_going_away(
+        &mut self,
+        now: Moment,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
         let local = match self.state {
             State::Open => false,
             State::Draining {
@@ -271,6 +284,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             local,
             remote: true,
         };
+        fx.going_away();
         Ok(())
     }
 
@@ -283,6 +297,12 @@ impl<O: Default, I: Default> Connection<O, I> {
     fn refused(&mut self, streams: Streams) {
         self.late_cancels = one_more(self.late_cancels);
         self.late_flow = more(self.late_flow, u64::from(streams.input));
+    }
+
+    /// The peer goes away and asks, for the first time, whether this side has heard of it.
+    const fn is_asked_whether_it_heard(&mut self) -> bool {
+        let leaves = matches!(self.state, State::Draining { remote: true, .. });
+        leaves && !std::mem::replace(&mut self.has_heard, true)
     }
 
     /// Whether this side takes nothing new.

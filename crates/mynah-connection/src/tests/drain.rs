@@ -154,6 +154,78 @@ fn streams_go_on_while_a_side_drains() {
     assert_empty(&one);
 }
 
+fn asks(connection: &mut Connection, now: Moment) -> Vec<Seen> {
+    let mut seen = Recorder::default();
+    connection.ask_heard(now, &mut seen);
+    seen.take()
+}
+
+/// What the peer sent before it has heard of the drain arrives ahead of its answer.
+#[test]
+fn a_drain_waits_until_the_peer_has_heard_of_it() {
+    let mut one = connection(&Limits::new().with_violation_budget(0));
+    drains(&mut one);
+    assert!(one.is_heard(), "nobody was asked");
+    assert_eq!(asks(&mut one, START), [Seen::Ping(0)]);
+    assert!(one.is_idle() && !one.is_heard());
+    let refused = [Seen::Refused(WireId::Uint(1), ErrorCode::DRAINING)];
+    assert_eq!(
+        arrives(&mut one, START, request(WireId::Uint(1), None, 1)),
+        refused
+    );
+    assert!(!one.is_heard());
+    assert_eq!(arrives(&mut one, START, Envelope::Pong(0)), []);
+    assert!(one.is_heard());
+
+    // One that does not answer is waited for a second, and may answer later.
+    assert_eq!(asks(&mut one, at(100)), [Seen::Ping(0)]);
+    assert!(one.poll_timeout() <= at(1100));
+    passes(&mut one, at(1099));
+    assert!(!one.is_heard());
+    passes(&mut one, at(1100));
+    assert!(one.is_heard());
+    assert_eq!(arrives(&mut one, at(1200), Envelope::Pong(0)), []);
+}
+
+/// The answer to the question goes behind what was said before it, and other answers go ahead.
+#[test]
+fn a_side_that_was_told_of_a_drain_answers_behind_its_requests() {
+    let mut one = connection(&Limits::new());
+    let mut seen = Recorder::default();
+    one.handle(START, Envelope::Ping(0), &mut seen).unwrap();
+    assert_eq!(seen.take(), [Seen::Pong(0)]);
+    arrives(&mut one, START, going_away());
+    // It costs nothing, once.
+    assert_eq!(
+        arrives(&mut one, START, Envelope::Ping(0)),
+        [Seen::PongBehind(0)]
+    );
+    let before = one.forgiven();
+    one.handle(START, Envelope::Ping(0), &mut seen).unwrap();
+    assert_eq!(seen.take(), [Seen::Pong(0)]);
+    assert_eq!(one.forgiven(), before - 1);
+}
+
+#[test]
+fn a_peer_that_has_not_introduced_itself_is_waited_for() {
+    let mut one = connection(&Limits::new());
+    one.await_peer(START);
+    assert!(!one.is_heard() && !one.is_draining());
+    passes(&mut one, at(1000));
+    assert!(one.is_heard());
+}
+
+#[test]
+fn a_wire_without_pings_is_not_asked() {
+    let mut capabilities = mynah_protocol::Capabilities::ALL;
+    capabilities.ping = false;
+    let profile = Profile::new("test", FORMAT).with_capabilities(capabilities);
+    let mut one = Connection::new(&Limits::new(), &profile, START);
+    drains(&mut one);
+    assert_eq!(asks(&mut one, START), []);
+    assert!(one.is_heard());
+}
+
 #[test]
 fn a_wire_that_cannot_say_it_drains_in_silence() {
     let mut capabilities = mynah_protocol::Capabilities::ALL;

@@ -12,6 +12,8 @@ use mynah_protocol::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     Pong(u64),
+    /// A pong that goes behind what was said before.
+    PongBehind(u64),
     Ping(u64),
     GoingAway,
     /// A call of the peer was refused.
@@ -65,6 +67,10 @@ impl Recorder {
 
 impl Effects<u64, u64> for Recorder {
     fn send(&mut self, lane: Lane, envelope: Envelope<'_>) {
+        if let (Lane::Data, Envelope::Pong(number)) = (lane, &envelope) {
+            self.0.push(Seen::PongBehind(*number));
+            return;
+        }
         assert_eq!(
             lane,
             Lane::Control,

@@ -1,5 +1,6 @@
 //! What a typed client stands on.
 
+use super::Attempt;
 use crate::callback::CallbackTable;
 use crate::encoded::{Encoded, ReplyBuffer};
 use crate::error::CallError;
@@ -109,9 +110,34 @@ pub trait Caller: Send + Sync + 'static {
         None
     }
 
-    /// The peer that it is, for what a caller cannot say: events without a wire, or of a wire without subscriptions.
-    fn as_peer(&self) -> Option<&Peer> {
+    /// The peer that it stands on now, for what a caller cannot say: events without a wire, or of a wire without
+    /// subscriptions.
+    fn peer(&self) -> Option<Peer> {
         None
+    }
+
+    /// Whether there may be another connection after this one: then the params of a call are kept until its end, and
+    /// [`Self::send_again`] is asked about calls that its end cut off.
+    fn reconnects(&self) -> bool {
+        false
+    }
+
+    /// When a call that ended with this error is to be begun again; `None`: it ended so. Asked only where
+    /// [`Self::reconnects`], and for calls that can be begun again: nothing was attached to them, and nothing of their
+    /// results has come.
+    fn send_again(
+        &self,
+        error: &CallError<mynah_protocol::RpcError>,
+        attempt: Attempt,
+    ) -> Option<Duration> {
+        let _ = (error, attempt);
+        None
+    }
+
+    /// Waits for a connection, however long it takes. An error: there will be none.
+    fn poll_connected(&self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
     }
 
     /// Whether error codes of the peer have the meaning that [`ErrorCode`](mynah_protocol::ErrorCode) gives them.
@@ -137,6 +163,8 @@ pub struct OutgoingCall<'a> {
     pub results: Option<ResultStream>,
     /// What goes with the params beside their bytes.
     pub attachments: &'a mut Attachments,
+    /// Whether the contract says that the method may run more than once for one call.
+    pub idempotent: bool,
 }
 
 /// How a stream of results is asked for.
@@ -222,7 +250,37 @@ impl Attachments {
 
 /// A request that was sent, as its [`Caller`] knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(pub CallId);
+pub struct Ticket {
+    id: CallId,
+    /// Which connection of the caller it was sent on, for one that has several.
+    epoch: u32,
+}
+
+impl Ticket {
+    /// A request under an id that its caller chose.
+    #[inline]
+    #[must_use]
+    pub const fn new(id: CallId) -> Self {
+        Self { id, epoch: 0 }
+    }
+
+    /// The id.
+    #[inline]
+    #[must_use]
+    pub const fn id(self) -> CallId {
+        self.id
+    }
+
+    /// The same request of the n-th connection.
+    pub(crate) const fn with_epoch(mut self, epoch: u32) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    pub(crate) const fn epoch(self) -> u32 {
+        self.epoch
+    }
+}
 
 /// What came beside a call and was not handed to the program yet.
 #[derive(Debug, Default)]
@@ -278,6 +336,23 @@ impl CallOptions {
     /// Whether nobody has set a time for the call, so that the default one covers the first item of a stream only.
     pub(crate) const fn is_default_timeout(&self, latest: Option<tokio::time::Instant>) -> bool {
         matches!(self.timeout, Timeout::Default) && self.deadline.is_none() && latest.is_none()
+    }
+
+    /// Fixes when the call ends, if it ends: from now on its time is what is left until then.
+    pub(crate) fn fix_deadline(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> Option<tokio::time::Instant> {
+        let from_now = tokio::time::Instant::now().checked_add(timeout?)?;
+        let deadline = self.deadline.map_or(from_now, |known| known.min(from_now));
+        self.deadline = Some(deadline);
+        Some(deadline)
+    }
+
+    /// The call has all the time there is.
+    pub(crate) const fn lift_deadline(&mut self) {
+        self.timeout = Timeout::Never;
+        self.deadline = None;
     }
 
     /// The time for a call that starts now.

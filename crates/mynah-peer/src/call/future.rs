@@ -3,20 +3,20 @@
 mod watched;
 
 use super::builder::Listeners;
-use super::{Attachments, Call, CallOptions, Caller, OutgoingCall, Ticket, Watch};
+use super::{Again, Attachments, Call, CallOptions, Caller, OutgoingCall, Ticket, Watch};
 use crate::error::{CallError, DomainError};
 use crate::local::TypedCall;
 use crate::method::Target;
 use crate::scratch;
 use mynah_codec::Format;
-use mynah_protocol::{CancelReason, DecodeLimits};
+use mynah_protocol::{CancelReason, DecodeLimits, RpcError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll, Waker};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use watched::Watched;
 
 /// The future of a call.
@@ -27,27 +27,32 @@ use watched::Watched;
 pub struct CallFuture<P, T, E, C: Caller> {
     caller: C,
     target: Target,
-    stage: Stage<P, T, E>,
+    stage: Stage<T, E>,
+    /// Until the request is sent; until the call ends where it may have to be sent again.
+    params: Option<P>,
     options: CallOptions,
     listeners: Option<Box<Listeners>>,
     attachments: Attachments,
     format: Option<(Format, DecodeLimits)>,
     /// Runs while the call waits to be sent; once it is sent, the connection watches its deadline.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Whether the caller is asked to send it again.
+    resends: bool,
+    again: Option<Box<Again>>,
     result: PhantomData<fn() -> Result<T, E>>,
     /// Present when somebody looks at the call.
-    watch: Option<Box<Watched<P, E>>>,
+    watch: Option<Box<Watched<E>>>,
 }
 
 /// How far a call is.
 ///
 /// ```text
-///   Unsent ──▶ Sent ──▶ Done
+///   Unsent ◀─▶ Sent ──▶ Done
 ///      │─────▶ Local ────▲
 ///      └─────────────────┘  it cannot be sent
 /// ```
-enum Stage<P, T, E> {
-    Unsent(P),
+enum Stage<T, E> {
+    Unsent,
     Sent(Ticket),
     /// In process: the handler is polled in place.
     Local(TypedCall<T, E>),
@@ -55,6 +60,9 @@ enum Stage<P, T, E> {
     Failed(CallError<E>),
     Done,
 }
+
+/// How a call ended, `None` when it begins again.
+type Answer<T, E> = Option<Result<T, CallError<E>>>;
 
 impl<P, T, E, C: Caller> fmt::Debug for CallFuture<P, T, E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,12 +96,15 @@ where
         Self {
             caller,
             target,
-            stage: Stage::Unsent(params),
+            stage: Stage::Unsent,
+            params: Some(params),
             options,
             listeners,
             attachments,
             format: None,
             waiting: None,
+            resends: false,
+            again: None,
             result,
             watch: None,
         }
@@ -104,7 +115,9 @@ where
         let mut cx = task::Context::from_waker(Waker::noop());
         if self.is_looked_at() {
             self.send_watched(&mut cx);
-        } else if let Poll::Ready(Err(error)) = self.poll_send(&mut cx) {
+        } else if let Poll::Ready(Err(error)) = self.poll_send(&mut cx)
+            && !self.may_wait(&error)
+        {
             self.stage = Stage::Failed(error);
         }
         if let Stage::Local(_) = self.stage
@@ -112,6 +125,11 @@ where
         {
             self.stage = Stage::Local(call.start());
         }
+    }
+
+    /// Whether a call that could not be started may be sent all the same: whoever polls it asks.
+    fn may_wait(&self, error: &CallError<E>) -> bool {
+        matches!(error, CallError::Busy { .. }) && self.caller.reconnects()
     }
 
     /// Stops the call: it ends as cancelled by its caller.
@@ -126,14 +144,15 @@ where
             .options
             .timeout(self.caller.default_timeout(), self.caller.deadline());
         if let Some(server) = self.caller.in_process() {
-            let Stage::Unsent(params) = std::mem::replace(&mut self.stage, Stage::Done) else {
+            let mut params = self.params.take();
+            if params.is_none() {
                 return Poll::Ready(Ok(()));
-            };
+            }
+            self.stage = Stage::Done;
             let listens = self.listeners.is_some();
             let metadata = std::mem::take(&mut self.options.metadata);
             let name = self.target.name();
             let attachments = std::mem::take(&mut self.attachments);
-            let mut params = Some(params);
             let started = server.start::<P, T, E>(
                 name,
                 &mut params,
@@ -145,9 +164,8 @@ where
             let call = match started {
                 Ok(call) => call,
                 Err(error) => {
-                    if let Some(params) = params {
-                        self.stage = Stage::Unsent(params);
-                    }
+                    self.params = params;
+                    self.stage = Stage::Unsent;
                     return Poll::Ready(Err(error));
                 }
             };
@@ -158,9 +176,11 @@ where
         let (format, limits) =
             task::ready!(self.caller.poll_format(cx)).map_err(CallError::widen)?;
         self.format = Some((format, limits));
-        let Stage::Unsent(params) = &self.stage else {
+        let Some(params) = &self.params else {
             return Poll::Ready(Ok(()));
         };
+        // What is attached goes with the request, and there is no second one of it.
+        let resends = self.caller.reconnects() && self.attachments.is_empty();
         let listens = self.listeners.is_some();
         let begun = scratch::with_encoded(|buffer| {
             if let Err(error) = buffer.push(format, params) {
@@ -174,15 +194,19 @@ where
                 listens,
                 results: None,
                 attachments: &mut self.attachments,
+                idempotent: self.target.is_idempotent(),
             };
             self.caller.poll_begin(cx, &mut call)
         });
         let ticket = task::ready!(begun).map_err(CallError::widen)?;
-        if self.watch.is_some() {
-            let unsent = std::mem::replace(&mut self.stage, Stage::Done);
-            self.keep(unsent);
-        }
         self.stage = Stage::Sent(ticket);
+        self.resends = resends;
+        if resends {
+            // However often it is sent, it ends in time.
+            self.options.fix_deadline(timeout);
+        } else if self.watch.is_none() {
+            self.params = None;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -193,11 +217,9 @@ where
             let timeout = self
                 .options
                 .timeout(self.caller.default_timeout(), self.caller.deadline());
-            let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-            else {
+            let Some(deadline) = self.options.fix_deadline(timeout) else {
                 return Poll::Pending;
             };
-            self.options.deadline = Some(deadline);
             self.waiting = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
         let Some(sleep) = &mut self.waiting else {
@@ -207,11 +229,7 @@ where
     }
 
     #[inline]
-    fn poll_answer(
-        &mut self,
-        cx: &mut task::Context<'_>,
-        ticket: Ticket,
-    ) -> Poll<Result<T, CallError<E>>> {
+    fn poll_answer(&mut self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<Answer<T, E>> {
         scratch::with_reply(|buffer| {
             let sides = self
                 .listeners
@@ -228,17 +246,49 @@ where
             let outcome = task::ready!(polled);
             Poll::Ready(match (outcome, &self.format) {
                 (Ok(()), Some((format, limits))) => {
-                    buffer.decode(*format, limits).map_err(CallError::Decode)
+                    Some(buffer.decode(*format, limits).map_err(CallError::Decode))
                 }
-                (Ok(()), None) => Err(CallError::Misuse("an answer without a request")),
+                (Ok(()), None) => Some(Err(CallError::Misuse("an answer without a request"))),
                 (Err(error), _) => {
+                    if self.resends && self.sends_again(&error) {
+                        return Poll::Ready(None);
+                    }
                     if let Some(watched) = &self.watch {
                         watched.watch.ended(&error);
                     }
-                    Err(error.typed(self.caller.maps_codes()))
+                    Some(Err(error.typed(self.caller.maps_codes())))
                 }
             })
         })
+    }
+
+    /// Whether the call begins again, after an end that says so.
+    #[cold]
+    fn sends_again(&mut self, error: &CallError<RpcError>) -> bool {
+        let idempotent = self.target.is_idempotent();
+        let again = Again::ask(&mut self.again, &self.caller, error, idempotent);
+        if again {
+            self.stage = Stage::Unsent;
+        }
+        again
+    }
+
+    /// Sends the request once it may be sent, within its time.
+    #[cold]
+    fn poll_send_again(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError<E>>> {
+        if let Some(again) = &mut self.again {
+            task::ready!(again.poll_pause(cx));
+        }
+        self.poll_send(cx)
+    }
+
+    /// The error as it ends the call for good.
+    #[inline]
+    fn settle(&mut self, error: CallError<E>) -> CallError<E> {
+        match self.again {
+            None => error,
+            Some(_) => Again::settle(&mut self.again, error),
+        }
     }
 
     fn hand_out_sides(&mut self) {
@@ -249,14 +299,6 @@ where
 }
 
 impl<P, T, E, C: Caller> CallFuture<P, T, E, C> {
-    /// Keeps the params of a call that may be tried again.
-    #[cold]
-    fn keep(&mut self, unsent: Stage<P, T, E>) {
-        if let (Some(watched), Stage::Unsent(params)) = (&mut self.watch, unsent) {
-            watched.kept = Some(params);
-        }
-    }
-
     fn give_up(&mut self) {
         if let Stage::Sent(ticket) = self.stage {
             self.caller.cancel(ticket, CancelReason::Caller);
@@ -297,52 +339,67 @@ where
         if self.watch.is_some() {
             return true;
         }
-        matches!(self.stage, Stage::Unsent(_)) && Watch::may_begin(&self.caller, &self.options)
+        matches!(self.stage, Stage::Unsent) && Watch::may_begin(&self.caller, &self.options)
     }
 
     #[inline]
     fn poll_plain(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<T, CallError<E>>> {
-        let this = self;
-        if let Stage::Unsent(_) = this.stage {
-            let sent = match this.poll_send(cx) {
-                Poll::Ready(sent) => sent,
-                Poll::Pending => task::ready!(this.poll_waiting(cx)),
-            };
-            this.waiting = None;
-            if let Err(error) = sent {
-                let unsent = std::mem::replace(&mut this.stage, Stage::Done);
-                this.keep(unsent);
-                return Poll::Ready(Err(error));
+        loop {
+            if let Stage::Unsent = self.stage {
+                let polled = match self.again {
+                    None => self.poll_send(cx),
+                    Some(_) => self.poll_send_again(cx),
+                };
+                let sent = match polled {
+                    Poll::Ready(sent) => sent,
+                    Poll::Pending => task::ready!(self.poll_waiting(cx)),
+                };
+                self.waiting = None;
+                if let Err(error) = sent {
+                    if self.may_wait(&error)
+                        && self.sends_again(&CallError::Busy { retry_after: None })
+                    {
+                        continue;
+                    }
+                    self.stage = Stage::Done;
+                    return Poll::Ready(Err(self.settle(error)));
+                }
+                if let Stage::Sent(_) = self.stage {
+                    // The waker went with the request.
+                    return Poll::Pending;
+                }
             }
-            if let Stage::Sent(_) = this.stage {
-                // The waker went with the request.
-                return Poll::Pending;
+            let Stage::Sent(ticket) = self.stage else {
+                return self.poll_rest(cx);
+            };
+            if let Some(answer) = task::ready!(self.poll_answer(cx, ticket)) {
+                return Poll::Ready(answer.map_err(|error| self.settle(error)));
             }
         }
-        match &mut this.stage {
-            Stage::Sent(ticket) => {
-                let ticket = *ticket;
-                this.poll_answer(cx, ticket)
-            }
+    }
+
+    /// A call in process, or one that is over.
+    fn poll_rest(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<T, CallError<E>>> {
+        match &mut self.stage {
             Stage::Local(call) => {
-                let sides = this
+                let sides = self
                     .listeners
                     .as_mut()
                     .map(|listeners| &mut listeners.sides);
                 let polled = call.poll(cx, sides);
                 if polled.is_ready() {
-                    this.stage = Stage::Done;
+                    self.stage = Stage::Done;
                 }
-                if this.listeners.is_some() {
-                    this.hand_out_sides();
+                if self.listeners.is_some() {
+                    self.hand_out_sides();
                 }
                 polled
             }
-            Stage::Failed(_) => match std::mem::replace(&mut this.stage, Stage::Done) {
+            Stage::Failed(_) => match std::mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Failed(error) => Poll::Ready(Err(error)),
                 _ => Poll::Pending,
             },
-            Stage::Unsent(_) | Stage::Done => {
+            Stage::Unsent | Stage::Sent(_) | Stage::Done => {
                 Poll::Ready(Err(CallError::Misuse("a call was polled after its end")))
             }
         }

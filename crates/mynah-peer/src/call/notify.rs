@@ -99,6 +99,7 @@ where
                 listens: false,
                 results: None,
                 attachments: &mut Attachments::new(),
+                idempotent: this.target.is_idempotent(),
             };
             this.caller.poll_notify(cx, &call)
         })

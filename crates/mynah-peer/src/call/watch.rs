@@ -5,6 +5,7 @@ use crate::error::{CallError, DomainError};
 use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Passage, outcome_of};
 use crate::method::Target;
 use crate::observe::{self, SlowThresholds, Start};
+use crate::peer::Peer;
 use mynah_protocol::{Metadata, RpcError};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,13 +44,13 @@ impl Watch {
         let own = options.trace.as_deref().or_else(|| caller.trace());
         let above = own.cloned();
         let unknown = "a caller";
-        let peer = caller.as_peer().map(|peer| peer.evidence());
+        let peer = caller.peer();
         let observed = observe::start(Start {
             side: CallSide::Client,
             kind,
             name: || Name::of(target),
             peer: match &peer {
-                Some(evidence) => *evidence,
+                Some(peer) => peer.evidence(),
                 None => &unknown,
             },
             chain: caller.interceptors(),
@@ -98,9 +99,10 @@ impl Watch {
         let Some(gate) = &mut self.gate else {
             return Poll::Ready(Ok(()));
         };
+        let peer = caller.peer();
         let entering = Entering {
             metadata: &mut options.metadata,
-            evidence: caller.as_peer().map(|peer| peer.evidence()),
+            evidence: peer.as_ref().map(Peer::evidence),
             deadline: options.deadline,
         };
         let passed = match gate.pass(entering, Some(cx)) {

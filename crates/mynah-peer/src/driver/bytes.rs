@@ -237,6 +237,9 @@ impl<S: ByteStream> ByteTask<S> {
                 self.core.collected.wakers.extend(state.room.drain(..));
             }
         }
+        if state.drain_untold && link.facts().is_some() {
+            link.tell_drain(state, &mut self.core.collected);
+        }
         drop(guard);
         self.core.carry_out(&self.input.buffer);
         let decoded = match outcome {

@@ -103,6 +103,9 @@ impl Core {
         for waker in self.collected.wakers.drain(..) {
             waker.wake();
         }
+        if std::mem::take(&mut self.collected.departing) {
+            self.link.over.notify_waiters();
+        }
         if self.collected.has_streams() {
             self.carry_out_streams();
         }

@@ -6,9 +6,7 @@ use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Invocation, Method, Produce, Progress, append_with, decode};
 use crate::link::Link;
 use mynah_codec::Format;
-use mynah_protocol::{
-    EVENTS_SERVICE, EndReason, ErrorCode, FormatId, Limits, MethodName, RpcError, Value,
-};
+use mynah_protocol::{EVENTS_SERVICE, EndReason, ErrorCode, Limits, MethodName, RpcError, Value};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -166,10 +164,14 @@ fn pair(
 ) -> Result<(), mynah_codec::EncodeError> {
     format.encode(&(dropped, ()), out)?;
     // The nothing at the end makes room for the message: one byte in the binary formats.
-    if format.id() == FormatId::Json {
+    if let Format::Json | Format::PythonJson | Format::NativeJson = format {
+        // Bytes that stand behind the message stand behind the array.
+        let text = format.value_len(message);
+        let (text, behind) = message.split_at_checked(text).unwrap_or((message, &[]));
         out.truncate(out.len().saturating_sub("null]".len()));
-        out.extend_from_slice(message);
+        out.extend_from_slice(text);
         out.push(b']');
+        out.extend_from_slice(behind);
     } else {
         out.pop();
         out.extend_from_slice(message);

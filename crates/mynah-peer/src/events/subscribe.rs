@@ -3,7 +3,7 @@
 use super::hub::Events;
 use super::listen::Listeners;
 use super::queue::{Lag, Queue};
-use crate::call::{Call, Caller};
+use crate::call::{Attempt, Call, Caller};
 use crate::error::CallError;
 use crate::intercept::{self, CallKind, CallSide, Name, Observed, Outcome};
 use crate::method::Target;
@@ -13,7 +13,8 @@ use crate::peer::Peer;
 use crate::stream::Streaming;
 use futures_core::Stream;
 use mynah_codec::Format;
-use mynah_protocol::{DecodeLimits, EVENTS_SERVICE, EndReason, ErrorCode, RpcError, Window};
+use mynah_connection::CloseReason;
+use mynah_protocol::{By, DecodeLimits, EVENTS_SERVICE, EndReason, ErrorCode, RpcError, Window};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::{IntoFuture, poll_fn};
@@ -102,27 +103,35 @@ where
     C: Caller,
 {
     async fn subscribe(self) -> Result<Subscription<T, C>, CallError<RpcError>> {
+        if self.caller.reconnects() {
+            self.wait_for_connection().await?;
+        }
         let observed = self.admitted_in_process().await?;
-        let near = match self.caller.as_peer() {
+        let near = match self.caller.peer() {
             Some(peer) => peer
                 .subscribe_near(&self.topic, self.lag, self.capacity)
                 .map_err(CallError::widen)?,
             None => None,
         };
-        if let Some(mut source) = near {
-            source.observed = observed;
-            return Ok(Subscription::new(Source::Near(source)));
+        if let Some(mut near) = near {
+            near.observed = observed;
+            let again = self.caller.reconnects().then(|| {
+                Box::new(Again {
+                    caller: self.caller,
+                    lag: self.lag,
+                    capacity: self.capacity,
+                })
+            });
+            return Ok(Subscription::new(Source::Near(near, again)));
         }
         let window = self.window();
         let target = Target::named(EVENTS_SERVICE, "subscribe");
         let params = (self.topic, self.lag, self.capacity);
         let call = Call::to(self.caller, target, params);
         let mut stream = Streaming::open(call, window);
-        poll_fn(|cx| stream.poll_accepted(cx)).await;
-        match stream.take_failure() {
-            Some(error) => Err(error),
-            None => Ok(Subscription::new(Source::Stream(Box::new(stream)))),
-        }
+        stream.repeats();
+        poll_fn(|cx| stream.poll_opened(cx)).await?;
+        Ok(Subscription::new(Source::Stream(Box::new(stream))))
     }
 
     /// Within the process no call is made: the interceptors of both sides are asked here.
@@ -130,7 +139,8 @@ where
         let Some(server) = self.caller.in_process() else {
             return Ok(Vec::new());
         };
-        let evidence = self.caller.as_peer().map(Peer::evidence);
+        let peer = self.caller.peer();
+        let evidence = peer.as_ref().map(Peer::evidence);
         let mut admitted = Vec::new();
         for observed in [self.observe(), server.observe_subscription()] {
             let Some(observed) = observed else { continue };
@@ -149,13 +159,13 @@ where
             return None;
         }
         let unknown = "a caller";
-        let peer = self.caller.as_peer().map(Peer::evidence);
+        let peer = self.caller.peer();
         observe::start(Start {
             side: CallSide::Client,
             kind: CallKind::Subscription,
             name: || Name::Named(EVENTS_SERVICE.into(), "subscribe".into()),
             peer: match &peer {
-                Some(evidence) => *evidence,
+                Some(peer) => peer.evidence(),
                 None => &unknown,
             },
             chain,
@@ -163,23 +173,63 @@ where
             slow: SlowThresholds::off(),
         })
     }
+
+    /// What can be subscribed to is not known before there is a connection.
+    async fn wait_for_connection(&self) -> Result<(), CallError<RpcError>> {
+        let connected = poll_fn(|cx| self.caller.poll_format(cx));
+        let found = match self.caller.default_timeout() {
+            Some(timeout) => match tokio::time::timeout(timeout, connected).await {
+                Ok(found) => found,
+                Err(_elapsed) => return Err(CallError::Deadline),
+            },
+            None => connected.await,
+        };
+        found.map(drop).map_err(CallError::widen)
+    }
+}
+
+/// Whether a subscription ended because its connection did, and there may be another.
+fn is_lost(caller: &impl Caller, error: &CallError<RpcError>) -> bool {
+    let gone = match error {
+        CallError::Disconnected(_) | CallError::Indeterminate(_) => true,
+        // Nobody here has stopped it: these are the last words of a publisher that closes its connections.
+        CallError::Cancelled(By::Callee) => true,
+        _ => false,
+    };
+    let lost = || CallError::Indeterminate(CloseReason::PeerGone);
+    let attempt = Attempt::of_subscription();
+    gone && caller.reconnects() && caller.send_again(&lost(), attempt).is_some()
 }
 
 /// The messages of a topic, in order.
 ///
 /// It ends with `None` when the publisher ends it, and with one error and `None` otherwise. What was dropped because
 /// this side was too slow is counted in [`dropped`](Self::dropped). Dropped, it unsubscribes.
+///
+/// Through a client that reconnects it does not end with its connection: it is made again on the next one, where it is
+/// polled, and [`reconnects`](Self::reconnects) counts the gaps.
 #[must_use = "dropped, it unsubscribes"]
 pub struct Subscription<T, C: Caller = Peer> {
     source: Option<Source<T, C>>,
     dropped: u64,
+    reconnects: u64,
+    /// Its connection has ended; it is to be made again on the next one.
+    lost: bool,
     end: Option<EndReason>,
 }
 
 enum Source<T, C: Caller> {
     /// A subscription on the wire.
     Stream(Box<Streaming<(u64, T), RpcError, C>>),
-    Near(Near),
+    /// With what is needed to make it again, where it can be.
+    Near(Near, Option<Box<Again<C>>>),
+}
+
+/// What a subscription without a wire is made again with.
+struct Again<C> {
+    caller: C,
+    lag: Option<Lag>,
+    capacity: Option<u64>,
 }
 
 /// A queue of this process.
@@ -253,18 +303,28 @@ impl<T, C: Caller> Subscription<T, C> {
         Self {
             source: Some(source),
             dropped: 0,
+            reconnects: 0,
+            lost: false,
             end: None,
         }
     }
 
     pub(crate) const fn near(near: Near) -> Self {
-        Self::new(Source::Near(near))
+        Self::new(Source::Near(near, None))
     }
 
     /// How many messages were dropped, up to the last one that was handed out.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// How often its connection has ended, and it was or is being made again. Messages that were published
+    /// between two connections are missing, and nobody knows how many: a message that comes with a higher count than
+    /// the one before it comes after a gap. Always 0 through a plain peer.
+    #[must_use]
+    pub const fn reconnects(&self) -> u64 {
+        self.reconnects
     }
 
     /// Why it ended, `None` before the program has seen its end.
@@ -274,7 +334,7 @@ impl<T, C: Caller> Subscription<T, C> {
     }
 
     fn finish(&mut self, reason: EndReason) -> Poll<Option<Result<T, EndReason>>> {
-        if let Some(Source::Near(near)) = &self.source {
+        if let Some(Source::Near(near, _)) = &self.source {
             near.ended(&reason);
         }
         self.source = None;
@@ -303,6 +363,82 @@ where
     ) -> impl Future<Output = Option<Result<T, EndReason>>> + Send + Unpin + '_ {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
     }
+
+    /// The next message with how many were dropped before it, or the end: `None` when it is made again.
+    fn poll_source(
+        &mut self,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<(u64, T), EndReason>>> {
+        let finished = Poll::Ready(Some(Err(EndReason::Finished)));
+        match &mut self.source {
+            None => finished,
+            Some(Source::Stream(stream)) => {
+                match task::ready!(Pin::new(&mut **stream).poll_next(cx)) {
+                    Some(Ok(item)) => Poll::Ready(Some(Ok(item))),
+                    Some(Err(error)) if is_lost(stream.caller(), &error) => Poll::Ready(None),
+                    Some(Err(_)) | None => match stream.end_reason() {
+                        Some(reason) => Poll::Ready(Some(Err(reason.clone()))),
+                        None => finished,
+                    },
+                }
+            }
+            Some(Source::Near(near, again)) => {
+                match task::ready!(near.queue.poll_pop(cx.waker())) {
+                    Ok((dropped, bytes)) => {
+                        let Some((format, limits)) = near.codec() else {
+                            return Poll::Ready(Some(Err(EndReason::PeerGone)));
+                        };
+                        let decoded = format.decode(&bytes, &limits);
+                        if decoded.is_ok() {
+                            near.took(dropped);
+                        }
+                        Poll::Ready(Some(decoded.map(|message| (dropped, message)).map_err(
+                            |error| {
+                                let text = format!("message is not of the expected shape: {error}");
+                                let error = RpcError::new(ErrorCode::PARSE_ERROR, text);
+                                EndReason::Error(Box::new(error))
+                            },
+                        )))
+                    }
+                    Err(EndReason::PeerGone) if again.is_some() => Poll::Ready(None),
+                    Err(reason) => Poll::Ready(Some(Err(reason))),
+                }
+            }
+        }
+    }
+
+    /// Waits for a connection, and makes the subscription again on it.
+    fn poll_again(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), EndReason>> {
+        match &mut self.source {
+            None | Some(Source::Near(_, None)) => return Poll::Ready(Err(EndReason::PeerGone)),
+            Some(Source::Stream(stream)) => {
+                let connected = task::ready!(stream.caller().poll_connected(cx));
+                connected.map_err(|error| error.end_reason())?;
+                if !stream.begin_again() {
+                    return Poll::Ready(Err(EndReason::PeerGone));
+                }
+            }
+            Some(Source::Near(near, Some(again))) => loop {
+                let connected = task::ready!(again.caller.poll_connected(cx));
+                connected.map_err(|error| error.end_reason())?;
+                // It may be gone again already.
+                let Some(peer) = again.caller.peer() else {
+                    continue;
+                };
+                match peer.subscribe_near(&near.topic, again.lag, again.capacity) {
+                    Ok(Some(mut made)) => {
+                        made.observed = std::mem::take(&mut near.observed);
+                        *near = made;
+                        break;
+                    }
+                    Ok(None) => return Poll::Ready(Err(EndReason::PeerGone)),
+                    Err(error) => return Poll::Ready(Err(error.end_reason())),
+                }
+            },
+        }
+        self.lost = false;
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl<T, C> Stream for Subscription<T, C>
@@ -314,37 +450,26 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let Some(source) = &mut this.source else {
+        if this.source.is_none() {
             return Poll::Ready(None);
-        };
-        let (dropped, message) = match source {
-            Source::Stream(stream) => match task::ready!(Pin::new(&mut **stream).poll_next(cx)) {
-                Some(Ok(item)) => item,
-                Some(Err(_)) | None => {
-                    let reason = stream.end_reason().cloned();
-                    return this.finish(reason.unwrap_or(EndReason::Finished));
+        }
+        loop {
+            if this.lost
+                && let Err(reason) = task::ready!(this.poll_again(cx))
+            {
+                return this.finish(reason);
+            }
+            match task::ready!(this.poll_source(cx)) {
+                Some(Ok((dropped, message))) => {
+                    this.dropped += dropped;
+                    return Poll::Ready(Some(Ok(message)));
                 }
-            },
-            Source::Near(near) => match task::ready!(near.queue.poll_pop(cx.waker())) {
-                Ok((dropped, bytes)) => match near
-                    .codec()
-                    .map(|(format, limits)| format.decode(&bytes, &limits))
-                {
-                    None => return this.finish(EndReason::PeerGone),
-                    Some(Ok(message)) => {
-                        near.took(dropped);
-                        (dropped, message)
-                    }
-                    Some(Err(error)) => {
-                        let text = format!("message is not of the expected shape: {error}");
-                        let error = RpcError::new(ErrorCode::PARSE_ERROR, text);
-                        return this.finish(EndReason::Error(Box::new(error)));
-                    }
-                },
-                Err(reason) => return this.finish(reason),
-            },
-        };
-        this.dropped += dropped;
-        Poll::Ready(Some(Ok(message)))
+                Some(Err(reason)) => return this.finish(reason),
+                None => {
+                    this.lost = true;
+                    this.reconnects += 1;
+                }
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A caller with interceptors around it.
 
 use super::{Interceptor, Interceptors};
-use crate::call::{Caller, OutgoingCall, SideEffects, Ticket};
+use crate::call::{Attempt, Caller, OutgoingCall, SideEffects, Ticket};
 use crate::encoded::ReplyBuffer;
 use crate::error::CallError;
 use crate::local::InProcess;
@@ -115,8 +115,20 @@ impl<C: Caller> Caller for Intercepted<C> {
         self.caller.in_process()
     }
 
-    fn as_peer(&self) -> Option<&Peer> {
-        self.caller.as_peer()
+    fn peer(&self) -> Option<Peer> {
+        self.caller.peer()
+    }
+
+    fn reconnects(&self) -> bool {
+        self.caller.reconnects()
+    }
+
+    fn send_again(&self, error: &CallError<RpcError>, attempt: Attempt) -> Option<Duration> {
+        self.caller.send_again(error, attempt)
+    }
+
+    fn poll_connected(&self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
+        self.caller.poll_connected(cx)
     }
 
     fn maps_codes(&self) -> bool {

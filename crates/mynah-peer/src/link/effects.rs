@@ -12,6 +12,7 @@ use mynah_protocol::{
     MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError, Streams,
 };
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 /// Everything that is to be done once the lock is free. The buffers go round.
@@ -39,6 +40,8 @@ pub(crate) struct Collected {
     pub(crate) called_back: bool,
     /// Requests that were refused for want of a permit; counted with the feature `metrics` only.
     pub(crate) refused: u64,
+    /// The peer has said that it is going away.
+    pub(crate) departing: bool,
 }
 
 impl Collected {
@@ -279,8 +282,12 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             }
             Outcome::Error(error) => Reply::Error(error),
             Outcome::Deadline => Reply::Deadline,
+            // What still waits here is taken back: what is said last goes out after this, and the program is told that
+            // its request was not sent. What I/O has taken goes out with it, or is accounted for later.
             Outcome::Lost => Reply::Lost {
-                sent: slot.sent.is_some_and(|sent| self.out.may_have_left(sent)),
+                sent: slot
+                    .sent
+                    .is_some_and(|sent| self.out.may_have_left(sent) || !self.out.withdraw(sent)),
             },
         });
         if slot.extras.is_some() {
@@ -494,5 +501,10 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
 
     fn hear(&mut self, key: InboundKey, slot: &mut InSlot, deadline: Moment, said: Said<'_>) {
         self.start_hearer(key, slot, deadline, said);
+    }
+
+    fn going_away(&mut self) {
+        self.link.departing.store(true, Ordering::Release);
+        self.collected.departing = true;
     }
 }

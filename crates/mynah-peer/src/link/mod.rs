@@ -2,6 +2,7 @@
 
 mod calls;
 mod clock;
+mod drain;
 mod effects;
 mod handlers;
 mod out;
@@ -16,6 +17,6 @@ pub(crate) use out::{Out, Sent};
 pub use state::RunKind;
 pub(crate) use state::{
     HandlerRef, InSlot, Link, LinkConfig, OutExtras, OutInput, OutSlot, Reply, Run, Side, Sides,
-    State, WireFacts, wake,
+    State, WireFacts,
 };
 pub(crate) use streams::Batch;

@@ -17,7 +17,7 @@ use mynah_protocol::{
 };
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -43,8 +43,10 @@ pub(crate) struct Link {
     state: Mutex<State>,
     pub(crate) config: LinkConfig,
     pub(crate) clock: Clock,
-    /// Rung when the connection has ended.
+    /// Rung when the connection has ended, and when the peer says that it is going away.
     pub(crate) over: Notify,
+    /// The peer has said that it is going away. Stays when the connection has ended.
+    pub(crate) departing: AtomicBool,
     /// Set when the wire is ready; a wire's format does not change after that.
     format: OnceLock<WireFacts>,
     /// Handles of the program; the connection closes with the last one.
@@ -84,6 +86,8 @@ pub(crate) struct State {
     pub(crate) cut: bool,
     /// This side drains: the connection is to be closed once nothing is in flight.
     pub(crate) drained: bool,
+    /// The peer is to be told of the drain once it has introduced itself.
+    pub(crate) drain_untold: bool,
     /// The task is gone.
     pub(crate) ended: bool,
     /// Calls of the peer whose shield was lifted after they were cancelled.
@@ -323,6 +327,7 @@ impl Link {
                 closing: None,
                 cut: false,
                 drained: false,
+                drain_untold: false,
                 ended: false,
                 unshielded: Vec::new(),
                 stopped_inputs: Vec::new(),
@@ -332,6 +337,7 @@ impl Link {
             config,
             clock,
             over: Notify::new(),
+            departing: AtomicBool::new(false),
             format: OnceLock::new(),
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
@@ -441,6 +447,15 @@ impl Link {
         self.close_when(reason, true);
     }
 
+    /// Closes once nothing is in flight in either direction. Calls of the peer are taken until then.
+    pub(crate) fn close_when_idle(&self) {
+        let mut state = self.lock();
+        state.drained = true;
+        let waker = state.kick();
+        drop(state);
+        wake(waker);
+    }
+
     fn close_when(&self, reason: CloseReason, cut: bool) {
         let mut state = self.lock();
         state.closing.get_or_insert(reason);
@@ -489,7 +504,8 @@ impl State {
         if let Some(reason) = &self.closing {
             return Some(reason.clone());
         }
-        (self.drained && self.connection.is_idle()).then_some(CloseReason::Drained)
+        (self.drained && self.connection.is_idle() && self.connection.is_heard())
+            .then_some(CloseReason::Drained)
     }
 
     /// The task goes to sleep; whoever adds output wakes it.

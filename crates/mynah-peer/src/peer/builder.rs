@@ -22,6 +22,8 @@ use std::time::Duration;
 pub struct PeerBuilder {
     medium: Medium,
     router: Router,
+    /// In place of `router`: the same for several connections.
+    shared: Option<Arc<Router>>,
     limits: Limits,
     evidence: Evidence,
     side: Side,
@@ -78,6 +80,7 @@ impl PeerBuilder {
         Self {
             medium,
             router: Router::new(),
+            shared: None,
             limits: Limits::default(),
             evidence: Evidence::new(),
             side: Side::Dial,
@@ -95,6 +98,12 @@ impl PeerBuilder {
     /// All services that the other side may call, in place of those registered before.
     pub fn router(mut self, router: Router) -> Self {
         self.router = router;
+        self
+    }
+
+    /// The services that it shares with other connections, in place of all others.
+    pub(crate) fn shared_router(mut self, router: Arc<Router>) -> Self {
+        self.shared = Some(router);
         self
     }
 
@@ -186,12 +195,15 @@ impl PeerBuilder {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Result<Peer, RegisterError> {
-        self.router.check()?;
+        match &self.shared {
+            Some(shared) => shared.check()?,
+            None => self.router.check()?,
+        }
         Ok(self.start_unchecked())
     }
 
     pub(crate) fn start_unchecked(self) -> Peer {
-        let router = Arc::new(self.router);
+        let router = self.shared.unwrap_or_else(|| Arc::new(self.router));
         let config = LinkConfig {
             limits: self.limits,
             router,

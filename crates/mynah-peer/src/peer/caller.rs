@@ -73,7 +73,7 @@ impl Caller for Peer {
         handle
             .link
             .begin(cx.waker(), call.name.clone(), call.params, facts, options)
-            .map(|begun| begun.map(Ticket))
+            .map(|begun| begun.map(Ticket::new))
     }
 
     fn poll_notify(
@@ -117,7 +117,9 @@ impl Caller for Peer {
         let Kind::Linked(handle) = &self.kind else {
             return Poll::Ready(Err(CallError::Misuse("calls in process are not encoded")));
         };
-        let polled = handle.link.poll_outcome(cx.waker(), ticket.0, reply, sides);
+        let polled = handle
+            .link
+            .poll_outcome(cx.waker(), ticket.id(), reply, sides);
         polled.map(|outcome| outcome.map_err(ended))
     }
 
@@ -134,7 +136,7 @@ impl Caller for Peer {
         };
         let polled = handle
             .link
-            .poll_items(cx.waker(), ticket.0, batch, taken, sides);
+            .poll_items(cx.waker(), ticket.id(), batch, taken, sides);
         polled.map(|outcome| {
             outcome
                 .map(|found| matches!(found, Batch::Items))
@@ -144,14 +146,14 @@ impl Caller for Peer {
 
     fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
         match &self.kind {
-            Kind::Linked(handle) => handle.link.poll_accepted(cx.waker(), ticket.0),
+            Kind::Linked(handle) => handle.link.poll_accepted(cx.waker(), ticket.id()),
             Kind::Local(_) => Poll::Ready(()),
         }
     }
 
     fn cancel(&self, ticket: Ticket, reason: CancelReason) {
         if let Kind::Linked(handle) = &self.kind {
-            handle.link.cancel(ticket.0, reason);
+            handle.link.cancel(ticket.id(), reason);
         }
     }
 
@@ -197,8 +199,8 @@ impl Caller for Peer {
         }
     }
 
-    fn as_peer(&self) -> Option<&Peer> {
-        Some(self)
+    fn peer(&self) -> Option<Peer> {
+        Some(self.clone())
     }
 
     fn maps_codes(&self) -> bool {

@@ -2,9 +2,8 @@
 
 use super::accept::Shared;
 use super::report::{CutConnection, DrainReport, cut_connection};
-use crate::link::{Collected, DriverEffects, Link, RunKind, wake};
+use crate::link::RunKind;
 use crate::local::LocalServer;
-use mynah_connection::CloseReason;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +22,7 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     for link in &links {
         half_open += usize::from(link.facts_pending());
         subscriptions_ended += link.subscriptions.load(Ordering::Acquire);
-        start_drain(link);
+        link.start_drain();
     }
     // Only the server itself holds its connections while it waits.
     drop(links);
@@ -51,6 +50,8 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     let cut: Vec<CutConnection> = shared
         .links()
         .iter()
+        // Nothing ran for those that have said nothing.
+        .filter(|link| !link.facts_pending())
         .map(|link| cut_connection(link))
         .collect();
     shared.close_all();
@@ -66,22 +67,4 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
         took: began.elapsed(),
         cut,
     }
-}
-
-/// Tells one peer, and has its connection close once nothing is in flight.
-fn start_drain(link: &Link) {
-    let mut guard = link.lock();
-    let state = &mut *guard;
-    let mut collected = Collected::default();
-    let mut fx = DriverEffects::new(&mut state.out, &mut collected, link);
-    state.connection.start_drain(&mut fx);
-    state.drained = true;
-    if collected.control_overflow {
-        state
-            .closing
-            .get_or_insert(CloseReason::TimedOut("peer takes no control messages"));
-    }
-    let task = state.kick();
-    drop(guard);
-    wake(task);
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 pub struct DrainReport {
     /// Connections that were open when it began.
     pub connections: usize,
-    /// Those of them whose peers had not said yet what they speak; they were closed at once.
+    /// Those of them whose peers had not said yet what they speak. They had a moment to do so: requests may have been on
+    /// their way. They are not among those that were cut.
     pub half_open: usize,
     /// Subscriptions that ended because the server drains, those in process included.
     pub subscriptions_ended: usize,

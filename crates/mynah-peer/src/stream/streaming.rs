@@ -4,7 +4,8 @@ mod watched;
 
 use super::Batch;
 use crate::call::{
-    Attachments, Call, CallOptions, Caller, Listeners, OutgoingCall, ResultStream, Ticket, Watch,
+    Again, Attachments, Call, CallOptions, Caller, Listeners, OutgoingCall, ResultStream, Ticket,
+    Watch,
 };
 use crate::encoded::EncodedBuffer;
 use crate::error::{CallError, DomainError};
@@ -20,7 +21,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll, Waker};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use watched::{Gated, Watched};
 
 /// The stream of results of a call: items in order, then `None`; or one error, then `None`.
@@ -31,6 +32,13 @@ use watched::{Gated, Watched};
 pub struct Streaming<T, E, C: Caller = Peer> {
     caller: C,
     stage: Stage<T, E>,
+    /// Until the request is sent; as long as the stream is there where it may have to be sent again.
+    unsent: Option<Box<Unsent>>,
+    /// Whether the caller is asked to send it again.
+    resends: bool,
+    again: Option<Box<Again>>,
+    /// Something of the results has come: it does not begin again by itself.
+    begun: bool,
     batch: Batch,
     format: Option<(Format, DecodeLimits)>,
     listeners: Option<Box<Listeners>>,
@@ -42,7 +50,7 @@ pub struct Streaming<T, E, C: Caller = Peer> {
 
 /// How far a call is.
 enum Stage<T, E> {
-    Unsent(Box<Unsent>),
+    Unsent,
     /// In process: it waits for an interceptor.
     Gated(Box<Gated<T, E>>),
     Open(Ticket),
@@ -50,6 +58,13 @@ enum Stage<T, E> {
     Local(LocalStream<T, E>),
     Failed(CallError<E>),
     Done,
+}
+
+/// What a look at the stream found.
+enum Step<T, E> {
+    Out(Option<Result<T, CallError<E>>>),
+    /// It has begun once more.
+    Again,
 }
 
 /// A request that waits for room, or for the handshake.
@@ -60,6 +75,8 @@ struct Unsent {
     attachments: Attachments,
     window: Option<Window>,
     until_first: bool,
+    /// To begin it again before the callee has taken it on runs nothing twice.
+    repeats: bool,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -134,6 +151,7 @@ where
         } else {
             None
         };
+        let mut unsent = None;
         let stage = match caller.in_process() {
             Some(_) if watch.is_some() => {
                 let open = move |server: &InProcess, timeout, metadata| {
@@ -166,19 +184,27 @@ where
                     Err(error) => Stage::Failed(error),
                 }
             }
-            None => Stage::Unsent(Box::new(Unsent {
-                until_first,
-                target,
-                params: Box::new(params),
-                options,
-                attachments,
-                window,
-                waiting: None,
-            })),
+            None => {
+                unsent = Some(Box::new(Unsent {
+                    until_first,
+                    repeats: false,
+                    target,
+                    params: Box::new(params),
+                    options,
+                    attachments,
+                    window,
+                    waiting: None,
+                }));
+                Stage::Unsent
+            }
         };
         let mut stream = Self {
             caller,
             stage,
+            unsent,
+            resends: false,
+            again: None,
+            begun: false,
             batch: Batch::default(),
             format: None,
             listeners,
@@ -188,66 +214,81 @@ where
         };
         if stream.watch.is_some() {
             stream.send_watched();
-        } else if let Stage::Unsent(_) = stream.stage {
+        } else if let Stage::Unsent = stream.stage {
             let mut cx = task::Context::from_waker(Waker::noop());
-            if let Poll::Ready(Err(error)) = stream.poll_send(&mut cx) {
-                stream.stage = Stage::Failed(error.widen());
+            match stream.poll_send(&mut cx) {
+                // Whoever polls asks whether it is sent again.
+                Poll::Ready(Err(CallError::Busy { .. })) if stream.caller.reconnects() => {}
+                Poll::Ready(Err(error)) => stream.stage = Stage::Failed(error.widen()),
+                Poll::Ready(Ok(())) | Poll::Pending => {}
             }
         }
         stream
     }
 
-    /// Waits until the callee has taken the call on, or it has failed: then the first poll says how.
-    pub(crate) fn poll_accepted(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        if self.watch.is_some() {
-            task::ready!(self.poll_sent(cx));
-        } else if let Stage::Unsent(_) = self.stage {
-            match self.poll_send_in_time(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => self.stage = Stage::Failed(error.widen()),
+    /// Waits until the callee has taken the call on, and says so if it has failed. Items or an end that came already are
+    /// left for the next poll.
+    pub(crate) fn poll_opened(
+        &mut self,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Result<(), CallError<E>>> {
+        loop {
+            if self.watch.is_some() {
+                task::ready!(self.poll_sent(cx));
+            }
+            let ended = match self.stage {
+                Stage::Open(ticket) => {
+                    task::ready!(self.caller.poll_accepted(cx, ticket));
+                    match self.poll_first(ticket) {
+                        Some(error) => self.fail(error),
+                        None => break,
+                    }
+                }
+                Stage::Unsent => match task::ready!(self.poll_send_in_time(cx)) {
+                    Ok(()) => Step::Again,
+                    Err(error) => self.fail_unsent(error),
+                },
+                Stage::Failed(_) => task::ready!(self.poll_step(cx)),
+                Stage::Gated(_) | Stage::Local(_) | Stage::Done => break,
+            };
+            if let Step::Out(Some(Err(error))) = ended {
+                if let Some(watched) = self.watch.take() {
+                    watched.watch.report(Some(&error));
+                }
+                return Poll::Ready(Err(error));
             }
         }
-        match self.stage {
-            Stage::Open(ticket) => self.caller.poll_accepted(cx, ticket),
-            _ => Poll::Ready(()),
-        }
+        // From here on its end is told.
+        self.begun = true;
+        Poll::Ready(Ok(()))
     }
 
-    /// The error that the call failed with before its first item, once [`Self::poll_accepted`] is ready. An item or an
-    /// end that came already is left for the next poll.
-    pub(crate) fn take_failure(&mut self) -> Option<CallError<E>> {
+    /// Looks at what came after the callee has taken the call on. Returns how it failed, if it has.
+    fn poll_first(&mut self, ticket: Ticket) -> Option<CallError<RpcError>> {
         let mut cx = task::Context::from_waker(Waker::noop());
-        if let Stage::Open(ticket) = self.stage {
-            let taken = self.batch.take_taken();
-            let polled =
-                self.caller
-                    .poll_items(&mut cx, ticket, &mut self.batch.bytes, taken, None);
-            match polled {
-                Poll::Ready(Ok(true)) => self.batch.restart(),
-                Poll::Ready(Ok(false)) => {
-                    self.stage = Stage::Done;
-                    self.end = Some(EndReason::Finished);
-                }
-                Poll::Ready(Err(error)) => {
-                    self.stage = Stage::Failed(self.ended(error));
-                }
-                Poll::Pending => {}
+        let taken = self.batch.take_taken();
+        let bytes = &mut self.batch.bytes;
+        match self.caller.poll_items(&mut cx, ticket, bytes, taken, None) {
+            Poll::Ready(Ok(true)) => self.batch.restart(),
+            Poll::Ready(Ok(false)) => {
+                self.stage = Stage::Done;
+                self.end = Some(EndReason::Finished);
             }
-        }
-        if let Stage::Failed(_) = self.stage
-            && let Stage::Failed(error) = std::mem::replace(&mut self.stage, Stage::Done)
-        {
-            if let Some(watched) = self.watch.take() {
-                watched.watch.report(Some(&error));
-            }
-            return Some(error);
+            Poll::Ready(Err(error)) => return Some(error),
+            Poll::Pending => {}
         }
         None
     }
 
+    /// To begin it again before the callee has taken it on runs nothing twice.
+    pub(crate) fn repeats(&mut self) {
+        if let Some(unsent) = &mut self.unsent {
+            unsent.repeats = true;
+        }
+    }
+
     fn poll_send(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
-        let Stage::Unsent(unsent) = &mut self.stage else {
+        let Some(unsent) = &mut self.unsent else {
             return Poll::Ready(Ok(()));
         };
         let timeout = unsent
@@ -257,6 +298,8 @@ where
         self.format = Some((format, limits));
         let caller = &self.caller;
         let listens = self.listeners.is_some();
+        // What is attached goes with the request, and there is no second one of it.
+        let resends = caller.reconnects() && unsent.attachments.is_empty();
         let begun = scratch::with_encoded(|buffer| {
             if let Err(error) = unsent.params.encode(format, buffer) {
                 return Poll::Ready(Err(CallError::Encode(error)));
@@ -272,34 +315,42 @@ where
                     until_first: unsent.until_first,
                 }),
                 attachments: &mut unsent.attachments,
+                idempotent: unsent.target.is_idempotent(),
             };
             caller.poll_begin(cx, &mut call)
         });
         let ticket = task::ready!(begun)?;
-        let unsent = std::mem::replace(&mut self.stage, Stage::Open(ticket));
-        if let (Some(watched), Stage::Unsent(unsent)) = (&mut self.watch, unsent) {
-            watched.kept = Some(unsent);
+        self.stage = Stage::Open(ticket);
+        self.resends = resends;
+        unsent.waiting = None;
+        if resends {
+            // However often it is sent, it ends in time.
+            unsent.options.fix_deadline(timeout);
+        } else if self.watch.is_none() {
+            self.unsent = None;
         }
         Poll::Ready(Ok(()))
     }
 
     /// The deadline of a call that waits to be sent is fixed at its first poll, and watched here.
     fn poll_send_in_time(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
-        if let Poll::Ready(sent) = self.poll_send(cx) {
+        let paused = match &mut self.again {
+            Some(again) => again.poll_pause(cx).is_pending(),
+            None => false,
+        };
+        if !paused && let Poll::Ready(sent) = self.poll_send(cx) {
             return Poll::Ready(sent);
         }
-        let Stage::Unsent(unsent) = &mut self.stage else {
+        let Some(unsent) = &mut self.unsent else {
             return Poll::Pending;
         };
         if unsent.waiting.is_none() {
             let timeout = unsent
                 .options
                 .timeout(self.caller.default_timeout(), self.caller.deadline());
-            let Some(deadline) = timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-            else {
+            let Some(deadline) = unsent.options.fix_deadline(timeout) else {
                 return Poll::Pending;
             };
-            unsent.options.deadline = Some(deadline);
             unsent.waiting = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
         let Some(sleep) = &mut unsent.waiting else {
@@ -317,28 +368,110 @@ where
         error.typed(self.caller.maps_codes())
     }
 
-    fn fail(&mut self, error: CallError<RpcError>) -> Poll<Option<Result<T, CallError<E>>>> {
+    /// Ends the stream, or begins it again.
+    fn fail(&mut self, error: CallError<RpcError>) -> Step<T, E> {
         self.stage = Stage::Done;
-        Poll::Ready(Some(Err(self.ended(error))))
+        if self.sends_again(&error) {
+            return Step::Again;
+        }
+        self.fail_for_good(error)
     }
 
-    fn poll_open(
-        &mut self,
-        cx: &mut task::Context<'_>,
-        ticket: Ticket,
-    ) -> Poll<Option<Result<T, CallError<E>>>> {
+    /// The call could not be sent. It waits where it can: what is left is not helped by another connection.
+    fn fail_unsent(&mut self, error: CallError) -> Step<T, E> {
+        match error {
+            CallError::Busy { .. } => self.fail(error.widen()),
+            error => self.fail_for_good(error.widen()),
+        }
+    }
+
+    fn fail_for_good(&mut self, error: CallError<RpcError>) -> Step<T, E> {
+        self.stage = Stage::Done;
+        let error = match error {
+            // What has begun was sent, whatever is said of its end.
+            CallError::Disconnected(reason) if self.begun => CallError::Indeterminate(reason),
+            error => error,
+        };
+        let error = Again::settle(&mut self.again, error);
+        Step::Out(Some(Err(self.ended(error))))
+    }
+
+    /// Whether the call begins again, after an end that says so: only one that was not run.
+    fn sends_again(&mut self, error: &CallError<RpcError>) -> bool {
+        let can = self.resends && !self.begun;
+        let Some(unsent) = self.unsent.as_ref().filter(|_| can) else {
+            return false;
+        };
+        let again = Again::ask(&mut self.again, &self.caller, error, unsent.repeats);
+        if again {
+            self.stage = Stage::Unsent;
+        }
+        again
+    }
+
+    /// Begins the same call once more, without a deadline; its end is told. `false` where it cannot.
+    pub(crate) fn begin_again(&mut self) -> bool {
+        let Some(unsent) = &mut self.unsent else {
+            return false;
+        };
+        unsent.waiting = None;
+        unsent.options.lift_deadline();
+        self.give_up();
+        self.stage = Stage::Unsent;
+        self.batch = Batch::default();
+        self.again = None;
+        self.begun = true;
+        self.end = None;
+        true
+    }
+
+    pub(crate) const fn caller(&self) -> &C {
+        &self.caller
+    }
+
+    fn poll_step(&mut self, cx: &mut task::Context<'_>) -> Poll<Step<T, E>> {
+        if let Stage::Unsent = self.stage
+            && let Err(error) = task::ready!(self.poll_send_in_time(cx))
+        {
+            return Poll::Ready(self.fail_unsent(error));
+        }
+        match &mut self.stage {
+            Stage::Open(ticket) => {
+                let ticket = *ticket;
+                self.poll_open(cx, ticket)
+            }
+            Stage::Local(stream) => {
+                let polled = task::ready!(stream.poll_next(cx));
+                if !matches!(polled, Some(Ok(_))) {
+                    self.end = Some(stream.end_reason());
+                    self.stage = Stage::Done;
+                }
+                Poll::Ready(Step::Out(polled))
+            }
+            Stage::Failed(_) => match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Failed(error) => {
+                    self.end.get_or_insert_with(|| error.end_reason());
+                    Poll::Ready(Step::Out(Some(Err(error))))
+                }
+                _ => Poll::Ready(Step::Out(None)),
+            },
+            Stage::Unsent | Stage::Gated(_) | Stage::Done => Poll::Ready(Step::Out(None)),
+        }
+    }
+
+    fn poll_open(&mut self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<Step<T, E>> {
         loop {
             if let (Some(item), Some((format, limits))) = (self.batch.next(), &self.format) {
-                return match format.decode(item, limits) {
-                    Ok(item) => Poll::Ready(Some(Ok(item))),
+                return Poll::Ready(Step::Out(match format.decode(item, limits) {
+                    Ok(item) => Some(Ok(item)),
                     Err(error) => {
                         self.give_up();
                         let text = format!("item is not of the expected shape: {error}");
                         let reason = RpcError::new(mynah_protocol::ErrorCode::PARSE_ERROR, text);
                         self.end = Some(EndReason::Error(Box::new(reason)));
-                        Poll::Ready(Some(Err(CallError::Decode(error))))
+                        Some(Err(CallError::Decode(error)))
                     }
-                };
+                }));
             }
             let taken = self.batch.take_taken();
             let sides = self
@@ -352,13 +485,16 @@ where
                 listeners.hand_out(*format, limits);
             }
             match task::ready!(polled) {
-                Ok(true) => self.batch.restart(),
+                Ok(true) => {
+                    self.begun = true;
+                    self.batch.restart();
+                }
                 Ok(false) => {
                     self.stage = Stage::Done;
                     self.end = Some(EndReason::Finished);
-                    return Poll::Ready(None);
+                    return Poll::Ready(Step::Out(None));
                 }
-                Err(error) => return self.fail(error),
+                Err(error) => return Poll::Ready(self.fail(error)),
             }
         }
     }
@@ -389,33 +525,11 @@ where
 {
     #[inline]
     fn poll_plain(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<T, CallError<E>>>> {
-        let this = self;
-        if let Stage::Unsent(_) = this.stage
-            && let Err(error) = task::ready!(this.poll_send_in_time(cx))
-        {
-            return this.fail(error.widen());
-        }
-        match &mut this.stage {
-            Stage::Open(ticket) => {
-                let ticket = *ticket;
-                this.poll_open(cx, ticket)
+        loop {
+            match task::ready!(self.poll_step(cx)) {
+                Step::Again => {}
+                Step::Out(item) => return Poll::Ready(item),
             }
-            Stage::Local(stream) => {
-                let polled = task::ready!(stream.poll_next(cx));
-                if !matches!(polled, Some(Ok(_))) {
-                    this.end = Some(stream.end_reason());
-                    this.stage = Stage::Done;
-                }
-                Poll::Ready(polled)
-            }
-            Stage::Failed(_) => match std::mem::replace(&mut this.stage, Stage::Done) {
-                Stage::Failed(error) => {
-                    this.end.get_or_insert_with(|| error.end_reason());
-                    Poll::Ready(Some(Err(error)))
-                }
-                _ => Poll::Ready(None),
-            },
-            Stage::Unsent(_) | Stage::Gated(_) | Stage::Done => Poll::Ready(None),
         }
     }
 }

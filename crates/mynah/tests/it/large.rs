@@ -1,7 +1,7 @@
 //! Large messages: bytes of any size, and small calls beside them.
 
 use crate::support::*;
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use mynah::prelude::*;
 use mynah::{Bytes, CloseReason, Limits, Value};
 use serde::{Deserialize, Serialize};
@@ -260,6 +260,29 @@ async fn notifications_keep_their_order() {
     })
     .await;
     joined.idle().await;
+}
+
+#[tokio::test]
+async fn bytes_are_published() {
+    for way in [Way::TcpCbor, Way::TcpJson, Way::Memory] {
+        let events = mynah::Events::new();
+        let setup = Setup {
+            server: mynah::Router::new().with_events(events.clone()),
+            capacity: 64,
+            ..Setup::default()
+        };
+        let joined = setup.join(way).await;
+        let mut news = joined
+            .client
+            .subscribe::<(u64, Bytes)>("news")
+            .await
+            .unwrap();
+        for len in [0, 3, 100_000] {
+            events.publish("news", &(7u64, bytes(len))).await.unwrap();
+            let heard = within("news", news.next()).await.unwrap().unwrap();
+            assert_eq!(heard, (7, bytes(len)), "{way:?} {len}");
+        }
+    }
 }
 
 /// A peer that announces chunks and never says that it took one.

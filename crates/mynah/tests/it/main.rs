@@ -27,6 +27,7 @@ mod limits;
 mod memory;
 mod panics;
 mod probe;
+mod reconnect;
 mod serving;
 mod sides;
 mod spans;

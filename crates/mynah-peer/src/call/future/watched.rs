@@ -10,10 +10,8 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 /// What is kept for it.
-pub(super) struct Watched<P, E> {
+pub(super) struct Watched<E> {
     pub(super) watch: Watch,
-    /// Params that were sent, for another attempt.
-    pub(super) kept: Option<P>,
     /// It could not be sent when it was started.
     failed: Option<CallError<E>>,
 }
@@ -46,7 +44,6 @@ where
         self.watch = begun.map(|watch| {
             Box::new(Watched {
                 watch,
-                kept: None,
                 failed: None,
             })
         });
@@ -57,7 +54,9 @@ where
     pub(super) fn send_watched(&mut self, cx: &mut task::Context<'_>) {
         self.begin_watch();
         let Some(watched) = &self.watch else {
-            if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            if let Poll::Ready(Err(error)) = self.poll_send(cx)
+                && !self.may_wait(&error)
+            {
                 self.stage = Stage::Failed(error);
             }
             return;
@@ -68,12 +67,10 @@ where
             other => other,
         });
         if let Poll::Ready(Err(error)) = sent
+            && !self.may_wait(&error)
             && let Some(watched) = &mut self.watch
         {
-            let unsent = std::mem::replace(&mut self.stage, Stage::Done);
-            if let Stage::Unsent(params) = unsent {
-                watched.kept = Some(params);
-            }
+            self.stage = Stage::Done;
             watched.failed = Some(error);
         }
     }
@@ -102,15 +99,14 @@ where
                 return Poll::Ready(result);
             };
             let error = result.as_ref().err();
-            let can = watched.kept.is_some();
+            let can = self.params.is_some();
             if !watched.watch.tries_again(error, can, &mut self.options) {
                 self.watch = None;
                 self.stage = Stage::Done;
                 return Poll::Ready(result);
             }
-            if let Some(params) = watched.kept.take() {
-                self.stage = Stage::Unsent(params);
-            }
+            self.stage = Stage::Unsent;
+            self.again = None;
         }
     }
 
@@ -120,14 +116,13 @@ where
         {
             return Poll::Ready(Err(error));
         }
-        if let Stage::Unsent(_) = self.stage {
+        if let Stage::Unsent = self.stage {
             let passed = match self.poll_gate(cx) {
                 Poll::Ready(passed) => passed,
                 Poll::Pending => task::ready!(self.poll_waiting(cx)),
             };
             if let Err(error) = passed {
-                let unsent = std::mem::replace(&mut self.stage, Stage::Done);
-                self.keep(unsent);
+                self.stage = Stage::Done;
                 self.waiting = None;
                 return Poll::Ready(Err(error));
             }

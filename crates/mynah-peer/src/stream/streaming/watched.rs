@@ -1,6 +1,6 @@
 //! A stream of results that somebody looks at: through its interceptors, in its span, and again if one says so.
 
-use super::{Stage, Streaming, Unsent};
+use super::{Stage, Step, Streaming};
 use crate::call::{Attachments, CallOptions, Caller, Watch};
 use crate::error::{CallError, DomainError};
 use crate::intercept::CallKind;
@@ -17,8 +17,6 @@ use tokio::time::Sleep;
 /// What is kept for it.
 pub(super) struct Watched {
     pub(super) watch: Watch,
-    /// What was sent, for another attempt.
-    pub(super) kept: Option<Box<Unsent>>,
     /// Runs while interceptors have the call wait.
     waiting: Option<Pin<Box<Sleep>>>,
 }
@@ -50,7 +48,6 @@ impl Watched {
         let watch = Watch::begin(caller, target, kind, options, attachments.is_empty())?;
         Some(Box::new(Self {
             watch,
-            kept: None,
             waiting: None,
         }))
     }
@@ -74,9 +71,9 @@ where
         let Some(watched) = &mut self.watch else {
             return Poll::Ready(());
         };
-        let options = match &mut self.stage {
-            Stage::Unsent(unsent) => &mut unsent.options,
-            Stage::Gated(gated) => &mut gated.options,
+        let options = match (&mut self.stage, &mut self.unsent) {
+            (Stage::Unsent, Some(unsent)) => &mut unsent.options,
+            (Stage::Gated(gated), _) => &mut gated.options,
             _ => return Poll::Ready(()),
         };
         let span = watched.watch.observed().span().clone();
@@ -97,13 +94,15 @@ where
         };
         watched.waiting = None;
         if let Err(error) = passed {
-            self.fail_unsent(error);
+            self.stage = Stage::Failed(error);
             return Poll::Ready(());
         }
-        if let Stage::Unsent(_) = self.stage {
+        if let Stage::Unsent = self.stage {
             let sent = task::ready!(span.in_scope(|| self.poll_send_in_time(cx)));
-            if let Err(error) = sent {
-                self.fail_unsent(error.widen());
+            if let Err(error) = sent
+                && let Step::Out(Some(Err(error))) = self.fail_unsent(error)
+            {
+                self.stage = Stage::Failed(error);
             }
             return Poll::Ready(());
         }
@@ -118,14 +117,6 @@ where
             self.stage = opened.map_or_else(Stage::Failed, Stage::Local);
         }
         Poll::Ready(())
-    }
-
-    /// It could not be sent; it is kept for another attempt.
-    fn fail_unsent(&mut self, error: CallError<E>) {
-        let unsent = std::mem::replace(&mut self.stage, Stage::Failed(error));
-        if let (Some(watched), Stage::Unsent(unsent)) = (&mut self.watch, unsent) {
-            watched.kept = Some(unsent);
-        }
     }
 
     #[cold]
@@ -171,11 +162,12 @@ where
         };
         // Nothing is tried again of which something came.
         let can = watched.watch.observed().items() == 0;
-        if let Some(mut unsent) = watched.kept.take()
+        if let Some(unsent) = &mut self.unsent
             && watched.watch.tries_again(error, can, &mut unsent.options)
         {
             unsent.waiting = None;
-            self.stage = Stage::Unsent(unsent);
+            self.stage = Stage::Unsent;
+            self.again = None;
             return true;
         }
         if let Some(watched) = self.watch.take() {
