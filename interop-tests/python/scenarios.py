@@ -256,6 +256,29 @@ async def events_up(client, check):
     await client.rpc.emit("note", {"k": 1})
     await client.rpc.emit("note", None)
     check("emit", await until_state(client, "notes", [{"k": 1}, None]))
+    heard = [["note", {"k": 1}], ["note", None]]
+    for topic, message in [("up", 7), ("n\u00f6ted \U0001f99c", {"k": [1]}), ("null", None)]:
+        waiter = asyncio.create_task(client.call("wait_event", topic, 5000))
+        # Answered behind it, so the waiter is in place.
+        check("waits", await client.call("ping") == "pong")
+        await client.rpc.emit(topic, message)
+        check(f"waiter {topic}", await waiter == message)
+        heard.append([topic, message])
+        check(f"handler {topic}", await until_state(client, "events", heard))
+    error = await error_of(client.call("wait_event", "never", 100))
+    check("time-out", error == "Timeout Waiting for Event on: never", error=error)
+
+
+async def hears_all(client, check, *topics):
+    """Waits for one event under each topic, which the server emits when it has been told that this side is ready."""
+    waiters = [asyncio.create_task(client.rpc.wait_next_event(topic, 20_000)) for topic in topics]
+    await asyncio.sleep(0)
+    await client.rpc.fire_method("note", "ready")
+    for topic, waiter in zip(topics, waiters):
+        message = await waiter
+        check(f"waiter {topic}", message == {"topic": topic, "n": [1, None]}, message=message)
+        check(f"handler {topic}", await until(lambda: [topic, message] in client.state["events"]))
+    check("survives", await client.call("add", 1, 2) == 3)
 
 
 # 11
@@ -287,6 +310,14 @@ async def system_log(client, check):
     await client.call("system_log", "when it is not")
     check("the connection goes on", await client.call("add", 1, 2) == 3)
     check("and to nobody else", seen == [(2, "while call 0 is active")], seen=seen)
+
+
+async def system_log_up(client, check):
+    """Lines of this side that belong to no call, while a call 0 of the other side may run or not."""
+    client.rpc.logger.warn("up")
+    client.rpc.logger.debug({"more": [1, None]})
+    check("heard", await until_state(client, "logs", [[2, "up"], [5, {"more": [1, None]}]]))
+    check("the connection goes on", await client.call("add", 1, 2) == 3)
 
 
 # 13

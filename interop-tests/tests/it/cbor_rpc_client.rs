@@ -2,11 +2,12 @@
 
 mod ends;
 
-use crate::harness::{Codec, PythonServer, Recorder, RustClient, Venv, within};
+use crate::harness::{Codec, PythonServer, Recorder, RustClient, Venv, eventually, within};
 use crate::service::text_of;
 use crate::transcript::Transcript;
 use mynah::dialect::CborRpc;
 use mynah::{CallError, Value};
+use mynah_codec::dialect::cbor_rpc::Padding;
 use mynah_protocol::Envelope;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -277,7 +278,17 @@ async fn check_04_p_logs_and_progress_come_in_order_to_the_right_call() {
 
 #[tokio::test]
 async fn check_05_p_side_messages_behind_the_reply_are_dropped_without_harm() {
-    let (_server, client) = both().await;
+    late_side(Venv::Current).await;
+}
+
+#[tokio::test]
+async fn check_05_p_side_messages_behind_the_reply_of_the_version_before() {
+    late_side(Venv::Old).await;
+}
+
+async fn late_side(venv: Venv) {
+    let server = PythonServer::start(venv, Codec::Cbor).await;
+    let client = RustClient::connect(server.port, CborRpc::cbor()).await;
     for _ in 0..20 {
         let call = client
             .client
@@ -413,6 +424,96 @@ async fn check_10_p_events_reach_the_waiter_and_the_handler() {
     );
 }
 
+/// What the package emits reaches everybody who hears it: waiters, listeners and the handler.
+#[tokio::test]
+async fn check_10_p_events_of_the_server_reach_waiters_listeners_and_the_handler() {
+    for (venv, codec, dialect) in [
+        (Venv::Current, Codec::Cbor, CborRpc::cbor()),
+        (Venv::Old, Codec::Cbor, CborRpc::cbor()),
+        (Venv::Current, Codec::Json, CborRpc::json(Padding::Python)),
+    ] {
+        let server = PythonServer::start(venv, codec).await;
+        let client = RustClient::connect(server.port, dialect).await;
+        let (peer, api) = (&client.peer, &client.client);
+        let mut all = Vec::new();
+        for (topic, message) in [
+            ("noted", Value::from(7_u64)),
+            (
+                "nöted \u{1f99c}",
+                map(&[("k", Value::Array(vec![Value::Null]))]),
+            ),
+            ("null", Value::Null),
+        ] {
+            let waiters = [(); 2].map(|()| peer.wait_for::<Value>(topic).expect("it has events"));
+            let mut listener = peer.listen::<Value>(topic).expect("it has events");
+            if topic == "noted" {
+                done(api.note(message.clone()))
+                    .await
+                    .expect("a fire is written");
+            } else {
+                done(api.emit(topic.to_owned(), message.clone()))
+                    .await
+                    .expect("emit answers");
+            }
+            for waiter in waiters {
+                assert_eq!(done(waiter).await.expect("it is woken"), message);
+            }
+            let heard = within("the listener hears it", listener.next()).await;
+            assert_eq!(heard, Some(Ok(message.clone())));
+            all.push((topic.to_owned(), message));
+            eventually("the handler has run", || {
+                client.here.remembered().events == all
+            })
+            .await;
+        }
+        let waiter = peer.wait_for::<Value>("never").expect("it has events");
+        let error = done(waiter.deadline(Duration::from_millis(100))).await;
+        assert!(matches!(error, Err(CallError::Deadline)), "{error:?}");
+    }
+}
+
+/// The waiters of the package, in JSON and in the version before.
+#[tokio::test]
+async fn check_10_p_events_of_this_side_in_json_and_to_the_version_before() {
+    for (venv, codec, dialect) in [
+        (Venv::Old, Codec::Cbor, CborRpc::cbor()),
+        (Venv::Current, Codec::Json, CborRpc::json(Padding::Python)),
+    ] {
+        let server = PythonServer::start(venv, codec).await;
+        let client = RustClient::connect(server.port, dialect).await;
+        let message = map(&[("k", Value::Null)]);
+        let waiter = client.client.wait_event("ü".to_owned(), 10_000).start();
+        done(client.client.ping()).await.expect("ping answers");
+        client
+            .peer
+            .emit("ü", &message)
+            .expect("this wire has events");
+        assert_eq!(done(waiter).await.expect("the waiter is woken"), message);
+    }
+}
+
+/// A server that emits when a client connects: who listens before the connection is made hears it.
+#[tokio::test]
+async fn check_10_p_an_event_right_after_the_connection_is_heard() {
+    let server = PythonServer::start_with(Venv::Current, Codec::Cbor, &["--server-class"]).await;
+    for _ in 0..10 {
+        let url = format!("tcp://127.0.0.1:{}?dialect=cbor-rpc", server.port);
+        let mut connector = mynah::connector(&url).expect("a URL");
+        let mut ready = connector.listen::<Option<bool>>("ready");
+        let client = RustClient::connect_with(connector).await;
+        let heard = within("the first event", ready.next()).await;
+        assert_eq!(heard, Some(Ok(None)));
+        eventually("the handler has run", || {
+            client.here.remembered().events == [("ready".to_owned(), Value::Null)]
+        })
+        .await;
+        assert_eq!(
+            done(client.client.add(1, 2)).await.expect("it is attached"),
+            3
+        );
+    }
+}
+
 #[tokio::test]
 async fn check_11_p_call_backs_errors_through_hops_and_recursion() {
     let (_server, client) = both().await;
@@ -449,17 +550,49 @@ async fn check_11_p_call_backs_errors_through_hops_and_recursion() {
 }
 
 #[tokio::test]
-async fn check_12_p_a_system_log_belongs_to_no_call() {
-    let (_server, client) = both().await;
-    let call = client
-        .client
-        .system_log("for everybody".to_owned())
-        .on_log(|_, line: Value| panic!("{line} is no line of this call"));
-    done(call).await.expect("system_log answers");
-    assert_eq!(
-        done(client.client.add(1, 2))
-            .await
-            .expect("the connection lives"),
-        3
+async fn check_12_p_a_system_log_belongs_to_no_call_and_is_heard() {
+    for (venv, codec, dialect) in [
+        (Venv::Current, Codec::Cbor, CborRpc::cbor()),
+        (Venv::Old, Codec::Cbor, CborRpc::cbor()),
+        (Venv::Current, Codec::Json, CborRpc::json(Padding::Python)),
+    ] {
+        let server = PythonServer::start(venv, codec).await;
+        let client = RustClient::connect(server.port, dialect).await;
+        let mut logs = client.peer.logs().expect("this wire has logs");
+        let call = client
+            .client
+            .system_log("for everybody".to_owned())
+            .on_log(|_, line: Value| panic!("{line} is no line of this call"));
+        done(call).await.expect("system_log answers");
+        let line = within("the line", logs.next()).await.expect("it is open");
+        let text = Value::from("for everybody");
+        assert_eq!((line.level, &line.content), (2, &text));
+        eventually("the handler has run", || {
+            client.here.remembered().logs == [(2, text.clone())]
+        })
+        .await;
+        assert_eq!(
+            done(client.client.add(1, 2))
+                .await
+                .expect("the connection lives"),
+            3
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_by_url() {
+    let server = PythonServer::start(Venv::Current, Codec::Cbor).await;
+    let url = format!(
+        "tcp://127.0.0.1:{}?dialect=cbor-rpc&names=qualified",
+        server.port
+    );
+    let client = RustClient::connect_with(mynah::connector(&url).expect("a URL")).await;
+    let error = done(client.client.add(1, 2))
+        .await
+        .expect_err("nobody has it");
+    assert!(
+        error.to_string().contains("Unknown method interop.add"),
+        "{error}"
     );
 }

@@ -5,7 +5,9 @@ use crate::harness::{
     vectors, within,
 };
 use crate::transcript::Transcript;
+use mynah::Value;
 use mynah::dialect::CborRpc;
+use mynah::prelude::*;
 use mynah_codec::dialect::cbor_rpc::Padding;
 use mynah_protocol::{Envelope, WireId};
 use std::time::Duration;
@@ -103,6 +105,17 @@ async fn check_07_r_a_cancel_before_its_call_does_no_harm() {
 }
 
 #[tokio::test]
+async fn check_07_r_a_cancel_before_its_call_of_the_version_before() {
+    let server = serve().await;
+    run_client_with(Venv::Old, server.port, Codec::Cbor, &["cancel_first"]).await;
+    assert_eq!(
+        server.here.remembered().started,
+        0,
+        "the cancelled call was run"
+    );
+}
+
+#[tokio::test]
 async fn check_08_r_a_timeout_of_the_client_cancels_the_handler() {
     scenario("timeout").await;
 }
@@ -135,6 +148,68 @@ async fn check_10_r_events_reach_the_waiter_and_the_handler() {
 }
 
 #[tokio::test]
+async fn check_10_r_events_of_the_client_reach_the_waiter_and_the_handler() {
+    for (venv, codec, dialect) in [
+        (Venv::Current, Codec::Cbor, CborRpc::cbor()),
+        (Venv::Old, Codec::Cbor, CborRpc::cbor()),
+        (Venv::Current, Codec::Json, CborRpc::json(Padding::Python)),
+    ] {
+        let server = RustServer::start(dialect).await;
+        run_client_with(venv, server.port, codec, &["events_up"]).await;
+    }
+}
+
+#[tokio::test]
+async fn check_10_r_events_of_the_server_in_json_and_to_the_version_before() {
+    let server = RustServer::start(CborRpc::json(Padding::Python)).await;
+    run_client(server.port, Codec::Json, "events").await;
+    let server = serve().await;
+    run_client_with(Venv::Old, server.port, Codec::Cbor, &["events"]).await;
+}
+
+/// One event to every client, of either version, and one that is published and pushed.
+#[tokio::test]
+async fn check_10_r_events_to_all_clients() {
+    let server = serve().await;
+    server.handle.events().push("pushed");
+    let port = server.port;
+    let clients: Vec<_> = [Venv::Current, Venv::Current, Venv::Old]
+        .into_iter()
+        .map(|venv| {
+            tokio::spawn(async move {
+                let scenario = ["hears_all", "to all", "pushed"];
+                run_client_with(venv, port, Codec::Cbor, &scenario).await
+            })
+        })
+        .collect();
+    eventually("all of them listen", || {
+        server.here.remembered().notes.len() == 3
+    })
+    .await;
+    let message = |topic: &str| {
+        let values = Value::Array(vec![Value::from(1_u64), Value::Null]);
+        Value::Map(vec![
+            (Value::from("topic"), Value::from(topic)),
+            (Value::from("n"), values),
+        ])
+    };
+    let told = server.handle.emit_to_all("to all", &message("to all"));
+    assert_eq!(told.expect("it can be written").subscribers, 3);
+    let pushed = message("pushed");
+    let told = server.handle.events().publish("pushed", &pushed);
+    assert_eq!(told.await.expect("it can be written").subscribers, 3);
+    for client in clients {
+        within("the client ends", client)
+            .await
+            .expect("every check of the client passed");
+    }
+    eventually("nobody is fed any more", || {
+        server.handle.events().subscribers("pushed") == 0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn check_11_r_call_backs_errors_through_hops_and_recursion() {
     let server = scenario("call_back").await;
     eventually("nothing runs", || idle(&server)).await;
@@ -146,6 +221,32 @@ async fn check_12_r_a_system_log_goes_to_call_0_or_to_the_log() {
     let output = run_client(server.port, Codec::Cbor, "system_log").await;
     let printed = "[Remote System Log] when it is not";
     assert!(output.stderr.contains(printed), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn check_12_r_a_system_log_of_the_client_is_heard() {
+    for venv in [Venv::Current, Venv::Old] {
+        let server = serve().await;
+        run_client_with(venv, server.port, Codec::Cbor, &["system_log_up"]).await;
+    }
+    let server = RustServer::start(CborRpc::json(Padding::Python)).await;
+    run_client(server.port, Codec::Json, "system_log_up").await;
+}
+
+/// The id 0 while a call 0 of this side's peer runs, and null: both are the connection.
+#[tokio::test]
+async fn check_12_r_a_log_for_0_or_null_is_one_of_the_connection() {
+    let server = serve().await;
+    let mut raw = Raw::cbor(server.port).await;
+    raw.bytes(&unhex("8501000064736c6f77811a000f4240")).await;
+    eventually("call 0 runs", || server.here.remembered().started == 1).await;
+    raw.bytes(&unhex("8502000002626869 850200f61832f5 850200200361 78"))
+        .await;
+    // The last one names a call that is not there.
+    raw.bytes(&unhex(PROBE)).await;
+    assert_eq!(reply(&mut raw, &WireId::Uint(4711)).await, Ok(unhex("05")));
+    let logs = server.here.remembered().logs.clone();
+    assert_eq!(logs, [(2, Value::from("hi")), (50, Value::from(true))]);
 }
 
 #[tokio::test]
@@ -169,6 +270,14 @@ async fn reply(raw: &mut Raw, id: &WireId) -> Result<Vec<u8>, String> {
         }
     }
 }
+
+/// A date that is none, a time that is a text, a decimal without its two numbers, an UUID of three bytes.
+pub(crate) const MALFORMED_TAGS: &[&str] = &[
+    "c06a6e6f7420612064617465",
+    "c16178",
+    "c48101",
+    "d82543010203",
+];
 
 const PROBE: &str = "8501001912676361646482020 3";
 
@@ -347,6 +456,25 @@ async fn check_15_r_params_of_another_shape_are_an_error_of_the_call() {
     assert_eq!(reply(&mut raw, &WireId::Uint(4711)).await, Ok(unhex("05")));
 }
 
+/// Content that a tag does not allow: the package closes the connection, here the method decides.
+#[tokio::test]
+async fn check_15_r_malformed_content_of_a_tag_is_the_methods_affair() {
+    let server = serve().await;
+    let mut raw = Raw::cbor(server.port).await;
+    for content in MALFORMED_TAGS {
+        raw.bytes(&unhex(&format!("85010001646563686f81{content}")))
+            .await;
+        let back = reply(&mut raw, &WireId::Uint(1)).await;
+        assert_eq!(back.map(|bytes| hex(&bytes)), Ok((*content).to_owned()));
+        raw.bytes(&unhex(&format!("850100026361646482{content}03")))
+            .await;
+        let refused = reply(&mut raw, &WireId::Uint(2)).await;
+        assert!(refused.is_err(), "{content} is no number: {refused:?}");
+    }
+    raw.bytes(&unhex(PROBE)).await;
+    assert_eq!(reply(&mut raw, &WireId::Uint(4711)).await, Ok(unhex("05")));
+}
+
 #[tokio::test]
 async fn check_16_r_a_result_that_cannot_be_written_is_an_error_text() {
     scenario("unencodable").await;
@@ -433,6 +561,17 @@ async fn check_18_r_json_that_is_not_finite_fails_its_call_only() {
 async fn rich_errors_reach_python_as_maps() {
     let server = RustServer::start(CborRpc::cbor().with_rich_errors(true)).await;
     run_client(server.port, Codec::Cbor, "rich_errors").await;
+}
+
+#[tokio::test]
+async fn rich_errors_by_url() {
+    let url = "tcp://127.0.0.1:0?dialect=cbor-rpc&errors=rich&max_message=100000";
+    let server = RustServer::start_with(|server| server.listen(url)).await;
+    run_client(server.port, Codec::Cbor, "rich_errors").await;
+    // 128 KiB are too much for this listener, by their head.
+    let mut raw = Raw::cbor(server.port).await;
+    raw.bytes(&unhex("85010001646563686f815a00020000")).await;
+    raw.closed().await;
 }
 
 /// Whether no handler runs and no call waits for any client.

@@ -1,6 +1,7 @@
 //! The dialect as a codec against the real package: bytes by hand, no connection rules, no typed service. These tests
 //! hold the fact page and the vectors against the package itself.
 
+use crate::cbor_rpc_server::MALFORMED_TAGS;
 use crate::harness::{Codec, PythonServer, Raw, Venv, hex, unhex, vectors};
 use mynah_codec::dialect::cbor_rpc::Padding;
 use mynah_protocol::{
@@ -265,6 +266,17 @@ async fn check_15_p_the_package_gives_the_verdicts_of_the_vectors() {
         Ok(unhex("05")),
         "the others lived on"
     );
+}
+
+#[tokio::test]
+async fn check_15_p_malformed_content_of_a_tag_closes_the_package() {
+    let server = PythonServer::start(Venv::Current, Codec::Cbor).await;
+    for content in MALFORMED_TAGS {
+        let mut raw = Raw::cbor(server.port).await;
+        raw.bytes(&unhex(&format!("85010001646563686f81{content}")))
+            .await;
+        raw.closed().await;
+    }
 }
 
 #[tokio::test]

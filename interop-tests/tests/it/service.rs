@@ -1,6 +1,6 @@
 //! The service of `python/common.py`, as a typed service of this side.
 
-use mynah::{Context, ErrorCode, Peer, RpcError, Value};
+use mynah::{Context, ErrorCode, Peer, Router, RpcError, Value};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +17,9 @@ pub(crate) struct State {
     pub(crate) started: u64,
     /// How many of them were stopped.
     pub(crate) cancelled: u64,
+    /// Lines of log that belong to no call, level and content. The other side remembers none.
+    #[serde(default)]
+    pub(crate) logs: Vec<(i64, Value)>,
 }
 
 /// A value that no format can write.
@@ -50,7 +53,12 @@ pub(crate) trait Interop {
     #[notification]
     async fn fail_note(&self, value: Value);
     async fn emit(&self, cx: &Context, topic: String, message: Value) -> Result<(), RpcError>;
-    async fn wait_event(&self, topic: String, timeout_ms: u64) -> Result<Value, RpcError>;
+    async fn wait_event(
+        &self,
+        cx: &Context,
+        topic: String,
+        timeout_ms: u64,
+    ) -> Result<Value, RpcError>;
     async fn state(&self) -> State;
 
     async fn long_task(&self, cx: &Context, steps: u64) -> Value;
@@ -79,6 +87,25 @@ pub(crate) struct Here {
 }
 
 impl Here {
+    /// The service, with handlers of events and logs that remember what they hear.
+    pub(crate) fn router(&self) -> Router {
+        let (events, logs) = (self.clone(), self.clone());
+        Router::new()
+            .register(InteropService::new(self.clone()))
+            .on_any_event(move |_cx, topic: String, message: Value| {
+                let mut state = events.remembered();
+                if topic == "note" {
+                    state.notes.push(message.clone());
+                }
+                state.events.push((topic, message));
+                std::future::ready(())
+            })
+            .on_log(move |_cx, line| {
+                logs.remembered().logs.push((line.level, line.content));
+                std::future::ready(())
+            })
+    }
+
     /// What the methods remember now.
     pub(crate) fn remembered(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic inside")
@@ -187,8 +214,21 @@ impl Interop for Here {
             .map_err(|error| failure(error.to_string()))
     }
 
-    async fn wait_event(&self, _topic: String, _timeout_ms: u64) -> Result<Value, RpcError> {
-        Err(failure("nobody waits for events here"))
+    async fn wait_event(
+        &self,
+        cx: &Context,
+        topic: String,
+        timeout_ms: u64,
+    ) -> Result<Value, RpcError> {
+        let waiter = cx
+            .peer()
+            .wait_for(&topic)
+            .map_err(|error| failure(error.to_string()))?
+            .deadline(Duration::from_millis(timeout_ms));
+        waiter.await.map_err(|error| match error {
+            mynah::CallError::Deadline => failure(format!("Timeout Waiting for Event on: {topic}")),
+            other => failure(other.to_string()),
+        })
     }
 
     async fn state(&self) -> State {

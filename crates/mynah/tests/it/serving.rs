@@ -398,3 +398,69 @@ async fn a_peer_that_never_pauses_stops_neither_deadlines_nor_drain() {
     drop(server);
     within("end", flooding).await.unwrap();
 }
+
+/// Without limits of the program each connection has those of its dialect; the URL has the last word on messages.
+#[tokio::test]
+async fn the_largest_message_is_that_of_the_dialect_unless_it_is_set() {
+    const MIB: usize = 1 << 20;
+    let probe = MyProbe::new();
+    let server = Server::new()
+        .register(probe.service())
+        .listen("tcp://127.0.0.1:0")
+        .listen("tcp://127.0.0.1:0?dialect=cbor-rpc")
+        .listen("tcp://127.0.0.1:0?dialect=cbor-rpc&max_message=1000")
+        .start()
+        .await
+        .unwrap();
+    // The listener, options of the URL, limits of the program, bytes that go through.
+    let large = Limits::new().with_max_message_bytes(40 * MIB);
+    for (listener, options, limits, bytes, passes) in [
+        (0, "", None, 15 * MIB, true),
+        (0, "", None, 17 * MIB, false),
+        (1, "?dialect=cbor-rpc", None, 17 * MIB, true),
+        (1, "?dialect=cbor-rpc", None, 51 * MIB, false),
+        (1, "?dialect=cbor-rpc", Some(&large), 39 * MIB, true),
+        (1, "?dialect=cbor-rpc", Some(&large), 41 * MIB, false),
+        (
+            1,
+            "?dialect=cbor-rpc&max_message=2000",
+            Some(&large),
+            1900,
+            true,
+        ),
+        (
+            1,
+            "?dialect=cbor-rpc&max_message=2000",
+            Some(&large),
+            2100,
+            false,
+        ),
+    ] {
+        let url = format!("{}{options}", server.addresses()[listener]);
+        let mut connector = mynah::connector(&url).unwrap();
+        if let Some(limits) = limits {
+            connector = connector.limits(limits.clone());
+        }
+        let client: ProbeClient = connector.connect().await.unwrap().client();
+        // The other side has said what it takes.
+        assert_eq!(client.echo("a".into()).await.unwrap(), "a");
+        let text = "x".repeat(bytes);
+        let passed = within("echo", client.echo(text).into_future()).await;
+        match passed {
+            Ok(text) => assert!(passes && text.len() == bytes, "{url}: {bytes}"),
+            Err(error) => assert!(
+                !passes && matches!(error, CallError::Encode(_)),
+                "{url}: {bytes}: {error:?}"
+            ),
+        }
+    }
+    // What a listener takes is its own.
+    let url = format!("{}?dialect=cbor-rpc", server.addresses()[2]);
+    let client: ProbeClient = mynah::connect(&url).await.unwrap().client();
+    assert_eq!(client.echo("a".repeat(900)).await.unwrap().len(), 900);
+    let error = within("refused", client.echo("a".repeat(1100)).into_future()).await;
+    assert!(
+        matches!(error, Err(CallError::Indeterminate(_))),
+        "{error:?}"
+    );
+}

@@ -1,11 +1,11 @@
 //! This side, served and dialled.
 
 use super::within;
-use crate::service::{Here, InteropClient, InteropService};
-use mynah::ServerHandle;
+use crate::service::{Here, InteropClient};
 use mynah::dialect::CborRpc;
 use mynah::prelude::*;
 use mynah::tcp::TcpListener;
+use mynah::{Connector, ServerHandle};
 
 /// A server of this side on the loopback, which ends with this.
 #[derive(Debug)]
@@ -21,12 +21,14 @@ pub(crate) struct RustServer {
 impl RustServer {
     /// Serves the interop service in a dialect.
     pub(crate) async fn start(dialect: CborRpc) -> Self {
+        Self::start_with(|server| server.listen_with(TcpListener::bind("127.0.0.1:0"), dialect))
+            .await
+    }
+
+    /// Serves it where `listen` says.
+    pub(crate) async fn start_with(listen: impl FnOnce(Server) -> Server) -> Self {
         let here = Here::default();
-        let handle = Server::new()
-            .limits(CborRpc::default_limits())
-            .register(InteropService::new(here.clone()))
-            .listen_with(TcpListener::bind("127.0.0.1:0"), dialect)
-            .start();
+        let handle = listen(Server::new().router(here.router())).start();
         let handle = within("the server starts", handle)
             .await
             .expect("the loopback has a port");
@@ -49,21 +51,28 @@ pub(crate) struct RustClient {
     pub(crate) peer: Peer,
     /// The typed client.
     pub(crate) client: InteropClient<Peer>,
+    /// What its own methods remember.
+    pub(crate) here: Here,
 }
 
 impl RustClient {
     /// Connects to a port on the loopback.
     pub(crate) async fn connect(port: u16, dialect: CborRpc) -> Self {
-        let peer = mynah::connector(&format!("tcp://127.0.0.1:{port}"))
-            .expect("a URL")
-            .dialect(dialect)
-            .limits(CborRpc::default_limits())
-            .register(InteropService::new(Here::default()))
-            .connect();
-        let peer = within("connect", peer).await.expect("something listens");
+        let connector = mynah::connector(&format!("tcp://127.0.0.1:{port}")).expect("a URL");
+        Self::connect_with(connector.dialect(dialect)).await
+    }
+
+    /// Connects as it is told.
+    pub(crate) async fn connect_with(connector: Connector) -> Self {
+        let here = Here::default();
+        let connecting = connector.router(here.router()).connect();
+        let peer = within("connect", connecting)
+            .await
+            .expect("something listens");
         Self {
             client: peer.client(),
             peer,
+            here,
         }
     }
 
