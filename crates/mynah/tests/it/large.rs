@@ -1,7 +1,7 @@
 //! Large messages: bytes of any size, and small calls beside them.
 
 use crate::support::*;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use mynah::prelude::*;
 use mynah::{Bytes, CloseReason, Limits, Value};
 use serde::{Deserialize, Serialize};

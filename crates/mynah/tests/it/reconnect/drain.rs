@@ -109,7 +109,7 @@ async fn the_old_connection_stays_until_both_sides_are_done() {
     let own = MyProbe::new();
     let client = client.register(own.service()).start().unwrap();
     client.connected().await.unwrap();
-    let old = place.raw().await;
+    let mut old = place.raw().await;
     old.say(serde_json::json!([REQUEST, 9, "probe", "pass"]), "[4]")
         .await;
     until("it runs here", || own.0.calls.alive() == 1).await;
