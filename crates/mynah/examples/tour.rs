@@ -1,9 +1,12 @@
-//! One contract, in process and over tcp: a typed call, progress drawn as a bar, a call back to the client, a cancel,
-//! a deadline, a typed error. Run it with `cargo run --example tour`.
+//! One contract, in process and over tcp: a typed call, a typed error, progress drawn as a bar, a call back to the client,
+//! streams in both directions, callbacks, an event with a slow subscriber, a cancel, a deadline, a drain.
+//! Run it with `cargo run --example tour`.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
+use futures::{Stream, StreamExt as _, stream};
 use mynah::prelude::*;
+use mynah::{Lag, ServerHandle};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -22,6 +25,24 @@ pub trait Workshop {
     /// Takes a note; there is no answer.
     #[notification]
     async fn note(&self, cx: &Context, text: String);
+
+    /// Cuts every board in two, while the boards still come.
+    fn saw(&self, boards: Incoming<f64>) -> impl Stream<Item = Result<f64, RpcError>> + Send;
+
+    /// Paints a thing: asks for the colour, and tells what it does.
+    async fn paint(
+        &self,
+        thing: String,
+        choose: Callback<Vec<String>, String>,
+        tell: Callback<String>,
+    ) -> Result<String, RpcError>;
+
+    /// Raises the temperature to so many degrees, one at a time.
+    async fn heat(&self, cx: &Context, degrees: u32) -> Result<(), RpcError>;
+
+    /// The temperature has changed.
+    #[event]
+    fn temperature(degrees: u32);
 }
 
 /// Why a division has no result. It keeps its type on its way to the caller.
@@ -86,6 +107,42 @@ impl Workshop for MyWorkshop {
     async fn note(&self, cx: &Context, text: String) {
         println!("    server notes: {text} (from {})", cx.evidence());
     }
+
+    fn saw(&self, boards: Incoming<f64>) -> impl Stream<Item = Result<f64, RpcError>> + Send {
+        boards.flat_map(|board| match board {
+            Ok(length) => stream::iter(vec![Ok(length / 2.0), Ok(length / 2.0)]),
+            Err(reason) => stream::iter(vec![Err(reason.into())]),
+        })
+    }
+
+    async fn paint(
+        &self,
+        thing: String,
+        choose: Callback<Vec<String>, String>,
+        tell: Callback<String>,
+    ) -> Result<String, RpcError> {
+        let nobody = |error: &dyn std::fmt::Display| {
+            RpcError::new(ErrorCode::application(11), format!("nobody there: {error}"))
+        };
+        let colours = vec!["red".to_owned(), "blue".to_owned()];
+        let colour = choose.call(colours).await.map_err(|error| nobody(&error))?;
+        for coat in ["first", "second"] {
+            let text = format!("{coat} coat of {colour}");
+            tell.send(text).await.map_err(|error| nobody(&error))?;
+        }
+        Ok(format!("a {colour} {thing}"))
+    }
+
+    async fn heat(&self, cx: &Context, degrees: u32) -> Result<(), RpcError> {
+        let events = WorkshopEvents::from_context(cx);
+        for degree in 1..=degrees {
+            events
+                .temperature(&degree)
+                .await
+                .map_err(|error| RpcError::new(ErrorCode::application(12), error.to_string()))?;
+        }
+        Ok(())
+    }
 }
 
 /// Tells when a handler is dropped before its end.
@@ -123,11 +180,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{url}");
         visit(url).await?;
     }
+    drain(&mut server).await
+}
 
-    let report = server.drain(Duration::from_secs(1)).await;
+/// A server that stops: what is nearly done gets its time, what is not is cut, and it says so.
+async fn drain(server: &mut ServerHandle) -> Result<(), Box<dyn std::error::Error>> {
+    let workshop: WorkshopClient = mynah::connect(server.address()).await?.client();
+    let short = workshop.build(5).start();
+    let long = workshop.build(1000).start();
+    let mut temperatures = workshop.temperature().await?;
+    // Until the server has both calls.
+    let _first = workshop.divide(1, 1).await?;
+    let report = server.drain(Duration::from_millis(300)).await;
+    println!("drain");
+    println!("  a short job       {}", shown(short.await));
+    println!("  a long job        {}", shown(long.await));
+    println!("  a subscription    {:?}", temperatures.next().await);
     println!(
-        "drained: {} connections, {} calls cut",
-        report.connections, report.calls_cut
+        "  the server        {} connections, {} calls cut, after {:.1?}",
+        report.connections, report.calls_cut, report.took
     );
     Ok(())
 }
@@ -161,6 +232,9 @@ async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
         .note("a notification has no answer".to_owned())
         .await?;
 
+    streams(&workshop).await?;
+    events(&workshop).await?;
+
     let mut call = workshop.build(1000).start();
     tokio::time::sleep(Duration::from_millis(60)).await;
     call.cancel();
@@ -174,6 +248,40 @@ async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
     println!("  a deadline        {}", shown(late));
     tokio::time::sleep(Duration::from_millis(20)).await;
     println!();
+    Ok(())
+}
+
+async fn streams(workshop: &WorkshopClient) -> Result<(), Box<dyn std::error::Error>> {
+    let mut pieces = workshop.saw(stream::iter([4.0, 3.0])).start();
+    print!("  a stream          4 m and 3 m in, out:");
+    while let Some(piece) = pieces.next().await {
+        print!(" {} m", piece?);
+    }
+    println!();
+
+    let choose =
+        |colours: Vec<String>| async move { Ok(colours.last().cloned().unwrap_or_default()) };
+    let tell = |text| println!("  a callback        {text}");
+    let painted = workshop.paint("door".to_owned(), choose, tell).await?;
+    println!("                    {painted}");
+    Ok(())
+}
+
+async fn events(workshop: &WorkshopClient) -> Result<(), Box<dyn std::error::Error>> {
+    // Wants the newest only, and is too slow for the rest.
+    let mut slow = workshop.temperature().lag(Lag::Latest).await?;
+    workshop.heat(1000).await?;
+    let mut heard = Vec::new();
+    while heard.last() != Some(&1000) {
+        match slow.next().await {
+            Some(degrees) => heard.push(degrees?),
+            None => break,
+        }
+    }
+    println!(
+        "  an event          1000 published, a slow subscriber heard {heard:?}, {} were dropped",
+        slow.dropped()
+    );
     Ok(())
 }
 

@@ -179,3 +179,24 @@ pub mod __private {
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The pages of the guide: every snippet is compiled, and run.
+#[cfg(doctest)]
+mod guide {
+    macro_rules! pages {
+        ($($name:ident: $path:literal;)*) => {
+            $(#[doc = include_str!(concat!("../../../docs/guide/src/", $path, ".md"))]
+            pub struct $name;)*
+        };
+    }
+
+    pages! {
+        Introduction: "introduction";
+        FirstService: "first-service";
+        Streams: "streams";
+        CallbacksAndEvents: "callbacks-and-events";
+        Errors: "errors";
+        DeadlinesAndCancellation: "deadlines-and-cancellation";
+        Limits: "limits";
+    }
+}
