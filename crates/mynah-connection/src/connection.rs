@@ -16,6 +16,7 @@ use mynah_protocol::{
     CallId, Cancel, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Limits, Moment, OnTimeout,
     Profile, Window, WireId,
 };
+use std::sync::Arc;
 use std::time::Duration;
 pub use streams::OpenStreams;
 
@@ -74,6 +75,8 @@ pub struct Connection<O, I> {
     /// What a stream that comes in may have on its way.
     window: Window,
     max_id_bytes: usize,
+    /// Why the peer ends the connection, if it said so.
+    farewell: Option<(ErrorCode, Arc<str>)>,
     dropped_notifications: u64,
 }
 
@@ -105,6 +108,7 @@ impl<O: Default, I: Default> Connection<O, I> {
                 bytes: u64::from(limits.stream_bytes.max(1)),
             },
             max_id_bytes: limits.max_id_bytes,
+            farewell: None,
             dropped_notifications: 0,
         };
         connection.due.add(connection.silence.due());
@@ -271,6 +275,10 @@ impl<O: Default, I: Default> Connection<O, I> {
         if matches!(self.state, State::Closed(_)) {
             return;
         }
+        let reason = match (reason, self.farewell.take()) {
+            (CloseReason::PeerGone, Some((code, text))) => CloseReason::Refused(code, text),
+            (reason, _) => reason,
+        };
         self.state = State::Closed(reason);
         self.due = Due::never();
         self.outgoing

@@ -12,6 +12,8 @@ pub enum CloseReason {
     Local,
     /// The peer closed it, or went away without a word.
     PeerGone,
+    /// The peer ended it and said why.
+    Refused(ErrorCode, Arc<str>),
     /// Both sides finished after a drain.
     Drained,
     /// The peer was silent, or took nothing, for too long.
@@ -29,7 +31,11 @@ impl CloseReason {
         match self {
             Self::Violation(code, _) => Some(*code),
             Self::TimedOut(_) => Some(ErrorCode::TIMED_OUT),
-            Self::Local | Self::PeerGone | Self::Drained | Self::Transport(..) => None,
+            Self::Local
+            | Self::PeerGone
+            | Self::Refused(..)
+            | Self::Drained
+            | Self::Transport(..) => None,
         }
     }
 }
@@ -39,6 +45,13 @@ impl fmt::Display for CloseReason {
         match self {
             Self::Local => f.write_str("closed by this side"),
             Self::PeerGone => f.write_str("peer closed the connection"),
+            Self::Refused(code, text) => {
+                write!(
+                    f,
+                    "peer ended the connection: {code}: {}",
+                    text.escape_debug()
+                )
+            }
             Self::Drained => f.write_str("drained"),
             Self::TimedOut(what) => write!(f, "timed out: {what}"),
             Self::Violation(code, what) => write!(f, "{code}: {}", what.escape_debug()),

@@ -6,8 +6,8 @@ use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, Said, SideMessage, Violation};
 use mynah_protocol::{
-    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, Lane, Moment, Notification, Request, Response,
-    RpcError, Streams, Value, WireId,
+    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Moment, Notification, Request,
+    Response, RpcError, Scope, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             }
             Envelope::Pong(_) if self.silence.pong() => Ok(()),
             Envelope::Pong(_) => self.budget.charge(now, "pong without a ping"),
-            Envelope::GoingAway(_) => self.handle_going_away(now, fx),
+            Envelope::GoingAway(away) => self.handle_going_away(now, &away, fx),
             Envelope::Hello(_) if !self.met => {
                 self.met = true;
                 Ok(())
@@ -268,8 +268,18 @@ impl<O: Default, I: Default> Connection<O, I> {
     fn handle_going_away(
         &mut self,
         now: Moment,
+        away: &GoingAway<'_>,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
+        if away.code.scope() == Scope::Connection && self.farewell.is_none() {
+            // It closes right after: the program hears why.
+            let text = away
+                .message
+                .chars()
+                .take(MAX_FAREWELL_CHARS)
+                .collect::<String>();
+            self.farewell = Some((away.code, text.into()));
+        }
         let local = match self.state {
             State::Open => false,
             State::Draining {
@@ -353,3 +363,6 @@ fn retry_after() -> Value {
         Value::from(RETRY_AFTER_MS),
     )])
 }
+
+/// How much is kept of what a peer says when it ends the connection.
+const MAX_FAREWELL_CHARS: usize = 256;

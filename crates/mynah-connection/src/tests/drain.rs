@@ -310,3 +310,30 @@ fn close_ends_everything_exactly_once_and_stays() {
     one.flushed(4);
     assert_empty(&one);
 }
+
+#[test]
+fn a_peer_that_says_why_it_closes_is_heard() {
+    let says = |code, message: &'static str| {
+        let mut one = connection(&Limits::new());
+        let away = mynah_protocol::GoingAway {
+            code,
+            message: message.into(),
+        };
+        arrives(&mut one, START, Envelope::GoingAway(away));
+        one.close(CloseReason::PeerGone, &mut Recorder::default());
+        one.closed().map(ToString::to_string)
+    };
+    assert_eq!(
+        says(ErrorCode::VERSION_MISMATCH, "speaks 2").as_deref(),
+        Some("peer ended the connection: -32011 (version_mismatch): speaks 2")
+    );
+    assert_eq!(
+        says(ErrorCode::DRAINING, "draining").as_deref(),
+        Some("peer closed the connection")
+    );
+    let long = says(
+        ErrorCode::PROTOCOL_VIOLATION,
+        "0123456789".repeat(100).leak(),
+    );
+    assert!(long.is_some_and(|text| text.len() < 400));
+}
