@@ -315,7 +315,7 @@ fn close_ends_everything_exactly_once_and_stays() {
 fn a_peer_that_says_why_it_closes_is_heard() {
     let says = |code, message: &'static str| {
         let mut one = connection(&Limits::new());
-        let away = mynah_protocol::GoingAway {
+        let away = GoingAway {
             code,
             message: message.into(),
         };
