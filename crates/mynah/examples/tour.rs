@@ -253,11 +253,11 @@ async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
 
 async fn streams(workshop: &WorkshopClient) -> Result<(), Box<dyn std::error::Error>> {
     let mut pieces = workshop.saw(stream::iter([4.0, 3.0])).start();
-    print!("  a stream          4 m and 3 m in, out:");
+    let mut lengths = Vec::new();
     while let Some(piece) = pieces.next().await {
-        print!(" {} m", piece?);
+        lengths.push(piece?);
     }
-    println!();
+    println!("  a stream          4 m and 3 m in, {lengths:?} out");
 
     let choose =
         |colours: Vec<String>| async move { Ok(colours.last().cloned().unwrap_or_default()) };
