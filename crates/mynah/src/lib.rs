@@ -197,6 +197,8 @@ mod guide {
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";
         DeadlinesAndCancellation: "deadlines-and-cancellation";
+        InterceptorsAndObservability: "interceptors-and-observability";
+        ReconnectAndIdempotency: "reconnect-and-idempotency";
         Limits: "limits";
     }
 }
