@@ -180,11 +180,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{url}");
         visit(url).await?;
     }
-    drain(&mut server).await
+    drain(&server).await
 }
 
 /// A server that stops: what is nearly done gets its time, what is not is cut, and it says so.
-async fn drain(server: &mut ServerHandle) -> Result<(), Box<dyn std::error::Error>> {
+async fn drain(server: &ServerHandle) -> Result<(), Box<dyn std::error::Error>> {
     let workshop: WorkshopClient = mynah::connect(server.address()).await?.client();
     let short = workshop.build(5).start();
     let long = workshop.build(1000).start();
