@@ -6,6 +6,7 @@ use super::open::{DialError, Open};
 use super::supervise::{Opener, supervise};
 use crate::events::Events;
 use crate::handler::Service;
+use crate::intercept::Interceptor;
 use crate::peer::DEFAULT_TIMEOUT;
 use crate::router::{RegisterError, Router};
 use mynah_connection::Backoff;
@@ -74,6 +75,14 @@ impl Reconnect {
     /// All services that the other side may call, in place of those registered before.
     pub fn router(mut self, router: Router) -> Self {
         self.router = Some(router);
+        self
+    }
+
+    /// Has an interceptor stand around every call that this side answers. See [`Router::intercept`]; around calls that
+    /// are made stands [`Intercepted`](crate::Intercepted).
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        let router = self.router.take().unwrap_or_default();
+        self.router = Some(router.intercept(interceptor));
         self
     }
 

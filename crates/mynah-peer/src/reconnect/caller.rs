@@ -153,6 +153,12 @@ impl Caller for Reconnecting {
         self.connections().manners.default_timeout
     }
 
+    /// Not before there is a connection: nobody knows yet what its wire carries.
+    fn carries_metadata(&self) -> bool {
+        let current = self.connections().current();
+        current.is_some_and(|peer| peer.carries_metadata())
+    }
+
     fn peer(&self) -> Option<Peer> {
         self.connections().current()
     }

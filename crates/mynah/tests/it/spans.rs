@@ -238,6 +238,38 @@ async fn a_wire_without_metadata_carries_no_trace_and_fails_nothing() {
     assert_ne!(near["trace_id"], far["trace_id"]);
 }
 
+/// Before there is a connection nobody knows what its wire carries.
+#[tokio::test]
+async fn a_client_that_reconnects_sends_no_trace_where_none_is_carried() {
+    let recorder = Recorder::default();
+    let _guard = tracing::subscriber::set_default(recorder.clone());
+    for query in ["?dialect=cbor-rpc", ""] {
+        let server = Server::new()
+            .register(ChainService::new(MyChain))
+            .listen(&format!("tcp://127.0.0.1:0{query}"))
+            .start()
+            .await
+            .unwrap();
+        let reconnecting = mynah::connector(&format!("{}{query}", server.address()))
+            .unwrap()
+            .reconnect(mynah::Backoff::default())
+            .unwrap()
+            .start()
+            .unwrap();
+        let client: ChainClient<mynah::Reconnecting> = reconnecting.client();
+        for _ in 0..2 {
+            assert_eq!(
+                within("waits", client.waits().into_future()).await.unwrap(),
+                1
+            );
+        }
+        let near = recorder.ended("client", "waits").await;
+        let far = recorder.ended("server", "waits").await;
+        assert_eq!(near["trace_id"] == far["trace_id"], query.is_empty());
+        reconnecting.close();
+    }
+}
+
 #[tokio::test]
 async fn a_call_within_another_goes_on_with_its_trace() {
     #[mynah::service]
