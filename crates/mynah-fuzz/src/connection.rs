@@ -1,11 +1,10 @@
 //! What the rules of a connection hold true of any peer and any program.
 
-use mynah_connection::{Connection, Effects, InboundKey, OpenStreams, Outcome, SideMessage};
+use mynah_connection::{Connection, Effects, InboundKey, OpenStreams, Outcome, Said, SideMessage};
 use mynah_protocol::{
     CALLBACK_SERVICE, CallId, Cancel, CancelReason, Credit, Envelope, ErrorCode, Event, FormatId,
-    GoingAway, InputEnd, Items, Lane, Limits, Log, Metadata, MethodName, Moment, Notification,
-    Payload, Profile, Progress, Request, Response, RpcError, Stop, StreamSide, Streams, Window,
-    WireId,
+    GoingAway, InputEnd, Items, Lane, Limits, Metadata, MethodName, Moment, Notification, Payload,
+    Profile, Progress, Request, Response, RpcError, Stop, StreamSide, Streams, Window, WireId,
 };
 use std::time::Duration;
 
@@ -94,8 +93,13 @@ impl Effects<Ours, Held> for Driver {
     }
     fn input_end(&mut self, _: InboundKey, _: &mut Held, _: Option<Box<RpcError>>) {}
     fn credit(&mut self, _: InboundKey, _: &mut Held) {}
-    fn event(&mut self, _: Event<'_>) {}
-    fn log(&mut self, _: Log<'_>) {}
+    fn said<'m>(&mut self, said: Said<'m>) -> Option<Said<'m>> {
+        Some(said)
+    }
+    fn hear(&mut self, key: InboundKey, slot: &mut Held, _: Moment, _: Said<'_>) {
+        *slot = Held::default();
+        self.arrived.push(key);
+    }
 }
 
 /// Any peer says anything to a connection whose program does anything; four bytes are one step.
