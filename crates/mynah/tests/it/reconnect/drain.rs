@@ -78,6 +78,8 @@ async fn no_call_is_lost_while_servers_come_and_go() {
             made
         }));
     }
+    // What it has not accepted when it stops listening, no server can refuse.
+    until("calls arrive", || probes[0].0.calls.started() > 20).await;
     for round in 1..6 {
         let started = client.stats().connections;
         let next = MyProbe::new();

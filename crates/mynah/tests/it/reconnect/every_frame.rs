@@ -2,7 +2,7 @@
 
 use super::*;
 use futures::{Stream, StreamExt as _};
-use mynah::{Events, StreamCall};
+use mynah::Events;
 use std::sync::atomic::AtomicUsize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
@@ -23,6 +23,7 @@ impl Runs {
 #[mynah::service]
 trait Talk {
     async fn once(&self, number: u64) -> u64;
+    #[idempotent]
     async fn again(&self, number: u64) -> u64;
     fn count(&self, number: u64) -> impl Stream<Item = u64> + Send;
 }
@@ -47,9 +48,6 @@ impl Talk for MyTalk {
         futures::stream::iter(0..3)
     }
 }
-
-static AGAIN: MethodInfo = MethodInfo::new("talk", "again", &["number"]).idempotent();
-static COUNT: MethodInfo = MethodInfo::new("talk", "count", &["number"]);
 
 /// Passes frames on, counts them, and cuts the link when so many have passed, in whichever direction.
 struct Cut {
@@ -172,17 +170,14 @@ async fn talk(frames: usize) -> usize {
         first,
     } = world(frames);
     let service: TalkClient<Reconnecting> = client.client();
-    let again = |number: u64| {
-        Call::<_, u64, Infallible, _>::new(client.clone(), &AGAIN, (number,)).into_future()
-    };
+    let again = |number: u64| service.again(number).into_future();
     let mut heard = within("made", client.subscribe::<u64>("ticks").into_future())
         .await
         .unwrap();
     let made_on = client.stats().connections;
     let one = tokio::spawn(service.once(0).into_future());
     let two = tokio::spawn(again(1));
-    let mut stream =
-        StreamCall::<_, u64, Infallible, _>::new(client.clone(), &COUNT, (2_u64,)).start();
+    let mut stream = service.count(2).start();
     let three = tokio::spawn(again(3));
     let mut items = Vec::new();
     let streamed = loop {
