@@ -17,11 +17,12 @@ mod tables;
 mod tests;
 
 use crate::{Outcome, process};
-use contenders::contenders;
+use contenders::{Contender, contenders};
 use costs::Costs;
 use figures::{Figures, Sample};
 use options::{Options, chosen};
 use scenario::{Case, Mode, Scenario};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let text = std::fs::read_to_string(process::root().join("xtask/bench/contenders.toml"))?;
     let all = contenders(&text, &target_dir().join("release"))?;
     let (scenarios, contenders) = chosen(all, &options.only)?;
-    build()?;
+    build(&contenders)?;
 
     let cases: Vec<Case> = scenarios
         .iter()
@@ -89,10 +90,19 @@ pub(crate) fn check() -> Outcome {
     process::run(&mut cargo("check", &target_dir()))
 }
 
-/// Builds all contenders.
-fn build() -> Outcome {
+/// Builds the programs of these contenders. The feature is on whether it is needed or not, so that
+/// everybody runs on the same build of what they share.
+fn build(contenders: &[Contender]) -> Outcome {
     let mut command = cargo("build", &target_dir());
-    process::run_quietly(command.args(["--release", "--features", "peers"]))
+    command.args(["--release", "--features", "peers"]);
+    let programs: BTreeSet<_> = contenders
+        .iter()
+        .filter_map(|contender| contender.program.file_name())
+        .collect();
+    for program in programs {
+        command.arg("--bin").arg(program);
+    }
+    process::run_quietly(&mut command)
 }
 
 /// The target folder of the contenders.

@@ -64,7 +64,10 @@ impl Goal {
             (Some(value), Bound::AtMost(limit)) if value <= limit => "yes",
             (Some(_), _) => "no",
         };
-        [format!("{words} {limit} {}", self.unit), met.to_owned()]
+        [
+            with_unit(&format!("{words} {limit}"), self.unit),
+            met.to_owned(),
+        ]
     }
 
     const fn case(&self) -> Option<Case> {
@@ -102,7 +105,7 @@ pub(crate) fn table(figures: &Figures<'_>) -> Option<String> {
                 continue;
             };
             let [bound, met] = goal.verdict(Some(value));
-            let reached = format!("{} {}", number(Some(value)), goal.unit);
+            let reached = with_unit(&number(Some(value)), goal.unit);
             rows.push([
                 goal.what.to_owned(),
                 contender.name.clone(),
@@ -114,6 +117,14 @@ pub(crate) fn table(figures: &Figures<'_>) -> Option<String> {
         }
     }
     some.then_some(rows.text)
+}
+
+fn with_unit(text: &str, unit: &str) -> String {
+    if unit.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{text} {unit}")
+    }
 }
 
 const fn same(connections: usize, in_flight: usize) -> Case {
