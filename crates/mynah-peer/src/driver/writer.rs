@@ -175,13 +175,15 @@ impl Writer {
     ) -> Poll<io::Result<usize>> {
         let mut parts = [IoSlice::new(&[]); MOST_PARTS];
         let mut slots = parts.iter_mut();
-        let mut push = |bytes| match slots.next() {
-            _ if <[u8]>::is_empty(bytes) => true,
-            Some(slot) => {
-                *slot = IoSlice::new(bytes);
-                true
+        let mut push = |bytes| {
+            if <[u8]>::is_empty(bytes) {
+                return true;
             }
-            None => false,
+            let Some(slot) = slots.next() else {
+                return false;
+            };
+            *slot = IoSlice::new(bytes);
+            true
         };
         let mut data = self.data.bytes.get(self.data_at..).unwrap_or_default();
         let control = self.control.bytes.get(self.control_at..);
@@ -199,10 +201,12 @@ impl Writer {
                 break;
             }
         }
+        let count = parts.iter().take_while(|part| !part.is_empty()).count();
+        let parts = parts.get(..count).unwrap_or_default();
         if stream.is_write_vectored() {
-            Pin::new(stream).poll_write_vectored(task, &parts)
+            Pin::new(stream).poll_write_vectored(task, parts)
         } else {
-            let first = parts.iter().find(|part| !part.is_empty());
+            let first = parts.first();
             Pin::new(stream).poll_write(task, first.map_or(&[], |part| part))
         }
     }

@@ -26,8 +26,14 @@ impl NativeWire {
         out: &mut Output,
     ) -> Option<Result<FrameSpan, EncodeError>> {
         let mut key = order_key(envelope)?;
-        if matches!(envelope, Envelope::Response(_)) && out.bulk_holds(&CALLBACKS) {
+        let behind_all = match envelope {
             // A callback ends with its call, whichever that is: what was said through it goes first.
+            Envelope::Response(_) => out.bulk_holds(&CALLBACKS),
+            // In this lane it says that every request before it has been said.
+            Envelope::Pong(_) => out.bulk_waits(),
+            _ => false,
+        };
+        if behind_all {
             key = OrderKey::All;
         } else if envelope.payload_bytes() <= LARGE && !out.bulk_holds(&key) {
             return None;
@@ -176,6 +182,7 @@ fn order_key(envelope: &Envelope<'_>) -> Option<OrderKey> {
             Some(id) => OrderKey::Call(id.clone()),
             None => OrderKey::Kind(0),
         },
+        Envelope::Pong(_) => OrderKey::All,
         Envelope::Accepted(id) => OrderKey::Call(id.clone()),
         Envelope::Items(items) => OrderKey::Call(items.id.clone()),
         Envelope::InputEnd(end) => OrderKey::Call(end.id.clone()),

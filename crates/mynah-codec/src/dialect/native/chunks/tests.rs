@@ -387,6 +387,14 @@ fn what_was_said_through_a_callback_precedes_every_answer() {
 }
 
 #[test]
+fn a_pong_in_the_lane_of_data_overtakes_no_request() {
+    let requests = [1, 2].map(|id| request(id, body(FormatId::Cbor, 200_000, 1)));
+    let [one, two] = requests;
+    let seen = order(&[one, two, Envelope::Pong(0)], FormatId::Cbor);
+    assert_eq!(seen, [("request", 1), ("request", 2), ("pong", 0)]);
+}
+
+#[test]
 fn a_message_that_is_too_large_is_not_written() {
     let limits = Limits::default().with_max_message_bytes(200_000);
     let (mut dials, mut accepts, mut out) = pair(FormatId::Cbor, &limits);
