@@ -10,7 +10,6 @@ use mynah_bench::{
     Bytes, Contender, Echo, Failure, Item, Load, MAX_MESSAGE, Seen, Taken, Tally, TypedEcho,
     echo_tasks,
 };
-use serde_bytes::ByteBuf;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,8 +21,8 @@ const TOPIC: &str = "bench";
 #[mynah::service]
 trait Echoing {
     async fn echo(&self, value: Echo) -> Echo;
-    async fn blob(&self, payload: ByteBuf) -> ByteBuf;
-    async fn upload(&self, payload: ByteBuf) -> u64;
+    async fn blob(&self, payload: mynah::Bytes) -> mynah::Bytes;
+    async fn upload(&self, payload: mynah::Bytes) -> u64;
     fn numbers(&self, items: u64) -> impl Stream<Item = Item> + Send;
     async fn ask(&self, times: u64, asked: Callback<u64, u64>) -> Result<(), RpcError>;
     async fn publish(&self, cx: &Context, event: u64) -> Result<(), RpcError>;
@@ -36,11 +35,11 @@ impl Echoing for Handler {
         value
     }
 
-    async fn blob(&self, payload: ByteBuf) -> ByteBuf {
+    async fn blob(&self, payload: mynah::Bytes) -> mynah::Bytes {
         payload
     }
 
-    async fn upload(&self, payload: ByteBuf) -> u64 {
+    async fn upload(&self, payload: mynah::Bytes) -> u64 {
         payload.len() as u64
     }
 
@@ -118,12 +117,11 @@ impl Contender for Mynah {
     }
 
     async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
-        let payload = ByteBuf::from(payload.to_vec());
-        Ok(Bytes::from(self.client.blob(payload).await?.into_vec()))
+        Ok(self.client.blob(payload.into()).await?.into())
     }
 
     async fn upload(&self, payload: Bytes) -> Result<u64, Failure> {
-        Ok(self.client.upload(ByteBuf::from(payload.to_vec())).await?)
+        Ok(self.client.upload(payload.into()).await?)
     }
 
     async fn numbers(&self, items: u64) -> Result<Taken, Failure> {
