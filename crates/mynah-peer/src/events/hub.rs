@@ -186,7 +186,7 @@ impl Events {
         for (queue, bytes) in full {
             let pushed = poll_fn(|cx| match queue.push(&bytes) {
                 (Pushed::Full, _) => {
-                    queue.wait_for_room(cx.waker());
+                    queue.wait_for_room(cx.waker(), bytes.len());
                     Poll::Pending
                 }
                 (pushed, waker) => {

@@ -92,12 +92,8 @@ impl Queue {
         if state.closed.is_some() {
             return (Pushed::Gone, None);
         }
-        let full = |state: &State| {
-            state.messages.len() >= self.capacity
-                || !state.messages.is_empty() && state.bytes + bytes.len() > self.max_bytes
-        };
         let mut pushed = Pushed::Taken;
-        while full(&state) {
+        while self.is_full(&state, bytes.len()) {
             pushed = Pushed::Dropped;
             match self.lag {
                 Lag::Block => return (Pushed::Full, None),
@@ -121,13 +117,19 @@ impl Queue {
         (pushed, state.subscriber.take())
     }
 
-    /// Waits for room. For publishers that wait.
-    pub(crate) fn wait_for_room(&self, waker: &Waker) {
+    /// Whether there is no room for a message of so many bytes.
+    fn is_full(&self, state: &State, len: usize) -> bool {
+        state.messages.len() >= self.capacity
+            || !state.messages.is_empty() && state.bytes + len > self.max_bytes
+    }
+
+    /// Waits for room for a message of so many bytes. For publishers that wait.
+    pub(crate) fn wait_for_room(&self, waker: &Waker, len: usize) {
         let mut state = self.lock();
-        if state.messages.len() < self.capacity || state.closed.is_some() {
+        if !self.is_full(&state, len) || state.closed.is_some() {
             drop(state);
             waker.wake_by_ref();
-        } else {
+        } else if !state.publishers.iter().any(|known| known.will_wake(waker)) {
             state.publishers.push(waker.clone());
         }
     }
@@ -189,6 +191,9 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
 
     fn message(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
@@ -253,6 +258,32 @@ mod tests {
         assert_eq!(pop(&queue), Some((0, "a".to_owned())));
         queue.push(&message("d"));
         assert_eq!(pop(&queue), Some((2, "d".to_owned())));
+    }
+
+    #[test]
+    fn a_publisher_sleeps_until_there_is_room_for_its_bytes() {
+        let queue = Queue::new(Lag::Block, 100, 4);
+        queue.push(&message("abc"));
+        assert_eq!(queue.push(&message("de")).0, Pushed::Full);
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        queue.wait_for_room(&waker, 2);
+        queue.wait_for_room(&waker, 2);
+        assert_eq!(bell.rung.load(Ordering::SeqCst), 0, "there is no room yet");
+        assert!(pop(&queue).is_some());
+        assert_eq!(bell.rung.load(Ordering::SeqCst), 1);
+        assert_eq!(queue.push(&message("de")).0, Pushed::Taken);
+    }
+
+    #[derive(Default)]
+    struct Bell {
+        rung: AtomicUsize,
+    }
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.rung.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     #[test]
