@@ -40,6 +40,7 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
     let lingers = reason.wire_code().is_some();
     task.core.end(reason);
     task.write_rest(lingers).await;
+    task.core.link.discard_output();
 }
 
 struct ByteTask<S> {

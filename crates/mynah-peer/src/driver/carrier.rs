@@ -28,6 +28,7 @@ pub(crate) async fn drive_carrier(transport: Pin<Box<dyn Transport>>, link: Arc<
     let reason = poll_fn(|cx| task.poll_turn(cx)).await;
     task.core.end(reason);
     task.send_rest().await;
+    task.core.link.discard_output();
 }
 
 struct CarrierTask {

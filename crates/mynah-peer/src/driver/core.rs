@@ -39,6 +39,9 @@ pub(super) struct Core {
     pub(super) produced: usize,
     /// Places of streams that wait for room in the output.
     pub(super) stalled: Vec<usize>,
+    /// Places of streams whose own large messages wait, and how many bytes of all waited when they stopped.
+    pub(super) stalled_large: Vec<usize>,
+    pub(super) large_waits: usize,
     /// Streams without an end were told that this side drains.
     told_drain: bool,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -81,6 +84,8 @@ impl Core {
             replies: EncodedBuffer::default(),
             produced: 0,
             stalled: Vec::new(),
+            stalled_large: Vec::new(),
+            large_waits: 0,
             told_drain: false,
             sleep: None,
             armed: Moment::NEVER,
@@ -328,7 +333,8 @@ impl Core {
             }
             match handler {
                 HandlerRef::Running(place) => {
-                    if let Some(handler) = self.running.remove(place) {
+                    // It may have ended meanwhile, and another one be in its place.
+                    if let Some(handler) = self.running.remove_of(place, Owner::Theirs(key)) {
                         self.recycle(handler);
                     }
                 }
@@ -534,6 +540,9 @@ impl Core {
         {
             self.collected.wakers.extend(state.room.drain(..));
             self.resume_stalled();
+        }
+        if !self.stalled_large.is_empty() {
+            self.resume_stalled_large(state.out.bulk_held());
         }
     }
 

@@ -144,7 +144,7 @@ impl RunningSet {
     }
 
     /// Takes a handler out.
-    pub(super) fn remove(&mut self, index: usize) -> Option<Handler> {
+    fn remove(&mut self, index: usize) -> Option<Handler> {
         let handler = self.places.get_mut(index)?.handler.take()?;
         self.free.push(index);
         self.len -= 1;

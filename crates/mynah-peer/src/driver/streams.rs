@@ -11,8 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{self, Waker};
 
-/// Bytes of items that one stream produces at a time, and all streams of a connection in one turn.
-const TURN_BYTES: usize = 64 << 10;
+/// Bytes of items that one stream produces at a time, and all streams of a connection in one turn. The first is less
+/// than what goes beside the lanes as a large message.
+const TURN_BYTES: usize = 48 << 10;
 const TURN_TOTAL_BYTES: usize = 256 << 10;
 
 /// What a stream may send now.
@@ -22,8 +23,23 @@ enum Grant {
     NoCredit,
     /// It is resumed when the peer has taken what waits for it.
     NoRoom,
+    /// Items of it wait beside the lanes, among more large messages than may: it is resumed when some have left.
+    NoRoomForLarge,
     /// Its call is over.
     Over,
+}
+
+impl Owner {
+    /// Whether a message of its call waits beside the lanes.
+    fn has_large(self, state: &State) -> bool {
+        match self {
+            Self::Theirs(key) => match state.connection.wire_id(key) {
+                Some(id) => state.out.has_large_of(id),
+                None => false,
+            },
+            Self::Ours(id) => state.out.has_large_of(&id.into()),
+        }
+    }
 }
 
 impl Core {
@@ -46,7 +62,18 @@ impl Core {
             Grant::Go(window) => window,
             Grant::NoCredit => return Some(handler),
             Grant::NoRoom => {
-                self.stalled.push(place);
+                // Credit or a waker may have it polled again before there is room: it waits once.
+                if !self.stalled.contains(&place) {
+                    self.stalled.push(place);
+                }
+                return Some(handler);
+            }
+            Grant::NoRoomForLarge => {
+                let waits = link.lock().out.bulk_held();
+                self.large_waits = self.large_waits.max(waits);
+                if !self.stalled_large.contains(&place) {
+                    self.stalled_large.push(place);
+                }
                 return Some(handler);
             }
             Grant::Over => {
@@ -112,8 +139,13 @@ impl Core {
             },
         };
         let unsent = self.unsent(owner);
+        let high = link.config.limits.output_high_water_bytes;
         match credit {
-            _ if held > link.config.limits.output_high_water_bytes => Grant::NoRoom,
+            _ if held > high => Grant::NoRoom,
+            // Large messages of others hold up no stream; its own do, or credit alone would say what waits here.
+            Some(_) if state.out.bulk_held() > high && owner.has_large(&state) => {
+                Grant::NoRoomForLarge
+            }
             // What was produced and not written yet has not been taken from the credit.
             Some(credit) if credit.items > unsent.items && credit.bytes > unsent.bytes => {
                 Grant::Go(Window {
@@ -286,6 +318,19 @@ impl Core {
     /// Resumes what waited for room in the output.
     pub(super) fn resume_stalled(&mut self) {
         for place in self.stalled.drain(..) {
+            self.running.resume(place);
+        }
+    }
+
+    /// Resumes the streams whose own large messages waited, when enough has left that theirs may be among it.
+    #[cold]
+    pub(super) fn resume_stalled_large(&mut self, waits: usize) {
+        let high = self.link.config.limits.output_high_water_bytes;
+        if waits > high / 2 && waits + (high / 8).max(1) > self.large_waits {
+            return;
+        }
+        self.large_waits = 0;
+        for place in self.stalled_large.drain(..) {
             self.running.resume(place);
         }
     }

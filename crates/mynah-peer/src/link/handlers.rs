@@ -29,6 +29,10 @@ impl Link {
         let format = facts.format.id();
         let mut guard = self.lock();
         let state = &mut *guard;
+        if state.ended {
+            // A handler may outlive the connection; nobody takes what it says.
+            return;
+        }
         let Some(id) = state.connection.wire_id(key).cloned() else {
             return;
         };
@@ -57,6 +61,9 @@ impl Link {
         }
         let mut guard = self.lock();
         let state = &mut *guard;
+        if state.ended {
+            return;
+        }
         let id: Option<WireId> = match key {
             Some(key) => match state.connection.wire_id(key) {
                 Some(id) => Some(id.clone()),

@@ -1,7 +1,7 @@
 //! Where envelopes go: to a wire's bytes, or to a carrier of envelopes.
 
-use mynah_codec::{EncodeError, Format, FrameSpan, Output, Wire};
-use mynah_protocol::{Envelope, Lane, Limits, Profile};
+use mynah_codec::{EncodeError, Format, FrameSpan, OrderKey, Output, Wire};
+use mynah_protocol::{Envelope, Lane, Limits, Profile, WireId};
 use std::collections::VecDeque;
 
 /// The output side of a connection, under its lock.
@@ -182,6 +182,14 @@ impl Out {
         }
     }
 
+    /// Whether a large message of a call waits beside the data.
+    pub(crate) fn has_large_of(&self, call: &WireId) -> bool {
+        match self {
+            Self::Wire { output, .. } => output.bulk_holds(&OrderKey::Call(call.clone())),
+            Self::Carrier { .. } => false,
+        }
+    }
+
     /// Counts an answer that was put: returns how many of it are in the lanes, where they leave with what was there.
     #[inline]
     pub(crate) fn note_answer(&mut self, sent: Sent) -> usize {
@@ -216,6 +224,26 @@ impl Out {
         match self {
             Self::Wire { output, .. } => output.is_ready(),
             Self::Carrier { .. } => !self.is_empty(),
+        }
+    }
+
+    /// Lets go of everything: nobody will take it any more.
+    pub(crate) fn discard(&mut self) {
+        match self {
+            Self::Wire { output, taken, .. } => {
+                *output = Output::with_bulk();
+                *taken = 0;
+            }
+            Self::Carrier {
+                data,
+                control,
+                bytes,
+                ..
+            } => {
+                *data = VecDeque::new();
+                *control = VecDeque::new();
+                *bytes = 0;
+            }
         }
     }
 

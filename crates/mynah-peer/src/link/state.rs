@@ -90,6 +90,8 @@ pub(crate) struct State {
     pub(crate) drain_untold: bool,
     /// The task is gone.
     pub(crate) ended: bool,
+    /// Nothing is written any more: what handlers still answer is dropped.
+    pub(crate) mute: bool,
     /// Calls of the peer whose shield was lifted after they were cancelled.
     pub(crate) unshielded: Vec<InboundKey>,
     /// Input streams whose calls were given up outside the task, at their places in the set of the task.
@@ -329,6 +331,7 @@ impl Link {
                 drained: false,
                 drain_untold: false,
                 ended: false,
+                mute: false,
                 unshielded: Vec::new(),
                 stopped_inputs: Vec::new(),
                 answers: 0,
@@ -456,6 +459,13 @@ impl Link {
         wake(waker);
     }
 
+    /// The last of the output was written, or never will be. Whoever still holds the link holds none of it.
+    pub(crate) fn discard_output(&self) {
+        let mut state = self.lock();
+        state.mute = true;
+        state.out.discard();
+    }
+
     fn close_when(&self, reason: CloseReason, cut: bool) {
         let mut state = self.lock();
         state.closing.get_or_insert(reason);
@@ -540,6 +550,9 @@ impl State {
         let Some(id) = self.connection.finish(key) else {
             return;
         };
+        if self.mute {
+            return;
+        }
         let format = self.out.profile().format;
         let result = result.map(|body| body.payload(format));
         let response = Envelope::Response(Response { id, result });
