@@ -285,7 +285,12 @@ pub(crate) async fn settle() {
 }
 
 /// Ends a test that hangs, by the clock of the machine.
-pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+pub(crate) fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
+    within_time(what, Duration::from_secs(10), future)
+}
+
+/// The same with a time of its own.
+pub(crate) async fn within_time<F: Future>(what: &str, time: Duration, future: F) -> F::Output {
     let start = Instant::now();
     let mut future = pin!(future);
     let (done, stop) = std::sync::mpsc::channel::<()>();
@@ -293,7 +298,7 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     // A thread of its own: the runtime's blocking pool would keep a stopped clock from moving on.
     std::thread::spawn(move || {
         let timeout = std::sync::mpsc::RecvTimeoutError::Timeout;
-        if stop.recv_timeout(Duration::from_secs(10)) == Err(timeout) {
+        if stop.recv_timeout(time) == Err(timeout) {
             // Nobody waits any more: fine.
             bell.send(()).unwrap_or_default();
         }
@@ -343,6 +348,10 @@ pub(crate) const EVENT: u64 = 8;
 pub(crate) const PING: u64 = 9;
 pub(crate) const PONG: u64 = 10;
 pub(crate) const GOING_AWAY: u64 = 11;
+pub(crate) const ITEMS: u64 = 12;
+pub(crate) const CREDIT: u64 = 13;
+pub(crate) const INPUT_END: u64 = 14;
+pub(crate) const STOP: u64 = 15;
 
 /// A frame in JSON: its length, its head, its body as text.
 pub(crate) fn frame(head: &Json, body: &str) -> Vec<u8> {
@@ -491,7 +500,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 pub(crate) fn parse(content: &[u8]) -> Frame {
     let mut values = serde_json::Deserializer::from_slice(content).into_iter::<Json>();
     let head = values.next().unwrap().unwrap();
-    let body = values.next().map_or(Json::Null, Result::unwrap);
+    let body = match head[0].as_u64() {
+        // Items have their lengths between them.
+        Some(ITEMS) => Json::Null,
+        _ => values.next().map_or(Json::Null, Result::unwrap),
+    };
     Frame { head, body }
 }
 

@@ -1,0 +1,304 @@
+//! A duplex whose directions are cut, delayed, throttled and broken.
+
+use super::dice::Dice;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// How one direction treats what goes through it.
+#[derive(Clone, Debug)]
+pub(crate) struct Weather {
+    /// Bytes that are taken or given at once, at most.
+    pub(crate) piece: u64,
+    /// Bytes that may be on their way.
+    pub(crate) room: usize,
+    /// Once in so many pieces there is a pause.
+    pub(crate) pause_in: u64,
+    /// Its length at most.
+    pub(crate) pause_ms: u64,
+    /// The end comes after so many bytes.
+    pub(crate) cut_at: Option<u64>,
+    pub(crate) cut: Cut,
+}
+
+/// What the end of a direction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Both ends see an error, and what is on its way is lost.
+    Reset,
+    /// Both ends see the end; what is on its way in this direction arrives.
+    Close,
+    /// Nothing moves any more in this direction.
+    Stall,
+}
+
+/// What both directions of a duplex share.
+#[derive(Debug, Default)]
+struct Line {
+    reset: AtomicBool,
+    /// Told when the line ends by itself.
+    ended: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    bytes: VecDeque<u8>,
+    passed: u64,
+    stalled: bool,
+    closed: bool,
+    reader_gone: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// One end of a duplex.
+#[derive(Debug)]
+pub(crate) struct End {
+    line: Arc<Line>,
+    incoming: Arc<Mutex<Flow>>,
+    outgoing: Arc<Mutex<Flow>>,
+    reads: Turn,
+    writes: Turn,
+    vectored: bool,
+}
+
+/// When the next piece goes, and how large it is.
+#[derive(Debug)]
+struct Turn {
+    dice: Dice,
+    weather: Weather,
+    pause: Option<Pin<Box<Sleep>>>,
+    waited: bool,
+}
+
+/// Two ends. `ended` is set when the line ends by itself.
+pub(crate) fn pipe(
+    dice: &mut Dice,
+    there: &Weather,
+    back: &Weather,
+    ended: &Arc<AtomicBool>,
+) -> (End, End) {
+    let line = Arc::new(Line {
+        reset: AtomicBool::new(false),
+        ended: Arc::clone(ended),
+    });
+    let [one, other] = [(); 2].map(|()| Arc::new(Mutex::new(Flow::default())));
+    let mut end = |incoming: &Arc<_>, outgoing: &Arc<_>, reads: &Weather, writes: &Weather| End {
+        line: Arc::clone(&line),
+        incoming: Arc::clone(incoming),
+        outgoing: Arc::clone(outgoing),
+        reads: Turn::new(dice, reads),
+        writes: Turn::new(dice, writes),
+        vectored: dice.once_in(2),
+    };
+    (
+        end(&other, &one, back, there),
+        end(&one, &other, there, back),
+    )
+}
+
+impl Turn {
+    fn new(dice: &mut Dice, weather: &Weather) -> Self {
+        Self {
+            dice: dice.fork(),
+            weather: weather.clone(),
+            pause: None,
+            waited: false,
+        }
+    }
+
+    /// The size of the next piece, once its time has come.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+            self.waited = true;
+        }
+        if !self.waited && self.dice.once_in(self.weather.pause_in) {
+            if self.dice.once_in(3) {
+                // No time, but another turn.
+                self.waited = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let pause = self.dice.millis(self.weather.pause_ms) + Duration::from_millis(1);
+            let mut pause = Box::pin(tokio::time::sleep(pause));
+            if pause.as_mut().poll(cx).is_pending() {
+                self.pause = Some(pause);
+                return Poll::Pending;
+            }
+        }
+        self.waited = false;
+        let piece = 1 + self.dice.below(self.weather.piece);
+        Poll::Ready(usize::try_from(piece).unwrap())
+    }
+}
+
+impl Flow {
+    fn wake(&mut self) {
+        for waker in [self.reader.take(), self.writer.take()]
+            .into_iter()
+            .flatten()
+        {
+            waker.wake();
+        }
+    }
+}
+
+impl End {
+    fn reset(&self) -> io::Result<()> {
+        if self.line.reset.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+
+    /// The end has come for the direction of our writes.
+    fn cut(&self, flow: &mut Flow) {
+        if flow.stalled || flow.closed {
+            return;
+        }
+        self.line.ended.store(true, Ordering::SeqCst);
+        match self.writes.weather.cut {
+            Cut::Stall => flow.stalled = true,
+            Cut::Close => flow.closed = true,
+            Cut::Reset => self.line.reset.store(true, Ordering::SeqCst),
+        }
+        flow.wake();
+        // This task holds no other lock: the other direction wakes too.
+        self.incoming.lock().unwrap().wake();
+    }
+}
+
+impl AsyncRead for End {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.reset()?;
+        let flow = this.incoming.lock().unwrap();
+        let idle = flow.stalled || flow.bytes.is_empty();
+        if idle {
+            let mut flow = flow;
+            if flow.closed && !flow.stalled {
+                return Poll::Ready(Ok(()));
+            }
+            flow.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        drop(flow);
+        let piece = ready!(this.reads.poll(cx));
+        let mut flow = this.incoming.lock().unwrap();
+        let len = piece.min(flow.bytes.len()).min(buffer.remaining());
+        for byte in flow.bytes.drain(..len) {
+            buffer.put_slice(&[byte]);
+        }
+        let writer = flow.writer.take();
+        drop(flow);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.reset()?;
+        let broken = || Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        let mut flow = this.outgoing.lock().unwrap();
+        if flow.closed || flow.reader_gone {
+            return broken();
+        }
+        if flow.stalled || flow.bytes.len() >= this.writes.weather.room {
+            flow.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        drop(flow);
+        let piece = ready!(this.writes.poll(cx));
+        let mut flow = this.outgoing.lock().unwrap();
+        let room = this.writes.weather.room - flow.bytes.len();
+        let left = this.writes.weather.cut_at.map(|at| at - flow.passed);
+        let left = usize::try_from(left.unwrap_or(u64::MAX)).unwrap();
+        let most = piece.min(room).min(left);
+        let mut len = 0;
+        for part in parts {
+            let part = &part[..part.len().min(most - len)];
+            flow.bytes.extend(part);
+            len += part.len();
+        }
+        flow.passed += len as u64;
+        if left == len {
+            this.cut(&mut flow);
+        }
+        let reader = flow.reader.take();
+        drop(flow);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        if len == 0 {
+            broken()
+        } else {
+            Poll::Ready(Ok(len))
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.vectored
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.reset()?;
+        if !this.writes.waited && this.writes.dice.once_in(20) {
+            this.writes.waited = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut flow = self.outgoing.lock().unwrap();
+        flow.closed = true;
+        flow.wake();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut flow = self.outgoing.lock().unwrap();
+        flow.closed = true;
+        if std::mem::take(&mut flow.stalled) {
+            // Somebody notices one day that nobody is there any more.
+            flow.bytes.clear();
+        }
+        flow.wake();
+        drop(flow);
+        let mut flow = self.incoming.lock().unwrap();
+        flow.reader_gone = true;
+        flow.wake();
+    }
+}
