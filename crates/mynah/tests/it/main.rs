@@ -26,6 +26,7 @@ mod large;
 mod limits;
 mod memory;
 mod panics;
+mod points;
 mod probe;
 mod reconnect;
 mod serving;

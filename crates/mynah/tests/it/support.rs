@@ -349,8 +349,8 @@ pub(crate) const PING: u64 = 9;
 pub(crate) const PONG: u64 = 10;
 pub(crate) const GOING_AWAY: u64 = 11;
 pub(crate) const ITEMS: u64 = 12;
-pub(crate) const CREDIT: u64 = 13;
-pub(crate) const INPUT_END: u64 = 14;
+pub(crate) const INPUT_END: u64 = 13;
+pub(crate) const CREDIT: u64 = 14;
 pub(crate) const STOP: u64 = 15;
 
 /// A frame in JSON: its length, its head, its body as text.

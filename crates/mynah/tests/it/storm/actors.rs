@@ -1,11 +1,9 @@
 //! What the tasks of both sides do during a storm.
 
 use super::dice::Dice;
-use super::service::{StormClient, check_item, give_way, sleep};
-use super::world::{Item, Legal, Outcome, Plan, Planned, World, panic_quietly, text};
-use crate::flow::Watched;
+use super::service::{StormClient, give_way, sleep};
+use super::world::{Legal, Outcome, Plan, Planned, World, panic_quietly, text};
 use futures::future::{Either, select};
-use futures::stream::{self, BoxStream, StreamExt as _};
 use mynah::prelude::*;
 use mynah::{By, EndReason};
 use std::fmt::Debug;
@@ -36,7 +34,7 @@ pub(crate) struct Actor {
 
 /// When something is given up.
 #[derive(Clone, Copy, Debug)]
-enum Patience {
+pub(super) enum Patience {
     Endless,
     /// After so many polls, each a turn after the one before, or when something happened.
     Polls(u64, bool),
@@ -44,7 +42,7 @@ enum Patience {
 }
 
 /// The output, unless the future was given up before.
-async fn unless<F: Future>(patience: Patience, future: F) -> Option<F::Output> {
+pub(super) async fn unless<F: Future>(patience: Patience, future: F) -> Option<F::Output> {
     match patience {
         Patience::Endless => Some(future.await),
         Patience::Time(time) => tokio::time::timeout(time, future).await.ok(),
@@ -87,7 +85,7 @@ impl Actor {
     }
 
     /// Notes down what it does.
-    fn begin(&mut self, what: impl Debug) {
+    pub(super) fn begin(&mut self, what: impl Debug) {
         let mut doing = self.world.doing.lock().unwrap();
         if doing.remove(&self.op).is_none() {
             self.op = self.world.op();
@@ -95,11 +93,11 @@ impl Actor {
         doing.insert(self.op, format!("{what:?}"));
     }
 
-    fn client(&self) -> StormClient {
+    pub(super) fn client(&self) -> StormClient {
         self.peer.client()
     }
 
-    fn plan(&mut self) -> Plan {
+    pub(super) fn plan(&mut self) -> Plan {
         self.plan_deep(2)
     }
 
@@ -130,7 +128,7 @@ impl Actor {
         plan
     }
 
-    fn patience(&mut self) -> Patience {
+    pub(super) fn patience(&mut self) -> Patience {
         match self.dice.below(8) {
             0 => Patience::Polls(self.dice.up_to(8), true),
             1 => Patience::Polls(self.dice.up_to(4), false),
@@ -140,7 +138,7 @@ impl Actor {
     }
 
     /// A deadline, and when it passes.
-    fn deadline(&mut self, default: u64) -> (Option<Duration>, Option<Instant>) {
+    pub(super) fn deadline(&mut self, default: u64) -> (Option<Duration>, Option<Instant>) {
         let own = self.dice.once_in(4).then(|| self.dice.millis(2000));
         let at = own.unwrap_or_else(|| Duration::from_secs(default));
         (own, Some(Instant::now() + at))
@@ -196,7 +194,12 @@ impl Actor {
     }
 
     /// Holds the outcome of a call against its plan.
-    fn settle(&self, plan: &Plan, outcome: Option<Result<(), CallError<Planned>>>, legal: Legal) {
+    pub(super) fn settle(
+        &self,
+        plan: &Plan,
+        outcome: Option<Result<(), CallError<Planned>>>,
+        legal: Legal,
+    ) {
         match outcome {
             None => self.world.note("given up"),
             Some(Ok(())) => {
@@ -215,193 +218,6 @@ impl Actor {
         if let Some(Err(error)) = unless(patience, self.client().touch(plan.clone())).await {
             self.world.judge(&plan, &error, legal(&plan, None));
         }
-    }
-
-    /// Takes a stream of results; says how many items came.
-    async fn take(
-        &mut self,
-        plan: &Plan,
-        stream: &mut mynah::Streaming<Item, Planned>,
-        legal: Legal,
-    ) -> u64 {
-        let world = Arc::clone(&self.world);
-        let most = if self.dice.once_in(4) {
-            self.dice.up_to(plan.count)
-        } else {
-            u64::MAX
-        };
-        let lazy = self.dice.once_in(4);
-        let mut next = 0;
-        loop {
-            if next == most {
-                if self.dice.once_in(2) {
-                    stream.cancel();
-                    let again = stream.next().await.is_some();
-                    world.check(!again, || format!("{plan:?}: an item after cancel"));
-                }
-                world.note("stopped");
-                return next;
-            }
-            if lazy && self.dice.once_in(5) {
-                sleep(self.dice.up_to(300)).await;
-            }
-            let patience = if self.dice.once_in(40) {
-                self.patience()
-            } else {
-                Patience::Endless
-            };
-            let Some(item) = unless(patience, stream.next()).await else {
-                // It goes on where it was.
-                continue;
-            };
-            match item {
-                Some(Ok(item)) => {
-                    check_item(&world, plan, &item, next);
-                    next += 1;
-                }
-                None => {
-                    self.settle(plan, Some(Ok(())), legal);
-                    let reason = stream.end_reason().cloned();
-                    world.check(matches!(reason, Some(EndReason::Finished)), || {
-                        format!("{plan:?} finished with {reason:?}")
-                    });
-                    break;
-                }
-                Some(Err(error)) => {
-                    self.settle(plan, Some(Err(error)), legal);
-                    break;
-                }
-            }
-        }
-        let again = stream.next().await.is_some();
-        world.check(!again, || format!("{plan:?}: a second end"));
-        world.note(&next.to_string());
-        next
-    }
-
-    async fn numbers(&mut self) {
-        let plan = self.plan();
-        let (own, deadline) = self.deadline(30);
-        self.begin(&plan);
-        let mut call = self.client().numbers(plan.clone());
-        if let Some(own) = own {
-            call = call.deadline(own);
-        } else if self.dice.once_in(4) {
-            call = call.no_deadline();
-        }
-        let mut stream = call.start();
-        let came = self.take(&plan, &mut stream, legal(&plan, deadline)).await;
-        let whole = matches!(
-            stream.end_reason(),
-            Some(EndReason::Finished | EndReason::Error(_))
-        );
-        if whole && self.world.has_run(plan.op) && !self.world.is_over() && !self.world.crowded {
-            self.world.check(came == plan.count, || {
-                format!("{plan:?}: {came} items, {:?}", stream.end_reason())
-            });
-        }
-    }
-
-    /// A stream to be sent. Returns it with whether it may break, and how many items it has when it ends.
-    fn items(&mut self, plan: &Plan) -> (BoxStream<'static, Item>, bool, Arc<AtomicU64>) {
-        let made = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&made);
-        let breaks_at = (self.panics && self.dice.once_in(8)).then(|| self.dice.up_to(plan.count));
-        let alive = self.world.alive();
-        let mut dice = self.dice.fork();
-        let lazy = dice.once_in(3);
-        let letters = plan.letters;
-        let items = stream::iter(0..plan.count).then(move |number| {
-            let pause = if lazy && dice.once_in(6) {
-                dice.up_to(200)
-            } else {
-                0
-            };
-            let (counted, _alive) = (Arc::clone(&counted), Arc::clone(&alive));
-            async move {
-                sleep(pause).await;
-                if breaks_at == Some(number) {
-                    panic_quietly();
-                }
-                counted.fetch_add(1, Ordering::SeqCst);
-                let text = text(number, letters);
-                Item { number, text }
-            }
-        });
-        let breaks = breaks_at.is_some_and(|at| at < plan.count);
-        let endless = plan.take.is_some() && self.dice.once_in(2);
-        let items = if endless {
-            items.chain(stream::pending()).boxed()
-        } else {
-            items.boxed()
-        };
-        (items, breaks, made)
-    }
-
-    async fn gather(&mut self) {
-        let mut plan = self.plan();
-        if self.dice.once_in(3) {
-            plan.take = Some(self.dice.up_to(plan.count));
-        }
-        let (own, deadline) = self.deadline(30);
-        self.begin(&plan);
-        let (items, breaks, made) = self.items(&plan);
-        let (items, watch) = Watched::new(items);
-        let mut call = self.client().gather(plan.clone(), items);
-        if let Some(own) = own {
-            call = call.deadline(own);
-        }
-        let patience = self.patience();
-        let outcome = unless(patience, call.into_future()).await;
-        let outcome = outcome.map(|outcome| {
-            outcome.map(|came| {
-                let expected = plan.take.unwrap_or(u64::MAX).min(plan.count);
-                let made = made.load(Ordering::SeqCst);
-                self.world.check(came == expected && made >= came, || {
-                    format!("{plan:?}: {came} of {made} items came, not {expected}")
-                });
-            })
-        });
-        let legal = Legal {
-            input_breaks: breaks,
-            ..legal(&plan, deadline)
-        };
-        self.settle(&plan, outcome, legal);
-        // The stream goes with its call, in a while.
-        for _ in 0..10_000 {
-            if watch.is_dropped() {
-                return;
-            }
-            sleep(10).await;
-        }
-        self.world
-            .wrong(format!("{plan:?}: its stream is still there"));
-    }
-
-    async fn mirror(&mut self) {
-        let mut plan = self.plan();
-        plan.take = self.dice.once_in(3).then(|| self.dice.up_to(5));
-        let (own, deadline) = self.deadline(30);
-        self.begin(&plan);
-        let endless = plan.take.take();
-        let (items, breaks, made) = self.items(&plan);
-        plan.take = endless;
-        let mut call = self.client().mirror(plan.clone(), items);
-        if let Some(own) = own {
-            call = call.deadline(own);
-        }
-        let mut stream = call.start();
-        let legal = Legal {
-            input_breaks: breaks,
-            ..legal(&plan, deadline)
-        };
-        let came = self.take(&plan, &mut stream, legal).await;
-        let made = made.load(Ordering::SeqCst);
-        let finished = matches!(stream.end_reason(), Some(EndReason::Finished));
-        self.world
-            .check(came <= made && (!finished || came == plan.count), || {
-                format!("{plan:?}: {came} of {made} items came back")
-            });
     }
 
     async fn tell(&mut self) {
@@ -521,7 +337,7 @@ impl Actor {
     }
 }
 
-fn legal(plan: &Plan, deadline: Option<Instant>) -> Legal {
+pub(super) fn legal(plan: &Plan, deadline: Option<Instant>) -> Legal {
     Legal {
         outcome: plan.outcome,
         deadline,

@@ -70,7 +70,7 @@ pub(crate) struct World {
     pub(crate) draining: AtomicBool,
     /// Calls of either side may be refused because there are too many.
     pub(crate) crowded: bool,
-    /// Publishers wait for nobody when the peer closes; what they said counts from here.
+    /// The number of the operation that comes next.
     pub(super) next_op: AtomicU64,
     pub(super) token: Mutex<Arc<()>>,
     pub(super) runs: Mutex<HashMap<u64, u64>>,
