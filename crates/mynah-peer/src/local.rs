@@ -186,16 +186,16 @@ impl LocalServer {
         let (near, far) = tokio::io::duplex(64 << 10);
         let wire = Native::new().wire(Side::Accept, &self.limits);
         let config = LinkConfig {
-            limits: self.limits.clone(),
+            limits: Arc::new(self.limits.clone()),
             router: Arc::clone(&self.router),
             evidence: self.evidence.clone(),
             default_timeout: None,
-            listeners: Arc::default(),
+            listeners: OnceLock::new(),
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.
         link.add_handle();
-        tokio::spawn(drive_bytes(far, link));
+        tokio::spawn(drive_bytes(far, link, ()));
         let peer = PeerBuilder::over(near, &Native::new()).start_unchecked();
         *encoded = Some(peer.clone());
         peer

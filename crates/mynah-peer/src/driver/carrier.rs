@@ -122,7 +122,7 @@ impl CarrierTask {
             connection, out, ..
         } = &mut *guard;
         connection.handle_bytes(now);
-        let mut fx = DriverEffects::new(out, &mut self.core.collected, &link)
+        let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;
         let handled = connection.handle(now, envelope, &mut fx);
@@ -136,7 +136,7 @@ impl CarrierTask {
                 violation.what.into(),
             ));
         }
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Err(CloseReason::TimedOut("peer takes no control messages"));
         }
         Ok(())
@@ -244,6 +244,7 @@ impl CarrierTask {
         }
         state.sleep_with(cx.waker());
         drop(guard);
+        self.core.give_back();
         if self.core.poll_timer(due, cx) {
             let now = link.clock.now();
             let limit = link.config.limits.write_timeout;

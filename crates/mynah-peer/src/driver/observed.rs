@@ -89,7 +89,7 @@ impl Core {
             Body::Range(start, end) => buffer.get(*start..*end).unwrap_or_default(),
             Body::Owned(bytes) => bytes,
         };
-        let (place, waker) = self.running.next_place();
+        let (place, waker) = self.turn.get().running.next_place();
         match gated.pass(&waker) {
             Passage::Open => {
                 let _shared = match &call.body {
@@ -98,14 +98,11 @@ impl Core {
                 };
                 self.start_handler(&link, key, gated, params);
             }
-            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
+            Passage::Refused(error) => self.turn.get().refuse(key, error),
             // What is told needs no permit because it is over at once, so it cannot wait.
             Passage::Waits if told => {
-                self.fail(
-                    key,
-                    self.replies.mark(),
-                    Box::new(stopped(CancelReason::Caller)),
-                );
+                let error = Box::new(stopped(CancelReason::Caller));
+                self.turn.get().refuse(key, error);
             }
             Passage::Waits => {
                 gated.params = match call.body {
@@ -117,7 +114,7 @@ impl Core {
                     route: usize::MAX,
                     work: Work::Gate(Box::new(gated)),
                 };
-                self.running.occupy(place, handler);
+                self.turn.get().running.occupy(place, handler);
                 self.park(key, HandlerRef::Running(place));
             }
         }
@@ -135,10 +132,10 @@ impl Core {
         if let Passage::Waits = passage {
             return true;
         }
-        self.running.free(place);
+        self.turn.get().running.free(place);
         let link = Arc::clone(&self.link);
         match passage {
-            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
+            Passage::Refused(error) => self.turn.get().refuse(key, error),
             Passage::Open | Passage::Waits => {
                 let params = std::mem::take(&mut gated.params);
                 let gate = Gate::new(Arc::clone(gated.gate.observed()));
@@ -175,9 +172,9 @@ impl Core {
             format: facts.format,
             limits: &facts.decode,
         };
-        let (place, waker) = self.running.next_place();
-        let start = self.replies.mark();
-        let replies = &mut self.replies;
+        let (place, waker) = self.turn.get().running.next_place();
+        let start = self.turn.get().replies.mark();
+        let replies = &mut self.turn.get().replies;
         let called = catch_unwind(AssertUnwindSafe(|| {
             let mut cx = task::Context::from_waker(&waker);
             let called = observed.run(|| method.call(invocation, &mut cx, replies));
