@@ -80,6 +80,29 @@ impl Link {
         })
     }
 
+    /// The program took so many items of the results of a call, and has more of them at hand.
+    #[cold]
+    pub(crate) fn taken(&self, id: CallId, taken: Window) {
+        let mut state = self.lock();
+        let task = self.command(&mut state, |rules, fx| rules.taken(id, taken, fx));
+        drop(state);
+        wake(task);
+    }
+
+    /// The same for the stream that comes with a call.
+    #[cold]
+    pub(crate) fn input_taken(&self, key: InboundKey, taken: Window) {
+        let mut state = self.lock();
+        let task = self.command(&mut state, |rules, fx| rules.input_taken(key, taken, fx));
+        drop(state);
+        wake(task);
+    }
+
+    /// What a stream that comes in may have on its way.
+    pub(crate) fn window(&self) -> Window {
+        self.lock().connection.window()
+    }
+
     /// Waits until the peer has taken a call on, or the call has ended: then there is something for
     /// [`Self::poll_items`].
     pub(crate) fn poll_accepted(&self, waker: &Waker, id: CallId) -> Poll<()> {

@@ -321,6 +321,7 @@ where
         });
         let ticket = task::ready!(begun)?;
         self.stage = Stage::Open(ticket);
+        self.batch = Batch::new(unsent.window.or_else(|| caller.window()));
         self.resends = resends;
         unsent.waiting = None;
         if resends {
@@ -463,7 +464,12 @@ where
         loop {
             if let (Some(item), Some((format, limits))) = (self.batch.next(), &self.format) {
                 return Poll::Ready(Step::Out(match format.decode(item, limits) {
-                    Ok(item) => Some(Ok(item)),
+                    Ok(item) => {
+                        if let Some(taken) = self.batch.take_worthy() {
+                            self.caller.taken(ticket, taken);
+                        }
+                        Some(Ok(item))
+                    }
                     Err(error) => {
                         self.give_up();
                         let text = format!("item is not of the expected shape: {error}");
