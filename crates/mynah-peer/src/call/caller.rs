@@ -256,6 +256,7 @@ impl Attachments {
             accepted: false,
             input,
             callbacks: numbers,
+            held: false,
         })
     }
 }
