@@ -127,12 +127,13 @@ impl CarrierTask {
         let link = Arc::clone(&self.core.link);
         let now = link.clock.now();
         let mut guard = link.lock();
-        let before = receipt.map(|receipt| (receipt, Mark::now(&guard, &self.core.collected)));
+        let before =
+            receipt.map(|receipt| (receipt, Mark::now(&guard, &self.core.turn.get().collected)));
         let State {
             connection, out, ..
         } = &mut *guard;
         connection.handle_bytes(now);
-        let mut fx = DriverEffects::new(out, &mut self.core.collected, &link)
+        let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;
         let handled = match envelope {
@@ -143,7 +144,7 @@ impl CarrierTask {
         };
         self.core.last_route = fx.last_route;
         if let Some((receipt, mark)) = before {
-            mark.settle(receipt, &mut guard, &self.core.collected);
+            mark.settle(receipt, &mut guard, &self.core.turn.get().collected);
         }
         drop(guard);
         self.core.carry_out(&[]);
@@ -153,7 +154,7 @@ impl CarrierTask {
                 violation.what.into(),
             ));
         }
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Err(CloseReason::TimedOut("peer takes no control messages"));
         }
         Ok(())
@@ -269,6 +270,7 @@ impl CarrierTask {
         }
         state.sleep_with(cx.waker());
         drop(guard);
+        self.core.give_back();
         if self.core.poll_timer(due, cx) {
             let now = link.clock.now();
             let limit = link.config.limits.write_timeout;

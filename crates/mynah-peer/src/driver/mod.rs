@@ -8,6 +8,7 @@ mod observed;
 mod running;
 mod streams;
 mod told;
+mod turn;
 mod unit;
 mod writer;
 

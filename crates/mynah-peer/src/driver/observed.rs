@@ -93,7 +93,7 @@ impl Core {
             gated.params = call.body.into_bytes(buffer);
             return self.queue_told(key, gated);
         }
-        let (place, waker) = self.running.next_place();
+        let (place, waker) = self.turn.get().running.next_place();
         match gated.pass(&waker) {
             Passage::Open => {
                 let _shared = match &call.body {
@@ -102,7 +102,7 @@ impl Core {
                 };
                 self.start_handler(&link, key, gated, params);
             }
-            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
+            Passage::Refused(error) => self.turn.get().refuse(key, error),
             Passage::Waits if told => {
                 gated.params = call.body.into_bytes(buffer);
                 self.wait_told(key, place, Box::new(gated));
@@ -114,7 +114,7 @@ impl Core {
                     route: usize::MAX,
                     work: Work::Gate(Box::new(gated)),
                 };
-                self.running.occupy(place, handler);
+                self.turn.get().running.occupy(place, handler);
                 self.park(key, HandlerRef::Running(place));
             }
         }
@@ -132,10 +132,10 @@ impl Core {
         if let Passage::Waits = passage {
             return true;
         }
-        self.running.free(place);
+        self.turn.get().running.free(place);
         let link = Arc::clone(&self.link);
         match passage {
-            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
+            Passage::Refused(error) => self.turn.get().refuse(key, error),
             Passage::Open | Passage::Waits if gated.told && !self.is_open(gated) => {
                 self.fail_told(key);
             }
@@ -183,9 +183,9 @@ impl Core {
             format: facts.format,
             limits: &facts.decode,
         };
-        let (place, waker) = self.running.next_place();
-        let start = self.replies.mark();
-        let replies = &mut self.replies;
+        let (place, waker) = self.turn.get().running.next_place();
+        let start = self.turn.get().replies.mark();
+        let replies = &mut self.turn.get().replies;
         let called = catch_unwind(AssertUnwindSafe(|| {
             let mut cx = task::Context::from_waker(&waker);
             let called = observed.run(|| method.call(invocation, &mut cx, replies));

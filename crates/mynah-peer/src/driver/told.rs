@@ -48,13 +48,13 @@ impl Core {
     pub(super) fn wait_told(&mut self, key: InboundKey, place: usize, gated: Box<Gated>) {
         let number = gated.callback_number().unwrap_or_default().into();
         self.told.first = Some(First { key, place, number });
-        self.collected.tells_wait = true;
+        self.turn.get().collected.tells_wait = true;
         let handler = Handler {
             owner: Owner::Theirs(key),
             route: usize::MAX,
             work: Work::Gate(gated),
         };
-        self.running.occupy(place, handler);
+        self.turn.get().running.occupy(place, handler);
         self.park(key, HandlerRef::Running(place));
     }
 
@@ -67,15 +67,15 @@ impl Core {
                 self.fail_told(key);
                 continue;
             }
-            let (place, waker) = self.running.next_place();
+            let (place, waker) = self.turn.get().running.next_place();
             match gated.pass(&waker) {
                 Passage::Open => self.start_gated(&link, key, &mut gated),
-                Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
+                Passage::Refused(error) => self.turn.get().refuse(key, error),
                 Passage::Waits => return self.wait_told(key, place, gated),
             }
         }
-        self.collected.tells_wait = false;
-        release_held(&mut link.lock(), &mut self.collected);
+        self.turn.get().collected.tells_wait = false;
+        release_held(&mut link.lock(), &mut self.turn.get().collected);
         self.told.due = None;
     }
 
@@ -90,7 +90,7 @@ impl Core {
         if let Some(first) = &self.told.first
             && !self.link.callbacks.is_open(&first.number)
         {
-            self.collected.cancels.push(CancelOrder {
+            self.turn.get().collected.cancels.push(CancelOrder {
                 key: first.key,
                 reason: CancelReason::Caller,
                 handler: HandlerRef::Running(first.place),
@@ -101,7 +101,7 @@ impl Core {
 
     pub(super) fn fail_told(&mut self, key: InboundKey) {
         let error = Box::new(stopped(CancelReason::Caller));
-        self.fail(key, self.replies.mark(), error);
+        self.turn.get().refuse(key, error);
     }
 
     /// Looks at the calls whose answers have come: they are held back until what was told before is heard.
@@ -110,33 +110,33 @@ impl Core {
         let link = Arc::clone(&self.link);
         let mut state = link.lock();
         if !self.told.waits() {
-            return release_held(&mut state, &mut self.collected);
+            return release_held(&mut state, &mut self.turn.get().collected);
         }
-        self.told.due = first_due(&state, &self.collected.held);
+        self.told.due = first_due(&state, &self.turn.get().collected.held);
     }
 
     /// Ends the calls as late that are held back beyond their deadlines.
     pub(super) fn end_late_held(&mut self, state: &mut State) {
         let now = self.link.clock.now();
-        let (late, held) = std::mem::take(&mut self.collected.held)
+        let (late, held) = std::mem::take(&mut self.turn.get().collected.held)
             .into_iter()
             .partition(|id| state.connection.call_deadline(*id) <= now);
-        self.collected.held = late;
-        for id in &self.collected.held {
+        self.turn.get().collected.held = late;
+        for id in &self.turn.get().collected.held {
             if let Some((slot, _)) = state.connection.call_mut(*id) {
                 slot.ended = Some(Reply::Deadline);
             }
         }
-        release_held(state, &mut self.collected);
-        self.collected.held = held;
-        self.told.due = first_due(state, &self.collected.held);
+        release_held(state, &mut self.turn.get().collected);
+        self.turn.get().collected.held = held;
+        self.told.due = first_due(state, &self.turn.get().collected.held);
     }
 
     /// The connection ends: nothing more is heard.
     pub(super) fn end_told(&mut self) {
         self.told.first = None;
         self.told.due = None;
-        self.collected.tells_wait = false;
+        self.turn.get().collected.tells_wait = false;
         for (key, gated) in std::mem::take(&mut self.told.behind) {
             drop(gated);
             self.fail_told(key);

@@ -172,8 +172,11 @@ impl EarlyListeners {
     }
 
     /// For the connection, which says when it ends.
-    pub(crate) fn take(mut self) -> Arc<Listeners> {
-        self.listeners.take().unwrap_or_default()
+    pub(crate) fn take(mut self) -> OnceLock<Arc<Listeners>> {
+        self.listeners
+            .take()
+            .map(OnceLock::from)
+            .unwrap_or_default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where envelopes go: to a wire's bytes, or to a carrier of envelopes.
 
+use crate::scratch;
 use mynah_codec::{EncodeError, Format, FrameSpan, OrderKey, Output, Wire};
 use mynah_protocol::{Envelope, Lane, Limits, Profile, WireId};
 use std::collections::VecDeque;
@@ -67,6 +68,17 @@ impl Out {
         }
     }
 
+    /// Gives back the buffers of lanes in which nothing waits.
+    pub(crate) fn give_back(&mut self) {
+        if let Self::Wire { output, .. } = self {
+            for lane in [Lane::Data, Lane::Control] {
+                if let Some(chunk) = output.take_buffers(lane) {
+                    scratch::return_chunk(chunk);
+                }
+            }
+        }
+    }
+
     pub(crate) fn profile(&self) -> &Profile {
         match self {
             Self::Wire { wire, .. } => wire.profile(),
@@ -87,7 +99,12 @@ impl Out {
     #[inline]
     pub(crate) fn put(&mut self, envelope: &Envelope<'_>, lane: Lane) -> Result<Sent, EncodeError> {
         match self {
-            Self::Wire { wire, output, .. } => wire.encode(envelope, lane, output).map(Sent),
+            Self::Wire { wire, output, .. } => {
+                if output.lacks_buffers(lane) {
+                    output.lend_buffers(lane, scratch::take_chunk());
+                }
+                wire.encode(envelope, lane, output).map(Sent)
+            }
             Self::Carrier {
                 data,
                 control,

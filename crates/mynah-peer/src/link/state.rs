@@ -27,12 +27,12 @@ use tokio::task::AbortHandle;
 /// What a connection is made with.
 #[derive(Debug)]
 pub(crate) struct LinkConfig {
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) router: Arc<Router>,
     pub(crate) evidence: Evidence,
     pub(crate) default_timeout: Option<Duration>,
-    /// Who listens to what the peer says unasked.
-    pub(crate) listeners: Arc<Listeners>,
+    /// Who listens to what the peer says unasked, once somebody does: see [`Link::listeners`].
+    pub(crate) listeners: OnceLock<Arc<Listeners>>,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
@@ -159,10 +159,13 @@ pub(crate) enum OutInput {
     Running(usize),
 }
 
-/// Who waits for the end of a call of the peer: each takes itself out when it waits no more.
+/// Who waits for the end of a call of the peer: each takes itself out when it waits no more. As a rule nobody does.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    waiting: Vec<(u64, Waker)>,
+pub(crate) struct Waiters(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    list: Vec<(u64, Waker)>,
     last: u64,
 }
 
@@ -170,31 +173,34 @@ impl Waiters {
     /// Adds a waiter, or notes the new waker of one that is known by its number. Returns the number and a waker to
     /// drop when no lock is held.
     pub(crate) fn wait(&mut self, number: Option<u64>, waker: &Waker) -> (u64, Option<Waker>) {
+        let Waiting { list, last } = &mut **self.0.get_or_insert_default();
         if let Some(number) = number
-            && let Some((_, known)) = self.waiting.iter_mut().find(|(known, _)| *known == number)
+            && let Some((_, known)) = list.iter_mut().find(|(known, _)| *known == number)
         {
             if known.will_wake(waker) {
                 return (number, None);
             }
             return (number, Some(std::mem::replace(known, waker.clone())));
         }
-        self.last += 1;
-        self.waiting.push((self.last, waker.clone()));
-        (self.last, None)
+        *last += 1;
+        list.push((*last, waker.clone()));
+        (*last, None)
     }
 
     /// Takes a waiter out.
     pub(crate) fn forget(&mut self, number: u64) -> Option<Waker> {
-        let place = self
-            .waiting
-            .iter()
-            .position(|(known, _)| *known == number)?;
-        Some(self.waiting.swap_remove(place).1)
+        let list = &mut self.0.as_mut()?.list;
+        let place = list.iter().position(|(known, _)| *known == number)?;
+        Some(list.swap_remove(place).1)
     }
 
     /// Takes everybody out, to be woken.
+    #[inline]
     pub(crate) fn take_into(&mut self, woken: &mut Vec<Waker>) {
-        woken.extend(self.waiting.drain(..).map(|(_, waker)| waker));
+        if let Some(waiting) = &mut self.0 {
+            // Numbers go on: somebody may still come with an old one.
+            woken.extend(waiting.list.drain(..).map(|(_, waker)| waker));
+        }
     }
 }
 
@@ -394,7 +400,7 @@ impl Link {
         !self.lock().out.is_ready()
     }
 
-    /// For a side that knows its format before it has heard from the peer.
+    /// For a side that knows its format before it has heard from the peer. Under the lock.
     pub(crate) fn set_facts(&self, out: &Out) {
         let profile = out.profile();
         let facts = WireFacts {
@@ -403,7 +409,9 @@ impl Link {
             dialect: profile.dialect,
             capabilities: profile.capabilities,
         };
-        self.config.listeners.set_codec(facts.format, facts.decode);
+        if let Some(listeners) = self.config.listeners.get() {
+            listeners.set_codec(facts.format, facts.decode);
+        }
         // A second setting finds the same facts.
         let _same = self.format.set(facts);
     }
@@ -438,8 +446,29 @@ impl Link {
 
     /// The connection has ended: nobody hears anything of it any more, and nothing is pushed to it.
     pub(crate) fn close_ears(self: &Arc<Self>, wakers: &mut Vec<Waker>) {
-        self.config.listeners.close(wakers);
+        if let Some(listeners) = self.config.listeners.get() {
+            listeners.close(wakers);
+        }
         self.config.router.events().starve(self);
+    }
+
+    /// Who listens to what the peer says unasked: most connections have nobody who does.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners> {
+        if let Some(listeners) = self.config.listeners.get() {
+            return listeners;
+        }
+        // Under the lock neither the handshake nor the end can pass them by.
+        let state = self.lock();
+        self.config.listeners.get_or_init(|| {
+            let listeners = Listeners::default();
+            if let Some(facts) = self.facts() {
+                listeners.set_codec(facts.format, facts.decode);
+            }
+            if state.ended {
+                listeners.close(&mut Vec::new());
+            }
+            Arc::new(listeners)
+        })
     }
 
     /// Whether it matters when the peer was heard last.

@@ -12,7 +12,7 @@ use mynah_protocol::{EndReason, Evidence, EvidenceKey, Limits};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 
 /// A router that is called from the same process.
 pub struct LocalServer {
@@ -168,16 +168,16 @@ impl LocalServer {
         let (near, far) = tokio::io::duplex(64 << 10);
         let wire = Native::new().wire(Side::Accept, &self.limits);
         let config = LinkConfig {
-            limits: self.limits.clone(),
+            limits: Arc::new(self.limits.clone()),
             router: Arc::clone(&self.router),
             evidence: self.evidence.clone(),
             default_timeout: None,
-            listeners: Arc::default(),
+            listeners: OnceLock::new(),
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.
         link.add_handle();
-        tokio::spawn(drive_bytes(far, Arc::clone(&link)));
+        tokio::spawn(drive_bytes(far, Arc::clone(&link), ()));
         let peer = PeerBuilder::over(near, &Native::new()).start_unchecked();
         if self.draining.load(Ordering::SeqCst) {
             // A drain that began meanwhile has not seen it.

@@ -191,12 +191,7 @@ async fn a_wire_without_streams_says_so() {
     let mut stream = client.count(3).start();
     unsupported(&stream.next().await.unwrap().unwrap_err());
     assert!(stream.next().await.is_none());
-    unsupported(
-        &client
-            .sum_of(1, stream::iter([1]))
-            .await
-            .unwrap_err(),
-    );
+    unsupported(&client.sum_of(1, stream::iter([1])).await.unwrap_err());
     unsupported(&client.tell(1, |_| {}).await.unwrap_err());
     assert_eq!(flow.0.calls.started(), 0);
     joined.idle().await;

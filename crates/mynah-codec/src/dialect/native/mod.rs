@@ -16,6 +16,7 @@ use crate::framing::{Cut, LengthFraming};
 use crate::{EncodeError, Fill, Format, FrameSpan, Output, Step, Wire, WireError};
 use bytes::BytesMut;
 use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
+use read::ReadLimits;
 
 /// The name of this dialect.
 pub const NAME: &str = "native";
@@ -111,7 +112,7 @@ impl Dialect for Native {
 #[derive(Debug)]
 pub struct NativeWire {
     profile: Profile,
-    limits: Limits,
+    limits: ReadLimits,
     framing: LengthFraming,
     /// The largest frame that the peer takes, from its hello.
     peer_limit: usize,
@@ -145,7 +146,7 @@ impl NativeWire {
     fn new(format: FormatId, limits: &Limits, dials: bool) -> Self {
         Self {
             profile: Profile::new(NAME, format),
-            limits: limits.clone(),
+            limits: limits.into(),
             framing: LengthFraming::new(limits.decode.max_message_bytes),
             peer_limit: u32::MAX as usize,
             peer_partials: 0,

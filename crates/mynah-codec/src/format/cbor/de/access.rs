@@ -147,6 +147,16 @@ impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
         Some(name)
     }
 
+    /// Notes down the key that was passed, unless the map has had it.
+    #[inline]
+    fn insert_key(&mut self, start: usize) -> Result<()> {
+        let end = self.decoder.offset();
+        match self.keys.insert(self.decoder.input, start, end) {
+            Some(_) => Err(fault::duplicate_key(start).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Whether another entry is next; passes the break when none is.
     #[inline]
     fn more(&mut self) -> Result<bool> {
@@ -190,18 +200,15 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
             return Ok(None);
         }
         let start = self.decoder.offset();
-        let value = match self.expected() {
-            Some(name) => {
-                let name: BorrowedStrDeserializer<'de, Failure> =
-                    BorrowedStrDeserializer::new(name);
-                seed.deserialize(name)?
+        if let Some(name) = self.expected() {
+            if !self.keys.note(start) {
+                self.insert_key(start)?;
             }
-            None => seed.deserialize(&mut *self.decoder)?,
-        };
-        let end = self.decoder.offset();
-        if self.keys.insert(self.decoder.input, start, end).is_some() {
-            return Err(fault::duplicate_key(start).into());
+            let name: BorrowedStrDeserializer<'de, Failure> = BorrowedStrDeserializer::new(name);
+            return seed.deserialize(name).map(Some);
         }
+        let value = seed.deserialize(&mut *self.decoder)?;
+        self.insert_key(start)?;
         Ok(Some(value))
     }
 
