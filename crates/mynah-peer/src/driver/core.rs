@@ -4,6 +4,7 @@
 use super::TURN_POLLS;
 use super::running::{Handler, Owner, Work};
 use super::streams::drop_stream;
+use super::told::{Told, release_held};
 use super::turn::Turn;
 use crate::context::Context;
 use crate::encoded::{EncodedBuffer, Mark};
@@ -37,6 +38,8 @@ pub(super) struct Core {
     /// Places of streams whose own large messages wait, and how many bytes of all waited when they stopped.
     pub(super) stalled_large: Vec<usize>,
     pub(super) large_waits: usize,
+    /// What was told through callbacks and waits.
+    pub(super) told: Told,
     /// Streams without an end were told that this side drains.
     told_drain: bool,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -77,6 +80,7 @@ impl Core {
             stalled: Vec::new(),
             stalled_large: Vec::new(),
             large_waits: 0,
+            told: Told::default(),
             told_drain: false,
             sleep: None,
             armed: Moment::NEVER,
@@ -96,11 +100,19 @@ impl Core {
             // What was said through a callback before the answer is heard before it.
             self.start_arrived(buffer);
         }
+        if !self.turn.get().collected.held.is_empty() {
+            self.look_at_held();
+        }
         for waker in self.turn.get().collected.wakers.drain(..) {
             waker.wake();
         }
         if std::mem::take(&mut self.turn.get().collected.departing) {
             self.link.over.notify_waiters();
+        }
+        if std::mem::take(&mut self.turn.get().collected.met) {
+            // What is large may have waited for it.
+            let woken: Vec<_> = self.link.lock().room.drain(..).collect();
+            woken.into_iter().for_each(Waker::wake);
         }
         if self.turn.get().collected.has_streams() {
             self.carry_out_streams();
@@ -155,10 +167,7 @@ impl Core {
             self.refuse_unknown(key, unknown.as_deref(), answered);
             return;
         };
-        let params = match &body {
-            Body::Range(start, end) => buffer.get(*start..*end).unwrap_or_default(),
-            Body::Owned(bytes) => bytes,
-        };
+        let params = body.as_slice(buffer);
         let context = Context::linked(Arc::clone(&link), key, deadline, metadata);
         let invocation = Invocation {
             context,
@@ -316,7 +325,11 @@ impl Core {
                     if let Some(handler) =
                         self.turn.get().running.remove_of(place, Owner::Theirs(key))
                     {
+                        let told = matches!(&handler.work, Work::Gate(gated) if gated.is_told());
                         self.recycle(handler);
+                        if told {
+                            self.advance_told();
+                        }
                     }
                 }
                 HandlerRef::Spawned(task) => task.abort(),
@@ -476,6 +489,12 @@ impl Core {
             self.told_drain = true;
             self.drain_streams();
         }
+        if self.told.waits() {
+            if self.told.due.is_some() && self.timer_rang() {
+                self.end_late_held(state);
+            }
+            self.stop_closed_told();
+        }
         if state.connection.poll_timeout() == Moment::NEVER || !self.timer_rang() {
             return;
         }
@@ -500,6 +519,7 @@ impl Core {
     /// A timer that rings early finds nothing due and is armed again: cheaper than moving it. It is polled when it is
     /// armed only, always from the one task of the connection.
     pub(super) fn poll_timer(&mut self, due: Moment, task: &mut task::Context<'_>) -> bool {
+        let due = self.told.due.map_or(due, |held| held.min(due));
         if due < self.armed {
             let Some(instant) = self.link.clock.instant(due) else {
                 return false;
@@ -572,6 +592,9 @@ impl Core {
         }
         let mut fx = DriverEffects::new(out, &mut self.turn.get().collected, &link);
         connection.close(reason, &mut fx);
+        if let Some(receipts) = &mut state.receipts {
+            receipts.forget_held();
+        }
         state.ended = true;
         self.turn
             .get()
@@ -581,6 +604,8 @@ impl Core {
         drop(guard);
         link.close_ears(&mut self.turn.get().collected.wakers);
         self.turn.get().collected.arrived.clear();
+        self.end_told();
+        release_held(&mut link.lock(), &mut self.turn.get().collected);
         self.carry_out(&[]);
         for handler in self.turn.get().running.drain() {
             let Owner::Theirs(key) = handler.owner else {
@@ -628,6 +653,7 @@ impl Drop for Core {
         let mut fx = DriverEffects::new(out, &mut self.turn.get().collected, &link);
         connection.close(reason, &mut fx);
         state.ended = true;
+        release_held(state, &mut self.turn.get().collected);
         self.turn
             .get()
             .collected

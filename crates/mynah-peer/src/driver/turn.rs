@@ -60,6 +60,8 @@ impl Lend for Turn {
         !self.has_work()
             && self.running.is_spent()
             && self.collected.arrived.is_empty()
+            && self.collected.held.is_empty()
+            && !self.collected.tells_wait
             && !self.collected.control_overflow
             && self.replies.bytes.capacity() <= KEEP_BYTES
     }

@@ -38,6 +38,13 @@ pub(crate) enum Out {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent(FrameSpan);
 
+impl Sent {
+    /// How many envelopes of the data lane of a carrier went before it.
+    pub(crate) const fn place(self) -> u64 {
+        self.0.start
+    }
+}
+
 impl Out {
     pub(crate) fn wire(wire: Box<dyn Wire>) -> Self {
         Self::Wire {
@@ -50,13 +57,14 @@ impl Out {
     }
 
     pub(crate) fn carrier(profile: Profile, limits: &Limits) -> Self {
+        let own = limits.decode.max_message_bytes;
         Self::Carrier {
+            max_bytes: profile.max_message_bytes.map_or(own, |most| own.min(most)),
             profile,
             data: VecDeque::new(),
             control: VecDeque::new(),
             taken: 0,
             bytes: 0,
-            max_bytes: limits.decode.max_message_bytes,
         }
     }
 
@@ -157,6 +165,15 @@ impl Out {
                     None => false,
                 }
             }
+        }
+    }
+
+    /// Whether the peer has not said yet that it takes something of `len` bytes.
+    pub(crate) fn awaits_hello(&self, len: usize) -> bool {
+        match self {
+            Self::Wire { wire, .. } => wire.awaits_hello(len),
+            // Whoever delivers it answers for what is too large.
+            Self::Carrier { .. } => false,
         }
     }
 

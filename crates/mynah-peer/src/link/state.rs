@@ -1,6 +1,6 @@
 //! What handles and the task of a connection share.
 
-use super::{Clock, Out, Sent};
+use super::{Clock, Out, Receipts, Sent};
 use crate::call::SideEffects;
 use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
@@ -37,6 +37,8 @@ pub(crate) struct LinkConfig {
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
 const LARGE: usize = 64 << 10;
+/// Up to so many bytes every peer takes something, whatever it will say of itself.
+const SMALL: usize = 4 << 10;
 
 /// One connection.
 pub(crate) struct Link {
@@ -100,6 +102,8 @@ pub(crate) struct State {
     pub(crate) answers: usize,
     /// Side messages dropped since the last log that went out, because the peer is slow.
     pub(crate) dropped_logs: u64,
+    /// Present once a carrier has delivered something that it wants settled.
+    pub(crate) receipts: Option<Box<Receipts>>,
 }
 
 /// What is kept for each call of this side.
@@ -120,6 +124,14 @@ pub(crate) struct OutSlot {
     pub(crate) extras: Option<Box<OutExtras>>,
 }
 
+impl OutSlot {
+    /// Whether the end of the call is held back.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.held)
+    }
+}
+
 /// What goes with a call of this side that is no plain one.
 #[derive(Default)]
 pub(crate) struct OutExtras {
@@ -130,6 +142,8 @@ pub(crate) struct OutExtras {
     pub(crate) input: OutInput,
     /// The numbers of its callbacks.
     pub(crate) callbacks: Vec<u64>,
+    /// The call has ended, and its caller is told so once what was said through its callbacks is heard.
+    pub(crate) held: bool,
 }
 
 /// The stream that goes with a call of this side.
@@ -342,6 +356,7 @@ impl Link {
                 stopped_inputs: Vec::new(),
                 answers: 0,
                 dropped_logs: 0,
+                receipts: None,
             }),
             config,
             clock,
@@ -406,7 +421,9 @@ impl Link {
     #[inline]
     pub(crate) fn is_full(&self, state: &State, len: usize) -> bool {
         let high = self.config.limits.output_high_water_bytes;
-        state.out.held() > high || len > LARGE && state.out.bulk_held() > high
+        state.out.held() > high
+            || len > SMALL
+                && (len > LARGE && state.out.bulk_held() > high || state.out.awaits_hello(len))
     }
 
     /// Why the connection ended, `None` while its task goes on.
@@ -577,6 +594,7 @@ impl State {
             woken.push(Waker::from(observed));
         }
         let Some(id) = self.connection.finish(key) else {
+            self.settle(key, None);
             return;
         };
         if self.mute {
@@ -588,6 +606,7 @@ impl State {
         let error = match self.out.put(&response, Lane::Data) {
             Ok(sent) => {
                 self.answers += self.out.note_answer(sent);
+                self.settle(key, Some(sent));
                 return;
             }
             Err(error) => error,
@@ -605,8 +624,22 @@ impl State {
             .out
             .put(&Envelope::Response(Response { id, result }), Lane::Data)
         {
-            Ok(sent) => self.answers += self.out.note_answer(sent),
-            Err(_) => self.connection.flushed(1),
+            Ok(sent) => {
+                self.answers += self.out.note_answer(sent);
+                self.settle(key, Some(sent));
+            }
+            Err(_) => {
+                self.connection.flushed(1);
+                self.settle(key, None);
+            }
+        }
+    }
+
+    /// What a carrier delivered has been dealt with, once its answer is handed over.
+    #[inline]
+    fn settle(&mut self, key: InboundKey, answer: Option<Sent>) {
+        if let Some(receipts) = &mut self.receipts {
+            receipts.ended(key, answer.map(Sent::place));
         }
     }
 }

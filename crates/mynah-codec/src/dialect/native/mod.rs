@@ -26,6 +26,9 @@ pub const VERSION: u8 = 1;
 pub const MAGIC: &[u8; 5] = b"MYNAH";
 /// Bytes of the preface.
 pub const PREFACE: usize = 8;
+/// The most bytes of payload that a side which has dialled sends before it has heard what the other side takes. A new
+/// connection of TCP carries about as much in its first round trip.
+pub const EARLY_BYTES: usize = 12 << 10;
 
 /// Kinds of frames, the first element of a head.
 pub(crate) mod kind {
@@ -120,6 +123,8 @@ pub struct NativeWire {
     /// What the driver reads right into its buffer.
     filling: Option<chunks::Filling>,
     said_preface: bool,
+    /// The peer has said what it takes.
+    heard_hello: bool,
     /// A side that accepts takes the format of the side that dials.
     heard_preface: bool,
     dials: bool,
@@ -148,6 +153,7 @@ impl NativeWire {
             partials: chunks::Partials::new(limits.decode.max_message_bytes),
             filling: None,
             said_preface: false,
+            heard_hello: false,
             heard_preface: false,
             dials,
         }
@@ -309,6 +315,11 @@ impl Wire for NativeWire {
 
     fn is_ready(&self) -> bool {
         self.heard_preface
+    }
+
+    fn awaits_hello(&self, len: usize) -> bool {
+        // A side that has accepted hears the hello right behind the preface, before it has anything to say.
+        self.dials && !self.heard_hello && len > EARLY_BYTES
     }
 
     fn farewell(&mut self, error: &WireError, out: &mut Output) {
