@@ -195,7 +195,7 @@ impl LocalServer {
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.
         link.add_handle();
-        tokio::spawn(drive_bytes(far, link));
+        tokio::spawn(drive_bytes(far, None, link));
         let peer = PeerBuilder::over(near, &Native::new()).start_unchecked();
         *encoded = Some(peer.clone());
         peer

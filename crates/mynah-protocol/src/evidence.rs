@@ -15,6 +15,12 @@ impl EvidenceKey {
     pub const REMOTE_ADDRESS: Self = Self("remote_address");
     /// The address of this end, as text.
     pub const LOCAL_ADDRESS: Self = Self("local_address");
+    /// The status with which the process at the other end exited: an integer. Among the facts of a
+    /// [`PeerEnd`](crate::PeerEnd).
+    pub const EXIT_STATUS: Self = Self("exit_status");
+    /// The signal that ended the process at the other end: an integer. Among the facts of a
+    /// [`PeerEnd`](crate::PeerEnd).
+    pub const SIGNAL: Self = Self("signal");
 
     /// A key of a transport's own.
     #[must_use]

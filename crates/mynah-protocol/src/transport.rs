@@ -108,6 +108,29 @@ pub struct Accepted<C> {
     pub evidence: Evidence,
 }
 
+/// A line of text that arrives beside the bytes of a connection: what a process writes to its stderr.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SideLine {
+    /// The line, without its end. Whoever wrote it is not trusted: it may hold control characters.
+    pub text: String,
+    /// Bytes that were cut off its end because it was too long.
+    pub cut_bytes: u64,
+    /// Lines before it that were dropped because they were read too slowly.
+    pub dropped: u64,
+}
+
+impl SideLine {
+    /// A line that is whole, and follows the one before it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            cut_bytes: 0,
+            dropped: 0,
+        }
+    }
+}
+
 /// Accepts connections.
 ///
 /// An error is about one attempt, never about the listener: the driver counts it, waits a moment

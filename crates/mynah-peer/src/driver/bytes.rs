@@ -3,6 +3,7 @@
 use super::carrier::Rest;
 use super::core::Core;
 use super::fill::{self, Filling};
+use super::side_lines::{self, SideLines};
 use super::writer::Writer;
 use super::{BATCH_FRAMES, ByteStream, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
@@ -19,12 +20,17 @@ use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use tokio::io::{AsyncReadExt as _, ReadBuf};
 
-/// Runs a connection over a stream of bytes to its end.
-pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
+/// Runs a connection over a stream of bytes to its end, and hears what arrives beside it.
+pub(crate) async fn drive_bytes<S: ByteStream>(
+    stream: S,
+    side_lines: Option<SideLines>,
+    link: Arc<Link>,
+) {
     let started = link.clock.now();
     let mut task = ByteTask {
         core: Core::new(link),
         stream,
+        side_lines,
         input: Input::default(),
         filling: None,
         filled: None,
@@ -38,6 +44,10 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
     };
     let reason = poll_fn(|cx| task.poll_turn(cx)).await;
     let lingers = reason.wire_code().is_some();
+    if let Some(lines) = task.side_lines.take() {
+        // The last words of a process are heard before its end.
+        side_lines::hear_out(lines, &mut task.core);
+    }
     task.core.end(reason);
     task.write_rest(lingers).await;
     task.core.link.discard_output();
@@ -46,6 +56,8 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
 struct ByteTask<S> {
     core: Core,
     stream: S,
+    /// Lines that arrive beside the stream.
+    side_lines: Option<SideLines>,
     input: Input,
     /// A large message that is being read; the input is empty meanwhile.
     filling: Option<Filling>,
@@ -127,6 +139,9 @@ impl<S: ByteStream> ByteTask<S> {
     fn poll_turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         for _ in 0..TURN_BATCHES {
             let polls_left = self.core.poll_running(cx);
+            if self.side_lines.is_some() {
+                side_lines::hear(&mut self.side_lines, &mut self.core, cx);
+            }
             let read = match self.read_and_decode(cx) {
                 Ok(read) => read,
                 Err(reason) => return Poll::Ready(reason),
@@ -594,6 +609,9 @@ fn violated(violation: &mynah_connection::Violation) -> CloseReason {
 }
 
 fn broken(error: &io::Error) -> CloseReason {
+    if let Some(reason) = super::ended(error) {
+        return reason;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerGone,
         _ => CloseReason::Transport(TransportErrorKind::Broken, error.to_string().into()),

@@ -300,5 +300,6 @@ fn check_head(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReaso
 }
 
 fn broken(error: &TransportError) -> CloseReason {
-    CloseReason::Transport(error.kind(), error.chain().into())
+    let otherwise = || CloseReason::Transport(error.kind(), error.chain().into());
+    super::ended(error).unwrap_or_else(otherwise)
 }

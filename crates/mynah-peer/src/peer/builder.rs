@@ -2,15 +2,16 @@
 
 use super::{DEFAULT_TIMEOUT, Peer};
 use crate::context::Context;
-use crate::driver::{ByteStream, drive_bytes, drive_carrier};
+use crate::driver::{ByteStream, SideLines, drive_bytes, drive_carrier};
 use crate::events::{EarlyListeners, Events, LogLine, Logs, Subscription};
 use crate::handler::Service;
 use crate::intercept::Interceptor;
 use crate::link::{Link, LinkConfig, Out};
 use crate::observe::SlowThresholds;
 use crate::router::{RegisterError, Router};
+use futures_core::Stream;
 use mynah_codec::{Dialect, Side};
-use mynah_protocol::{Evidence, Limits, Transport};
+use mynah_protocol::{Evidence, Limits, SideLine, Transport};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
@@ -29,6 +30,7 @@ pub struct PeerBuilder {
     side: Side,
     default_timeout: Option<Duration>,
     listeners: EarlyListeners,
+    side_lines: Option<SideLines>,
 }
 
 enum Medium {
@@ -86,6 +88,7 @@ impl PeerBuilder {
             side: Side::Dial,
             default_timeout: Some(DEFAULT_TIMEOUT),
             listeners: EarlyListeners::default(),
+            side_lines: None,
         }
     }
 
@@ -162,6 +165,15 @@ impl PeerBuilder {
         self
     }
 
+    /// Lines that arrive beside the bytes: what a process at the other end writes to its stderr. They are heard as lines
+    /// of the other side's log, by [`logs`](Self::logs) and [`on_log`](Self::on_log), and [`LogLine::stderr`] tells them
+    /// from the rest. When nobody listens they go to `tracing`, target `mynah::stderr`, level info; what comes when the
+    /// connection is over goes there too.
+    pub fn side_lines(mut self, lines: impl Stream<Item = SideLine> + Send + 'static) -> Self {
+        self.side_lines = Some(Box::pin(lines));
+        self
+    }
+
     /// The limits. Listeners that were made before keep the limits of their time.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.listeners.set_limits(limits.clone());
@@ -215,7 +227,7 @@ impl PeerBuilder {
             Medium::Bytes { stream, wire } => {
                 let wire = wire(self.side, &config.limits);
                 let link = start_link(Out::wire(wire), config, self.side);
-                tokio::spawn(drive_bytes(stream, Arc::clone(&link)));
+                tokio::spawn(drive_bytes(stream, self.side_lines, Arc::clone(&link)));
                 Peer::linked(link)
             }
             Medium::Carrier(transport) => {
