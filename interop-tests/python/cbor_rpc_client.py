@@ -1,6 +1,8 @@
 """A client of the real package that runs one named scenario against a server.
 
-usage: cbor_rpc_client.py PORT {cbor|json} SCENARIO [ARGUMENT...]
+usage: cbor_rpc_client.py {PORT|stdio:PROGRAM} {cbor|json} SCENARIO [ARGUMENT...]
+
+PROGRAM is started as a worker, with the arguments "interop" and the codec, and talked to over its stdin and stdout.
 
 Prints one line of JSON per check and ends with {"done": SCENARIO}. On a failed check it says so on stderr and ends
 with status 1. It ends when its stdin ends, and by itself after 60 s.
@@ -13,6 +15,7 @@ import sys
 import traceback
 
 from cbor_rpc import RpcV1, TcpPipe
+from cbor_rpc.stdio.stdio_pipe import StdioPipe
 
 import scenarios
 from common import Methods, end_with_stdin, new_state, transformer
@@ -26,13 +29,22 @@ class Client:
         self.methods = Methods(new_state())
         self.closed = asyncio.Event()
 
-    async def connect(self, port):
-        self.tcp = await TcpPipe.create_connection("127.0.0.1", port)
-        self.pipe = transformer(self.codec).apply_transformer(self.tcp)
+    async def connect(self, target):
+        self.stderr = b""
+        if target.startswith("stdio:"):
+            program = target.removeprefix("stdio:")
+            self.raw = await StdioPipe.start_process(program, "interop", self.codec, stderr_mode="pipe")
+            self.raw.on("stderr", self.on_stderr)
+        else:
+            self.raw = await TcpPipe.create_connection("127.0.0.1", int(target))
+        self.pipe = transformer(self.codec).apply_transformer(self.raw)
         self.methods.pipe = self.pipe
         self.methods.rpc = RpcV1.make_rpc_v1(self.pipe, "client", self.methods.handle, self.methods.on_event)
         self.pipe.on("close", lambda *args: self.closed.set())
         return self
+
+    def on_stderr(self, data):
+        self.stderr += data
 
     @property
     def rpc(self):
@@ -55,9 +67,9 @@ def check(name, condition, **seen):
     print(json.dumps({"check": name, "ok": True}), flush=True)
 
 
-async def main(port, codec, scenario, arguments):
+async def main(target, codec, scenario, arguments):
     end_with_stdin(asyncio.get_running_loop(), lambda: os._exit(3))
-    client = await Client(codec).connect(port)
+    client = await Client(codec).connect(target)
     try:
         await asyncio.wait_for(getattr(scenarios, scenario)(client, check, *arguments), 60)
     except BaseException:
@@ -70,4 +82,4 @@ async def main(port, codec, scenario, arguments):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))
