@@ -11,6 +11,7 @@ use alloc::string::{String, ToString as _};
 use async_trait::async_trait;
 use core::any::Any;
 use core::fmt;
+use core::pin::Pin;
 use core::task::{Context, Poll};
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -28,6 +29,16 @@ pub trait Transport:
 
     /// What it knows about the peer.
     fn evidence(&self) -> &Evidence;
+}
+
+impl<T: Transport + ?Sized> Transport for Pin<Box<T>> {
+    fn profile(&self) -> &Profile {
+        (**self).profile()
+    }
+
+    fn evidence(&self) -> &Evidence {
+        (**self).evidence()
+    }
 }
 
 /// An envelope that arrived, and what must be settled once it is done with.
@@ -149,6 +160,21 @@ pub trait Listener: Send + Unpin + 'static {
     fn address(&self) -> String;
 }
 
+impl<L: Listener + ?Sized> Listener for Box<L> {
+    type Connection = L::Connection;
+
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Accepted<Self::Connection>, TransportError>>> {
+        (**self).poll_accept(cx)
+    }
+
+    fn address(&self) -> String {
+        (**self).address()
+    }
+}
+
 /// Opens connections to one place, again and again if need be.
 #[async_trait]
 pub trait Dialer: Send + Sync + 'static {
@@ -157,6 +183,15 @@ pub trait Dialer: Send + Sync + 'static {
 
     /// Opens one connection. Dropping the future gives up and leaves nothing open.
     async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError>;
+}
+
+#[async_trait]
+impl<D: Dialer + ?Sized> Dialer for Box<D> {
+    type Connection = D::Connection;
+
+    async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError> {
+        (**self).dial().await
+    }
 }
 
 /// What kind of thing failed below the wire.

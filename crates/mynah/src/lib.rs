@@ -108,7 +108,7 @@ mod url;
 #[doc(inline)]
 pub use mynah_codec::Bytes;
 #[doc(inline)]
-pub use mynah_endpoint::{Endpoint, EndpointError, Place};
+pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 #[doc(inline)]
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
@@ -133,6 +133,9 @@ pub use url::{ConnectError, Connector, Listen, connect, connector};
 pub use futures_core::Stream;
 pub use mynah_connection::CloseReason;
 
+/// Opens and accepts by URL, whatever the transport.
+pub use mynah_endpoint as endpoint;
+
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
@@ -150,10 +153,16 @@ pub use mynah_codec as codec;
 #[cfg(feature = "tower")]
 pub use mynah_tower as tower;
 
-/// TCP.
+/// TCP. With the feature `tcp`.
+#[cfg(feature = "tcp")]
 pub use mynah_transport_tcp as tcp;
 
-/// Pairs of connected ends in memory.
+/// Unix sockets. With the feature `unix`; empty on systems that have none.
+#[cfg(feature = "unix")]
+pub use mynah_transport_unix as unix;
+
+/// Pairs of connected ends in memory. With the feature `memory`.
+#[cfg(feature = "memory")]
 pub use mynah_transport_memory as memory;
 
 /// What most programs need.

@@ -124,16 +124,11 @@ impl Shared {
         self: &Arc<Self>,
         stream: impl ByteStream,
         dialect: &(impl Dialect + ?Sized),
-        max_message_bytes: Option<usize>,
+        change: &dyn Fn(Limits) -> Limits,
         evidence: Evidence,
     ) -> Result<Arc<Link>, AttachError> {
-        let mut limits = match &self.limits {
-            Some(limits) => limits.clone(),
-            None => dialect.limits(),
-        };
-        if let Some(bytes) = max_message_bytes {
-            limits.decode.max_message_bytes = bytes;
-        }
+        let limits = self.limits.clone();
+        let limits = change(limits.unwrap_or_else(|| dialect.limits()));
         let out = Out::wire(dialect.wire(Side::Accept, &limits));
         let (id, link) = self.admit(out, limits, evidence)?;
         let forget = Forget(Arc::clone(self), id);
@@ -149,9 +144,10 @@ impl Shared {
     pub(super) fn run_carrier(
         self: &Arc<Self>,
         transport: impl Transport + 'static,
+        change: &dyn Fn(Limits) -> Limits,
         evidence: Evidence,
     ) -> Result<Arc<Link>, AttachError> {
-        let limits = self.limits.clone().unwrap_or_default();
+        let limits = change(self.limits.clone().unwrap_or_default());
         let out = Out::carrier(transport.profile().clone(), &limits);
         let (id, link) = self.admit(out, limits, evidence)?;
         let forget = Forget(Arc::clone(self), id);
@@ -211,12 +207,10 @@ pub(super) trait Accepting: Send {
     -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// `max_message_bytes`: in place of what the limits say.
-pub(super) fn bytes<L>(
-    listener: L,
-    dialect: Box<dyn Dialect>,
-    max_message_bytes: Option<usize>,
-) -> Box<dyn Accepting>
+/// What a listener makes of the limits of its server, or of its dialect.
+type Change = Box<dyn Fn(Limits) -> Limits + Send>;
+
+pub(super) fn bytes<L>(listener: L, dialect: Box<dyn Dialect>, change: Change) -> Box<dyn Accepting>
 where
     L: Listener,
     L::Connection: AsyncRead + AsyncWrite + Unpin,
@@ -224,22 +218,22 @@ where
     Box::new(Bytes {
         listener,
         dialect,
-        max_message_bytes,
+        change,
     })
 }
 
-pub(super) fn carrier<L>(listener: L) -> Box<dyn Accepting>
+pub(super) fn carrier<L>(listener: L, change: Change) -> Box<dyn Accepting>
 where
     L: Listener,
     L::Connection: Transport,
 {
-    Box::new(Carrier { listener })
+    Box::new(Carrier { listener, change })
 }
 
 struct Bytes<L> {
     listener: L,
     dialect: Box<dyn Dialect>,
-    max_message_bytes: Option<usize>,
+    change: Change,
 }
 
 impl<L> Accepting for Bytes<L>
@@ -261,8 +255,7 @@ where
                     connection,
                     evidence,
                 } = accepted;
-                let max = self.max_message_bytes;
-                let running = shared.run_bytes(connection, &self.dialect, max, evidence);
+                let running = shared.run_bytes(connection, &self.dialect, &self.change, evidence);
                 if let Err(error) = running {
                     tracing::warn!(%error, "connection refused");
                 }
@@ -273,6 +266,7 @@ where
 
 struct Carrier<L> {
     listener: L,
+    change: Change,
 }
 
 impl<L> Accepting for Carrier<L>
@@ -294,7 +288,7 @@ where
                     connection,
                     evidence,
                 } = accepted;
-                if let Err(error) = shared.run_carrier(connection, evidence) {
+                if let Err(error) = shared.run_carrier(connection, &self.change, evidence) {
                     tracing::warn!(%error, "connection refused");
                 }
             }

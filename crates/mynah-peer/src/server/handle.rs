@@ -107,7 +107,9 @@ impl ServerHandle {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let link = self.shared.run_bytes(stream, dialect, None, evidence)?;
+        let link = self
+            .shared
+            .run_bytes(stream, dialect, &std::convert::identity, evidence)?;
         Ok(Peer::linked(link))
     }
 
@@ -123,7 +125,9 @@ impl ServerHandle {
         transport: impl Transport + 'static,
     ) -> Result<Peer, AttachError> {
         let evidence = transport.evidence().clone();
-        let link = self.shared.run_carrier(transport, evidence)?;
+        let link = self
+            .shared
+            .run_carrier(transport, &std::convert::identity, evidence)?;
         Ok(Peer::linked(link))
     }
 
