@@ -10,6 +10,7 @@
 //! | feature | URLs |
 //! |---|---|
 //! | `memory` | `memory:NAME` |
+//! | `stdio` | `stdio:`, `stdio:PROGRAM` |
 //! | `tcp` | `tcp://host:port` |
 //! | `unix` | `unix:/path`, `unix:@name` |
 
@@ -18,6 +19,8 @@ mod endpoint;
 mod erase;
 mod error;
 mod limits;
+#[cfg(all(unix, feature = "stdio"))]
+mod percent;
 mod place;
 mod places;
 mod query;

@@ -2,6 +2,9 @@
 
 use crate::error::EndpointError;
 
+/// Options that may be given any number of times.
+const REPEATED: [&str; 2] = ["arg", "env"];
+
 /// The options of a URL, until somebody takes them.
 #[derive(Debug)]
 pub(crate) struct Query<'u> {
@@ -16,7 +19,8 @@ impl<'u> Query<'u> {
         let mut left: Vec<(&str, &str)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (option, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if left.iter().any(|(there, _)| *there == option) {
+            let given = left.iter().any(|(there, _)| *there == option);
+            if given && !REPEATED.contains(&option) {
                 return Err(EndpointError::Twice {
                     url: url.to_owned(),
                     option: option.to_owned(),
@@ -38,7 +42,9 @@ impl<'u> Query<'u> {
         known: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, EndpointError> {
-        self.known.push(option);
+        if !self.known.contains(&option) {
+            self.known.push(option);
+        }
         let Some(at) = self.left.iter().position(|(name, _)| *name == option) else {
             return Ok(None);
         };
@@ -47,6 +53,21 @@ impl<'u> Query<'u> {
             Some(read) => Ok(Some(read)),
             None => Err(self.error(option, value, known.to_owned())),
         }
+    }
+
+    /// Takes an option as often as it is given.
+    #[cfg(all(unix, feature = "stdio"))]
+    pub(crate) fn take_all<T>(
+        &mut self,
+        option: &'static str,
+        known: &str,
+        mut read: impl FnMut(&str) -> Option<T>,
+    ) -> Result<Vec<T>, EndpointError> {
+        let mut all = Vec::new();
+        while let Some(one) = self.take(option, known, &mut read)? {
+            all.push(one);
+        }
+        Ok(all)
     }
 
     /// Takes an option whose value is one of a few words.

@@ -51,8 +51,8 @@ pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, OnTimeout, ParamsShape, Profile, Remote};
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
-    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, Transport,
-    TransportError, TransportErrorKind,
+    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, SideLines,
+    Transport, TransportError, TransportErrorKind,
 };
 pub use value::Value;
 

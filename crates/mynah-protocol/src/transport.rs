@@ -142,6 +142,9 @@ impl SideLine {
     }
 }
 
+/// Lines that arrive beside the bytes of a connection, in order. What makes them bounds how many wait.
+pub type SideLines = Pin<Box<dyn Stream<Item = SideLine> + Send>>;
+
 /// Accepts connections.
 ///
 /// An error is about one attempt, never about the listener: the driver counts it, waits a moment
@@ -183,6 +186,12 @@ pub trait Dialer: Send + Sync + 'static {
 
     /// Opens one connection. Dropping the future gives up and leaves nothing open.
     async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError>;
+
+    /// Takes what arrives beside the bytes of a connection that this opened, once. `None`, as for most: nothing does.
+    fn take_side_lines(&self, connection: &mut Self::Connection) -> Option<SideLines> {
+        let _nothing = connection;
+        None
+    }
 }
 
 #[async_trait]
@@ -191,6 +200,10 @@ impl<D: Dialer + ?Sized> Dialer for Box<D> {
 
     async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError> {
         (**self).dial().await
+    }
+
+    fn take_side_lines(&self, connection: &mut Self::Connection) -> Option<SideLines> {
+        (**self).take_side_lines(connection)
     }
 }
 

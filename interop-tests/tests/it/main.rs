@@ -8,9 +8,12 @@
 
 mod cbor_rpc_client;
 mod cbor_rpc_server;
+mod cbor_rpc_stdio;
 mod cbor_rpc_wire;
 mod harness;
 mod native_python;
 mod native_vectors;
 mod service;
+mod stdio;
 mod transcript;
+mod worker;

@@ -3,7 +3,7 @@
 use super::carrier::Rest;
 use super::core::Core;
 use super::fill::{self, Filling};
-use super::side_lines::{self, SideLines};
+use super::side_lines;
 use super::writer::Writer;
 use super::{BATCH_FRAMES, ByteStream, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
@@ -12,7 +12,7 @@ use crate::scratch;
 use bytes::BytesMut;
 use mynah_codec::{Step, WireError};
 use mynah_connection::CloseReason;
-use mynah_protocol::{Envelope, Moment, TransportErrorKind};
+use mynah_protocol::{Envelope, Moment, SideLines, TransportErrorKind};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;

@@ -13,7 +13,6 @@ mod writer;
 
 pub(crate) use self::bytes::drive_bytes;
 pub(crate) use carrier::drive_carrier;
-pub(crate) use side_lines::SideLines;
 
 use mynah_connection::CloseReason;
 use mynah_protocol::PeerEnd;

@@ -3,14 +3,9 @@
 use super::core::Core;
 use crate::events::stderr_content;
 use crate::link::{DriverEffects, State};
-use futures_core::Stream;
-use mynah_protocol::{Log, Payload, SideLine};
-use std::pin::Pin;
+use mynah_protocol::{Log, Payload, SideLine, SideLines};
 use std::sync::Arc;
 use std::task::{self, Poll};
-
-/// Where such lines come from. It has a bound of its own.
-pub(crate) type SideLines = Pin<Box<dyn Stream<Item = SideLine> + Send>>;
 
 /// Lines heard in one go.
 const BATCH_LINES: usize = 64;

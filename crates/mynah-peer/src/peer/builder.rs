@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_TIMEOUT, Peer};
 use crate::context::Context;
-use crate::driver::{ByteStream, SideLines, drive_bytes, drive_carrier};
+use crate::driver::{ByteStream, drive_bytes, drive_carrier};
 use crate::events::{EarlyListeners, Events, LogLine, Logs, Subscription};
 use crate::handler::Service;
 use crate::intercept::Interceptor;
@@ -11,7 +11,7 @@ use crate::observe::SlowThresholds;
 use crate::router::{RegisterError, Router};
 use futures_core::Stream;
 use mynah_codec::{Dialect, Side};
-use mynah_protocol::{Evidence, Limits, SideLine, Transport};
+use mynah_protocol::{Evidence, Limits, SideLine, SideLines, Transport};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;

@@ -4,8 +4,11 @@ use super::process::{Process, StopTimes};
 use super::stderr::{self, StderrLines};
 use super::stream::ChildProcess;
 use async_trait::async_trait;
-use mynah_protocol::{Accepted, Dialer, Evidence, EvidenceKey, TransportError, TransportErrorKind};
+use mynah_protocol::{
+    Accepted, Dialer, Evidence, EvidenceKey, SideLines, TransportError, TransportErrorKind,
+};
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
@@ -43,7 +46,7 @@ pub enum ProcessGroup {
 ///
 /// The program and its arguments go to the system as they are: no shell splits or expands them. A name without a slash
 /// is looked for in `PATH`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Program {
     program: OsString,
     arguments: Vec<OsString>,
@@ -200,7 +203,7 @@ impl Program {
         let evidence = Evidence::new()
             .with(EvidenceKey::TRANSPORT, "stdio")
             .with(EvidenceKey::new("program"), self.name())
-            .with(EvidenceKey::new("pid"), i64::from(pid));
+            .with(EvidenceKey::PROCESS_ID, i64::from(pid));
         Ok(Accepted {
             connection: stream,
             evidence,
@@ -237,6 +240,16 @@ impl Program {
     }
 }
 
+impl fmt::Debug for Program {
+    /// Without arguments and variables: they may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments.len())
+            .finish_non_exhaustive()
+    }
+}
+
 #[async_trait]
 impl Dialer for Program {
     type Connection = ChildProcess;
@@ -247,5 +260,9 @@ impl Dialer for Program {
             return Err(TransportError::new(TransportErrorKind::Address, what));
         }
         self.spawn()
+    }
+
+    fn take_side_lines(&self, connection: &mut ChildProcess) -> Option<SideLines> {
+        Some(Box::pin(connection.take_stderr()?))
     }
 }

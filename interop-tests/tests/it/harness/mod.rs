@@ -7,7 +7,9 @@ mod raw;
 mod rust;
 
 pub(crate) use proxy::Recorder;
-pub(crate) use python::{Codec, PythonServer, Venv, run_client, run_client_with, run_script};
+pub(crate) use python::{
+    Codec, PythonServer, Venv, run_client, run_client_with, run_parent, run_script, worker,
+};
 pub(crate) use raw::Raw;
 pub(crate) use rust::{RustClient, RustServer};
 

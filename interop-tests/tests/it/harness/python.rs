@@ -1,6 +1,7 @@
 //! Python processes: the drivers in `interop-tests/python`, run by the interpreter of a venv.
 
 use super::within;
+use mynah::stdio::Program;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -48,6 +49,20 @@ fn interpreter(venv: Venv) -> PathBuf {
         python.display()
     );
     python
+}
+
+/// A worker of the real package on its stdin and stdout, to be started.
+pub(crate) fn worker(venv: Venv, codec: Codec) -> Program {
+    Program::new(interpreter(venv))
+        .args(["-u".into(), root().join("python/cbor_rpc_worker.py")])
+        .arg(codec.name())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+}
+
+/// Runs one scenario of the Python client with the worker of this side as its child.
+pub(crate) async fn run_parent(venv: Venv, codec: Codec, scenario: &[&str]) -> Output {
+    let target = concat!("stdio:", env!("CARGO_BIN_EXE_stdio_worker"));
+    run_client_of(venv, target, codec, scenario).await
 }
 
 /// Ends with its handle: the child is killed when this is dropped, and ends by itself when its stdin ends.
@@ -134,8 +149,11 @@ pub(crate) async fn run_client_with(
     codec: Codec,
     scenario: &[&str],
 ) -> Output {
-    let port = port.to_string();
-    let arguments = [&[port.as_str(), codec.name()], scenario].concat();
+    run_client_of(venv, &port.to_string(), codec, scenario).await
+}
+
+async fn run_client_of(venv: Venv, target: &str, codec: Codec, scenario: &[&str]) -> Output {
+    let arguments = [&[target, codec.name()], scenario].concat();
     let (child, _stdin) = spawn(venv, "cbor_rpc_client.py", &arguments);
     let output = within(&format!("scenario {scenario:?}"), child.wait_with_output())
         .await

@@ -12,16 +12,17 @@
     reason = "what a worker does to its stdout and to its process is what is tested"
 )]
 
+mod here;
 #[allow(dead_code, reason = "shared with the tests, which use all of it")]
-#[path = "../../tests/it/service.rs"]
+#[path = "../../../tests/it/service.rs"]
 mod service;
-#[path = "../../tests/it/worker.rs"]
+#[path = "../../../tests/it/worker.rs"]
 mod worker;
 
 use mynah::dialect::{CborRpc, Dialect, Native};
+use mynah::stdio::{OwnStdio, OwnStdioListener};
 use mynah::{Router, Server};
 use mynah_codec::dialect::cbor_rpc::Padding;
-use mynah_transport_stdio::{OwnStdio, OwnStdioListener};
 
 #[tokio::main]
 async fn main() {
@@ -33,8 +34,8 @@ async fn main() {
             let dialect = CborRpc::json(Padding::Python);
             serve(service::Here::default().router(), dialect).await;
         }
-        ["native"] => serve(worker::router(), Native::new()).await,
-        ["json"] => serve(worker::router(), CborRpc::json(Padding::Newline)).await,
+        ["native"] => serve(here::router(), Native::new()).await,
+        ["json"] => serve(here::router(), CborRpc::json(Padding::Newline)).await,
         ["take"] => {
             let taken = OwnStdio::take().expect("stdin and stdout can be taken");
             eprintln!("READY");
