@@ -148,3 +148,6 @@ impl From<PeerEnd> for std::io::Error {
         Self::new(std::io::ErrorKind::BrokenPipe, end)
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

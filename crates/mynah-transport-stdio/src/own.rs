@@ -4,10 +4,11 @@ use crate::descriptor::{Input, Kind, Output};
 use mynah_protocol::{
     Accepted, Evidence, EvidenceKey, Listener, TransportError, TransportErrorKind,
 };
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, fstat};
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -36,6 +37,10 @@ impl OwnStdio {
     /// printed without a line end, lands on stderr; children that it starts inherit neither end. That stays so when the
     /// connection is over. Take them first: what was printed or read before stays printed and read.
     ///
+    /// Where stderr is the same pipe, socket or file as stdout (`2>&1`, or a super-server that gives one socket as all
+    /// three), it would say what it says into the protocol: 1 and 2 are `/dev/null` then, and evidence has `stderr` as
+    /// `lost`.
+    ///
     /// Evidence: `transport` is `stdio`, `stdin` and `stdout` are `pipe`, `socket`, `device` or `file`, `parent_pid` is
     /// the process that started this one (which need not be the peer).
     ///
@@ -63,16 +68,25 @@ impl OwnStdio {
 
     fn move_away() -> io::Result<Accepted<Self>> {
         let (read, written) = (Kind::of(stdin())?, Kind::of(stdout())?);
+        // Two names of one terminal are two places on it, and as it should be.
+        let stderr_is_stdout = written != Kind::Device && is_same(stdout(), stderr())?;
         let input = Input::open(fcntl_dupfd_cloexec(stdin(), FIRST_FREE)?, read)?;
         let output = Output::open(fcntl_dupfd_cloexec(stdout(), FIRST_FREE)?, written)?;
-        let nothing =
-            rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         dup2_stdin(&nothing)?;
+        if stderr_is_stdout {
+            dup2_stderr(&nothing)?;
+        }
         dup2_stdout(stderr())?;
         let evidence = Evidence::new()
             .with(EvidenceKey::TRANSPORT, "stdio")
             .with(EvidenceKey::new("stdin"), read.name())
             .with(EvidenceKey::new("stdout"), written.name());
+        let evidence = if stderr_is_stdout {
+            evidence.with(EvidenceKey::new("stderr"), "lost")
+        } else {
+            evidence
+        };
         let evidence = match rustix::process::getppid() {
             Some(parent) => evidence.with(
                 EvidenceKey::new("parent_pid"),
@@ -88,6 +102,12 @@ impl OwnStdio {
             evidence,
         })
     }
+}
+
+/// Whether two descriptors are of one pipe, socket or file.
+fn is_same(one: impl AsFd, other: impl AsFd) -> io::Result<bool> {
+    let (one, other) = (fstat(one)?, fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 impl AsyncRead for OwnStdio {

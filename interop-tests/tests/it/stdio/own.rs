@@ -87,6 +87,35 @@ async fn sockets_are_served_and_their_flags_stay() {
     drop(held);
 }
 
+/// As a super-server starts its programs, and as `2>&1` does.
+#[tokio::test]
+async fn one_socket_as_all_three_holds_nothing_but_the_protocol() {
+    let (near, far) = UnixStream::pair().expect("a pair");
+    let clone = || Stdio::from(OwnedFd::from(far.try_clone().expect("a clone")));
+    let child = worker("json")
+        .stdin(clone())
+        .stdout(clone())
+        .stderr(clone())
+        .spawn()
+        .expect("the worker starts");
+    near.set_nonblocking(true).expect("a flag");
+    let near = tokio::net::UnixStream::from_std(near).expect("a stream");
+    let mut near = BufReader::new(near);
+    for id in 1..=3 {
+        for (method, answer) in [("print", "null"), ("say", "\"text\"")] {
+            let call = format!("[1, 0, {id}, \"{method}\", [\"text\"]]\n");
+            near.write_all(call.as_bytes()).await.expect("it is read");
+            let mut line = String::new();
+            within("the answer", near.read_line(&mut line))
+                .await
+                .expect("a line");
+            assert_eq!(line, format!("[1,2,{id},true,{answer}]\n"));
+        }
+    }
+    near.shutdown().await.expect("stdin ends");
+    ends_well(child).await;
+}
+
 #[tokio::test]
 async fn pipes_that_others_hold_keep_their_flags() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -175,7 +204,7 @@ async fn a_terminal_is_served_and_its_flags_stay() {
     let name = ptsname(&near, Vec::new()).expect("a name");
     let far = rustix::fs::open(
         name,
-        OFlags::RDWR | OFlags::NOCTTY,
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
         rustix::fs::Mode::empty(),
     );
     let far = far.expect("a terminal");
