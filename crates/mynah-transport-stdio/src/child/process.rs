@@ -71,6 +71,9 @@ impl StopTimes {
     }
 }
 
+/// Between two looks where the system cannot say when a child ends.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// A child, from its start until it is reaped.
 ///
 /// A thread waits for its end. It asks for it without reaping, and reaps under the lock: as long as the lock is held and
@@ -241,11 +244,18 @@ impl Process {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(Errno::INTR) = waitid(WaitId::Pid(self.pid), options) {}
         let mut state = self.lock();
-        // It fails if the program has it reaped elsewhere, or not kept at all.
-        let exit = state
-            .child
-            .wait()
-            .map_or(ChildExit::UNKNOWN, ChildExit::from);
+        let exit = loop {
+            match state.child.try_wait() {
+                Ok(Some(status)) => break ChildExit::from(status),
+                // The program has it reaped elsewhere, or not kept at all.
+                Err(_gone) => break ChildExit::UNKNOWN,
+                // A system without such a wait. Nobody waits for the lock meanwhile.
+                Ok(None) => {
+                    let waited = self.ended.wait_timeout(state, LOOK_AGAIN);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        };
         state.exit = Some(exit);
         drop(state);
         self.exit.send_replace(Some(exit));

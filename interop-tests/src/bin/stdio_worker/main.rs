@@ -3,6 +3,7 @@
 //! usage: `stdio_worker interop {cbor|json}`: the interop service, in cbor-rpc
 //!        `stdio_worker native`: the service `worker`
 //!        `stdio_worker json`: the service `worker`, in cbor-rpc over plain lines of JSON
+//!        `stdio_worker parent`: starts a child, prints its pid and ends
 //!        `stdio_worker take`: takes stdin and stdout, says READY and ends while it still reads
 #![allow(
     clippy::expect_used,
@@ -20,7 +21,7 @@ mod service;
 mod worker;
 
 use mynah::dialect::{CborRpc, Dialect, Native};
-use mynah::stdio::{OwnStdio, OwnStdioListener};
+use mynah::stdio::{OwnStdio, OwnStdioListener, Program};
 use mynah::{Router, Server};
 use mynah_codec::dialect::cbor_rpc::Padding;
 
@@ -45,6 +46,11 @@ async fn main() {
                 tokio::io::AsyncReadExt::read_u8(&mut stdio).await
             });
             tokio::task::yield_now().await;
+        }
+        ["parent"] => {
+            // It outlives its stdin, and this process does not wait for it.
+            let sleeps = Program::new("sleep").arg("60").spawn();
+            println!("{}", sleeps.expect("it starts").connection.handle().pid());
         }
         _ => {
             eprintln!("stdio_worker: unknown arguments");

@@ -220,6 +220,20 @@ async fn a_worker_that_is_lost_is_started_again() {
     assert_eq!(text, "again");
 }
 
+/// What stops a child in the background does not keep this side from ending.
+#[tokio::test]
+async fn a_parent_ends_although_its_child_does_not() {
+    let parent = tokio::process::Command::new(env!("CARGO_BIN_EXE_stdio_worker"))
+        .arg("parent")
+        .kill_on_drop(true)
+        .output();
+    let output = within("the parent ends", parent).await.expect("it starts");
+    assert!(output.status.success(), "{}", output.status);
+    let pid = String::from_utf8_lossy(&output.stdout).trim().parse();
+    let pid = rustix::process::Pid::from_raw(pid.expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it still runs");
+}
+
 #[tokio::test]
 async fn urls_that_cannot_work_say_why() {
     let missing = mynah::connect("stdio:/no/such/program")
