@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `memory` | `memory:NAME` |
 //! | `tcp` | `tcp://host:port` |
+//! | `systemd` | `systemd:NAME`: sockets that were opened by whoever started the process |
 //! | `unix` | `unix:/path`, `unix:@name` |
 
 mod dialects;
@@ -18,6 +19,8 @@ mod endpoint;
 mod erase;
 mod error;
 mod limits;
+#[cfg(all(unix, feature = "systemd"))]
+mod passed;
 mod place;
 mod places;
 mod query;
@@ -26,6 +29,8 @@ mod stream;
 pub use endpoint::Endpoint;
 pub use error::EndpointError;
 pub use limits::LimitChanges;
+#[cfg(all(unix, feature = "systemd"))]
+pub use passed::PassedSocket;
 pub use place::{BoxDialer, BoxListener, BoxTransport, Dialing, Listening, Place};
 pub use stream::{ByteStream, EndpointStream};
 

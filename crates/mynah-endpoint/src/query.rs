@@ -12,23 +12,15 @@ pub(crate) struct Query<'u> {
 }
 
 impl<'u> Query<'u> {
-    pub(crate) fn read(url: &'u str, query: &'u str) -> Result<Self, EndpointError> {
-        let mut left: Vec<(&str, &str)> = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (option, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if left.iter().any(|(there, _)| *there == option) {
-                return Err(EndpointError::Twice {
-                    url: url.to_owned(),
-                    option: option.to_owned(),
-                });
-            }
-            left.push((option, value));
-        }
-        Ok(Self {
+    pub(crate) fn read(url: &'u str, query: &'u str) -> Self {
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        Self {
             url,
-            left,
+            left: pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .collect(),
             known: Vec::new(),
-        })
+        }
     }
 
     /// Takes an option, and reads its value; `known` says what would be understood.
@@ -43,6 +35,12 @@ impl<'u> Query<'u> {
             return Ok(None);
         };
         let (_, value) = self.left.remove(at);
+        if self.left.iter().any(|(name, _)| *name == option) {
+            return Err(EndpointError::Twice {
+                url: self.url.to_owned(),
+                option: option.to_owned(),
+            });
+        }
         match read(value) {
             Some(read) => Ok(Some(read)),
             None => Err(self.error(option, value, known.to_owned())),

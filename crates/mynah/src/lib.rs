@@ -208,6 +208,7 @@ mod guide {
         DeadlinesAndCancellation: "deadlines-and-cancellation";
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
+        Transports: "transports";
         Limits: "limits";
     }
 }

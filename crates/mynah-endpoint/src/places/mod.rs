@@ -2,6 +2,8 @@
 
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(all(unix, feature = "systemd"))]
+mod systemd;
 #[cfg(feature = "tcp")]
 mod tcp;
 #[cfg(all(unix, feature = "unix"))]
@@ -42,6 +44,15 @@ pub(crate) const SCHEMES: &[Scheme] = &[
         #[cfg(all(unix, feature = "unix"))]
         read: Some(unix::read),
         #[cfg(not(all(unix, feature = "unix")))]
+        read: None,
+    },
+    Scheme {
+        name: "systemd",
+        form: "systemd:NAME",
+        wire: true,
+        #[cfg(all(unix, feature = "systemd"))]
+        read: Some(systemd::read),
+        #[cfg(not(all(unix, feature = "systemd")))]
         read: None,
     },
     Scheme {
