@@ -1,6 +1,8 @@
 """A client of the real package that runs one named scenario against a server.
 
-usage: cbor_rpc_client.py PORT {cbor|json} SCENARIO [ARGUMENT...]
+usage: cbor_rpc_client.py {PORT|PATH} {cbor|json} SCENARIO [ARGUMENT...]
+
+A PORT is one of TCP on the loopback, a PATH is a Unix socket.
 
 Prints one line of JSON per check and ends with {"done": SCENARIO}. On a failed check it says so on stderr and ends
 with status 1. It ends when its stdin ends, and by itself after 60 s.
@@ -15,7 +17,7 @@ import traceback
 from cbor_rpc import RpcV1, TcpPipe
 
 import scenarios
-from common import Methods, end_with_stdin, new_state, transformer
+from common import Methods, UnixPipe, end_with_stdin, new_state, transformer
 
 
 class Client:
@@ -26,8 +28,11 @@ class Client:
         self.methods = Methods(new_state())
         self.closed = asyncio.Event()
 
-    async def connect(self, port):
-        self.tcp = await TcpPipe.create_connection("127.0.0.1", port)
+    async def connect(self, place):
+        if place.isdigit():
+            self.tcp = await TcpPipe.create_connection("127.0.0.1", int(place))
+        else:
+            self.tcp = await UnixPipe.create_connection(place)
         self.pipe = transformer(self.codec).apply_transformer(self.tcp)
         self.methods.pipe = self.pipe
         self.methods.rpc = RpcV1.make_rpc_v1(self.pipe, "client", self.methods.handle, self.methods.on_event)
@@ -55,9 +60,9 @@ def check(name, condition, **seen):
     print(json.dumps({"check": name, "ok": True}), flush=True)
 
 
-async def main(port, codec, scenario, arguments):
+async def main(place, codec, scenario, arguments):
     end_with_stdin(asyncio.get_running_loop(), lambda: os._exit(3))
-    client = await Client(codec).connect(port)
+    client = await Client(codec).connect(place)
     try:
         await asyncio.wait_for(getattr(scenarios, scenario)(client, check, *arguments), 60)
     except BaseException:
@@ -70,4 +75,4 @@ async def main(port, codec, scenario, arguments):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))

@@ -70,7 +70,7 @@ fn spawn(venv: Venv, script: &str, arguments: &[&str]) -> (Child, ChildStdin) {
 /// A server of the real package.
 #[derive(Debug)]
 pub(crate) struct PythonServer {
-    /// Its port on the loopback.
+    /// Its port on the loopback; 0 for one on a Unix socket.
     pub(crate) port: u16,
     _stdin: ChildStdin,
     _child: Child,
@@ -101,7 +101,7 @@ impl PythonServer {
                 .expect("stderr is text");
             panic!("the Python server did not start: {line}{text}");
         };
-        let port = port.parse().expect("a port");
+        let port = port.parse().unwrap_or_default();
         // A pipe that nobody reads fills up and stops the writer.
         tokio::spawn(async move {
             let mut sink = tokio::io::sink();
@@ -134,8 +134,17 @@ pub(crate) async fn run_client_with(
     codec: Codec,
     scenario: &[&str],
 ) -> Output {
-    let port = port.to_string();
-    let arguments = [&[port.as_str(), codec.name()], scenario].concat();
+    run_client_at(venv, &port.to_string(), codec, scenario).await
+}
+
+/// The same against a port or the path of a Unix socket.
+pub(crate) async fn run_client_at(
+    venv: Venv,
+    place: &str,
+    codec: Codec,
+    scenario: &[&str],
+) -> Output {
+    let arguments = [&[place, codec.name()], scenario].concat();
     let (child, _stdin) = spawn(venv, "cbor_rpc_client.py", &arguments);
     let output = within(&format!("scenario {scenario:?}"), child.wait_with_output())
         .await
