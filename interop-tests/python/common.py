@@ -9,11 +9,22 @@ import sys
 import threading
 
 from cbor_rpc import CborStreamTransformer, JsonStreamTransformer
+from cbor_rpc.pipe.aio_pipe import AioPipe
 
 
 def transformer(codec):
     """The stream transformer of a codec: "cbor" or "json"."""
     return {"cbor": CborStreamTransformer, "json": JsonStreamTransformer}[codec]()
+
+
+class UnixPipe(AioPipe):
+    """A Unix socket as a pipe of the package, which has none of its own: its pipe over any asyncio streams."""
+
+    @classmethod
+    async def create_connection(cls, path):
+        pipe = cls(*await asyncio.open_unix_connection(path))
+        await pipe._setup_connection()
+        return pipe
 
 
 class Unencodable:

@@ -15,6 +15,7 @@ use std::str::FromStr;
 /// |---|---|
 /// | `tcp://host:port` | TCP; a listener takes a free port for port 0 |
 /// | `unix:/path`, `unix:@name` | a Unix socket: a file, or an abstract name of Linux. A `%` is written `%25`, a `?` `%3F` |
+/// | `systemd:`, `systemd:NAME` | a TCP or Unix socket that was passed to this process, the next one or the next of that name; to listen on only |
 /// | `stdio:` | stdin and stdout of this process, once; what it prints goes to stderr from then on |
 /// | `stdio:PROGRAM` | a child process that each connection starts, to be dialled only; a name without a slash is looked for in `PATH`. No shell reads it |
 /// | `memory:NAME` | a server of this process; there is no wire, so there are no options |
@@ -27,7 +28,7 @@ use std::str::FromStr;
 /// | `names` | `method`, `qualified` | cbor-rpc: whether calls name their service too, `service.method`; the method alone unless it is given |
 /// | `errors` | `text`, `rich` | cbor-rpc: whether errors go out as maps of code, message and data; texts unless it is given |
 /// | `mode` | octal, such as `0660` | unix, listening on a path: who may connect; 0600, the owner alone, unless it is given |
-/// | `peers` | `any`, `same-user`, numbers of users | unix: who may be on the other side; anybody who can open the file, or for an abstract name this user and root, unless it is given |
+/// | `peers` | `any`, `same-user`, numbers of users | unix, systemd: who may be on the other side; anybody who can open the file, or for an abstract name this user and root, unless it is given |
 /// | `arg` | text, any number of times | `stdio:PROGRAM`: its arguments, in order |
 /// | `env` | `NAME=VALUE`, any number of times | `stdio:PROGRAM`: variables added to its environment |
 /// | `cwd` | a path | `stdio:PROGRAM`: its working directory; that of this process unless it is given |
@@ -81,7 +82,7 @@ impl FromStr for Endpoint {
         let mut url = Url {
             text,
             address,
-            query: Query::read(text, query)?,
+            query: Query::read(text, query),
         };
         let place = read(&mut url)?;
         let Url { mut query, .. } = url;

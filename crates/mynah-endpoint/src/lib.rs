@@ -12,6 +12,7 @@
 //! | `memory` | `memory:NAME` |
 //! | `stdio` | `stdio:`, `stdio:PROGRAM` |
 //! | `tcp` | `tcp://host:port` |
+//! | `systemd` | `systemd:NAME`: sockets that were opened by whoever started the process |
 //! | `unix` | `unix:/path`, `unix:@name` |
 
 mod dialects;
@@ -19,6 +20,8 @@ mod endpoint;
 mod erase;
 mod error;
 mod limits;
+#[cfg(all(unix, feature = "systemd"))]
+mod passed;
 #[cfg(all(unix, feature = "stdio"))]
 mod percent;
 mod place;
@@ -29,6 +32,8 @@ mod stream;
 pub use endpoint::Endpoint;
 pub use error::EndpointError;
 pub use limits::LimitChanges;
+#[cfg(all(unix, feature = "systemd"))]
+pub use passed::PassedSocket;
 pub use place::{BoxDialer, BoxListener, BoxTransport, Dialing, Listening, Place};
 pub use stream::{ByteStream, EndpointStream};
 

@@ -2,9 +2,6 @@
 
 use crate::error::EndpointError;
 
-/// Options that may be given any number of times.
-const REPEATED: [&str; 2] = ["arg", "env"];
-
 /// The options of a URL, until somebody takes them.
 #[derive(Debug)]
 pub(crate) struct Query<'u> {
@@ -15,28 +12,36 @@ pub(crate) struct Query<'u> {
 }
 
 impl<'u> Query<'u> {
-    pub(crate) fn read(url: &'u str, query: &'u str) -> Result<Self, EndpointError> {
-        let mut left: Vec<(&str, &str)> = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (option, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let given = left.iter().any(|(there, _)| *there == option);
-            if given && !REPEATED.contains(&option) {
-                return Err(EndpointError::Twice {
-                    url: url.to_owned(),
-                    option: option.to_owned(),
-                });
-            }
-            left.push((option, value));
-        }
-        Ok(Self {
+    pub(crate) fn read(url: &'u str, query: &'u str) -> Self {
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        Self {
             url,
-            left,
+            left: pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .collect(),
             known: Vec::new(),
-        })
+        }
     }
 
     /// Takes an option, and reads its value; `known` says what would be understood.
     pub(crate) fn take<T>(
+        &mut self,
+        option: &'static str,
+        known: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, EndpointError> {
+        let taken = self.take_next(option, known, read)?;
+        if taken.is_some() && self.left.iter().any(|(name, _)| *name == option) {
+            return Err(EndpointError::Twice {
+                url: self.url.to_owned(),
+                option: option.to_owned(),
+            });
+        }
+        Ok(taken)
+    }
+
+    /// The same for an option that may be given more than once: the next one.
+    fn take_next<T>(
         &mut self,
         option: &'static str,
         known: &str,
@@ -64,7 +69,7 @@ impl<'u> Query<'u> {
         mut read: impl FnMut(&str) -> Option<T>,
     ) -> Result<Vec<T>, EndpointError> {
         let mut all = Vec::new();
-        while let Some(one) = self.take(option, known, &mut read)? {
+        while let Some(one) = self.take_next(option, known, &mut read)? {
             all.push(one);
         }
         Ok(all)

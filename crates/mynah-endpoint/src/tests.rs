@@ -230,6 +230,15 @@ fn every_limit_has_an_option_of_its_own() {
     assert_eq!(seen.len(), fields);
 }
 
+/// The guide has a row for each.
+#[test]
+fn every_limit_stands_in_the_guide() {
+    let page = include_str!("../../../docs/guide/src/transports.md");
+    for name in LimitChanges::names() {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
 #[test]
 fn options_of_a_dialect_reach_it() {
     let check = |query: &str, expected: &CborRpc| {
@@ -292,6 +301,24 @@ async fn what_is_listened_on_can_be_dialled() {
             assert_eq!(heard, "there");
             assert!(far.connection.is_write_vectored());
         }
+    }
+}
+
+#[cfg(feature = "systemd")]
+#[tokio::test]
+async fn sockets_that_were_not_passed_are_not_there() {
+    for url in ["systemd:", "systemd:api?format=json&peers=any"] {
+        let place = read(url).place;
+        let error = place.dial().unwrap_err();
+        assert!(error.to_string().contains("listened on"), "{error}");
+        place.again().unwrap_err();
+        let Ok(Listening::Bytes(bind)) = place.listen() else {
+            panic!("{url} carries bytes");
+        };
+        let Err(error) = bind.await else {
+            panic!("{url}: nobody has passed a socket to this test");
+        };
+        assert!(error.to_string().contains("LISTEN_FDS"), "{error}");
     }
 }
 

@@ -212,6 +212,7 @@ mod guide {
         DeadlinesAndCancellation: "deadlines-and-cancellation";
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
+        Transports: "transports";
         Stdio: "stdio";
         Limits: "limits";
     }

@@ -81,10 +81,10 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
     }
 
-    /// Bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs alone do
-    /// not keep a connection that is not used.
-    pub const fn handle_bytes(&mut self, now: Moment) {
-        self.silence.heard(now);
+    /// So many bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs
+    /// alone do not keep a connection that is not used, and neither does a message that comes a byte now and then.
+    pub const fn handle_bytes(&mut self, now: Moment, bytes: usize) {
+        self.silence.heard(now, bytes);
     }
 
     /// A message arrived that means nothing on this wire, or names a method that nobody has.

@@ -4,6 +4,8 @@
 mod memory;
 #[cfg(all(unix, feature = "stdio"))]
 mod stdio;
+#[cfg(all(unix, feature = "systemd"))]
+mod systemd;
 #[cfg(feature = "tcp")]
 mod tcp;
 #[cfg(all(unix, feature = "unix"))]
@@ -53,6 +55,15 @@ pub(crate) const SCHEMES: &[Scheme] = &[
         #[cfg(all(unix, feature = "stdio"))]
         read: Some(stdio::read),
         #[cfg(not(all(unix, feature = "stdio")))]
+        read: None,
+    },
+    Scheme {
+        name: "systemd",
+        form: "systemd:NAME",
+        wire: true,
+        #[cfg(all(unix, feature = "systemd"))]
+        read: Some(systemd::read),
+        #[cfg(not(all(unix, feature = "systemd")))]
         read: None,
     },
     Scheme {

@@ -34,6 +34,7 @@ pub(crate) async fn drive_bytes<S: ByteStream>(
         input: Input::default(),
         filling: None,
         filled: None,
+        unheard: 0,
         writer: Writer::default(),
         beside: runs_beside_callers(),
         waits: 0,
@@ -63,6 +64,8 @@ struct ByteTask<S> {
     filling: Option<Filling>,
     /// A large message that was read and is to be handled first.
     filled: Option<BytesMut>,
+    /// Bytes that were read since the connection was told of some last; of account where it watches the peer's silence.
+    unheard: usize,
     writer: Writer,
     /// Whether callers may run beside this task.
     beside: bool,
@@ -88,7 +91,7 @@ fn runs_beside_callers() -> bool {
 /// What has arrived and was not consumed.
 #[derive(Default)]
 pub(super) struct Input {
-    /// Empty while nothing is there: idle connections hold no buffers.
+    /// As short as what is there while the connection is idle, which as a rule is nothing: it holds no buffer then.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -199,14 +202,17 @@ impl<S: ByteStream> ByteTask<S> {
         };
         match filling.poll_read(&mut self.stream, cx) {
             Poll::Ready(Ok(0)) => return Err(CloseReason::PeerGone),
-            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Ok(read)) => self.unheard = self.unheard.wrapping_add(read),
             Poll::Ready(Err(error)) => return Err(broken(&error)),
             Poll::Pending => return Ok(false),
         }
         if !filling.is_complete() {
             if self.core.link.watches_silence() {
+                let read = std::mem::take(&mut self.unheard);
                 let mut state = self.core.link.lock();
-                state.connection.handle_bytes(self.core.link.clock.now());
+                state
+                    .connection
+                    .handle_bytes(self.core.link.clock.now(), read);
             }
             return Ok(true);
         }
@@ -228,6 +234,7 @@ impl<S: ByteStream> ByteTask<S> {
         let read = buffer.filled().len();
         metrics::bytes_in(read);
         self.input.end += read;
+        self.unheard = self.unheard.wrapping_add(read);
         Poll::Ready(Ok(read))
     }
 
@@ -292,7 +299,7 @@ impl<S: ByteStream> ByteTask<S> {
             connection, out, ..
         } = state;
         if link.watches_silence() {
-            connection.handle_bytes(clock.look());
+            connection.handle_bytes(clock.look(), std::mem::take(&mut self.unheard));
         }
         let input = self
             .input
@@ -629,10 +636,8 @@ impl Input {
     /// 256 KiB or what has arrived again.
     fn make_room(&mut self) {
         const STEP: usize = 256 << 10;
-        if self.buffer.is_empty() {
-            self.buffer = scratch::take_read_buffer();
-            self.start = 0;
-            self.end = 0;
+        if self.buffer.len() < scratch::READ_BYTES {
+            self.move_to(scratch::take_read_buffer());
         }
         let there = self.end - self.start;
         if self.start + self.wanted.max(there + 1) > self.buffer.len() && self.start > 0 {
@@ -668,12 +673,24 @@ impl Input {
         }
     }
 
-    /// Gives the buffer back when nothing is in it.
+    /// Gives the buffer back when there is little in it: a peer that sends the start of a message and no more holds that
+    /// start, and no buffer.
     fn release(&mut self) {
-        if self.start == self.end && !self.buffer.is_empty() {
-            scratch::return_read_buffer(std::mem::take(&mut self.buffer));
-            self.start = 0;
-            self.end = 0;
+        const LITTLE: usize = 1 << 10;
+        let there = self.end - self.start;
+        if self.buffer.len() >= scratch::READ_BYTES && there <= LITTLE {
+            scratch::return_read_buffer(self.move_to(vec![0; there]));
         }
+    }
+
+    /// Goes on in another buffer, which has room for what is there. Returns the one before.
+    fn move_to(&mut self, mut buffer: Vec<u8>) -> Vec<u8> {
+        let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
+        if let Some(room) = buffer.get_mut(..rest.len()) {
+            room.copy_from_slice(rest);
+        }
+        self.end -= self.start;
+        self.start = 0;
+        std::mem::replace(&mut self.buffer, buffer)
     }
 }

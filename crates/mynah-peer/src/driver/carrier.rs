@@ -121,7 +121,7 @@ impl CarrierTask {
         let State {
             connection, out, ..
         } = &mut *guard;
-        connection.handle_bytes(now);
+        connection.handle_bytes(now, 0);
         let mut fx = DriverEffects::new(out, &mut self.core.collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;

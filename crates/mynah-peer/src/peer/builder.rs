@@ -34,22 +34,15 @@ pub struct PeerBuilder {
 }
 
 enum Medium {
-    Bytes {
-        stream: Box<dyn ByteStreamObject>,
-        wire: MakeWire,
-    },
+    Bytes { drive: Drive, wire: MakeWire },
     Carrier(Pin<Box<dyn Transport>>),
 }
 
 type MakeWire = Box<dyn FnOnce(Side, &Limits) -> Box<dyn mynah_codec::Wire> + Send>;
 
-/// [`ByteStream`] behind a pointer.
-pub(crate) trait ByteStreamObject:
-    tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin
-{
-}
-
-impl<T: ByteStream> ByteStreamObject for T {}
+/// Starts the task of a connection. Made where the type of the stream is known, so that the task reads and writes it
+/// without a detour through a pointer.
+type Drive = Box<dyn FnOnce(Option<SideLines>, Arc<Link>) + Send>;
 
 impl fmt::Debug for PeerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,7 +58,7 @@ impl PeerBuilder {
         let dialect = dialect.clone_box();
         let wire: MakeWire = Box::new(move |side, limits| dialect.wire(side, limits));
         Self::new(Medium::Bytes {
-            stream: Box::new(stream),
+            drive: Box::new(|lines, link| drop(tokio::spawn(drive_bytes(stream, lines, link)))),
             wire,
         })
     }
@@ -224,10 +217,10 @@ impl PeerBuilder {
             listeners: self.listeners.take(),
         };
         match self.medium {
-            Medium::Bytes { stream, wire } => {
+            Medium::Bytes { drive, wire } => {
                 let wire = wire(self.side, &config.limits);
                 let link = start_link(Out::wire(wire), config, self.side);
-                tokio::spawn(drive_bytes(stream, self.side_lines, Arc::clone(&link)));
+                drive(self.side_lines, Arc::clone(&link));
                 Peer::linked(link)
             }
             Medium::Carrier(transport) => {

@@ -6,7 +6,7 @@ use crate::peer::start_link;
 use crate::router::Router;
 use mynah_codec::{Dialect, Side};
 use mynah_connection::CloseReason;
-use mynah_protocol::{Accepted, Evidence, Limits, Listener, Transport};
+use mynah_protocol::{Accepted, Evidence, Limits, Listener, Transport, TransportErrorKind};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -296,6 +296,14 @@ where
     }
 }
 
+/// A peer that was turned away, or has gone, took its attempt with it. What else fails may fail again at once.
+const fn may_come_again_at_once(kind: TransportErrorKind) -> bool {
+    !matches!(
+        kind,
+        TransportErrorKind::Denied | TransportErrorKind::Broken
+    )
+}
+
 /// The next connection; a failed attempt is about that attempt only.
 async fn next<L: Listener>(listener: &mut L) -> Option<Accepted<L::Connection>> {
     loop {
@@ -303,7 +311,9 @@ async fn next<L: Listener>(listener: &mut L) -> Option<Accepted<L::Connection>> 
             Ok(accepted) => return Some(accepted),
             Err(error) => {
                 tracing::warn!(error = error.chain(), "cannot accept a connection");
-                tokio::time::sleep(REST_AFTER_ERROR).await;
+                if may_come_again_at_once(error.kind()) {
+                    tokio::time::sleep(REST_AFTER_ERROR).await;
+                }
             }
         }
     }

@@ -191,8 +191,13 @@ impl ServerHandle {
     /// Cancel safety: dropped before its end, the server goes on draining until its handle is dropped; it may be
     /// called again.
     pub async fn drain(&self, grace: Duration) -> DrainReport {
-        self.stop_listening();
-        drain::run(&self.shared, &self.local, grace).await
+        let listening = self.stop_listening();
+        let report = drain::run(&self.shared, &self.local, grace).await;
+        for task in listening {
+            // Until its listener is closed, and its socket file is gone. It was told to end, so it ends.
+            drop(task.await);
+        }
+        report
     }
 
     /// Waits until no connection is open and no listener can bring another: for a server on its own stdin and stdout, until
@@ -213,24 +218,26 @@ impl ServerHandle {
     /// Stops at once, as dropping the handle does: nothing is accepted any more, every connection is closed without
     /// waiting, and what runs is stopped. Nothing happens the second time.
     pub fn stop(&self) {
-        self.stop_listening();
+        drop(self.stop_listening());
         self.shared.close_all();
         self.local.stop();
     }
 
-    fn stop_listening(&self) {
+    /// The tasks that are about to end.
+    fn stop_listening(&self) -> Vec<JoinHandle<()>> {
         let mut listening = self
             .listening
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let Listening { names, tasks } = std::mem::take(&mut *listening);
         drop(listening);
-        for task in tasks {
+        for task in &tasks {
             task.abort();
         }
         for name in names {
             self.local.unpublish(&name);
         }
+        tasks
     }
 }
 

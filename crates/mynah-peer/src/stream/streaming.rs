@@ -299,7 +299,7 @@ where
         let caller = &self.caller;
         let listens = self.listeners.is_some();
         // What is attached goes with the request, and there is no second one of it.
-        let resends = caller.reconnects() && unsent.attachments.is_empty();
+        self.resends = caller.reconnects() && unsent.attachments.is_empty();
         let begun = scratch::with_encoded(|buffer| {
             if let Err(error) = unsent.params.encode(format, buffer) {
                 return Poll::Ready(Err(CallError::Encode(error)));
@@ -321,9 +321,8 @@ where
         });
         let ticket = task::ready!(begun)?;
         self.stage = Stage::Open(ticket);
-        self.resends = resends;
         unsent.waiting = None;
-        if resends {
+        if self.resends {
             // However often it is sent, it ends in time.
             unsent.options.fix_deadline(timeout);
         } else if self.watch.is_none() {

@@ -62,7 +62,7 @@ pub(crate) fn worker(venv: Venv, codec: Codec) -> Program {
 /// Runs one scenario of the Python client with the worker of this side as its child.
 pub(crate) async fn run_parent(venv: Venv, codec: Codec, scenario: &[&str]) -> Output {
     let target = concat!("stdio:", env!("CARGO_BIN_EXE_stdio_worker"));
-    run_client_of(venv, target, codec, scenario).await
+    run_client_at(venv, target, codec, scenario).await
 }
 
 /// Ends with its handle: the child is killed when this is dropped, and ends by itself when its stdin ends.
@@ -85,7 +85,7 @@ fn spawn(venv: Venv, script: &str, arguments: &[&str]) -> (Child, ChildStdin) {
 /// A server of the real package.
 #[derive(Debug)]
 pub(crate) struct PythonServer {
-    /// Its port on the loopback.
+    /// Its port on the loopback; 0 for one on a Unix socket.
     pub(crate) port: u16,
     _stdin: ChildStdin,
     _child: Child,
@@ -116,7 +116,7 @@ impl PythonServer {
                 .expect("stderr is text");
             panic!("the Python server did not start: {line}{text}");
         };
-        let port = port.parse().expect("a port");
+        let port = port.parse().unwrap_or_default();
         // A pipe that nobody reads fills up and stops the writer.
         tokio::spawn(async move {
             let mut sink = tokio::io::sink();
@@ -149,11 +149,17 @@ pub(crate) async fn run_client_with(
     codec: Codec,
     scenario: &[&str],
 ) -> Output {
-    run_client_of(venv, &port.to_string(), codec, scenario).await
+    run_client_at(venv, &port.to_string(), codec, scenario).await
 }
 
-async fn run_client_of(venv: Venv, target: &str, codec: Codec, scenario: &[&str]) -> Output {
-    let arguments = [&[target, codec.name()], scenario].concat();
+/// The same against a port or the path of a Unix socket.
+pub(crate) async fn run_client_at(
+    venv: Venv,
+    place: &str,
+    codec: Codec,
+    scenario: &[&str],
+) -> Output {
+    let arguments = [&[place, codec.name()], scenario].concat();
     let (child, _stdin) = spawn(venv, "cbor_rpc_client.py", &arguments);
     let output = within(&format!("scenario {scenario:?}"), child.wait_with_output())
         .await
