@@ -444,6 +444,15 @@ impl Link {
             .or_else(|| events::built_in(name, self.config.router.events()))
     }
 
+    /// Whether anybody hears lines of log that belong to no call.
+    pub(crate) fn hears_log(&self) -> bool {
+        self.config
+            .listeners
+            .get()
+            .is_some_and(|listeners| listeners.hears_log())
+            || self.config.router.hearers().hears_log()
+    }
+
     /// The connection has ended: nobody hears anything of it any more, and nothing is pushed to it.
     pub(crate) fn close_ears(self: &Arc<Self>, wakers: &mut Vec<Waker>) {
         if let Some(listeners) = self.config.listeners.get() {
