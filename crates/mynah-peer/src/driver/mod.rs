@@ -3,10 +3,12 @@
 mod bytes;
 mod carrier;
 mod core;
+mod end;
 mod fill;
 mod observed;
 mod running;
 mod streams;
+mod time;
 mod told;
 mod turn;
 mod unit;
