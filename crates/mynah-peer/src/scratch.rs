@@ -1,8 +1,10 @@
 //! Buffers of the thread: lent for one step, never held over an await.
 
 use crate::encoded::{EncodedBuffer, ReplyBuffer};
+use bytes::BytesMut;
 use mynah_codec::OutputChunk;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::thread::LocalKey;
 
@@ -16,6 +18,7 @@ pub(crate) const READ_BYTES: usize = 64 << 10;
 thread_local! {
     static SCRATCH: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
     static READ: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static LARGE: RefCell<VecDeque<Large>> = const { RefCell::new(VecDeque::new()) };
     static CHUNKS: RefCell<Vec<OutputChunk>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -76,6 +79,52 @@ pub(crate) fn return_read_buffer(buffer: Vec<u8>) {
             }
         });
     }
+}
+
+/// How many buffers of large messages a thread remembers, and how many bytes one may have.
+const KEEP_LARGE: usize = 4;
+const LARGEST: usize = 4 << 20;
+
+/// The memory of a large message that may still be in use.
+struct Large {
+    bytes: usize,
+    /// Empty; it shares the memory, and has it to itself once the message is gone.
+    handle: BytesMut,
+}
+
+impl Large {
+    /// The memory, while a handle to it stays here.
+    fn lend(&mut self) -> BytesMut {
+        let mut memory = std::mem::take(&mut self.handle);
+        self.handle = memory.split_off(memory.capacity().saturating_sub(1));
+        memory
+    }
+}
+
+/// Room for a large message where one was before. Fresh memory costs a fault for each of its pages, and the
+/// allocator gives it back to the system when the message is gone: time in which nothing else on the connection
+/// moves.
+pub(crate) fn take_large(bytes: usize) -> Option<BytesMut> {
+    LARGE.with_borrow_mut(|kept| {
+        let fits = |large: &mut Large| large.bytes > bytes && large.handle.try_reclaim(bytes + 1);
+        let place = kept.iter_mut().position(fits)?;
+        kept.get_mut(place).map(Large::lend)
+    })
+}
+
+/// Remembers the memory of a large message, in place of what was remembered first.
+pub(crate) fn keep_large(message: &mut BytesMut) {
+    let bytes = message.capacity();
+    if bytes > LARGEST {
+        return;
+    }
+    let handle = message.split_off(bytes.saturating_sub(1));
+    LARGE.with_borrow_mut(|kept| {
+        if kept.len() == KEEP_LARGE {
+            kept.pop_front();
+        }
+        kept.push_back(Large { bytes, handle });
+    });
 }
 
 /// Buffers for frames that are to be written, empty.
