@@ -1,0 +1,22 @@
+//! Every dialect of Mynah, in every format.
+
+use mynah::dialect::{CborRpc, Native};
+use mynah_codec::dialect::cbor_rpc::Padding;
+
+mynah_testkit::dialect_suite! { native_cbor => Native::new() }
+mynah_testkit::dialect_suite! { native_json => Native::json() }
+mynah_testkit::dialect_suite! { native_messagepack => Native::messagepack() }
+mynah_testkit::dialect_suite! { cbor_rpc_cbor => CborRpc::cbor() }
+mynah_testkit::dialect_suite! { cbor_rpc_json => CborRpc::json(Padding::Newline) }
+
+/// Other spellings of the same dialect.
+mod spelled {
+    use super::*;
+
+    mynah_testkit::dialect_suite! {
+        qualified => CborRpc::cbor().with_qualified_names(true).with_rich_errors(true)
+    }
+    mynah_testkit::dialect_suite! {
+        padded => CborRpc::json(Padding::Python).with_rich_errors(true)
+    }
+}
