@@ -1,6 +1,6 @@
 //! Cases of transports that are dialled.
 
-use super::ends::{End, Source};
+use super::ends::{End, Listening, Source, accept};
 use crate::failure::{Because as _, Failure, Shown, Verdict, ensure};
 use mynah_protocol::EvidenceKey;
 use std::future::poll_fn;
@@ -31,16 +31,13 @@ pub(super) async fn address<E: End>(source: &Source<E>) -> Verdict {
 pub(super) async fn dial_before_accept<E: End>(source: &Source<E>) -> Verdict {
     let mut listening = source.listen().await?;
     for number in 0..2 {
-        let dialer = &listening.dialer;
-        let mut dial = dialer.dial();
+        let mut dial = listening.dialer.dial();
         let early = poll_fn(|cx| Poll::Ready(dial.as_mut().poll(cx))).await;
-        let listener = &mut listening.listener;
-        let accepted = poll_fn(|cx| listener.poll_accept(cx));
-        let (near, far) = match early {
-            Poll::Ready(near) => (near, accepted.await),
-            Poll::Pending => tokio::join!(dial, accepted),
+        let listener = &mut *listening.listener;
+        let (mut near, mut far) = match early {
+            Poll::Ready(near) => (near?, accept(listener).await?),
+            Poll::Pending => Listening::meet(dial, listener).await?,
         };
-        let (mut near, mut far) = (near?, far.because("the listener accepts no more")??);
         check_pair(&mut near, &mut far, number).await?;
     }
     Ok(Shown::Holds)
@@ -82,14 +79,9 @@ pub(super) async fn dial_dropped<E: End>(source: &Source<E>) -> Verdict {
         // Done or not, nobody has it any more.
         drop(done);
 
-        let (near, first) = {
-            let listener = &mut listening.listener;
-            let accepted = poll_fn(|cx| listener.poll_accept(cx));
-            tokio::join!(listening.dialer.dial(), accepted)
-        };
-        let mut near = near?;
+        let (mut near, first) = listening.connect().await?;
         near.say(42).await?;
-        let mut next = Some(first.because("the listener accepts no more")??);
+        let mut next = Some(first);
         let mut found = false;
         for _ in 0..2 {
             let mut far = match next.take() {
@@ -120,16 +112,12 @@ pub(super) async fn dial_dropped<E: End>(source: &Source<E>) -> Verdict {
 pub(super) async fn many_dials<E: End>(source: &Source<E>) -> Verdict {
     const MANY: u8 = 50;
     let mut listening = source.listen().await?;
-    let dialer = &listening.dialer;
     let mut seen = [false; MANY as usize];
     let mut ends = Vec::new();
     for number in 0..MANY {
-        let listener = &mut listening.listener;
-        let accepted = poll_fn(|cx| listener.poll_accept(cx));
-        let (near, far) = tokio::join!(dialer.dial(), accepted);
-        let mut near = near?;
+        let (mut near, far) = listening.connect().await?;
         near.say(number).await?;
-        ends.push((near, far.because("the listener accepts no more")??));
+        ends.push((near, far));
     }
     for (_, far) in &mut ends {
         let number = far.hear().await.because("an accepted connection is dead")?;

@@ -313,17 +313,29 @@ impl<E: End> Listening<E> {
     }
 
     pub(crate) async fn accept(&mut self) -> Result<E, Failure> {
-        let accepted = poll_fn(|cx| self.listener.poll_accept(cx)).await;
-        Ok(accepted.because("the listener accepts no more")??)
+        accept(&mut *self.listener).await
     }
 
     /// Dials once and accepts once.
     pub(crate) async fn connect(&mut self) -> Result<(E, E), Failure> {
         let Self { listener, dialer } = self;
-        let accepted = poll_fn(|cx| listener.poll_accept(cx));
-        let (near, far) = tokio::join!(dialer.dial(), accepted);
-        Ok((near?, far.because("the listener accepts no more")??))
+        Self::meet(dialer.dial(), &mut **listener).await
     }
+
+    /// Lets a dial and the listener meet.
+    pub(crate) async fn meet(
+        dial: BoxFuture<'_, Result<E, TransportError>>,
+        listener: &mut dyn Accepts<E>,
+    ) -> Result<(E, E), Failure> {
+        let dialled = async { Ok(dial.await?) };
+        tokio::try_join!(dialled, accept(listener))
+    }
+}
+
+/// The next connection.
+pub(crate) async fn accept<E>(listener: &mut dyn Accepts<E>) -> Result<E, Failure> {
+    let accepted = poll_fn(|cx| listener.poll_accept(cx)).await;
+    Ok(accepted.because("the listener accepts no more")??)
 }
 
 type Make<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, TransportError>> + Send + Sync>;

@@ -67,7 +67,8 @@ async fn exchange(end: &mut EnvelopeEnd, count: u64, letters: usize) -> Result<(
     poll_fn(|cx| {
         loop {
             let mut progress = false;
-            if sent < count {
+            // Until it is full: then the other side is, too.
+            while sent < count {
                 match Pin::new(&mut *end).poll_ready(cx) {
                     Poll::Ready(Ok(())) => {
                         let request = numbered(format, sent, letters)?;
@@ -77,7 +78,7 @@ async fn exchange(end: &mut EnvelopeEnd, count: u64, letters: usize) -> Result<(
                         progress = true;
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::from(error))),
-                    Poll::Pending => {}
+                    Poll::Pending => break,
                 }
             }
             // A full sink is full no longer than until it is flushed.
@@ -124,7 +125,7 @@ async fn silence(transport: &EnvelopeTransport) -> Verdict {
             for _ in 0..100 {
                 let early = poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx))).await;
                 ensure(early.is_pending(), || {
-                    "something came before anything was said".to_owned()
+                    format!("before anything was said: {early:?}")
                 })?;
                 tokio::task::yield_now().await;
             }

@@ -7,4 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod broken_bytes;
+mod broken_dialects;
+mod broken_dials;
+mod broken_envelopes;
+mod caught;
 mod dialects;
