@@ -26,7 +26,7 @@ pub struct Pair {
 
 impl Pair {
     /// Two peers with what each offers to the other.
-    pub fn new(near: Router, far: Router) -> PairBuilder {
+    pub fn between(near: Router, far: Router) -> PairBuilder {
         PairBuilder {
             near: End::new(near),
             far: End::new(far),
@@ -38,7 +38,7 @@ impl Pair {
 
     /// A side that offers a service, and a side that offers nothing and calls it through [`Pair::near`].
     pub fn of(far: Router) -> PairBuilder {
-        Self::new(Router::new(), far)
+        Self::between(Router::new(), far)
     }
 
     /// The seed of the line.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 /// nobody has anything to do.
 ///
 /// What fails is printed with its seed, and the last line says how to run it again:
-/// `MYNAH_SEED=17 cargo test NAME`. The variable `MYNAH_SEED` runs that seed alone, `MYNAH_SEEDS` so many of them.
+/// `MYNAH_SEED=17 cargo test NAME`. The variable `MYNAH_SEED` runs that seed alone, `MYNAH_SEEDS` so many of them
+/// (`500`), or those of a range (`1000..1500`).
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before run"]
 pub struct Simulation {
@@ -28,16 +29,12 @@ impl Default for Simulation {
 impl Simulation {
     /// Seeds 1 to 20, or what the environment says.
     pub fn new() -> Self {
-        let simulation = Self {
+        Self {
             first: 1,
-            count: 20,
+            count: 1,
             patience: Duration::from_secs(120),
-        };
-        match (seed_of_environment(), number("MYNAH_SEEDS")) {
-            (Some(seed), _) => simulation.seed(seed),
-            (None, Some(count)) => simulation.seeds(count),
-            (None, None) => simulation,
         }
+        .seeds(20)
     }
 
     /// One seed alone: a failure again.
@@ -49,9 +46,8 @@ impl Simulation {
 
     /// So many seeds from the first one, unless the environment names one.
     pub fn seeds(mut self, count: u64) -> Self {
-        if seed_of_environment().is_none() {
-            self.count = number("MYNAH_SEEDS").unwrap_or(count);
-        }
+        let named = seed_of_environment().map(|seed| (seed, 1));
+        (self.first, self.count) = named.or_else(range_of_environment).unwrap_or((1, count));
         self
     }
 
@@ -117,6 +113,22 @@ pub fn seed_of_environment() -> Option<u64> {
     number("MYNAH_SEED")
 }
 
+/// The first seed of `MYNAH_SEEDS`, and how many.
+fn range_of_environment() -> Option<(u64, u64)> {
+    range(&std::env::var("MYNAH_SEEDS").ok()?)
+}
+
+fn range(text: &str) -> Option<(u64, u64)> {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    match text.split_once("..") {
+        Some((first, end)) => {
+            let (first, end) = (number(first)?, number(end)?);
+            Some((first, end.checked_sub(first)?))
+        }
+        None => Some((1, number(text)?)),
+    }
+}
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -173,3 +185,6 @@ pub async fn within<F: Future>(time: Duration, future: F) -> Result<F::Output, H
     drop(done);
     output.ok_or_else(|| Hangs(start.elapsed()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,5 +200,7 @@ mod guide {
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
         Limits: "limits";
+        TestingYourService: "testing-your-service";
+        WritingATransport: "writing-a-transport";
     }
 }

@@ -120,7 +120,7 @@ async fn f1_calls_and_cancels(joint: &Joint<'_>) -> Verdict {
 /// F2: floods of what means nothing, each kind that the wire carries. The peer stays of use, or ends the connection.
 async fn f2_nonsense(joint: &Joint<'_>) -> Verdict {
     const PORTIONS: u64 = 20;
-    const EACH: u64 = 100;
+    const EACH: usize = 100;
     let (raw, ..) = joint.join_raw(&few()).await?;
     let profile = raw.profile().clone();
     drop(raw);
@@ -129,7 +129,7 @@ async fn f2_nonsense(joint: &Joint<'_>) -> Verdict {
         let (mut raw, far, seen) = joint.join_raw(&few()).await?;
         let mut portions = Vec::new();
         for portion in 0..PORTIONS {
-            let mut said = vec![sample.clone(); EACH as usize];
+            let mut said = vec![sample.clone(); EACH];
             // Each portion ends with a call, so that the flood does not outrun the peer.
             said.push(raw.call(portion, "echo", "still there")?);
             portions.push(said);

@@ -11,6 +11,7 @@ use mynah_protocol::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// One end of a connection.
+#[allow(clippy::large_enum_variant, reason = "a test has one or two of them")]
 pub(super) enum Raw {
     Bytes {
         end: ByteEnd,

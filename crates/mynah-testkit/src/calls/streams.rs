@@ -107,7 +107,7 @@ async fn callbacks(joint: &Joint<'_>) -> Verdict {
         move |number| {
             told.lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .push(number)
+                .push(number);
         }
     };
     let ended = tell(&joined.near, COUNT, teller).await;

@@ -177,7 +177,7 @@ fn mutation(dialect: &dyn Dialect, seed: u64) -> Result<(), Failure> {
         if shakes {
             listener(dialect)
         } else {
-            let side = if seed % 2 == 0 {
+            let side = if seed.is_multiple_of(2) {
                 Side::Dial
             } else {
                 Side::Accept

@@ -13,3 +13,5 @@ mod broken_dials;
 mod broken_envelopes;
 mod caught;
 mod dialects;
+mod pairs;
+mod ring;
