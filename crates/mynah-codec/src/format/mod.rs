@@ -8,6 +8,7 @@ pub mod json;
 mod keys;
 pub mod msgpack;
 mod utf8;
+mod variant;
 
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 

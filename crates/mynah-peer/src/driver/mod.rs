@@ -7,6 +7,8 @@ mod fill;
 mod observed;
 mod running;
 mod streams;
+mod told;
+mod turn;
 mod unit;
 mod writer;
 

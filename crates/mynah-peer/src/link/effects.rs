@@ -42,6 +42,12 @@ pub(crate) struct Collected {
     pub(crate) refused: u64,
     /// The peer has said that it is going away.
     pub(crate) departing: bool,
+    /// The peer has introduced itself.
+    pub(crate) met: bool,
+    /// Something that was told through a callback waits for an interceptor.
+    pub(crate) tells_wait: bool,
+    /// Calls of ours whose ends are held back until it is heard.
+    pub(crate) held: Vec<CallId>,
 }
 
 impl Collected {
@@ -93,6 +99,25 @@ pub(crate) enum Body {
     /// In the read buffer, from and to.
     Range(usize, usize),
     Owned(Bytes),
+}
+
+impl Body {
+    /// `buffer`: the read buffer.
+    #[inline]
+    pub(crate) fn as_slice<'b>(&'b self, buffer: &'b [u8]) -> &'b [u8] {
+        match self {
+            Self::Range(start, end) => buffer.get(*start..*end).unwrap_or_default(),
+            Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// For a call that has to wait.
+    pub(crate) fn into_bytes(self, buffer: &[u8]) -> Bytes {
+        match self {
+            Self::Owned(bytes) => bytes,
+            Self::Range(..) => Bytes::copy_from_slice(self.as_slice(buffer)),
+        }
+    }
 }
 
 /// A call of the peer that is to stop.
@@ -242,6 +267,27 @@ fn stop_input(id: CallId, extras: &mut OutExtras, collected: &mut Collected) {
 }
 
 impl DriverEffects<'_> {
+    /// Whether a call that has ended is over for its caller only later: an interceptor may have what was told through
+    /// its callbacks wait.
+    #[cold]
+    fn holds_back(&mut self, slot: &mut OutSlot) -> bool {
+        let (Some(extras), Some(id)) = (&mut slot.extras, slot.id) else {
+            return false;
+        };
+        let told = self.collected.tells_wait || self.collected.called_back;
+        if !told
+            || extras.callbacks.is_empty()
+            || matches!(slot.ended, Some(Reply::Lost { .. }))
+            || self.link.config.router.chain().is_none()
+        {
+            return false;
+        }
+        stop_input(id, extras, self.collected);
+        extras.held = true;
+        self.collected.held.push(id);
+        true
+    }
+
     /// A call of ours is over: its input stops, its callbacks are revoked. Its results wait for the program.
     #[cold]
     fn end_extras(&mut self, slot: &mut OutSlot) {
@@ -291,6 +337,9 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             },
         });
         if slot.extras.is_some() {
+            if self.holds_back(slot) {
+                return;
+            }
             self.end_extras(slot);
         }
         self.collected.wakers.extend(slot.waker.take());
@@ -501,6 +550,10 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
 
     fn hear(&mut self, key: InboundKey, slot: &mut InSlot, deadline: Moment, said: Said<'_>) {
         self.start_hearer(key, slot, deadline, said);
+    }
+
+    fn met(&mut self) {
+        self.collected.met = true;
     }
 
     fn going_away(&mut self) {

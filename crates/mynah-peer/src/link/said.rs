@@ -10,7 +10,8 @@ impl DriverEffects<'_> {
     /// Hands it to those who listen. Returns it when it has a handler.
     pub(super) fn tell<'m>(&mut self, said: Said<'m>) -> Option<Said<'m>> {
         let config = &self.link.config;
-        let heard = config.listeners.said(&said, &mut self.collected.wakers);
+        let listeners = config.listeners.get();
+        let heard = listeners.is_some_and(|heard| heard.said(&said, &mut self.collected.wakers));
         if config.router.hearers().hears(&said) {
             return Some(said);
         }

@@ -1,6 +1,6 @@
 //! What handles and the task of a connection share.
 
-use super::{Clock, Out, Sent};
+use super::{Clock, Out, Receipts, Sent};
 use crate::call::SideEffects;
 use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
@@ -27,16 +27,18 @@ use tokio::task::AbortHandle;
 /// What a connection is made with.
 #[derive(Debug)]
 pub(crate) struct LinkConfig {
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) router: Arc<Router>,
     pub(crate) evidence: Evidence,
     pub(crate) default_timeout: Option<Duration>,
-    /// Who listens to what the peer says unasked.
-    pub(crate) listeners: Arc<Listeners>,
+    /// Who listens to what the peer says unasked, once somebody does: see [`Link::listeners`].
+    pub(crate) listeners: OnceLock<Arc<Listeners>>,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
 const LARGE: usize = 64 << 10;
+/// Up to so many bytes every peer takes something, whatever it will say of itself.
+const SMALL: usize = 4 << 10;
 
 /// One connection.
 pub(crate) struct Link {
@@ -100,6 +102,8 @@ pub(crate) struct State {
     pub(crate) answers: usize,
     /// Side messages dropped since the last log that went out, because the peer is slow.
     pub(crate) dropped_logs: u64,
+    /// Present once a carrier has delivered something that it wants settled.
+    pub(crate) receipts: Option<Box<Receipts>>,
 }
 
 /// What is kept for each call of this side.
@@ -120,6 +124,14 @@ pub(crate) struct OutSlot {
     pub(crate) extras: Option<Box<OutExtras>>,
 }
 
+impl OutSlot {
+    /// Whether the end of the call is held back.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.held)
+    }
+}
+
 /// What goes with a call of this side that is no plain one.
 #[derive(Default)]
 pub(crate) struct OutExtras {
@@ -130,6 +142,8 @@ pub(crate) struct OutExtras {
     pub(crate) input: OutInput,
     /// The numbers of its callbacks.
     pub(crate) callbacks: Vec<u64>,
+    /// The call has ended, and its caller is told so once what was said through its callbacks is heard.
+    pub(crate) held: bool,
 }
 
 /// The stream that goes with a call of this side.
@@ -145,10 +159,13 @@ pub(crate) enum OutInput {
     Running(usize),
 }
 
-/// Who waits for the end of a call of the peer: each takes itself out when it waits no more.
+/// Who waits for the end of a call of the peer: each takes itself out when it waits no more. As a rule nobody does.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    waiting: Vec<(u64, Waker)>,
+pub(crate) struct Waiters(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    list: Vec<(u64, Waker)>,
     last: u64,
 }
 
@@ -156,31 +173,34 @@ impl Waiters {
     /// Adds a waiter, or notes the new waker of one that is known by its number. Returns the number and a waker to
     /// drop when no lock is held.
     pub(crate) fn wait(&mut self, number: Option<u64>, waker: &Waker) -> (u64, Option<Waker>) {
+        let Waiting { list, last } = &mut **self.0.get_or_insert_default();
         if let Some(number) = number
-            && let Some((_, known)) = self.waiting.iter_mut().find(|(known, _)| *known == number)
+            && let Some((_, known)) = list.iter_mut().find(|(known, _)| *known == number)
         {
             if known.will_wake(waker) {
                 return (number, None);
             }
             return (number, Some(std::mem::replace(known, waker.clone())));
         }
-        self.last += 1;
-        self.waiting.push((self.last, waker.clone()));
-        (self.last, None)
+        *last += 1;
+        list.push((*last, waker.clone()));
+        (*last, None)
     }
 
     /// Takes a waiter out.
     pub(crate) fn forget(&mut self, number: u64) -> Option<Waker> {
-        let place = self
-            .waiting
-            .iter()
-            .position(|(known, _)| *known == number)?;
-        Some(self.waiting.swap_remove(place).1)
+        let list = &mut self.0.as_mut()?.list;
+        let place = list.iter().position(|(known, _)| *known == number)?;
+        Some(list.swap_remove(place).1)
     }
 
     /// Takes everybody out, to be woken.
+    #[inline]
     pub(crate) fn take_into(&mut self, woken: &mut Vec<Waker>) {
-        woken.extend(self.waiting.drain(..).map(|(_, waker)| waker));
+        if let Some(waiting) = &mut self.0 {
+            // Numbers go on: somebody may still come with an old one.
+            woken.extend(waiting.list.drain(..).map(|(_, waker)| waker));
+        }
     }
 }
 
@@ -336,6 +356,7 @@ impl Link {
                 stopped_inputs: Vec::new(),
                 answers: 0,
                 dropped_logs: 0,
+                receipts: None,
             }),
             config,
             clock,
@@ -379,7 +400,7 @@ impl Link {
         !self.lock().out.is_ready()
     }
 
-    /// For a side that knows its format before it has heard from the peer.
+    /// For a side that knows its format before it has heard from the peer. Under the lock.
     pub(crate) fn set_facts(&self, out: &Out) {
         let profile = out.profile();
         let facts = WireFacts {
@@ -388,7 +409,9 @@ impl Link {
             dialect: profile.dialect,
             capabilities: profile.capabilities,
         };
-        self.config.listeners.set_codec(facts.format, facts.decode);
+        if let Some(listeners) = self.config.listeners.get() {
+            listeners.set_codec(facts.format, facts.decode);
+        }
         // A second setting finds the same facts.
         let _same = self.format.set(facts);
     }
@@ -398,7 +421,9 @@ impl Link {
     #[inline]
     pub(crate) fn is_full(&self, state: &State, len: usize) -> bool {
         let high = self.config.limits.output_high_water_bytes;
-        state.out.held() > high || len > LARGE && state.out.bulk_held() > high
+        state.out.held() > high
+            || len > SMALL
+                && (len > LARGE && state.out.bulk_held() > high || state.out.awaits_hello(len))
     }
 
     /// Why the connection ended, `None` while its task goes on.
@@ -421,8 +446,29 @@ impl Link {
 
     /// The connection has ended: nobody hears anything of it any more, and nothing is pushed to it.
     pub(crate) fn close_ears(self: &Arc<Self>, wakers: &mut Vec<Waker>) {
-        self.config.listeners.close(wakers);
+        if let Some(listeners) = self.config.listeners.get() {
+            listeners.close(wakers);
+        }
         self.config.router.events().starve(self);
+    }
+
+    /// Who listens to what the peer says unasked: most connections have nobody who does.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners> {
+        if let Some(listeners) = self.config.listeners.get() {
+            return listeners;
+        }
+        // Under the lock neither the handshake nor the end can pass them by.
+        let state = self.lock();
+        self.config.listeners.get_or_init(|| {
+            let listeners = Listeners::default();
+            if let Some(facts) = self.facts() {
+                listeners.set_codec(facts.format, facts.decode);
+            }
+            if state.ended {
+                listeners.close(&mut Vec::new());
+            }
+            Arc::new(listeners)
+        })
     }
 
     /// Whether it matters when the peer was heard last.
@@ -548,6 +594,7 @@ impl State {
             woken.push(Waker::from(observed));
         }
         let Some(id) = self.connection.finish(key) else {
+            self.settle(key, None);
             return;
         };
         if self.mute {
@@ -559,6 +606,7 @@ impl State {
         let error = match self.out.put(&response, Lane::Data) {
             Ok(sent) => {
                 self.answers += self.out.note_answer(sent);
+                self.settle(key, Some(sent));
                 return;
             }
             Err(error) => error,
@@ -576,8 +624,22 @@ impl State {
             .out
             .put(&Envelope::Response(Response { id, result }), Lane::Data)
         {
-            Ok(sent) => self.answers += self.out.note_answer(sent),
-            Err(_) => self.connection.flushed(1),
+            Ok(sent) => {
+                self.answers += self.out.note_answer(sent);
+                self.settle(key, Some(sent));
+            }
+            Err(_) => {
+                self.connection.flushed(1);
+                self.settle(key, None);
+            }
+        }
+    }
+
+    /// What a carrier delivered has been dealt with, once its answer is handed over.
+    #[inline]
+    fn settle(&mut self, key: InboundKey, answer: Option<Sent>) {
+        if let Some(receipts) = &mut self.receipts {
+            receipts.ended(key, answer.map(Sent::place));
         }
     }
 }

@@ -205,7 +205,7 @@ impl PeerBuilder {
     pub(crate) fn start_unchecked(self) -> Peer {
         let router = self.shared.unwrap_or_else(|| Arc::new(self.router));
         let config = LinkConfig {
-            limits: self.limits,
+            limits: Arc::new(self.limits),
             router,
             evidence: self.evidence,
             default_timeout: self.default_timeout,
@@ -215,7 +215,7 @@ impl PeerBuilder {
             Medium::Bytes { stream, wire } => {
                 let wire = wire(self.side, &config.limits);
                 let link = start_link(Out::wire(wire), config, self.side);
-                tokio::spawn(drive_bytes(stream, Arc::clone(&link)));
+                tokio::spawn(drive_bytes(stream, Arc::clone(&link), ()));
                 Peer::linked(link)
             }
             Medium::Carrier(transport) => {

@@ -6,8 +6,9 @@ use super::head::{self, Class, Head};
 use super::{RESERVED, scan};
 use crate::format::failure::{Failure, Result};
 use crate::format::fault;
+use crate::format::variant::{Located, OneEntry, UnitVariant};
 use crate::{DecodeError, DecodeErrorKind};
-use access::{Elements, Entries, OneEntry, UnitVariant};
+use access::{Elements, Entries};
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -299,6 +300,12 @@ macro_rules! whatever_comes {
             self.deserialize_any(visitor)
         }
     )* };
+}
+
+impl Located for Decoder<'_, '_> {
+    fn wrong_shape(&self, what: &'static str) -> Failure {
+        self.shape(what)
+    }
 }
 
 impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
