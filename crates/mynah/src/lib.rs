@@ -215,5 +215,7 @@ mod guide {
         Transports: "transports";
         Stdio: "stdio";
         Limits: "limits";
+        TestingYourService: "testing-your-service";
+        WritingATransport: "writing-a-transport";
     }
 }
