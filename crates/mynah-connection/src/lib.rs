@@ -39,3 +39,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(fuzzing, not(test)))]
+mod tests;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use tests::two_connections;

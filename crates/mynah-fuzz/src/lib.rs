@@ -5,6 +5,7 @@
 
 mod any;
 mod connection;
+mod value;
 mod wire;
 
 use any::Any;
@@ -13,6 +14,7 @@ use mynah_protocol::DecodeLimits;
 use serde::de::IgnoredAny;
 
 pub use connection::connection;
+pub use value::value_conversion;
 pub use wire::{cbor_rpc as cbor_rpc_wire, native as native_wire};
 
 /// A target: a name and what it does with its input.
@@ -26,6 +28,8 @@ pub const TARGETS: &[Target] = &[
     ("native_wire", wire::native),
     ("cbor_rpc_wire", wire::cbor_rpc),
     ("connection", connection),
+    ("connection_pair", connection_pair),
+    ("value_conversion", value_conversion),
 ];
 
 /// CBOR: the scan and the decoder agree, and what was decoded survives a round trip.
@@ -41,6 +45,11 @@ pub fn json_scan_decode(bytes: &[u8]) {
 /// MessagePack: the scan and the decoder agree, and what was decoded survives a round trip.
 pub fn msgpack_scan_decode(bytes: &[u8]) {
     scan_decode(Format::MessagePack, bytes);
+}
+
+/// Two connections and all that lies between them do what a model of each says, whatever their programs do.
+pub fn connection_pair(bytes: &[u8]) {
+    mynah_connection::two_connections(bytes);
 }
 
 fn scan_decode(format: Format, bytes: &[u8]) {

@@ -3,3 +3,4 @@
 mod cbor;
 mod json;
 mod msgpack;
+mod values;
