@@ -9,12 +9,15 @@ mod bytes;
 pub mod dialect;
 pub mod format;
 pub mod framing;
+#[cfg(feature = "io")]
+pub mod io;
 mod output;
 mod wire;
 
 pub use bytes::{Bytes, SHARED_BYTES, Source};
 pub use dialect::{Dialect, Side};
 pub use format::{DecodeError, DecodeErrorKind, EncodeError, Format};
+pub use framing::{FrameError, Framing};
 pub use mynah_protocol::Lane;
 pub use output::{BulkRules, BulkUnit, ChunkHead, FrameSpan, OrderKey, Output, OutputChunk};
 pub use wire::{Fill, Step, Wire, WireError};

@@ -5,6 +5,7 @@
 
 mod any;
 mod connection;
+mod framing;
 mod value;
 mod wire;
 
@@ -14,6 +15,7 @@ use mynah_protocol::DecodeLimits;
 use serde::de::IgnoredAny;
 
 pub use connection::connection;
+pub use framing::framing;
 pub use value::value_conversion;
 pub use wire::{cbor_rpc as cbor_rpc_wire, native as native_wire};
 
@@ -30,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("connection", connection),
     ("connection_pair", connection_pair),
     ("value_conversion", value_conversion),
+    ("framing", framing),
 ];
 
 /// CBOR: the scan and the decoder agree, and what was decoded survives a round trip.

@@ -136,7 +136,7 @@ pub use mynah_connection::CloseReason;
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
-    pub use mynah_codec::dialect::native::Native;
+    pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
 }
 
@@ -200,5 +200,6 @@ mod guide {
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
         Limits: "limits";
+        Pipes: "pipes";
     }
 }

@@ -1,5 +1,10 @@
 //! Values of any shape from one format to another: they come whole, or it is an error that can be foreseen.
 
+#![allow(
+    clippy::expect_used,
+    reason = "the helpers of tests fail as the tests do"
+)]
+
 use mynah_codec::{DecodeErrorKind, EncodeError, Format};
 use mynah_protocol::value::BigInt;
 use mynah_protocol::{DecodeLimits, Value};
