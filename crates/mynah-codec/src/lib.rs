@@ -2,8 +2,25 @@
 //!
 //! - [`format`](mod@format): values to bytes and back (CBOR, JSON, MessagePack, or a stranger's own), with limits fused in.
 //! - [`framing`]: how a byte stream is cut into frames, resumable.
+//! - `io` (feature `io`): async bytes as a typed stream and sink, without RPC.
 //! - [`dialect`]: whole wires, one module each; every one implements [`Wire`].
 //! - [`Output`]: where a wire writes, with frame ends marked and two lanes.
+// Nothing that a peer sends may panic, and no number is narrowed without a word. An exception argues for itself in place.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::get_unwrap,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::allow_attributes_without_reason
+)]
 
 mod bytes;
 pub mod dialect;

@@ -40,8 +40,10 @@ impl CustomFormat for Pretty {
 
 static PRETTY: Pretty = Pretty;
 
+/// Sums.
 #[mynah::service]
 pub trait Arith {
+    /// The sum of two numbers.
     async fn add(&self, cx: &Context, a: i64, b: i64) -> Result<i64, RpcError>;
 }
 
@@ -96,7 +98,7 @@ async fn over_a_pipe() -> Result<(), PipeError> {
     let mut right: Pipe<_, _, Value> = pipe(right, framing, pretty);
     let message = Value::from([
         ("language", "en".into()),
-        ("numbers", [1.into(), 2.into()].into()),
+        ("numbers", Value::from([Value::from(1), 2.into()])),
     ]);
     let (sent, heard) = tokio::join!(left.send(message.clone()), right.next());
     sent?;
