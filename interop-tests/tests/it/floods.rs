@@ -153,9 +153,9 @@ impl Served {
 
 /// How many peers feed slowly.
 const SLOW: usize = 1000;
-/// Memory of one connection that has begun to say something, at most: half of the buffer that it would read into if more
-/// came. Measured: 16 to 21 while all of them are cut off at once.
-const KIB_OF_ONE: u64 = 32;
+/// Memory of one connection that has begun to say something, at most: a quarter of the buffer that it would read into if
+/// more came. Measured: 3 to 6.
+const KIB_OF_ONE: u64 = 16;
 
 /// A thousand peers say a byte now and then, at every stage of a conversation: they are closed when their time is over,
 /// and until then a healthy peer is served.
