@@ -16,6 +16,7 @@
 
 mod dialects;
 mod endpoint;
+#[cfg(any(feature = "tcp", feature = "unix"))]
 mod erase;
 mod error;
 mod limits;
