@@ -1,8 +1,9 @@
 """A client of the real package that runs one named scenario against a server.
 
-usage: cbor_rpc_client.py {PORT|PATH} {cbor|json} SCENARIO [ARGUMENT...]
+usage: cbor_rpc_client.py {PORT|PATH|stdio:PROGRAM} {cbor|json} SCENARIO [ARGUMENT...]
 
-A PORT is one of TCP on the loopback, a PATH is a Unix socket.
+A PORT is one of TCP on the loopback, a PATH is a Unix socket. PROGRAM is started as a worker, with the arguments "interop"
+and the codec, and talked to over its stdin and stdout.
 
 Prints one line of JSON per check and ends with {"done": SCENARIO}. On a failed check it says so on stderr and ends
 with status 1. It ends when its stdin ends, and by itself after 60 s.
@@ -15,6 +16,7 @@ import sys
 import traceback
 
 from cbor_rpc import RpcV1, TcpPipe
+from cbor_rpc.stdio.stdio_pipe import StdioPipe
 
 import scenarios
 from common import Methods, UnixPipe, end_with_stdin, new_state, transformer
@@ -29,15 +31,23 @@ class Client:
         self.closed = asyncio.Event()
 
     async def connect(self, place):
-        if place.isdigit():
-            self.tcp = await TcpPipe.create_connection("127.0.0.1", int(place))
+        self.stderr = b""
+        if place.startswith("stdio:"):
+            program = place.removeprefix("stdio:")
+            self.raw = await StdioPipe.start_process(program, "interop", self.codec, stderr_mode="pipe")
+            self.raw.on("stderr", self.on_stderr)
+        elif place.isdigit():
+            self.raw = await TcpPipe.create_connection("127.0.0.1", int(place))
         else:
-            self.tcp = await UnixPipe.create_connection(place)
-        self.pipe = transformer(self.codec).apply_transformer(self.tcp)
+            self.raw = await UnixPipe.create_connection(place)
+        self.pipe = transformer(self.codec).apply_transformer(self.raw)
         self.methods.pipe = self.pipe
         self.methods.rpc = RpcV1.make_rpc_v1(self.pipe, "client", self.methods.handle, self.methods.on_event)
         self.pipe.on("close", lambda *args: self.closed.set())
         return self
+
+    def on_stderr(self, data):
+        self.stderr += data
 
     @property
     def rpc(self):

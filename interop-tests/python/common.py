@@ -4,6 +4,8 @@ Everything on the wire is done by the real package; nothing of it is written aga
 """
 
 import asyncio
+import os
+import sys
 import threading
 
 from cbor_rpc import CborStreamTransformer, JsonStreamTransformer
@@ -84,6 +86,14 @@ class Methods:
 
     async def do_unencodable(self, context):
         return Unencodable()
+
+    # the process
+
+    async def do_print(self, context, text):
+        print(text, file=sys.stderr, flush=True)
+
+    async def do_exit(self, context, status):
+        os._exit(status)
 
     # fire and events
 

@@ -16,6 +16,8 @@ use std::str::FromStr;
 /// | `tcp://host:port` | TCP; a listener takes a free port for port 0 |
 /// | `unix:/path`, `unix:@name` | a Unix socket: a file, or an abstract name of Linux. A `%` is written `%25`, a `?` `%3F` |
 /// | `systemd:`, `systemd:NAME` | a TCP or Unix socket that was passed to this process, the next one or the next of that name; to listen on only |
+/// | `stdio:` | stdin and stdout of this process, once; what it prints goes to stderr from then on |
+/// | `stdio:PROGRAM` | a child process that each connection starts, to be dialled only; a name without a slash is looked for in `PATH`. No shell reads it |
 /// | `memory:NAME` | a server of this process; there is no wire, so there are no options |
 ///
 /// | option | values | what it chooses |
@@ -27,9 +29,14 @@ use std::str::FromStr;
 /// | `errors` | `text`, `rich` | cbor-rpc: whether errors go out as maps of code, message and data; texts unless it is given |
 /// | `mode` | octal, such as `0660` | unix, listening on a path: who may connect; 0600, the owner alone, unless it is given |
 /// | `peers` | `any`, `same-user`, numbers of users | unix, systemd: who may be on the other side; anybody who can open the file, or for an abstract name this user and root, unless it is given |
+/// | `arg` | text, any number of times | `stdio:PROGRAM`: its arguments, in order |
+/// | `env` | `NAME=VALUE`, any number of times | `stdio:PROGRAM`: variables added to its environment |
+/// | `cwd` | a path | `stdio:PROGRAM`: its working directory; that of this process unless it is given |
+/// | `stderr` | `lines`, `inherit`, `null` | `stdio:PROGRAM`: whether what it writes to stderr is heard as its log, goes to the stderr of this process, or nowhere; it is heard unless it is given |
 /// | a field of [`Limits`](mynah_protocol::Limits), such as `max_message_bytes` | [`LimitChanges`] | that limit, whatever the program or the dialect says |
 ///
-/// An option that is unknown, is given twice, or is of a dialect that was not chosen is an error.
+/// An option that is unknown, is given twice, or is of a dialect that was not chosen is an error. In a `PROGRAM`, `arg`, `env`
+/// and `cwd`, `%26` is `&`, `%3F` is `?`, `%25` is `%`, and so on for any byte; a `+` is a plus.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Endpoint {

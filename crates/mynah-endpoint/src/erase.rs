@@ -3,7 +3,7 @@
 use crate::place::{BoxDialer, BoxListener};
 use crate::stream::EndpointStream;
 use async_trait::async_trait;
-use mynah_protocol::{Accepted, Dialer, Listener, TransportError};
+use mynah_protocol::{Accepted, Dialer, Listener, SideLines, TransportError};
 use std::task::{Context, Poll, ready};
 
 /// A dialer whose connections are streams of an endpoint.
@@ -40,6 +40,10 @@ where
 
     async fn dial(&self) -> Result<Accepted<EndpointStream>, TransportError> {
         self.0.dial().await.map(erase)
+    }
+
+    fn take_side_lines(&self, connection: &mut EndpointStream) -> Option<SideLines> {
+        connection.take_side_lines()
     }
 }
 

@@ -10,6 +10,7 @@
 //! | feature | URLs |
 //! |---|---|
 //! | `memory` | `memory:NAME` |
+//! | `stdio` | `stdio:`, `stdio:PROGRAM` |
 //! | `tcp` | `tcp://host:port` |
 //! | `systemd` | `systemd:NAME`: sockets that were opened by whoever started the process |
 //! | `unix` | `unix:/path`, `unix:@name` |
@@ -22,6 +23,8 @@ mod error;
 mod limits;
 #[cfg(all(unix, feature = "systemd"))]
 mod passed;
+#[cfg(all(unix, feature = "stdio"))]
+mod percent;
 mod place;
 mod places;
 mod query;

@@ -30,21 +30,49 @@ impl<'u> Query<'u> {
         known: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, EndpointError> {
-        self.known.push(option);
-        let Some(at) = self.left.iter().position(|(name, _)| *name == option) else {
-            return Ok(None);
-        };
-        let (_, value) = self.left.remove(at);
-        if self.left.iter().any(|(name, _)| *name == option) {
+        let taken = self.take_next(option, known, read)?;
+        if taken.is_some() && self.left.iter().any(|(name, _)| *name == option) {
             return Err(EndpointError::Twice {
                 url: self.url.to_owned(),
                 option: option.to_owned(),
             });
         }
+        Ok(taken)
+    }
+
+    /// The same for an option that may be given more than once: the next one.
+    fn take_next<T>(
+        &mut self,
+        option: &'static str,
+        known: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, EndpointError> {
+        if !self.known.contains(&option) {
+            self.known.push(option);
+        }
+        let Some(at) = self.left.iter().position(|(name, _)| *name == option) else {
+            return Ok(None);
+        };
+        let (_, value) = self.left.remove(at);
         match read(value) {
             Some(read) => Ok(Some(read)),
             None => Err(self.error(option, value, known.to_owned())),
         }
+    }
+
+    /// Takes an option as often as it is given.
+    #[cfg(all(unix, feature = "stdio"))]
+    pub(crate) fn take_all<T>(
+        &mut self,
+        option: &'static str,
+        known: &str,
+        mut read: impl FnMut(&str) -> Option<T>,
+    ) -> Result<Vec<T>, EndpointError> {
+        let mut all = Vec::new();
+        while let Some(one) = self.take_next(option, known, &mut read)? {
+            all.push(one);
+        }
+        Ok(all)
     }
 
     /// Takes an option whose value is one of a few words.

@@ -1,5 +1,6 @@
 //! One type for the byte streams of every transport.
 
+use mynah_protocol::SideLines;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -23,6 +24,12 @@ pub enum EndpointStream {
     /// A Unix socket.
     #[cfg(all(unix, feature = "unix"))]
     Unix(mynah_transport_unix::UnixStream),
+    /// Stdin and stdout of this process.
+    #[cfg(all(unix, feature = "stdio"))]
+    Stdio(mynah_transport_stdio::OwnStdio),
+    /// A child process.
+    #[cfg(all(unix, feature = "stdio"))]
+    Child(mynah_transport_stdio::ChildProcess),
     /// Anything else.
     Other(Box<dyn ByteStream>),
 }
@@ -31,6 +38,22 @@ impl EndpointStream {
     /// A stream of no known transport.
     pub fn other(stream: impl ByteStream) -> Self {
         Self::Other(Box::new(stream))
+    }
+
+    /// Takes what arrives beside the bytes, once: what a child writes to stderr.
+    #[cfg_attr(
+        not(all(unix, feature = "stdio")),
+        allow(
+            clippy::needless_pass_by_ref_mut,
+            reason = "nothing is taken from the rest"
+        )
+    )]
+    pub(crate) fn take_side_lines(&mut self) -> Option<SideLines> {
+        match self {
+            #[cfg(all(unix, feature = "stdio"))]
+            Self::Child(child) => Some(Box::pin(child.take_stderr()?)),
+            _ => None,
+        }
     }
 }
 
@@ -41,6 +64,10 @@ impl fmt::Debug for EndpointStream {
             Self::Tcp(stream) => f.debug_tuple("Tcp").field(stream).finish(),
             #[cfg(all(unix, feature = "unix"))]
             Self::Unix(stream) => f.debug_tuple("Unix").field(stream).finish(),
+            #[cfg(all(unix, feature = "stdio"))]
+            Self::Stdio(stream) => f.debug_tuple("Stdio").field(stream).finish(),
+            #[cfg(all(unix, feature = "stdio"))]
+            Self::Child(stream) => f.debug_tuple("Child").field(stream).finish(),
             Self::Other(_) => f.debug_tuple("Other").finish_non_exhaustive(),
         }
     }
@@ -60,6 +87,20 @@ impl From<mynah_transport_unix::UnixStream> for EndpointStream {
     }
 }
 
+#[cfg(all(unix, feature = "stdio"))]
+impl From<mynah_transport_stdio::OwnStdio> for EndpointStream {
+    fn from(stream: mynah_transport_stdio::OwnStdio) -> Self {
+        Self::Stdio(stream)
+    }
+}
+
+#[cfg(all(unix, feature = "stdio"))]
+impl From<mynah_transport_stdio::ChildProcess> for EndpointStream {
+    fn from(stream: mynah_transport_stdio::ChildProcess) -> Self {
+        Self::Child(stream)
+    }
+}
+
 /// Does the same with the stream of whichever variant it is.
 macro_rules! each {
     ($this:expr, $stream:ident => $what:expr) => {
@@ -68,6 +109,10 @@ macro_rules! each {
             EndpointStream::Tcp($stream) => $what,
             #[cfg(all(unix, feature = "unix"))]
             EndpointStream::Unix($stream) => $what,
+            #[cfg(all(unix, feature = "stdio"))]
+            EndpointStream::Stdio($stream) => $what,
+            #[cfg(all(unix, feature = "stdio"))]
+            EndpointStream::Child($stream) => $what,
             EndpointStream::Other($stream) => $what,
         }
     };

@@ -37,6 +37,17 @@ fn urls_name_a_place_and_a_dialect() {
     check("unix:a.sock?dialect=cbor-rpc", "unix:a.sock", "cbor-rpc");
     check("unix:/what%3F/100%25", "unix:/what%3F/100%25", "native");
     check("unix:@arith?peers=any", "unix:@arith", "native");
+    check("stdio:?dialect=cbor-rpc&format=json", "stdio:", "cbor-rpc");
+    check(
+        "stdio:/a b%3F/%25?arg=x&arg=x&arg=%26y&env=A=1=2&env=B=&cwd=/&stderr=null",
+        "stdio:/a%20b%3F/%25",
+        "native",
+    );
+    check(
+        "stdio:python3?dialect=cbor-rpc",
+        "stdio:python3",
+        "cbor-rpc",
+    );
 }
 
 #[test]
@@ -61,6 +72,22 @@ fn what_is_wrong_with_a_url_is_said() {
     check("unix:@", "unix:/path or unix:@name");
     check("unix://host/path", "unix has no host");
     check("unix:/a%zz", "two hexadecimal digits");
+    check("stdio:?arg=x", "a program is stdio:PROGRAM");
+    check("stdio:a%zz", "two hexadecimal digits");
+    check("stdio:a?arg=%2", "two hexadecimal digits");
+    check("stdio:a?env=A", "NAME=VALUE");
+    check("stdio:a?env==1", "NAME=VALUE");
+    check("stdio:a?cwd=", "cwd is a path");
+    check("stdio:a?cwd=/&cwd=/", "given twice");
+    check(
+        "stdio:a?stderr=loud",
+        "known for stderr: lines, inherit, null",
+    );
+    check(
+        "stdio:a?colour=red",
+        "options are arg, env, cwd, stderr, dialect",
+    );
+    check("tcp://h:1?arg=x&arg=y", "options are dialect");
     check("unix:/a?mode=0888", "octal");
     check("unix:/a?mode=1777", "octal");
     check("unix:/a?mode=rw", "octal");

@@ -284,7 +284,7 @@ impl Server {
             .collect();
         let tasks = listeners
             .into_iter()
-            .map(|listener| tokio::spawn(listener.accept_all(Arc::clone(&shared))))
+            .map(|listener| shared.listen(listener))
             .collect();
         for attach in self.attached {
             if let Err(error) = attach(&shared) {

@@ -21,6 +21,12 @@ impl EvidenceKey {
     pub const GROUP_ID: Self = Self("gid");
     /// The peer's process on this machine, as its number.
     pub const PROCESS_ID: Self = Self("pid");
+    /// The status with which the process at the other end exited: an integer. Among the facts of a
+    /// [`PeerEnd`](crate::PeerEnd).
+    pub const EXIT_STATUS: Self = Self("exit_status");
+    /// The signal that ended the process at the other end: an integer. Among the facts of a
+    /// [`PeerEnd`](crate::PeerEnd).
+    pub const SIGNAL: Self = Self("signal");
 
     /// A key of a transport's own.
     #[must_use]

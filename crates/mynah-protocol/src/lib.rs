@@ -11,6 +11,22 @@
 //! What it is not: it writes no bytes (`mynah-codec` does) and enforces no rules of a running
 //! connection (`mynah-connection` does).
 #![no_std]
+// Nothing that a peer sends may panic, and no number is narrowed without a word. An exception argues for itself in place.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::get_unwrap,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::allow_attributes_without_reason
+)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -34,7 +50,7 @@ mod transport;
 pub mod value;
 
 pub use code::{ErrorCode, RetryClass, Scope};
-pub use end::{By, EndReason};
+pub use end::{By, EndReason, PeerEnd};
 pub use envelope::{
     Cancel, CancelReason, Envelope, Event, GoingAway, Lane, Log, Notification, Progress, Request,
     Response,
@@ -51,8 +67,8 @@ pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, OnTimeout, ParamsShape, Profile, Remote};
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
-    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, Transport, TransportError,
-    TransportErrorKind,
+    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, SideLines,
+    Transport, TransportError, TransportErrorKind,
 };
 pub use value::Value;
 

@@ -122,6 +122,32 @@ pub struct Accepted<C> {
     pub evidence: Evidence,
 }
 
+/// A line of text that arrives beside the bytes of a connection: what a process writes to its stderr.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SideLine {
+    /// The line, without its end. Whoever wrote it is not trusted: it may hold control characters.
+    pub text: String,
+    /// Bytes that were cut off its end because it was too long.
+    pub cut_bytes: u64,
+    /// Lines before it that were dropped because they were read too slowly.
+    pub dropped: u64,
+}
+
+impl SideLine {
+    /// A line that is whole, and follows the one before it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            cut_bytes: 0,
+            dropped: 0,
+        }
+    }
+}
+
+/// Lines that arrive beside the bytes of a connection, in order. What makes them bounds how many wait.
+pub type SideLines = Pin<Box<dyn Stream<Item = SideLine> + Send>>;
+
 /// Accepts connections.
 ///
 /// An error is about one attempt, never about the listener: the driver counts it, waits a moment
@@ -163,6 +189,12 @@ pub trait Dialer: Send + Sync + 'static {
 
     /// Opens one connection. Dropping the future gives up and leaves nothing open.
     async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError>;
+
+    /// Takes what arrives beside the bytes of a connection that this opened, once. `None`, as for most: nothing does.
+    fn take_side_lines(&self, connection: &mut Self::Connection) -> Option<SideLines> {
+        let _nothing = connection;
+        None
+    }
 }
 
 #[async_trait]
@@ -171,6 +203,10 @@ impl<D: Dialer + ?Sized> Dialer for Box<D> {
 
     async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError> {
         (**self).dial().await
+    }
+
+    fn take_side_lines(&self, connection: &mut Self::Connection) -> Option<SideLines> {
+        (**self).take_side_lines(connection)
     }
 }
 

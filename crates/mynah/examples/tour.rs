@@ -170,6 +170,9 @@ impl Visitor for Me {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().nth(1).as_deref() == Some("worker") {
+        return worker().await;
+    }
     let server = Server::new()
         .register(WorkshopService::new(MyWorkshop))
         .listen("tcp://127.0.0.1:0")
@@ -184,14 +187,36 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A transport more is a URL more.
     let mut urls = vec!["memory:workshop".to_owned()];
     urls.extend(server.addresses().iter().rev().cloned());
+    // This one starts a server of its own: this program once more, as a child.
+    #[cfg(unix)]
+    urls.push(format!(
+        "stdio:{}?arg=worker",
+        std::env::current_exe()?.display()
+    ));
     let mut times = Vec::new();
     for url in urls {
-        println!("{url}");
+        let name = if url.starts_with("stdio:") {
+            "stdio:tour?arg=worker".to_owned()
+        } else {
+            url.clone()
+        };
+        println!("{name}");
         let workshop = visit(&url).await?;
-        times.push((url, time(&workshop).await?));
+        times.push((name, time(&workshop).await?));
     }
     table(&times);
     drain(&server).await
+}
+
+/// The child: it serves on its stdin and stdout, and what it prints lands on stderr.
+async fn worker() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::new()
+        .register(WorkshopService::new(MyWorkshop))
+        .listen("stdio:")
+        .start()
+        .await?;
+    server.finished().await;
+    Ok(())
 }
 
 /// Calls of one measurement.
@@ -256,6 +281,8 @@ async fn drain(server: &ServerHandle) -> Result<(), Box<dyn std::error::Error>> 
 async fn visit(url: &str) -> Result<WorkshopClient, Box<dyn std::error::Error>> {
     let peer = mynah::connector(url)?
         .register(VisitorService::new(Me))
+        // What a child prints arrives as its log.
+        .on_log(|_cx, line| async move { println!("  {line}") })
         .connect()
         .await?;
     let workshop: WorkshopClient = peer.client();

@@ -125,7 +125,7 @@ pub use mynah_peer::{
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
-    Metadata, RpcError, Value,
+    Metadata, PeerEnd, RpcError, Value,
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 
@@ -139,7 +139,7 @@ pub use mynah_endpoint as endpoint;
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
-    pub use mynah_codec::dialect::native::Native;
+    pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
 }
 
@@ -156,6 +156,10 @@ pub use mynah_tower as tower;
 /// TCP. With the feature `tcp`.
 #[cfg(feature = "tcp")]
 pub use mynah_transport_tcp as tcp;
+
+/// One's own stdin and stdout, and children as peers. With the feature `stdio`; empty on systems that are no Unix.
+#[cfg(feature = "stdio")]
+pub use mynah_transport_stdio as stdio;
 
 /// Unix sockets. With the feature `unix`; empty on systems that have none.
 #[cfg(feature = "unix")]
@@ -209,6 +213,10 @@ mod guide {
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
         Transports: "transports";
+        Stdio: "stdio";
         Limits: "limits";
+        TestingYourService: "testing-your-service";
+        WritingATransport: "writing-a-transport";
+        Pipes: "pipes";
     }
 }

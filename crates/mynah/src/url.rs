@@ -44,8 +44,8 @@ impl From<DialError> for ConnectError {
     }
 }
 
-/// Connects to a URL: `tcp://host:port`, `unix:/path`, `tcp://host:port?dialect=cbor-rpc`, `memory:NAME`. [`Endpoint`] lists the
-/// options. The limits are those of the dialect.
+/// Connects to a URL: `tcp://host:port`, `unix:/path`, `tcp://host:port?dialect=cbor-rpc`, `stdio:PROGRAM`, `memory:NAME`.
+/// [`Endpoint`] lists the options. `stdio:PROGRAM` runs a program, so a URL is to be trusted as one that names a program is. The limits are those of the dialect.
 ///
 /// Cancel safety: dropped before its end, nothing stays open.
 ///
@@ -208,10 +208,16 @@ impl Connector {
         let (builder, evidence) = match self.endpoint.place.dial()? {
             Dialing::Bytes(dialer) => {
                 let Accepted {
-                    connection,
+                    mut connection,
                     evidence,
                 } = dialer.dial().await?;
-                (Peer::over(connection, &self.endpoint.dialect), evidence)
+                let side_lines = dialer.take_side_lines(&mut connection);
+                let builder = Peer::over(connection, &self.endpoint.dialect);
+                let builder = match side_lines {
+                    Some(lines) => builder.side_lines(lines),
+                    None => builder,
+                };
+                (builder, evidence)
             }
             Dialing::Carrier(dialer) => {
                 let Accepted {
@@ -248,8 +254,8 @@ fn unknown(what: &str) -> TransportError {
 
 /// Listening by URL. In scope with [`prelude`](crate::prelude).
 pub trait Listen: Sized {
-    /// Listens on a URL: `tcp://host:port` (port 0 takes a free one), `unix:/path` or `memory:NAME`, with the options of
-    /// [`Endpoint`].
+    /// Listens on a URL: `tcp://host:port` (port 0 takes a free one), `unix:/path`, `stdio:` (this process's own stdin and
+    /// stdout) or `memory:NAME`, with the options of [`Endpoint`].
     /// A URL that names no endpoint is reported by `start`.
     #[must_use = "nothing runs before start"]
     fn listen(self, url: &str) -> Self;

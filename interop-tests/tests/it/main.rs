@@ -9,11 +9,14 @@
 
 mod cbor_rpc_client;
 mod cbor_rpc_server;
+mod cbor_rpc_stdio;
 mod cbor_rpc_wire;
 mod floods;
 mod harness;
 mod native_python;
 mod native_vectors;
 mod service;
+mod stdio;
 mod transcript;
 mod unix;
+mod worker;

@@ -6,8 +6,8 @@ use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, Said, SideMessage, Violation};
 use mynah_protocol::{
-    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Moment, Notification, Request,
-    Response, RpcError, Scope, Streams, Value, WireId,
+    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Log, Moment, Notification,
+    Request, Response, RpcError, Scope, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -217,6 +217,14 @@ impl<O: Default, I: Default> Connection<O, I> {
                 Ok(())
             }
             Refused::Duplicate => self.budget.charge(now, "id is in flight already"),
+        }
+    }
+
+    /// A line of log came from beside the connection: the stderr of a process. It is heard as one of the peer's, and is no
+    /// use of the connection.
+    pub fn handle_beside(&mut self, now: Moment, log: Log<'_>, fx: &mut impl Effects<O, I>) {
+        if !matches!(self.state, State::Closed(_)) {
+            self.handle_said(now, Said::Log(log), fx);
         }
     }
 

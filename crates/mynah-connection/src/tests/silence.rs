@@ -179,3 +179,18 @@ fn spans_of_zero_do_not_spin() {
     assert_eq!(passes(&mut one, START), []);
     assert!(one.poll_timeout() > START);
 }
+
+#[test]
+fn what_arrives_beside_the_connection_is_no_use_of_it() {
+    let mut one = connection(&Limits::new().with_idle_timeout(Some(ms(100))));
+    let Envelope::Log(line) = log(None) else {
+        panic!("a line of log");
+    };
+    let mut seen = Recorder::default();
+    one.handle_beside(at(60), line.clone(), &mut seen);
+    assert_eq!(seen.take(), [Seen::Log]);
+    assert_eq!(ends(&mut one, at(100)), "connection was idle");
+    one.close(CloseReason::Local, &mut Recorder::default());
+    one.handle_beside(at(101), line, &mut seen);
+    assert_eq!(seen.take(), [], "after the end nobody is told");
+}

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(all(unix, feature = "stdio"))]
+mod stdio;
 #[cfg(all(unix, feature = "systemd"))]
 mod systemd;
 #[cfg(feature = "tcp")]
@@ -44,6 +46,15 @@ pub(crate) const SCHEMES: &[Scheme] = &[
         #[cfg(all(unix, feature = "unix"))]
         read: Some(unix::read),
         #[cfg(not(all(unix, feature = "unix")))]
+        read: None,
+    },
+    Scheme {
+        name: "stdio",
+        form: "stdio: or stdio:PROGRAM",
+        wire: true,
+        #[cfg(all(unix, feature = "stdio"))]
+        read: Some(stdio::read),
+        #[cfg(not(all(unix, feature = "stdio")))]
         read: None,
     },
     Scheme {

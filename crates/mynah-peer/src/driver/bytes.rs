@@ -3,6 +3,7 @@
 use super::carrier::Rest;
 use super::core::Core;
 use super::fill::{self, Filling};
+use super::side_lines;
 use super::writer::Writer;
 use super::{BATCH_FRAMES, ByteStream, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
@@ -11,7 +12,7 @@ use crate::scratch;
 use bytes::BytesMut;
 use mynah_codec::{Step, WireError};
 use mynah_connection::CloseReason;
-use mynah_protocol::{Envelope, Moment, TransportErrorKind};
+use mynah_protocol::{Envelope, Moment, SideLines, TransportErrorKind};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -19,11 +20,13 @@ use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use tokio::io::{AsyncReadExt as _, ReadBuf};
 
-/// Runs a connection over a stream of bytes to its end, on the current runtime; `guard` is dropped then.
+/// Runs a connection over a stream of bytes to its end, on the current runtime, and hears what arrives beside it.
+/// `guard` is dropped at the end.
 ///
 /// No `async fn`: that would keep its arguments beside what is made of them as long as it lives.
 pub(crate) fn drive_bytes<S: ByteStream>(
     stream: S,
+    side_lines: Option<SideLines>,
     link: Arc<Link>,
     guard: impl Send + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
@@ -31,6 +34,7 @@ pub(crate) fn drive_bytes<S: ByteStream>(
     let mut task = ByteTask {
         core: Core::new(link),
         stream,
+        side_lines,
         input: Input::default(),
         filling: None,
         filled: None,
@@ -47,6 +51,10 @@ pub(crate) fn drive_bytes<S: ByteStream>(
         let lingers = {
             let reason = poll_fn(|cx| task.poll_turn(cx)).await;
             let lingers = reason.wire_code().is_some();
+            if let Some(lines) = task.side_lines.take() {
+                // The last words of a process are heard before its end.
+                side_lines::hear_out(lines, &mut task.core);
+            }
             task.core.end(reason);
             lingers
         };
@@ -61,6 +69,8 @@ pub(crate) fn drive_bytes<S: ByteStream>(
 struct ByteTask<S> {
     core: Core,
     stream: S,
+    /// Lines that arrive beside the stream.
+    side_lines: Option<SideLines>,
     input: Input,
     /// A large message that is being read; the input is empty meanwhile.
     filling: Option<Filling>,
@@ -144,6 +154,9 @@ impl<S: ByteStream> ByteTask<S> {
     fn poll_turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         for _ in 0..TURN_BATCHES {
             let polls_left = self.core.poll_running(cx);
+            if self.side_lines.is_some() {
+                side_lines::hear(&mut self.side_lines, &mut self.core, cx);
+            }
             let read = match self.read_and_decode(cx) {
                 Ok(read) => read,
                 Err(reason) => return Poll::Ready(reason),
@@ -630,6 +643,9 @@ fn violated(violation: &mynah_connection::Violation) -> CloseReason {
 }
 
 fn broken(error: &io::Error) -> CloseReason {
+    if let Some(reason) = super::ended(error) {
+        return reason;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerGone,
         _ => CloseReason::Transport(TransportErrorKind::Broken, error.to_string().into()),

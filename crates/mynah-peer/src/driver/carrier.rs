@@ -375,5 +375,6 @@ fn check(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReason> {
 }
 
 fn broken(error: &TransportError) -> CloseReason {
-    CloseReason::Transport(error.kind(), error.chain().into())
+    let otherwise = || CloseReason::Transport(error.kind(), error.chain().into());
+    super::ended(error).unwrap_or_else(otherwise)
 }

@@ -10,10 +10,12 @@ use mynah_protocol::{Accepted, Evidence, Limits, Listener, Transport, TransportE
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// How long a listener rests after it could not accept (no file descriptors left, as a rule).
 const REST_AFTER_ERROR: Duration = Duration::from_millis(20);
@@ -26,7 +28,9 @@ pub(super) struct Shared {
     limits: Option<Limits>,
     default_timeout: Option<Duration>,
     open: Mutex<Open>,
-    /// Rung when a connection ends.
+    /// Listeners that may still bring a connection.
+    listening: AtomicUsize,
+    /// Rung when a connection or a listener ends.
     pub(super) ended: Notify,
 }
 
@@ -71,6 +75,7 @@ impl Shared {
             limits,
             default_timeout,
             open: Mutex::default(),
+            listening: AtomicUsize::new(0),
             ended: Notify::new(),
         }
     }
@@ -139,7 +144,7 @@ impl Shared {
         let (id, link) = self.admit(out, limits, evidence)?;
         let forget = Forget(Arc::clone(self), id);
         let running = Arc::clone(&link);
-        tokio::spawn(drive_bytes(stream, running, forget));
+        tokio::spawn(drive_bytes(stream, None, running, forget));
         Ok(link)
     }
 
@@ -162,9 +167,35 @@ impl Shared {
         Ok(link)
     }
 
+    /// Accepts what a listener brings, in a task, until it brings no more.
+    pub(super) fn listen(self: &Arc<Self>, listener: Box<dyn Accepting>) -> JoinHandle<()> {
+        self.listening.fetch_add(1, Ordering::AcqRel);
+        let listening = Listening(Arc::clone(self));
+        tokio::spawn(async move {
+            let Listening(shared) = &listening;
+            listener.accept_all(Arc::clone(shared)).await;
+        })
+    }
+
+    /// Whether nothing is open and nothing will be.
+    pub(super) fn is_finished(&self) -> bool {
+        // The listeners first: what they accepted is in the books by the time they end.
+        self.listening.load(Ordering::Acquire) == 0 && self.lock().links.is_empty()
+    }
+
     fn forget(&self, id: u64) {
         self.lock().links.remove(&id);
         self.ended.notify_waiters();
+    }
+}
+
+/// A listener counts until its task ends, however that is.
+struct Listening(Arc<Shared>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listening.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_waiters();
     }
 }
 

@@ -200,6 +200,21 @@ impl ServerHandle {
         report
     }
 
+    /// Waits until no connection is open and no listener can bring another: for a server on its own stdin and stdout, until
+    /// the other side has gone. It does not end while the server listens on a socket; clients in process do not count.
+    ///
+    /// Cancel safety: may be dropped and called again at any time.
+    pub async fn finished(&self) {
+        loop {
+            // Asked for before the look, so that no end is missed.
+            let ended = self.shared.ended.notified();
+            if self.shared.is_finished() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     /// Stops at once, as dropping the handle does: nothing is accepted any more, every connection is closed without
     /// waiting, and what runs is stopped. Nothing happens the second time.
     pub fn stop(&self) {

@@ -10,7 +10,8 @@ mod rust;
 pub(crate) use process::{ServerProcess, read_to_end};
 pub(crate) use proxy::Recorder;
 pub(crate) use python::{
-    Codec, PythonServer, Venv, run_client, run_client_at, run_client_with, run_script,
+    Codec, PythonServer, Venv, run_client, run_client_at, run_client_with, run_parent, run_script,
+    worker,
 };
 pub(crate) use raw::Raw;
 pub(crate) use rust::{RustClient, RustServer};

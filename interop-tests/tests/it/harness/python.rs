@@ -1,6 +1,7 @@
 //! Python processes: the drivers in `interop-tests/python`, run by the interpreter of a venv.
 
 use super::within;
+use mynah::stdio::Program;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -48,6 +49,20 @@ fn interpreter(venv: Venv) -> PathBuf {
         python.display()
     );
     python
+}
+
+/// A worker of the real package on its stdin and stdout, to be started.
+pub(crate) fn worker(venv: Venv, codec: Codec) -> Program {
+    Program::new(interpreter(venv))
+        .args(["-u".into(), root().join("python/cbor_rpc_worker.py")])
+        .arg(codec.name())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+}
+
+/// Runs one scenario of the Python client with the worker of this side as its child.
+pub(crate) async fn run_parent(venv: Venv, codec: Codec, scenario: &[&str]) -> Output {
+    let target = concat!("stdio:", env!("CARGO_BIN_EXE_stdio_worker"));
+    run_client_at(venv, target, codec, scenario).await
 }
 
 /// Ends with its handle: the child is killed when this is dropped, and ends by itself when its stdin ends.
