@@ -16,12 +16,7 @@
 //! | `unix` | `unix:/path`, `unix:@name` |
 
 #![cfg_attr(
-    not(any(
-        feature = "memory",
-        feature = "stdio",
-        feature = "tcp",
-        feature = "unix"
-    )),
+    not(any(feature = "stdio", feature = "tcp", feature = "unix")),
     allow(dead_code, reason = "without a transport little of a URL is read")
 )]
 
