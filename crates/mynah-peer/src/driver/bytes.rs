@@ -58,6 +58,7 @@ pub(crate) fn drive_bytes<S: ByteStream>(
             task.core.end(reason);
             lingers
         };
+        task.let_go_of_input();
         // Boxed: the task would have room for it all its life.
         Box::pin(task.write_rest(lingers)).await;
         task.core.link.discard_output();
@@ -589,6 +590,13 @@ impl<S: ByteStream> ByteTask<S> {
         }
         let late = self.started.after(limits.handshake_timeout) <= now;
         (late && link.facts_pending()).then_some(CloseReason::TimedOut("handshake took too long"))
+    }
+
+    /// Nothing more is decoded: what is left to do may take a while, and needs no buffer of what was read.
+    fn let_go_of_input(&mut self) {
+        let input = std::mem::take(&mut self.input);
+        scratch::return_read_buffer(input.buffer);
+        (self.filling, self.filled) = (None, None);
     }
 
     /// Writes what was said last, for a peer that still takes it, and closes the stream.
