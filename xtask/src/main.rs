@@ -32,7 +32,7 @@ cargo xtask <command>
                            one fuzz target of crates/mynah-fuzz, or all of them (10 s each)
   bench [--quick] [--rounds N] [--only NAME..] [--pin same,split,mt] [--instructions]
                            every contender of xtask/bench/contenders.toml, interleaved; a NAME is one of
-                           theirs, or calls, stream, bulk, mixed, idle, callback, fanout, costs";
+                           theirs, or calls, stream, bulk, mixed, slow, idle, callback, fanout, costs";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

@@ -283,7 +283,9 @@ impl<O: Default, I: Default> Connection<O, I> {
             return;
         }
         let reason = match (reason, self.farewell.take()) {
-            (CloseReason::PeerGone, Some((code, text))) => CloseReason::Refused(code, text),
+            (CloseReason::PeerGone | CloseReason::PeerEnded(_), Some((code, text))) => {
+                CloseReason::Refused(code, text)
+            }
             (reason, _) => reason,
         };
         self.state = State::Closed(reason);

@@ -6,8 +6,8 @@ use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, Said, SideMessage, Violation};
 use mynah_protocol::{
-    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Moment, Notification, Request,
-    Response, RpcError, Scope, Streams, Value, WireId,
+    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Log, Moment, Notification,
+    Request, Response, RpcError, Scope, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -82,10 +82,10 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
     }
 
-    /// Bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs alone do
-    /// not keep a connection that is not used.
-    pub const fn handle_bytes(&mut self, now: Moment) {
-        self.silence.heard(now);
+    /// So many bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs
+    /// alone do not keep a connection that is not used, and neither does a message that comes a byte now and then.
+    pub const fn handle_bytes(&mut self, now: Moment, bytes: usize) {
+        self.silence.heard(now, bytes);
     }
 
     /// A message arrived that means nothing on this wire, or names a method that nobody has.
@@ -217,6 +217,14 @@ impl<O: Default, I: Default> Connection<O, I> {
                 Ok(())
             }
             Refused::Duplicate => self.budget.charge(now, "id is in flight already"),
+        }
+    }
+
+    /// A line of log came from beside the connection: the stderr of a process. It is heard as one of the peer's, and is no
+    /// use of the connection.
+    pub fn handle_beside(&mut self, now: Moment, log: Log<'_>, fx: &mut impl Effects<O, I>) {
+        if !matches!(self.state, State::Closed(_)) {
+            self.handle_said(now, Said::Log(log), fx);
         }
     }
 

@@ -132,7 +132,7 @@ impl CarrierTask {
         let State {
             connection, out, ..
         } = &mut *guard;
-        connection.handle_bytes(now);
+        connection.handle_bytes(now, 0);
         let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;
@@ -375,5 +375,6 @@ fn check(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReason> {
 }
 
 fn broken(error: &TransportError) -> CloseReason {
-    CloseReason::Transport(error.kind(), error.chain().into())
+    let otherwise = || CloseReason::Transport(error.kind(), error.chain().into());
+    super::ended(error).unwrap_or_else(otherwise)
 }

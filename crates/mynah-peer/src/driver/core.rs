@@ -4,24 +4,18 @@
 use super::TURN_POLLS;
 use super::running::{Handler, Owner, Work};
 use super::streams::drop_stream;
-use super::told::{Told, release_held};
+use super::told::Told;
 use super::turn::Turn;
 use crate::context::Context;
-use crate::encoded::{EncodedBuffer, Mark};
-use crate::handler::{Called, Invocation, Running, panicked};
-use crate::link::{
-    Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, OutInput, State,
-};
+use crate::encoded::Mark;
+use crate::handler::{Called, Invocation, panicked};
+use crate::link::{Arrived, Body, CancelOrder, Collected, HandlerRef, Link, OutInput, State};
 use crate::metrics;
 use crate::scratch::Lease;
 use bytes::Bytes;
 use mynah_codec::{SHARED_BYTES, Source};
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{
-    CallId, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError,
-    TransportErrorKind,
-};
-use std::future::Future as _;
+use mynah_protocol::{CallId, CancelReason, Envelope, ErrorCode, Lane, Moment, RpcError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,11 +33,11 @@ pub(super) struct Core {
     pub(super) stalled_large: Vec<usize>,
     pub(super) large_waits: usize,
     /// What was told through callbacks and waits.
-    pub(super) told: Told,
+    pub(super) told: Option<Box<Told>>,
     /// Streams without an end were told that this side drains.
-    told_drain: bool,
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed: Moment,
+    pub(super) told_drain: bool,
+    pub(super) sleep: Option<Pin<Box<Sleep>>>,
+    pub(super) armed: Moment,
     /// The wire has told the peer already why the connection ends.
     pub(super) said_farewell: bool,
     _open: metrics::OpenConnection,
@@ -80,7 +74,7 @@ impl Core {
             stalled: Vec::new(),
             stalled_large: Vec::new(),
             large_waits: 0,
-            told: Told::default(),
+            told: None,
             told_drain: false,
             sleep: None,
             armed: Moment::NEVER,
@@ -342,7 +336,7 @@ impl Core {
     }
 
     /// Drops a handler's future, which is code of the user, and keeps its cell.
-    fn recycle(&self, handler: Handler) {
+    pub(super) fn recycle(&self, handler: Handler) {
         let route = self.link.config.router.route(handler.route);
         let mut cell = match handler.work {
             Work::Future(cell) => cell,
@@ -467,85 +461,6 @@ impl Core {
         self.turn.give_back();
     }
 
-    /// Lets time pass: deadlines, silence, and calls whose shield was lifted. Under the lock.
-    pub(super) fn handle_time(&mut self, state: &mut State) {
-        while let Some(key) = state.unshielded.pop() {
-            let reason = state.connection.cancelled(key);
-            if let (Some(reason), Some(slot)) = (reason, state.connection.handler_mut(key)) {
-                let handler = std::mem::take(&mut slot.handler);
-                self.turn.get().collected.cancels.push(CancelOrder {
-                    key,
-                    reason,
-                    handler,
-                    shielded: false,
-                });
-            }
-        }
-        if !state.stopped_inputs.is_empty() {
-            let stopped = &mut self.turn.get().collected.stopped_inputs;
-            stopped.append(&mut state.stopped_inputs);
-        }
-        if state.drained && !self.told_drain {
-            self.told_drain = true;
-            self.drain_streams();
-        }
-        if self.told.waits() {
-            if self.told.due.is_some() && self.timer_rang() {
-                self.end_late_held(state);
-            }
-            self.stop_closed_told();
-        }
-        if state.connection.poll_timeout() == Moment::NEVER || !self.timer_rang() {
-            return;
-        }
-        let now = self.link.clock.now();
-        let State {
-            connection, out, ..
-        } = state;
-        let mut fx = DriverEffects::new(out, &mut self.turn.get().collected, &self.link);
-        if let Err(reason) = connection.handle_timeout(now, &mut fx) {
-            state.closing.get_or_insert(reason);
-        }
-    }
-
-    /// Whether the time for which the timer was armed has come. No look at a clock, which costs more than most of
-    /// what a turn does.
-    fn timer_rang(&self) -> bool {
-        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
-    }
-
-    /// Sees that the timer is armed for `due` or earlier. Returns whether it has rung.
-    ///
-    /// A timer that rings early finds nothing due and is armed again: cheaper than moving it. It is polled when it is
-    /// armed only, always from the one task of the connection.
-    pub(super) fn poll_timer(&mut self, due: Moment, task: &mut task::Context<'_>) -> bool {
-        let due = self.told.due.map_or(due, |held| held.min(due));
-        if due < self.armed {
-            let Some(instant) = self.link.clock.instant(due) else {
-                return false;
-            };
-            self.armed = due;
-            let sleep = match &mut self.sleep {
-                Some(sleep) => {
-                    sleep.as_mut().reset(instant);
-                    sleep
-                }
-                None => self
-                    .sleep
-                    .insert(Box::pin(tokio::time::sleep_until(instant))),
-            };
-            // Outside the budget of the task: with none left a poll registers nothing, and there is no second one.
-            let mut registered = std::pin::pin!(tokio::task::unconstrained(sleep.as_mut()));
-            if registered.as_mut().poll(task).is_pending() {
-                return false;
-            }
-        } else if self.armed == Moment::NEVER || !self.timer_rang() {
-            return false;
-        }
-        self.armed = Moment::NEVER;
-        true
-    }
-
     /// Wakes callers that wait for room, when there is some.
     #[inline]
     pub(super) fn wake_room(&mut self, state: &mut State) {
@@ -563,116 +478,6 @@ impl Core {
         }
         if !self.stalled_large.is_empty() {
             self.resume_stalled_large(state.out.bulk_held());
-        }
-    }
-
-    /// Ends the connection: every call ends, every handler is stopped, everybody is told.
-    pub(super) fn end(&mut self, reason: CloseReason) {
-        if let CloseReason::Violation(code, _) = &reason {
-            metrics::failed_frame(*code);
-        }
-        let link = Arc::clone(&self.link);
-        let mut guard = link.lock();
-        let state = &mut *guard;
-        self.write_done(state);
-        let State {
-            connection, out, ..
-        } = state;
-        if let Some(code) = reason.wire_code()
-            && !self.said_farewell
-            && out.is_ready()
-            && out.profile().capabilities.going_away
-        {
-            let away = GoingAway {
-                code,
-                message: reason.to_string().into(),
-            };
-            // Nothing is lost when it does not fit: the connection ends either way.
-            drop(out.put(&Envelope::GoingAway(away), Lane::Data));
-        }
-        let mut fx = DriverEffects::new(out, &mut self.turn.get().collected, &link);
-        connection.close(reason, &mut fx);
-        if let Some(receipts) = &mut state.receipts {
-            receipts.forget_held();
-        }
-        state.ended = true;
-        self.turn
-            .get()
-            .collected
-            .wakers
-            .extend(state.room.drain(..));
-        drop(guard);
-        link.close_ears(&mut self.turn.get().collected.wakers);
-        self.turn.get().collected.arrived.clear();
-        self.end_told();
-        release_held(&mut link.lock(), &mut self.turn.get().collected);
-        self.carry_out(&[]);
-        for handler in self.turn.get().running.drain() {
-            let Owner::Theirs(key) = handler.owner else {
-                self.recycle(handler);
-                continue;
-            };
-            let shielded = link
-                .lock()
-                .connection
-                .handler_mut(key)
-                .is_some_and(|slot| slot.shields > 0);
-            self.turn
-                .get()
-                .refuse(key, Box::new(stopped(CancelReason::Caller)));
-            match handler.work {
-                Work::Future(cell) if shielded => run_to_end(cell),
-                _ => self.recycle(handler),
-            }
-        }
-        // Tables are empty at the end, whoever still holds the link.
-        let mut state = link.lock();
-        self.write_done(&mut state);
-        drop(state);
-        link.over.notify_waiters();
-        for waker in self.turn.get().collected.wakers.drain(..) {
-            waker.wake();
-        }
-    }
-}
-
-impl Drop for Core {
-    /// The task may panic in code that is not ours, or go with its runtime: nobody must wait for it.
-    fn drop(&mut self) {
-        let link = Arc::clone(&self.link);
-        let mut guard = link.lock();
-        let state = &mut *guard;
-        if state.ended {
-            return;
-        }
-        let gone = "the task of the connection is gone";
-        let reason = CloseReason::Transport(TransportErrorKind::Other, gone.into());
-        let State {
-            connection, out, ..
-        } = state;
-        let mut fx = DriverEffects::new(out, &mut self.turn.get().collected, &link);
-        connection.close(reason, &mut fx);
-        state.ended = true;
-        release_held(state, &mut self.turn.get().collected);
-        self.turn
-            .get()
-            .collected
-            .wakers
-            .extend(state.room.drain(..));
-        drop(guard);
-        link.close_ears(&mut self.turn.get().collected.wakers);
-        link.over.notify_waiters();
-        for order in self.turn.get().collected.cancels.drain(..) {
-            if let (HandlerRef::Spawned(task), false) = (order.handler, order.shielded) {
-                task.abort();
-            }
-        }
-        self.link
-            .callbacks
-            .revoke(&self.turn.get().collected.revoked);
-        for waker in self.turn.get().collected.wakers.drain(..) {
-            // One that panics must not keep the others asleep, nor end the process during an unwinding.
-            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
         }
     }
 }
@@ -731,23 +536,6 @@ pub(super) fn panicked_error(payload: &(dyn std::any::Any + Send)) -> Box<RpcErr
 /// Lets large parts of what is decoded from a buffer share it, if it is large.
 pub(super) fn share(bytes: &Bytes) -> Option<Source> {
     (bytes.len() >= SHARED_BYTES).then(|| Source::share(bytes))
-}
-
-/// A shield holds beyond the end of the connection: the handler goes on in a task, and nobody hears its answer.
-fn run_to_end(mut cell: Box<dyn Running>) {
-    tokio::spawn(async move {
-        let mut unheard = EncodedBuffer::default();
-        let ended = std::future::poll_fn(|cx| {
-            match catch_unwind(AssertUnwindSafe(|| cell.poll(cx, &mut unheard))) {
-                Ok(polled) => polled.map(|_unheard| ()),
-                Err(payload) => {
-                    panicked(&*payload);
-                    Poll::Ready(())
-                }
-            }
-        });
-        ended.await;
-    });
 }
 
 /// The error that answers a call which was stopped.

@@ -14,6 +14,7 @@ use mynah_codec::Format;
 use mynah_connection::InboundKey;
 use mynah_protocol::{CALLBACK_SERVICE, EVENTS_SERVICE, ErrorCode, RpcError, Streams};
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
@@ -89,7 +90,7 @@ impl Core {
             told,
         };
         let params = call.body.as_slice(buffer);
-        if told && self.told.waits() {
+        if told && self.tells_wait() {
             gated.params = call.body.into_bytes(buffer);
             return self.queue_told(key, gated);
         }
@@ -105,7 +106,7 @@ impl Core {
             Passage::Refused(error) => self.turn.get().refuse(key, error),
             Passage::Waits if told => {
                 gated.params = call.body.into_bytes(buffer);
-                self.wait_told(key, place, Box::new(gated));
+                self.wait_told(key, place, Box::new(gated), VecDeque::new());
             }
             Passage::Waits => {
                 gated.params = call.body.into_bytes(buffer);

@@ -11,15 +11,14 @@ use mynah_protocol::{CallId, CancelReason, Moment};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What waits. Each holds a place among the calls of the peer, which bounds them.
-#[derive(Default)]
+/// What waits; there only while something does. Each holds a place among the calls of the peer, which bounds them.
 pub(super) struct Told {
     /// The one that waits for its interceptor.
-    first: Option<First>,
+    first: First,
     /// What came behind it.
     behind: VecDeque<(InboundKey, Box<Gated>)>,
     /// When the first of the calls has to end whose answers are held back.
-    pub(super) due: Option<Moment>,
+    due: Option<Moment>,
 }
 
 /// What waits for its interceptor, in the set of what runs.
@@ -30,39 +29,61 @@ struct First {
     number: Box<str>,
 }
 
-impl Told {
-    /// Whether what is told now has to wait for its turn.
-    pub(super) const fn waits(&self) -> bool {
-        self.first.is_some()
-    }
-}
-
 impl Core {
+    /// Whether what is told now has to wait for its turn.
+    pub(super) const fn tells_wait(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// When a call has to end whose answer is held back; [`Moment::NEVER`]: there is none.
+    pub(super) fn held_due(&self) -> Moment {
+        let due = self.told.as_ref().and_then(|told| told.due);
+        due.unwrap_or(Moment::NEVER)
+    }
+
     /// Has something wait behind what waits already.
     pub(super) fn queue_told(&mut self, key: InboundKey, gated: Gated) {
-        self.told.behind.push_back((key, Box::new(gated)));
-        self.park(key, HandlerRef::None);
+        if let Some(told) = &mut self.told {
+            told.behind.push_back((key, Box::new(gated)));
+            self.park(key, HandlerRef::None);
+        }
     }
 
-    /// Has something wait for its interceptor, at a place of the set.
-    pub(super) fn wait_told(&mut self, key: InboundKey, place: usize, gated: Box<Gated>) {
+    /// Has something wait for its interceptor, at a place of the set. `behind`: what waits behind it.
+    pub(super) fn wait_told(
+        &mut self,
+        key: InboundKey,
+        place: usize,
+        gated: Box<Gated>,
+        behind: VecDeque<(InboundKey, Box<Gated>)>,
+    ) {
         let number = gated.callback_number().unwrap_or_default().into();
-        self.told.first = Some(First { key, place, number });
-        self.turn.get().collected.tells_wait = true;
+        let turn = self.turn.get();
+        turn.collected.tells_wait = true;
         let handler = Handler {
             owner: Owner::Theirs(key),
             route: usize::MAX,
             work: Work::Gate(gated),
         };
-        self.turn.get().running.occupy(place, handler);
+        turn.running.occupy(place, handler);
+        let mut told = Told {
+            first: First { key, place, number },
+            behind,
+            due: None,
+        };
+        if !turn.collected.held.is_empty() {
+            told.due = first_due(&self.link.lock(), &turn.collected.held);
+        }
+        self.told = Some(Box::new(told));
         self.park(key, HandlerRef::Running(place));
     }
 
     /// What waited for its interceptor is through, or was stopped: the next ones have their turn.
     pub(super) fn advance_told(&mut self) {
-        self.told.first = None;
+        let Some(told) = self.told.take() else { return };
+        let mut behind = told.behind;
         let link = Arc::clone(&self.link);
-        while let Some((key, mut gated)) = self.told.behind.pop_front() {
+        while let Some((key, mut gated)) = behind.pop_front() {
             if link.lock().connection.cancelled(key).is_some() || !self.is_open(&gated) {
                 self.fail_told(key);
                 continue;
@@ -71,12 +92,12 @@ impl Core {
             match gated.pass(&waker) {
                 Passage::Open => self.start_gated(&link, key, &mut gated),
                 Passage::Refused(error) => self.turn.get().refuse(key, error),
-                Passage::Waits => return self.wait_told(key, place, gated),
+                Passage::Waits => return self.wait_told(key, place, gated, behind),
             }
         }
-        self.turn.get().collected.tells_wait = false;
-        release_held(&mut link.lock(), &mut self.turn.get().collected);
-        self.told.due = None;
+        let collected = &mut self.turn.get().collected;
+        collected.tells_wait = false;
+        release_held(&mut link.lock(), collected);
     }
 
     /// Whether a callback is still to be heard.
@@ -87,13 +108,13 @@ impl Core {
 
     /// Stops what waits for its interceptor when its callback is over.
     pub(super) fn stop_closed_told(&mut self) {
-        if let Some(first) = &self.told.first
-            && !self.link.callbacks.is_open(&first.number)
+        if let Some(told) = &self.told
+            && !self.link.callbacks.is_open(&told.first.number)
         {
             self.turn.get().collected.cancels.push(CancelOrder {
-                key: first.key,
+                key: told.first.key,
                 reason: CancelReason::Caller,
-                handler: HandlerRef::Running(first.place),
+                handler: HandlerRef::Running(told.first.place),
                 shielded: false,
             });
         }
@@ -109,35 +130,38 @@ impl Core {
     pub(super) fn look_at_held(&mut self) {
         let link = Arc::clone(&self.link);
         let mut state = link.lock();
-        if !self.told.waits() {
-            return release_held(&mut state, &mut self.turn.get().collected);
+        let collected = &mut self.turn.get().collected;
+        match &mut self.told {
+            Some(told) => told.due = first_due(&state, &collected.held),
+            None => release_held(&mut state, collected),
         }
-        self.told.due = first_due(&state, &self.turn.get().collected.held);
     }
 
     /// Ends the calls as late that are held back beyond their deadlines.
     pub(super) fn end_late_held(&mut self, state: &mut State) {
         let now = self.link.clock.now();
-        let (late, held) = std::mem::take(&mut self.turn.get().collected.held)
+        let collected = &mut self.turn.get().collected;
+        let (late, held) = std::mem::take(&mut collected.held)
             .into_iter()
             .partition(|id| state.connection.call_deadline(*id) <= now);
-        self.turn.get().collected.held = late;
-        for id in &self.turn.get().collected.held {
+        collected.held = late;
+        for id in &collected.held {
             if let Some((slot, _)) = state.connection.call_mut(*id) {
                 slot.ended = Some(Reply::Deadline);
             }
         }
-        release_held(state, &mut self.turn.get().collected);
-        self.turn.get().collected.held = held;
-        self.told.due = first_due(state, &self.turn.get().collected.held);
+        release_held(state, collected);
+        collected.held = held;
+        if let Some(told) = &mut self.told {
+            told.due = first_due(state, &collected.held);
+        }
     }
 
     /// The connection ends: nothing more is heard.
     pub(super) fn end_told(&mut self) {
-        self.told.first = None;
-        self.told.due = None;
+        let Some(told) = self.told.take() else { return };
         self.turn.get().collected.tells_wait = false;
-        for (key, gated) in std::mem::take(&mut self.told.behind) {
+        for (key, gated) in told.behind {
             drop(gated);
             self.fail_told(key);
         }

@@ -81,6 +81,11 @@ impl Listeners {
         Logs::new(queue, Arc::clone(self))
     }
 
+    /// Whether anybody listens to the log.
+    pub(crate) fn hears_log(&self) -> bool {
+        !self.lock().logs.is_empty()
+    }
+
     /// A listener of a topic is gone; without a topic, one of the log.
     pub(crate) fn forget(&self, topic: Option<&str>, queue: &Arc<Queue>) {
         let mut books = self.lock();

@@ -16,6 +16,7 @@ pub(crate) use hub::PerFormat;
 pub use hub::{Events, Published};
 pub use listen::EarlyListeners;
 pub(crate) use listen::Listeners;
+pub(crate) use logs::stderr_content;
 pub use logs::{LogLine, Logs};
 pub use queue::Lag;
 pub(crate) use queue::Queue;

@@ -1,7 +1,7 @@
 //! What the peer says that belongs to no call, on its way to those who hear it.
 
-use super::effects::{Arrived, DriverEffects};
-use super::{HandlerRef, InSlot, Run, RunKind};
+use super::effects::DriverEffects;
+use super::{Arrived, HandlerRef, InSlot, Run, RunKind};
 use mynah_connection::{InboundKey, Said};
 use mynah_protocol::{Metadata, Moment, Streams};
 use std::task::Waker;

@@ -27,7 +27,7 @@ impl Deep for MyDeep {
     }
 }
 
-const WAYS: [Way; 5] = Way::NATIVE;
+const WAYS: [Way; 6] = Way::NATIVE;
 
 #[tokio::test]
 async fn m1_messages_have_a_size() {

@@ -3,9 +3,11 @@
 
 use mynah::codec::{Dialect, Format};
 use mynah::dialect::{CborRpc, Native, Side};
+use mynah::endpoint::{Dialing, EndpointStream};
 use mynah::memory::MemoryOptions;
 use mynah::prelude::*;
-use mynah::{DrainReport, Evidence, Limits, PeerStats, Router, ServerHandle, Service};
+use mynah::protocol::Dialer as _;
+use mynah::{DrainReport, Endpoint, Evidence, Limits, PeerStats, Router, ServerHandle, Service};
 use serde_json::{Value as Json, json};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -20,6 +22,7 @@ pub(crate) enum Way {
     TcpCbor,
     TcpJson,
     TcpPack,
+    Unix,
     Duplex,
     Memory,
     InProcess,
@@ -28,28 +31,31 @@ pub(crate) enum Way {
 
 impl Way {
     /// Every way.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::TcpCbor,
         Self::TcpJson,
         Self::TcpPack,
+        Self::Unix,
         Self::Duplex,
         Self::Memory,
         Self::InProcess,
         Self::CborRpc,
     ];
     /// Those that carry deadlines, metadata and codes over a connection.
-    pub(crate) const NATIVE: [Self; 5] = [
+    pub(crate) const NATIVE: [Self; 6] = [
         Self::TcpCbor,
         Self::TcpJson,
         Self::TcpPack,
+        Self::Unix,
         Self::Duplex,
         Self::Memory,
     ];
     /// Those with a connection in between.
-    pub(crate) const LINKED: [Self; 6] = [
+    pub(crate) const LINKED: [Self; 7] = [
         Self::TcpCbor,
         Self::TcpJson,
         Self::TcpPack,
+        Self::Unix,
         Self::Duplex,
         Self::Memory,
         Self::CborRpc,
@@ -124,6 +130,24 @@ impl Setup {
                     Far::Server(server),
                 )
             }
+            Way::Unix => {
+                let [_tcp, unix] = Socket::each();
+                let server = Server::new()
+                    .router(self.server)
+                    .limits(self.server_limits)
+                    .listen(&unix.url)
+                    .start()
+                    .await
+                    .unwrap();
+                let client = mynah::connector(server.address())
+                    .unwrap()
+                    .router(self.client)
+                    .limits(self.client_limits)
+                    .connect()
+                    .await
+                    .unwrap();
+                (client, Far::Server(server))
+            }
             Way::Duplex => {
                 let (near, far) = tokio::io::duplex(4096);
                 let far = over(
@@ -195,6 +219,30 @@ async fn connect(url: &str, router: Router, limits: Limits) -> Peer {
         }
         Some(_) => over(stream, &CborRpc::cbor(), Side::Dial, router, limits),
         None => over(stream, &Native::new(), Side::Dial, router, limits),
+    }
+}
+
+/// Where a test listens, on each transport that carries bytes.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) url: String,
+    /// The one of the socket file.
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Socket {
+    pub(crate) fn each() -> [Self; 2] {
+        let directory = tempfile::tempdir().unwrap();
+        [
+            Self {
+                url: "tcp://127.0.0.1:0".to_owned(),
+                _directory: None,
+            },
+            Self {
+                url: format!("unix:{}/socket", directory.path().display()),
+                _directory: Some(directory),
+            },
+        ]
     }
 }
 
@@ -396,6 +444,18 @@ pub(crate) fn raw_server(router: Router, limits: Limits, buffer: usize) -> (Raw,
         },
         peer,
     )
+}
+
+/// A peer made of bytes at a real server, on whichever transport it listens.
+pub(crate) async fn raw_socket(server: &ServerHandle) -> Raw<EndpointStream> {
+    let endpoint: Endpoint = server.address().parse().unwrap();
+    let Ok(Dialing::Bytes(dialer)) = endpoint.place.dial() else {
+        panic!("{} carries no bytes", server.address());
+    };
+    Raw {
+        stream: dialer.dial().await.unwrap().connection,
+        read: Vec::new(),
+    }
 }
 
 /// A peer made of bytes at a real server.
