@@ -28,8 +28,9 @@ cargo xtask <command>
   layers                   dependencies of every crate against xtask/layers.toml
   release-check            versions, pins, VERSION constants and changelog against each other
   compatibility            runs the conformance suites and writes docs/compatibility.md from their results
-  fuzz [TARGET] [--seconds N]
-                           one fuzz target of crates/mynah-fuzz, or all of them (10 s each)
+  fuzz [TARGET] [--seconds N] [--keep]
+                           one fuzz target of crates/mynah-fuzz, or all of them (10 s each); --keep writes what
+                           it found worth keeping into the corpus of the tree
   bench [--quick] [--rounds N] [--only NAME..] [--pin same,split,mt] [--instructions]
                            every contender of xtask/bench/contenders.toml, interleaved; a NAME is one of
                            theirs, or calls, stream, bulk, mixed, slow, idle, callback, fanout, costs";

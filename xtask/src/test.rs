@@ -48,7 +48,7 @@ const STEPS: &[Step] = &[
         run: tour,
     },
     Step {
-        name: "fuzz targets on their regressions",
+        name: "fuzz targets on their inputs, and a random run",
         run: fuzz::replay,
     },
     Step {

@@ -401,7 +401,7 @@ impl<I: Default> Inbound<I> {
     }
 
     /// Entries for which memory is held.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn footprint(&self) -> usize {
         self.slots.capacity() + self.free.capacity() + self.fresh.capacity() + self.by_id.capacity()
     }

@@ -238,7 +238,7 @@ impl<O: Default> Outgoing<O> {
     }
 
     /// Entries for which memory is held.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn footprint(&self) -> usize {
         self.slots.capacity() + self.free.capacity()
     }

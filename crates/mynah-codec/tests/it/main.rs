@@ -4,3 +4,4 @@ mod cbor;
 mod fields;
 mod json;
 mod msgpack;
+mod values;

@@ -6,17 +6,21 @@
 
 mod bulk;
 mod chunks;
+mod custom;
 mod head;
 mod hello;
 mod read;
 mod write;
 
 use crate::dialect::{Dialect, Side};
+use crate::format::CustomFormat;
 use crate::framing::{Cut, LengthFraming};
 use crate::{EncodeError, Fill, Format, FrameSpan, Output, Step, Wire, WireError};
 use bytes::BytesMut;
 use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
 use read::ReadLimits;
+
+pub use custom::CustomNative;
 
 /// The name of this dialect.
 pub const NAME: &str = "native";
@@ -113,6 +117,8 @@ impl Dialect for Native {
 pub struct NativeWire {
     profile: Profile,
     limits: ReadLimits,
+    /// A format of the program's own that this side can speak.
+    custom: Option<&'static dyn CustomFormat>,
     framing: LengthFraming,
     /// The largest frame that the peer takes, from its hello.
     peer_limit: usize,
@@ -147,6 +153,7 @@ impl NativeWire {
         Self {
             profile: Profile::new(NAME, format),
             limits: limits.into(),
+            custom: None,
             framing: LengthFraming::new(limits.decode.max_message_bytes),
             peer_limit: u32::MAX as usize,
             peer_partials: 0,
@@ -176,6 +183,7 @@ impl NativeWire {
             b'C' => Some(FormatId::Cbor),
             b'J' => Some(FormatId::Json),
             b'M' => Some(FormatId::MessagePack),
+            b'X' => self.custom.map(|custom| FormatId::Other(custom.id())),
             _ => None,
         };
         if version != VERSION {
@@ -204,6 +212,7 @@ impl NativeWire {
         let format = match self.profile.format {
             FormatId::Json => b'J',
             FormatId::MessagePack => b'M',
+            FormatId::Other(_) => b'X',
             _ => b'C',
         };
         let mut preface = [0; PREFACE];
@@ -231,14 +240,15 @@ impl Wire for NativeWire {
         if !self.heard_preface {
             return self.read_preface(input);
         }
-        let (start, end) = match self.framing.cut(input)? {
+        let (start, end) = match self.framing.cut(input).map_err(|error| error.on(NAME))? {
             Cut::Need(more) => return Ok(Step::Need(more)),
-            Cut::Frame { start, end } => (start, end),
+            Cut::Skip(blank) => return Ok(Step::Skip(blank)),
+            Cut::Frame { start, end, .. } => (start, end),
         };
         let frame = input.get(start..end).unwrap_or_default();
         match read::envelope(frame, self.profile.format, self.format(), &self.limits)? {
             Some(envelope) => {
-                self.heed(&envelope);
+                self.heed(&envelope)?;
                 Ok(Step::Envelope(end, envelope))
             }
             None => self.take_other(frame, end),
@@ -301,6 +311,9 @@ impl Wire for NativeWire {
         hello.max_message_bytes = Some(self.limits.decode.max_message_bytes as u64);
         hello.calls_in_flight = Some(u64::from(self.limits.calls_in_flight));
         hello.more_mut().partial_messages = Some(chunks::MESSAGES as u64);
+        if let FormatId::Other(number) = self.profile.format {
+            hello.more_mut().format = Some(number.into());
+        }
         hello.agent = concat!("mynah/", env!("CARGO_PKG_VERSION")).into();
         let written = self.encode(&Envelope::Hello(hello), Lane::Control, out);
         debug_assert!(written.is_ok(), "a hello always fits");
@@ -309,6 +322,7 @@ impl Wire for NativeWire {
     fn format(&self) -> Format {
         match self.profile.format {
             FormatId::Json => Format::NativeJson,
+            FormatId::Other(_) => self.custom.map_or(Format::Cbor, Format::Custom),
             id => Format::built_in(id).unwrap_or(Format::Cbor),
         }
     }

@@ -45,7 +45,10 @@ pub(super) fn envelope<'b>(
             with_head(JsonHead::new(frame)?, id, format, limits)
         }
         Format::MessagePack => with_head(MsgpackHead::new(frame)?, id, format, limits),
-        Format::Cbor | Format::Custom(_) => with_head(CborHead::new(frame)?, id, format, limits),
+        // Heads, and what the wire says itself, are in CBOR whatever the bodies are in.
+        Format::Cbor | Format::Custom(_) => {
+            with_head(CborHead::new(frame)?, id, Format::Cbor, limits)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! MessagePack to values.
 
 mod access;
+mod ext;
 
 use super::head::{self, Class, Head};
 use super::{RESERVED, scan};
@@ -9,6 +10,8 @@ use crate::format::fault;
 use crate::format::variant::{Located, OneEntry, UnitVariant};
 use crate::{DecodeError, DecodeErrorKind};
 use access::{Elements, Entries};
+use ext::Ext;
+use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -390,9 +393,16 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
     #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value> {
+        if name == VALUE_NAME {
+            let head = self.peek()?;
+            return match head.class {
+                Class::Ext => visitor.visit_enum(Ext::new(self.content(&head)?)),
+                _ => self.deserialize_any(visitor),
+            };
+        }
         visitor.visit_newtype_struct(self)
     }
 
