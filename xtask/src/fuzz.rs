@@ -1,17 +1,23 @@
-//! Runs the fuzz targets of `crates/mynah-fuzz` with cargo-fuzz on nightly.
+//! Runs the fuzz targets of `crates/mynah-fuzz`: with cargo-fuzz, or for a short while without.
 
 use crate::{Outcome, process};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SECONDS: u64 = 10;
 const FOLDER: &str = "crates/mynah-fuzz";
 const INSTALL: &str = "cargo install cargo-fuzz --locked";
+/// Inputs longer than this find nothing that shorter ones do not.
+const MAX_LEN: &str = "-max_len=4096";
+/// What is kept of a corpus: so many inputs of so many bytes at most, the smallest first.
+const KEPT: (usize, usize) = (300, 256);
 
 /// The chore.
 pub(crate) fn run(args: &[String]) -> Outcome {
     let mut chosen = None;
     let mut seconds = SECONDS;
+    let mut keeps = false;
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -19,6 +25,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
                 let value = args.next().and_then(|value| value.parse().ok());
                 seconds = value.ok_or("--seconds takes a number of seconds")?;
             }
+            "--keep" => keeps = true,
             name if !name.starts_with('-') && chosen.is_none() => chosen = Some(name),
             other => return Err(format!("unexpected argument {other}").into()),
         }
@@ -31,29 +38,124 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             return Err(format!("no target {name}; there are: {}", targets.join(", ")).into());
         }
     };
-    if process::read(&mut nightly(&["fuzz", "--version"])).is_err() {
-        return Err(
-            format!("cargo-fuzz or the nightly toolchain is missing; run `{INSTALL}`").into(),
-        );
+    let toolchain = Toolchain::find();
+    if process::read(&mut toolchain.cargo(&["fuzz", "--version"])).is_err() {
+        return Err(format!("cargo-fuzz is missing; run `{INSTALL}`").into());
     }
     for target in chosen {
+        let corpus = Corpus::unpack(&target)?;
         let time = format!("-max_total_time={seconds}");
-        // Inputs longer than this find nothing that shorter ones do not.
-        let mut command = nightly(&["fuzz", "run", "--fuzz-dir", FOLDER, &target]);
+        let mut command = toolchain.cargo(&["fuzz", "run", "--fuzz-dir", FOLDER, &target]);
         // The first folder takes what is found; the second gives a start.
-        let corpus = Path::new(FOLDER).join("corpus").join(&target);
-        std::fs::create_dir_all(process::root().join(&corpus))?;
         command
-            .arg(corpus)
+            .arg(&corpus.folder)
             .arg(Path::new(FOLDER).join("regressions").join(&target));
-        process::run(command.args(["--", &time, "-max_len=4096"]))?;
+        process::run(command.args(["--", &time, MAX_LEN, "-print_final_stats=1"]))?;
+        if keeps {
+            corpus.pack(&toolchain, &target)?;
+        }
     }
     Ok(())
 }
 
+/// What libFuzzer's instrumentation is built with: it is not stable.
+enum Toolchain {
+    Nightly,
+    /// The stable compiler takes what is unstable when it is told to by `RUSTC_BOOTSTRAP`, as it is when it builds itself.
+    Bootstrap,
+}
+
+impl Toolchain {
+    fn find() -> Self {
+        let nightly = process::read(&mut Self::Nightly.cargo(&["--version"]));
+        if nightly.is_ok() {
+            return Self::Nightly;
+        }
+        println!("no nightly toolchain: the stable one with RUSTC_BOOTSTRAP=1");
+        Self::Bootstrap
+    }
+
+    fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = match self {
+            Self::Nightly => {
+                let mut command = Command::new("rustup");
+                command.args(["run", "nightly", "cargo"]);
+                command
+            }
+            Self::Bootstrap => {
+                let mut command = process::cargo([]);
+                command.env("RUSTC_BOOTSTRAP", "1");
+                command
+            }
+        };
+        command.args(args).current_dir(process::root());
+        command
+    }
+}
+
+/// The corpus of a target: one file in the tree with an input per line, and a folder of files while libFuzzer runs.
+struct Corpus {
+    file: PathBuf,
+    folder: PathBuf,
+}
+
+impl Corpus {
+    fn unpack(target: &str) -> Outcome<Self> {
+        let corpus = process::root().join(FOLDER).join("corpus");
+        let file = corpus.join(format!("{target}.hex"));
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder)?;
+        let lines = fs::read_to_string(&file).unwrap_or_default();
+        for (number, line) in (1..).zip(lines.lines()) {
+            let input = bytes(line).ok_or_else(|| format!("{}:{number}", file.display()))?;
+            fs::write(folder.join(format!("kept-{number}")), input)?;
+        }
+        Ok(Self { file, folder })
+    }
+
+    /// Keeps the smallest inputs that reach all that the corpus reaches, as far as they are small enough for the tree.
+    fn pack(&self, toolchain: &Toolchain, target: &str) -> Outcome {
+        let least = self.folder.with_extension("least");
+        fs::create_dir_all(&least)?;
+        let mut command = toolchain.cargo(&["fuzz", "run", "--fuzz-dir", FOLDER, target]);
+        command.arg(&least).arg(&self.folder);
+        process::run(command.args(["--", "-set_cover_merge=1", MAX_LEN]))?;
+        let mut inputs = Vec::new();
+        for entry in fs::read_dir(&least)? {
+            inputs.push(fs::read(entry?.path())?);
+        }
+        fs::remove_dir_all(&least)?;
+        inputs.sort_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
+        let (most, bytes) = KEPT;
+        let kept = inputs
+            .iter()
+            .filter(|input| input.len() <= bytes)
+            .take(most);
+        let lines: Vec<String> = kept.map(|input| hex(input)).collect();
+        fs::write(&self.file, lines.join("\n") + "\n")?;
+        Ok(())
+    }
+}
+
+fn hex(input: &[u8]) -> String {
+    use std::fmt::Write as _;
+    input.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a text does not fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digits = (0..hex.len()).step_by(2);
+    digits
+        .map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok())
+        .collect()
+}
+
 /// The names in the manifest, so that a target is listed in one place.
 fn targets() -> Outcome<Vec<String>> {
-    let manifest = std::fs::read_to_string(process::root().join(FOLDER).join("Cargo.toml"))?;
+    let manifest = fs::read_to_string(process::root().join(FOLDER).join("Cargo.toml"))?;
     let manifest: toml::Table = manifest.parse()?;
     let bins = manifest.get("bin").and_then(toml::Value::as_array);
     let names = bins
@@ -63,17 +165,11 @@ fn targets() -> Outcome<Vec<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
-fn nightly(args: &[&str]) -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo"]).args(args);
-    command.current_dir(process::root());
-    command
-}
-
-/// Builds the targets' code on stable and sends the files of `regressions/` through it.
+/// Builds the targets' code on stable, sends the files of `regressions/` and the corpus through it, and then a few
+/// thousand variants of them, with a seed that is printed.
 ///
 /// # Errors
-/// It does not build, or a file breaks a property.
+/// It does not build, or an input breaks a property.
 pub(crate) fn replay() -> Outcome {
     let mut command = process::cargo([
         "test",
@@ -84,6 +180,9 @@ pub(crate) fn replay() -> Outcome {
     command.arg(process::root().join(FOLDER).join("Cargo.toml"));
     command
         .arg("--target-dir")
-        .arg(process::target_dir().join("fuzz"));
+        .arg(process::target_dir().join("fuzz"))
+        // The models that the targets use are built for tests and fuzzers only.
+        .env("RUSTFLAGS", "--cfg fuzzing")
+        .args(["--", "--nocapture"]);
     process::run(&mut command)
 }

@@ -48,7 +48,7 @@ impl Budget {
     }
 
     /// Tokens that are left.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn left(&self) -> u32 {
         self.tokens
     }

@@ -160,6 +160,13 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.outgoing.data_mut(id)
     }
 
+    /// When a call that waits or has ended was or is to end; [`Moment::NEVER`] when it has no deadline, and for one that was
+    /// taken.
+    #[must_use]
+    pub fn call_deadline(&self, id: CallId) -> Moment {
+        self.outgoing.deadline(id)
+    }
+
     /// Frees the slot of a call that ended, after its outcome was taken out, or of one whose request
     /// could not be written. Nothing is said to the peer.
     #[inline]
@@ -443,13 +450,13 @@ impl<O: Default, I: Default> Connection<O, I> {
     }
 
     /// Breaches that would be forgiven now, as far as time was looked at.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn forgiven(&self) -> u32 {
         self.budget.left()
     }
 
     /// What the peer may still send for calls that are over: answers, cancels, items, and messages about streams.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn late(&self) -> [u64; 4] {
         [
             self.late_answers,
@@ -460,19 +467,19 @@ impl<O: Default, I: Default> Connection<O, I> {
     }
 
     /// The streams of a call of ours.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn out_flow(&self, id: CallId) -> Option<&OutFlow> {
         self.outgoing.flow(id)
     }
 
     /// The streams of a call of the peer.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn in_flow(&mut self, key: InboundKey) -> Option<&crate::inbound::InFlow> {
         self.inbound.flow_mut(key).map(|(flow, _)| &*flow)
     }
 
     /// Entries of tables for which memory is held.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn footprint(&self) -> usize {
         self.outgoing.footprint() + self.inbound.footprint()
     }

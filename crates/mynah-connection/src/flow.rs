@@ -70,7 +70,7 @@ impl Sender {
     }
 
     /// Items and bytes that may be sent; bytes may be below zero.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn credit(&self) -> (u64, i64) {
         (self.items, self.bytes)
     }
@@ -161,14 +161,14 @@ impl Receiver {
     }
 
     /// Items and bytes that the sender may still send; bytes may be below zero.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) const fn credit(&self) -> (u64, i64) {
         (self.items, self.bytes)
     }
 
     /// `held` waits for the program. With what was taken and not granted again and what is outstanding it is the whole
     /// window.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn conserved(&self, held: Window) -> bool {
         self.items + held.items + self.taken.items == self.window.items
             && self.bytes + signed(held.bytes) + signed(self.taken.bytes)

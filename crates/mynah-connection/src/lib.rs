@@ -15,6 +15,22 @@
 //! It is generic over `O`, what the driver keeps for each call that it made (a waker, a reply
 //! buffer), and `I`, what it keeps for each call that the peer made (a running handler). It never
 //! looks into either, and reuses both: a slot that becomes free keeps its `O` and `I`.
+// Nothing that a peer sends may panic, and no number is narrowed without a word. An exception argues for itself in place.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::get_unwrap,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::allow_attributes_without_reason
+)]
 
 mod backoff;
 mod budget;
@@ -39,3 +55,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(fuzzing, not(test)))]
+mod tests;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use tests::two_connections;

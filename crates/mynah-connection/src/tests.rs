@@ -1,14 +1,34 @@
 //! Tests of the connection as a whole. Those of one table lie beside it.
+//!
+//! The pair of connections with its models is also there for fuzz targets (`cfg(fuzzing)`), which drive it by bytes.
+#![cfg_attr(
+    not(test),
+    allow(
+        dead_code,
+        unused_imports,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a fuzz target uses a part of what the tests use, and panics when a rule is broken"
+    )
+)]
 
+#[cfg(test)]
 mod cancel;
+#[cfg(test)]
 mod deadlines;
+#[cfg(test)]
 mod drain;
+#[cfg(test)]
 mod floods;
 mod model;
 mod property;
 mod recorder;
+#[cfg(test)]
 mod rules;
+#[cfg(test)]
 mod silence;
+#[cfg(test)]
 mod streams;
 
 use mynah_protocol::{
@@ -16,6 +36,8 @@ use mynah_protocol::{
     GoingAway, InputEnd, Items, Limits, Log, Metadata, MethodName, Moment, Notification, Payload,
     Profile, Progress, Request, Response, RpcError, StreamSide, Streams, Window, WireId,
 };
+#[cfg(fuzzing)]
+pub use property::bytes::two_connections;
 use recorder::{Recorder, Seen};
 use std::time::Duration;
 

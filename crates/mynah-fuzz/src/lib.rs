@@ -5,6 +5,9 @@
 
 mod any;
 mod connection;
+mod framing;
+mod mutate;
+mod value;
 mod wire;
 
 use any::Any;
@@ -13,19 +16,37 @@ use mynah_protocol::DecodeLimits;
 use serde::de::IgnoredAny;
 
 pub use connection::connection;
+pub use framing::framing;
+pub use mutate::{Grain, Random, mutate};
+pub use value::value_conversion;
 pub use wire::{cbor_rpc as cbor_rpc_wire, native as native_wire};
 
-/// A target: a name and what it does with its input.
-pub type Target = (&'static str, fn(&[u8]));
+/// A property of any bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name in the manifest.
+    pub name: &'static str,
+    /// What it does with its input.
+    pub run: fn(&[u8]),
+    /// What its inputs are made of.
+    pub grain: Grain,
+}
+
+const fn target(name: &'static str, run: fn(&[u8]), grain: Grain) -> Target {
+    Target { name, run, grain }
+}
 
 /// All of them, under the names of the manifest.
 pub const TARGETS: &[Target] = &[
-    ("cbor_scan_decode", cbor_scan_decode),
-    ("json_scan_decode", json_scan_decode),
-    ("msgpack_scan_decode", msgpack_scan_decode),
-    ("native_wire", wire::native),
-    ("cbor_rpc_wire", wire::cbor_rpc),
-    ("connection", connection),
+    target("cbor_scan_decode", cbor_scan_decode, Grain::Bytes(0)),
+    target("json_scan_decode", json_scan_decode, Grain::Bytes(0)),
+    target("msgpack_scan_decode", msgpack_scan_decode, Grain::Bytes(0)),
+    target("value_conversion", value_conversion, Grain::Bytes(1)),
+    target("framing", framing, Grain::Bytes(2)),
+    target("native_wire", wire::native, Grain::Frames(2)),
+    target("cbor_rpc_wire", wire::cbor_rpc, Grain::Bytes(2)),
+    target("connection", connection, Grain::Steps(0)),
+    target("connection_pair", connection_pair, Grain::Steps(12)),
 ];
 
 /// CBOR: the scan and the decoder agree, and what was decoded survives a round trip.
@@ -41,6 +62,11 @@ pub fn json_scan_decode(bytes: &[u8]) {
 /// MessagePack: the scan and the decoder agree, and what was decoded survives a round trip.
 pub fn msgpack_scan_decode(bytes: &[u8]) {
     scan_decode(Format::MessagePack, bytes);
+}
+
+/// Two connections and all that lies between them do what a model of each says, whatever their programs do.
+pub fn connection_pair(bytes: &[u8]) {
+    mynah_connection::two_connections(bytes);
 }
 
 fn scan_decode(format: Format, bytes: &[u8]) {

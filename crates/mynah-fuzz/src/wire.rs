@@ -4,9 +4,10 @@ use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
 use mynah_codec::dialect::native::NativeWire;
 use mynah_codec::dialect::{Dialect as _, Side};
 use mynah_codec::{Output, OutputChunk, Step, Wire};
-use mynah_protocol::{ErrorCode, FormatId, Lane, Limits};
+use mynah_protocol::{Envelope, ErrorCode, FormatId, Lane, Limits};
 
-/// The native wire, either side and format: the envelopes do not depend on how the bytes arrive.
+/// The native wire, either side and format: the envelopes do not depend on how the bytes arrive, and said again they are
+/// heard again.
 ///
 /// The first byte says which side reads, in which format, and whether the peer begins as it must;
 /// the second, in how many bytes at a time the rest arrives.
@@ -21,23 +22,28 @@ pub fn native(bytes: &[u8]) {
         _ => FormatId::MessagePack,
     };
     let dials = choice & 2 == 0;
-    let dial = || Box::new(NativeWire::dial(format, &limits));
-    let accept = || Box::new(NativeWire::accept(&limits));
-    let (reader, peer): (&dyn Fn() -> Box<dyn Wire>, Box<dyn Wire>) = if dials {
-        (&|| dial(), accept())
-    } else {
-        (&|| accept(), dial())
+    let wire = |dials| -> Box<dyn Wire> {
+        if dials {
+            Box::new(NativeWire::dial(format, &limits))
+        } else {
+            Box::new(NativeWire::accept(&limits))
+        }
+    };
+    let ends = Ends {
+        reader: &|| wire(dials),
+        peer: &|| wire(!dials),
+        keeps_all: true,
     };
     let mut input = if choice & 4 == 0 {
-        opening(peer)
+        ends.opening().1
     } else {
         Vec::new()
     };
     input.extend_from_slice(rest);
-    check(reader, &input, size);
+    check(&ends, &input, size);
 }
 
-/// The wire of cbor-rpc in CBOR or JSON: the envelopes do not depend on how the bytes arrive.
+/// The wire of cbor-rpc in CBOR or JSON: the same.
 pub fn cbor_rpc(bytes: &[u8]) {
     let Some((choice, size, input)) = split_off(bytes) else {
         return;
@@ -48,8 +54,16 @@ pub fn cbor_rpc(bytes: &[u8]) {
     } else {
         CborRpc::json(Padding::Newline)
     };
-    let dialect = dialect.with_qualified_names(choice & 2 != 0);
-    check(&|| dialect.wire(Side::Accept, &limits), input, size);
+    let dialect = dialect
+        .with_qualified_names(choice & 2 != 0)
+        .with_rich_errors(choice & 4 != 0);
+    let ends = Ends {
+        reader: &|| dialect.wire(Side::Accept, &limits),
+        peer: &|| dialect.wire(Side::Dial, &limits),
+        // An error is a text, whatever it was before.
+        keeps_all: false,
+    };
+    check(&ends, input, size);
 }
 
 /// Small enough for inputs of the fuzzer to reach them.
@@ -63,10 +77,46 @@ fn split_off(bytes: &[u8]) -> Option<(u8, usize, &[u8])> {
     Some((choice, usize::from(size).max(1), rest))
 }
 
-/// What a peer says before it has heard anything.
-fn opening(mut wire: Box<dyn Wire>) -> Vec<u8> {
+/// How to make both ends of a wire.
+struct Ends<'a> {
+    reader: &'a dyn Fn() -> Box<dyn Wire>,
+    peer: &'a dyn Fn() -> Box<dyn Wire>,
+    /// Whether the wire has a word for all that it hears in an envelope.
+    keeps_all: bool,
+}
+
+impl Ends<'_> {
+    /// A peer that knows what the reader says at first, and what it says itself before anything else.
+    fn opening(&self) -> (Box<dyn Wire>, Vec<u8>) {
+        let (mut reader, mut peer) = ((self.reader)(), (self.peer)());
+        let mut said = own_output(&mut *peer);
+        let heard = own_output(&mut *reader);
+        let mut rest = heard.as_slice();
+        while let Ok(Step::Skip(n) | Step::Ignore(n) | Step::Envelope(n, _)) = peer.decode(rest) {
+            rest = &rest[n..];
+        }
+        said.append(&mut own_output(&mut *peer));
+        (peer, said)
+    }
+
+    /// The bytes of an envelope from the peer, if it can say it.
+    fn say(&self, envelope: &Envelope<'_>) -> Option<Vec<u8>> {
+        let (mut peer, _) = self.opening();
+        let mut out = Output::new();
+        peer.encode(envelope, Lane::Data, &mut out).ok()?;
+        Some(written(&mut out))
+    }
+}
+
+/// What a wire has to say of its own.
+fn own_output(wire: &mut dyn Wire) -> Vec<u8> {
     let mut out = Output::new();
     wire.own_output(&mut out);
+    written(&mut out)
+}
+
+/// All that was written, control first.
+fn written(out: &mut Output) -> Vec<u8> {
     let mut bytes = Vec::new();
     for lane in [Lane::Control, Lane::Data] {
         let mut chunk = OutputChunk::default();
@@ -76,14 +126,48 @@ fn opening(mut wire: Box<dyn Wire>) -> Vec<u8> {
     bytes
 }
 
-fn check(wire: &dyn Fn() -> Box<dyn Wire>, input: &[u8], size: usize) {
-    let at_once = feed(wire(), input, input.len().max(1));
-    let in_parts = feed(wire(), input, size);
+fn check(ends: &Ends<'_>, input: &[u8], size: usize) {
+    let at_once = feed(
+        (ends.reader)(),
+        input,
+        input.len().max(1),
+        &mut |envelope| {
+            say_again(ends, envelope);
+        },
+    );
+    let in_parts = feed((ends.reader)(), input, size, &mut |_| {});
     assert_eq!(at_once, in_parts, "at once, and {size} bytes at a time");
 }
 
+/// What was heard and can be said is heard again as it was; where the wire has fewer words than an envelope, it is said
+/// the same way the next time.
+fn say_again(ends: &Ends<'_>, envelope: &Envelope<'_>) {
+    let Some(said) = ends.say(envelope) else {
+        return;
+    };
+    let mut stream = ends.opening().1;
+    stream.extend_from_slice(&said);
+    let mut heard = Vec::new();
+    let (_, refused) = feed((ends.reader)(), &stream, stream.len(), &mut |envelope| {
+        heard.push((format!("{envelope:?}"), ends.say(envelope)));
+    });
+    assert_eq!(refused, None, "our own bytes are refused: {said:02x?}");
+    let Some((again, said_again)) = heard.pop() else {
+        panic!("{envelope:?} was not heard: {said:02x?}");
+    };
+    if ends.keeps_all {
+        assert_eq!(again, format!("{envelope:?}"));
+    }
+    assert_eq!(said_again, Some(said), "{envelope:?} became {again}");
+}
+
 /// The envelopes as texts, and with which code the peer was refused, if it was.
-fn feed(mut wire: Box<dyn Wire>, input: &[u8], size: usize) -> (Vec<String>, Option<ErrorCode>) {
+fn feed(
+    mut wire: Box<dyn Wire>,
+    input: &[u8],
+    size: usize,
+    hear: &mut dyn FnMut(&Envelope<'_>),
+) -> (Vec<String>, Option<ErrorCode>) {
     let mut out = Output::new();
     let mut heard = Vec::new();
     wire.own_output(&mut out);
@@ -99,6 +183,7 @@ fn feed(mut wire: Box<dyn Wire>, input: &[u8], size: usize) -> (Vec<String>, Opt
                 Ok(Step::Skip(taken) | Step::Ignore(taken)) => taken,
                 Ok(Step::Envelope(taken, envelope)) => {
                     heard.push(format!("{envelope:?}"));
+                    hear(&envelope);
                     taken
                 }
                 Err(error) => {

@@ -64,7 +64,11 @@ impl Evidence {
         let value = value.into();
         match self.facts.iter_mut().find(|(known, _)| *known == key) {
             Some((_, old)) => *old = value,
-            None => self.facts.push((key, value)),
+            None => {
+                // A few facts for each connection, as long as it lives.
+                self.facts.reserve_exact(1);
+                self.facts.push((key, value));
+            }
         }
         self
     }

@@ -31,6 +31,8 @@ pub struct MoreHello {
     pub versions: Option<(u64, u64)>,
     /// How many messages the sender takes in chunks at once; `None` or 0: it takes whole messages only.
     pub partial_messages: Option<u64>,
+    /// The number of the format of bodies, where it is one that the two ends agreed on.
+    pub format: Option<u64>,
     /// What the sender can do beyond the version, by name. Unknown ones mean nothing.
     pub features: Vec<Box<str>>,
     /// The session that this connection belongs to or goes on with. Reserved.

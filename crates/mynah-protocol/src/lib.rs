@@ -11,6 +11,22 @@
 //! What it is not: it writes no bytes (`mynah-codec` does) and enforces no rules of a running
 //! connection (`mynah-connection` does).
 #![no_std]
+// Nothing that a peer sends may panic, and no number is narrowed without a word. An exception argues for itself in place.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::get_unwrap,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::allow_attributes_without_reason
+)]
 
 extern crate alloc;
 #[cfg(feature = "std")]

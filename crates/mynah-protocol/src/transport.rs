@@ -46,7 +46,9 @@ impl<T: Transport + ?Sized> Transport for Pin<Box<T>> {
 pub struct Inbound {
     /// The envelope.
     pub envelope: Envelope<'static>,
-    /// What a broker wants back when the envelope has been dealt with. `None`: nothing.
+    /// What a broker wants back when the envelope has been dealt with. `None`: nothing. That of a call or notification
+    /// comes back once its handler has ended and its answer was handed over; that of anything else at once. It is
+    /// dropped when the connection ends before.
     pub receipt: Option<Receipt>,
 }
 
@@ -65,7 +67,8 @@ pub enum Outbound {
 pub enum Settled {
     /// It is done; it must not be delivered again.
     Done,
-    /// It was not started; somebody else may have it.
+    /// It was not started, for want of a permit or because this side drains; somebody else may have it. A request that
+    /// is given back so is not answered.
     Release,
 }
 

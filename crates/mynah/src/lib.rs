@@ -139,7 +139,7 @@ pub use mynah_endpoint as endpoint;
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
-    pub use mynah_codec::dialect::native::Native;
+    pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
 }
 
@@ -215,5 +215,8 @@ mod guide {
         Transports: "transports";
         Stdio: "stdio";
         Limits: "limits";
+        TestingYourService: "testing-your-service";
+        WritingATransport: "writing-a-transport";
+        Pipes: "pipes";
     }
 }

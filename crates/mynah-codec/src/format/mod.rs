@@ -1,6 +1,7 @@
 //! Formats: values to bytes and back, one whole message at a time.
 
 pub mod cbor;
+mod custom;
 mod error;
 mod failure;
 mod fault;
@@ -8,49 +9,15 @@ pub mod json;
 mod keys;
 pub mod msgpack;
 mod utf8;
+mod variant;
 
+pub use custom::{CustomFormat, Visit};
+pub use erased_serde;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 
 use crate::bytes;
 use mynah_protocol::{DecodeLimits, FormatId, Segment};
 use serde::{Deserialize, Serialize};
-
-/// A format of a stranger's own.
-///
-/// Decoding must hold the limits that it is given and refuse what is left over behind the value.
-pub trait CustomFormat: Send + Sync + std::fmt::Debug {
-    /// The number under which both ends know it.
-    fn id(&self) -> u16;
-
-    /// Writes one value behind what is in `out`.
-    ///
-    /// # Errors
-    /// [`EncodeError::Value`] when the format cannot say it; `out` may hold a part of it.
-    fn encode(
-        &self,
-        value: &dyn erased_serde::Serialize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError>;
-
-    /// Reads the one value that is the whole of `bytes` and hands a deserializer over it to `visit`.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when the bytes are not exactly one value within `limits`, or `visit` failed.
-    fn decode<'de>(
-        &self,
-        bytes: &'de [u8],
-        limits: &DecodeLimits,
-        visit: &mut dyn FnMut(
-            &mut dyn erased_serde::Deserializer<'de>,
-        ) -> Result<(), erased_serde::Error>,
-    ) -> Result<(), DecodeError>;
-
-    /// Checks that `bytes` are exactly one value within `limits`.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when they are not.
-    fn scan(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError>;
-}
 
 /// How values become bytes.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Frames behind their length.
 
-use super::Cut;
-use crate::WireError;
+use super::{Cut, FrameError, Framing, check_len};
+use crate::EncodeError;
 
 /// Frames behind a 32-bit big-endian length. The length does not count itself.
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +22,16 @@ impl LengthFraming {
     /// Cuts the frame at the start of `input`. Looks at four bytes, however often it is called.
     ///
     /// # Errors
-    /// [`WireError::TooLarge`] as soon as the length is there.
+    /// [`FrameError::TooLarge`] as soon as the length is there.
     #[inline]
-    pub fn cut(&self, input: &[u8]) -> Result<Cut, WireError> {
+    pub fn cut(&self, input: &[u8]) -> Result<Cut, FrameError> {
         let Some(head) = input.first_chunk::<{ Self::HEAD }>() else {
             return Ok(Cut::Need(Self::HEAD - input.len()));
         };
         let len = u32::from_be_bytes(*head);
         let content = usize::try_from(len).unwrap_or(usize::MAX);
         if content > self.limit {
-            return Err(WireError::TooLarge {
+            return Err(FrameError::TooLarge {
                 len: u64::from(len),
                 limit: self.limit,
             });
@@ -42,43 +42,26 @@ impl LengthFraming {
         } else {
             Cut::Frame {
                 start: Self::HEAD,
+                content_end: end,
                 end,
             }
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn l1_a_length_bomb_is_refused_at_its_head() {
-        let framing = LengthFraming::new(1 << 20);
-        let bomb = u32::MAX.to_be_bytes();
-        assert_eq!(
-            framing.cut(&bomb),
-            Err(WireError::TooLarge {
-                len: u64::from(u32::MAX),
-                limit: 1 << 20
-            })
-        );
+impl Framing for LengthFraming {
+    fn cut(&mut self, input: &[u8]) -> Result<Cut, FrameError> {
+        Self::cut(self, input)
     }
 
-    #[test]
-    fn every_prefix_needs_more() {
-        let framing = LengthFraming::new(16);
-        let input = [0, 0, 0, 3, b'a', b'b', b'c', b'd'];
-        for len in 0..7 {
-            let Cut::Need(more) = framing.cut(&input[..len]).unwrap() else {
-                panic!("{len}")
-            };
-            assert!(more >= 1 && len + more <= 7);
-        }
-        assert_eq!(framing.cut(&input), Ok(Cut::Frame { start: 4, end: 7 }));
-        assert_eq!(
-            framing.cut(&[0, 0, 0, 0]),
-            Ok(Cut::Frame { start: 4, end: 4 })
-        );
+    fn enclose(&self, out: &mut Vec<u8>, start: usize) -> Result<(), EncodeError> {
+        let len = check_len(out, start, self.limit)?;
+        let Ok(head) = u32::try_from(len) else {
+            let limit = u32::MAX as usize;
+            out.truncate(start);
+            return Err(EncodeError::TooLarge { len, limit });
+        };
+        drop(out.splice(start..start, head.to_be_bytes()));
+        Ok(())
     }
 }

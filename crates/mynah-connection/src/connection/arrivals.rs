@@ -69,6 +69,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             Envelope::GoingAway(away) => self.handle_going_away(now, &away, fx),
             Envelope::Hello(_) if !self.met => {
                 self.met = true;
+                fx.met();
                 Ok(())
             }
             Envelope::Hello(_) => self.budget.charge(now, "hello again"),
@@ -93,6 +94,22 @@ impl<O: Default, I: Default> Connection<O, I> {
     /// [`Violation`] when that happened once too often: close the connection.
     pub fn handle_ignored(&mut self, now: Moment, what: &'static str) -> Result<(), Violation> {
         self.budget.charge(now, what)
+    }
+
+    /// A request arrived that is larger than this side takes: its call fails.
+    ///
+    /// # Errors
+    /// [`Violation`] when its id is too long to answer under, or that happened once too often: close the connection.
+    pub fn handle_too_large(
+        &mut self,
+        now: Moment,
+        request: Request<'_>,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        check_id(&request.id, self.max_id_bytes)?;
+        self.refused(request.streams);
+        answer(fx, request.id, RpcError::from_code(ErrorCode::TOO_LARGE));
+        self.budget.charge(now, "request is too large")
     }
 
     #[inline]

@@ -20,12 +20,16 @@ use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use tokio::io::{AsyncReadExt as _, ReadBuf};
 
-/// Runs a connection over a stream of bytes to its end, and hears what arrives beside it.
-pub(crate) async fn drive_bytes<S: ByteStream>(
+/// Runs a connection over a stream of bytes to its end, on the current runtime, and hears what arrives beside it.
+/// `guard` is dropped at the end.
+///
+/// No `async fn`: that would keep its arguments beside what is made of them as long as it lives.
+pub(crate) fn drive_bytes<S: ByteStream>(
     stream: S,
     side_lines: Option<SideLines>,
     link: Arc<Link>,
-) {
+    guard: impl Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
     let started = link.clock.now();
     let mut task = ByteTask {
         core: Core::new(link),
@@ -43,15 +47,22 @@ pub(crate) async fn drive_bytes<S: ByteStream>(
         started,
         last_look: started,
     };
-    let reason = poll_fn(|cx| task.poll_turn(cx)).await;
-    let lingers = reason.wire_code().is_some();
-    if let Some(lines) = task.side_lines.take() {
-        // The last words of a process are heard before its end.
-        side_lines::hear_out(lines, &mut task.core);
+    async move {
+        let lingers = {
+            let reason = poll_fn(|cx| task.poll_turn(cx)).await;
+            let lingers = reason.wire_code().is_some();
+            if let Some(lines) = task.side_lines.take() {
+                // The last words of a process are heard before its end.
+                side_lines::hear_out(lines, &mut task.core);
+            }
+            task.core.end(reason);
+            lingers
+        };
+        // Boxed: the task would have room for it all its life.
+        Box::pin(task.write_rest(lingers)).await;
+        task.core.link.discard_output();
+        drop(guard);
     }
-    task.core.end(reason);
-    task.write_rest(lingers).await;
-    task.core.link.discard_output();
 }
 
 struct ByteTask<S> {
@@ -257,11 +268,16 @@ impl<S: ByteStream> ByteTask<S> {
         if link.facts().is_none() {
             link.note_ready(state);
             if link.facts().is_some() {
-                self.core.collected.wakers.extend(state.room.drain(..));
+                self.core
+                    .turn
+                    .get()
+                    .collected
+                    .wakers
+                    .extend(state.room.drain(..));
             }
         }
         if state.drain_untold && link.facts().is_some() {
-            link.tell_drain(state, &mut self.core.collected);
+            link.tell_drain(state, &mut self.core.turn.get().collected);
         }
         drop(guard);
         self.core.carry_out(&self.input.buffer);
@@ -283,7 +299,7 @@ impl<S: ByteStream> ByteTask<S> {
         if let Decoded::Starved = decoded {
             self.input.compact();
         }
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Err(CloseReason::TimedOut("peer takes no control messages"));
         }
         Ok(())
@@ -307,7 +323,7 @@ impl<S: ByteStream> ByteTask<S> {
             .get(self.input.start..self.input.end)
             .unwrap_or_default();
         let buffer = &self.input.buffer;
-        let mut fx = DriverEffects::new(out, &mut self.core.collected, link)
+        let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, link)
             .reading(buffer, self.core.last_route);
         if let Some(buffer) = self.filled.take()
             && let Out::Wire { wire, .. } = &mut *fx.out
@@ -456,7 +472,7 @@ impl<S: ByteStream> ByteTask<S> {
         let link = Arc::clone(&self.core.link);
         let mut state = link.lock();
         self.core.handle_time(&mut state);
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Some(CloseReason::TimedOut("peer takes no control messages"));
         }
         let cut = state.may_close(self.writer.is_empty() && !self.core.has_done());
@@ -509,7 +525,7 @@ impl<S: ByteStream> ByteTask<S> {
         };
         let state = &mut *guard;
         self.core.handle_time(state);
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Rest::Close(CloseReason::TimedOut("peer takes no control messages"));
         }
         let blocked = !self.writer.is_empty();
@@ -532,6 +548,9 @@ impl<S: ByteStream> ByteTask<S> {
         }
         if state.connection.calls_waiting() == 0 {
             self.input.release();
+            self.core.give_back();
+            self.writer.give_back();
+            state.out.give_back();
         }
         state.sleep_with(cx.waker());
         drop(guard);

@@ -3,11 +3,15 @@
 mod bytes;
 mod carrier;
 mod core;
+mod end;
 mod fill;
 mod observed;
 mod running;
 mod side_lines;
 mod streams;
+mod time;
+mod told;
+mod turn;
 mod unit;
 mod writer;
 

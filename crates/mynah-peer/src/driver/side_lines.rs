@@ -72,7 +72,8 @@ fn hear_line(core: &mut Core, line: &SideLine) {
     let State {
         connection, out, ..
     } = &mut *guard;
-    let mut fx = DriverEffects::new(out, &mut core.collected, &link).reading(&[], core.last_route);
+    let mut fx = DriverEffects::new(out, &mut core.turn.get().collected, &link)
+        .reading(&[], core.last_route);
     fx.now = link.clock.now();
     connection.handle_beside(fx.now, log, &mut fx);
     drop(guard);

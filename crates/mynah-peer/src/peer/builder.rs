@@ -58,7 +58,7 @@ impl PeerBuilder {
         let dialect = dialect.clone_box();
         let wire: MakeWire = Box::new(move |side, limits| dialect.wire(side, limits));
         Self::new(Medium::Bytes {
-            drive: Box::new(|lines, link| drop(tokio::spawn(drive_bytes(stream, lines, link)))),
+            drive: Box::new(|lines, link| drop(tokio::spawn(drive_bytes(stream, lines, link, ())))),
             wire,
         })
     }
@@ -210,7 +210,7 @@ impl PeerBuilder {
     pub(crate) fn start_unchecked(self) -> Peer {
         let router = self.shared.unwrap_or_else(|| Arc::new(self.router));
         let config = LinkConfig {
-            limits: self.limits,
+            limits: Arc::new(self.limits),
             router,
             evidence: self.evidence,
             default_timeout: self.default_timeout,

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -39,6 +39,17 @@ struct Open {
     links: HashMap<u64, Arc<Link>>,
     next: u64,
     stopped: bool,
+    /// Those of the last connection: as a rule all have the same.
+    limits: Arc<Limits>,
+}
+
+impl Open {
+    fn share(&mut self, limits: Limits) -> Arc<Limits> {
+        if *self.limits != limits {
+            self.limits = Arc::new(limits);
+        }
+        Arc::clone(&self.limits)
+    }
 }
 
 /// Why a server does not take a connection.
@@ -104,11 +115,11 @@ impl Shared {
             return Err(AttachError::Full);
         }
         let config = LinkConfig {
-            limits,
+            limits: open.share(limits),
             router: Arc::clone(&self.router),
             evidence,
             default_timeout: self.default_timeout,
-            listeners: Arc::default(),
+            listeners: OnceLock::new(),
         };
         let link = start_link(out, config, Side::Accept);
         // The server's own handle: the connection lives until the peer goes or the server closes it.
@@ -133,10 +144,7 @@ impl Shared {
         let (id, link) = self.admit(out, limits, evidence)?;
         let forget = Forget(Arc::clone(self), id);
         let running = Arc::clone(&link);
-        tokio::spawn(async move {
-            let _forget = forget;
-            drive_bytes(stream, None, running).await;
-        });
+        tokio::spawn(drive_bytes(stream, None, running, forget));
         Ok(link)
     }
 

@@ -99,6 +99,15 @@ impl Value {
         }
     }
 
+    /// The number and the content, when it is an extension type of MessagePack.
+    #[must_use]
+    pub fn as_ext(&self) -> Option<(i8, &[u8])> {
+        match self {
+            Self::Ext(number, content) => Some((*number, content)),
+            _ => None,
+        }
+    }
+
     /// The value under a text key, when it is a map that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {

@@ -2,6 +2,14 @@
 
 use super::Value;
 use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+/// Decimal digits that 32 bits hold whatever they are.
+const DECIMALS: usize = 9;
+/// What as many digits count up to.
+const SCALE: u64 = 1_000_000_000;
 
 /// An integer of any size that does not fit 64 bits.
 ///
@@ -35,6 +43,106 @@ impl BigInt {
                 digits: digits.into(),
             }),
         }
+    }
+
+    /// The longest integer that is written in decimal, or read from it, in digits. The work grows with the square of the
+    /// length, so a peer must not choose it.
+    pub const MAX_DECIMAL_DIGITS: usize = 4096;
+
+    /// The integer that `digits` spell in decimal, or the one below zero that they spell behind a minus. Gives the smallest
+    /// variant of [`Value`] that holds it; `None` when there are no digits, other bytes, or more than
+    /// [`MAX_DECIMAL_DIGITS`](Self::MAX_DECIMAL_DIGITS).
+    #[must_use]
+    pub fn from_decimal(negative: bool, digits: &[u8]) -> Option<Value> {
+        if digits.is_empty() || digits.len() > Self::MAX_DECIMAL_DIGITS {
+            return None;
+        }
+        // Least significant first.
+        let mut limbs: Vec<u32> = Vec::with_capacity(digits.len() / 9 + 1);
+        for part in digits.chunks(DECIMALS) {
+            let mut scale = 1_u32;
+            let mut carry = 0_u32;
+            for digit in part {
+                let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+                scale *= 10;
+                carry = carry * 10 + u32::from(digit);
+            }
+            for limb in &mut limbs {
+                (*limb, carry) = limb.carrying_mul(scale, carry);
+            }
+            if carry > 0 {
+                limbs.push(carry);
+            }
+        }
+        if negative {
+            // What is held is -1 - n.
+            match limbs.iter().position(|limb| *limb > 0) {
+                None => return Some(Value::Uint(0)),
+                Some(first) => {
+                    for limb in limbs.iter_mut().take(first + 1) {
+                        *limb = limb.wrapping_sub(1);
+                    }
+                }
+            }
+        }
+        let bytes: Vec<u8> = limbs
+            .iter()
+            .rev()
+            .flat_map(|limb| limb.to_be_bytes())
+            .collect();
+        Some(Self::value(negative, &bytes))
+    }
+
+    /// The integer in decimal, with its minus; `None` when that takes more than
+    /// [`MAX_DECIMAL_DIGITS`](Self::MAX_DECIMAL_DIGITS) digits.
+    #[must_use]
+    pub fn to_decimal(&self) -> Option<String> {
+        // A byte is more than two digits.
+        if self.digits.len() * 2 > Self::MAX_DECIMAL_DIGITS {
+            return None;
+        }
+        let mut limbs: Vec<u32> = self
+            .digits
+            .rchunks(4)
+            .map(|part| {
+                part.iter()
+                    .fold(0, |limb, byte| limb << 8 | u32::from(*byte))
+            })
+            .collect();
+        if self.negative {
+            let mut carry = true;
+            for limb in &mut limbs {
+                (*limb, carry) = limb.overflowing_add(carry.into());
+            }
+            if carry {
+                limbs.push(1);
+            }
+        }
+        // Least significant first, nine digits each.
+        let mut parts = Vec::with_capacity(limbs.len() * 11 / 10 + 1);
+        while limbs.last().is_some() {
+            let mut rest = 0_u64;
+            for limb in limbs.iter_mut().rev() {
+                let part = rest << 32 | u64::from(*limb);
+                *limb = u32::try_from(part / SCALE).unwrap_or_default();
+                rest = part % SCALE;
+            }
+            parts.push(rest);
+            while limbs.last() == Some(&0) {
+                limbs.pop();
+            }
+        }
+        let mut text = String::with_capacity(parts.len() * DECIMALS + 1);
+        if self.negative {
+            text.push('-');
+        }
+        for (index, part) in parts.iter().rev().enumerate() {
+            let width = if index == 0 { 0 } else { DECIMALS };
+            // Writing into a text does not fail.
+            write!(text, "{part:0width$}").ok()?;
+        }
+        let digits = text.len() - usize::from(self.negative);
+        (digits <= Self::MAX_DECIMAL_DIGITS).then_some(text)
     }
 
     /// Whether it is below zero.

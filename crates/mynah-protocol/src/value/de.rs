@@ -127,6 +127,10 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 Ok(Value::tagged(number, content))
             }
             (Kind::Simple, content) => Ok(Value::simple(content.newtype_variant()?)),
+            (Kind::Ext, content) => match content.newtype_variant()? {
+                (number, Value::Bytes(content)) => Ok(Value::Ext(number, content)),
+                _ => Err(de::Error::custom("an extension type holds bytes")),
+            },
         }
     }
 }
@@ -135,6 +139,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 enum Kind {
     Tag,
     Simple,
+    Ext,
 }
 
 impl<'de> Deserialize<'de> for Kind {
@@ -142,6 +147,7 @@ impl<'de> Deserialize<'de> for Kind {
         match u64::deserialize(deserializer)? {
             0 => Ok(Self::Tag),
             1 => Ok(Self::Simple),
+            2 => Ok(Self::Ext),
             other => Err(de::Error::invalid_value(
                 de::Unexpected::Unsigned(other),
                 &"a kind of value",

@@ -6,7 +6,8 @@ use core::fmt::{self, Display, Write as _};
 /// What is nested deeper is printed as `...`.
 const MAX_DEPTH: usize = 128;
 
-/// The diagnostic notation of CBOR (RFC 8949 section 8), on one line, with everything escaped that is not printable.
+/// The diagnostic notation of CBOR (RFC 8949 section 8), on one line, with everything escaped that is not printable;
+/// an extension type of MessagePack, for which it has none, is `ext(5, h'00')`.
 impl Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_value(self, f, 0)
@@ -66,6 +67,11 @@ fn write_value(value: &Value, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::
         }
         Value::Simple(23) => f.write_str("undefined"),
         Value::Simple(number) => write!(f, "simple({number})"),
+        Value::Ext(number, content) => {
+            write!(f, "ext({number}, ")?;
+            write_bytes(content, f)?;
+            f.write_char(')')
+        }
     }
 }
 

@@ -82,6 +82,7 @@ fn visit_scalar<'de, V: Visitor<'de>>(value: Value, visitor: V) -> Result<V::Val
         Value::Bytes(bytes) => visitor.visit_byte_buf(bytes),
         Value::Null | Value::Simple(23) => visitor.visit_unit(),
         Value::Simple(_) => Err(ValueError::custom("a simple value without a meaning")),
+        Value::Ext(..) => Err(ValueError::custom("an extension type without a meaning")),
         Value::Array(_) | Value::Map(_) | Value::Tag(..) => {
             Err(ValueError::custom("a value that holds others"))
         }
@@ -130,6 +131,10 @@ impl<'de> Deserializer<'de> for FromValue {
             Value::Simple(number) => visitor.visit_enum(Special {
                 kind: 1,
                 content: number.into(),
+            }),
+            Value::Ext(number, content) => visitor.visit_enum(Special {
+                kind: 2,
+                content: Value::Array(vec![number.into(), content.into()]),
             }),
             // The visitor of a value makes the same again of the digits.
             Value::Big(big) if big.as_u128().is_none() && big.as_i128().is_none() => visit_tag(

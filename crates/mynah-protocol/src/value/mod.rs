@@ -31,11 +31,18 @@ pub const TAG_NAME: &str = "$mynah::tag";
 /// number (`u8`).
 pub const SIMPLE_NAME: &str = "$mynah::simple";
 
+/// The name under which an extension type of MessagePack passes through serde: a tuple struct of the number of the type
+/// (`i8`) and its content (bytes).
+///
+/// A format with extension types writes a tuple struct of this name as one; one that has none refuses it.
+pub const EXT_NAME: &str = "$mynah::ext";
+
 /// The name of the newtype struct by which a [`Value`] asks a format for everything that it has.
 ///
 /// A format that knows the name hands to the visitor, as an enum: variant 0 for a tag, with a tuple of its number
 /// (`u64`) and the tagged value as content; variant 1 for a simple value of CBOR that serde has no word for, with its
-/// number (`u8`) as content. Everything else goes to the visitor as it would without the name. A format that does
+/// number (`u8`) as content; variant 2 for an extension type of MessagePack, with a tuple of its number (`i8`) and its
+/// content (bytes) as content. Everything else goes to the visitor as it would without the name. A format that does
 /// not know the name sees a plain newtype struct around a value of any kind.
 ///
 /// A serializer sees the name around a value that a human readable format has no word for; one that is not such a
@@ -46,6 +53,18 @@ pub const VALUE_NAME: &str = "$mynah::value";
 ///
 /// Maps keep their order and may have keys of any kind, as CBOR allows. Comparing is structural: the order of a map
 /// counts, an integer differs from a float, and a float that is not a number differs from itself.
+///
+/// From one format into another a value comes whole or not at all: what a format has no word for is an error there. A
+/// float that is not a number keeps being one, but not its sign and payload, which no language shows.
+///
+/// | | CBOR | MessagePack | JSON |
+/// |---|---|---|---|
+/// | integers | of any size | 64 bits | up to [`BigInt::MAX_DECIMAL_DIGITS`] digits |
+/// | NaN and the infinities | yes | yes | an error |
+/// | bytes | yes | yes | an error; raw behind the text on the native wire |
+/// | keys | any | any | texts |
+/// | [`Tag`](Self::Tag), [`Simple`](Self::Simple) | yes | an error | an error |
+/// | [`Ext`](Self::Ext) | an error | yes | an error |
 ///
 /// Cloning, comparing and dropping recurse; a value that a format of Mynah decoded is never too deep for that.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -77,4 +96,7 @@ pub enum Value {
     Tag(u64, Box<Value>),
     /// A simple value of CBOR that has no other variant, by its number; undefined is 23.
     Simple(u8),
+    /// An extension type of MessagePack: its number, and its content as it is. Numbers below zero are the format's own;
+    /// -1 is a timestamp.
+    Ext(i8, Vec<u8>),
 }

@@ -1,10 +1,10 @@
 //! Values through serde, outwards.
 
-use super::{BigInt, SIMPLE_NAME, TAG_NAME, VALUE_NAME, Value};
+use super::{BigInt, EXT_NAME, SIMPLE_NAME, TAG_NAME, VALUE_NAME, Value};
 use serde::ser::{Error as _, Serialize, SerializeTupleStruct as _, Serializer};
 
-/// A human readable format (JSON) has no tags, no integers beyond 128 bits and no keys but texts: those are errors.
-/// Undefined and its kin are null there; bytes are what the format makes of them.
+/// A human readable format (JSON) has no bytes, no tags, nothing undefined, and no keys but texts; one of a stranger has
+/// no integers beyond 128 bits either. Those are errors, unless the format knows [`VALUE_NAME`] and has a word for them.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() && self.needs_more_than_json() {
@@ -25,6 +25,7 @@ impl Serialize for Value {
             }
             Self::Tag(number, content) => serialize_tag(*number, &**content, serializer),
             Self::Simple(number) => serialize_simple(*number, serializer),
+            Self::Ext(number, content) => serialize_ext(*number, content, serializer),
         }
     }
 }
@@ -33,7 +34,7 @@ impl Value {
     /// Whether JSON has no word for it, leaving aside what it contains.
     fn needs_more_than_json(&self) -> bool {
         match self {
-            Self::Tag(..) | Self::Simple(_) => true,
+            Self::Tag(..) | Self::Simple(_) | Self::Ext(..) | Self::Bytes(_) => true,
             Self::Big(value) => value.as_u128().is_none() && value.as_i128().is_none(),
             // JSON libraries turn a number that is a key into a text without a word; it would come back as another
             // value.
@@ -49,16 +50,14 @@ struct Exact<'a>(&'a Value);
 impl Serialize for Exact<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            return match self.0 {
-                Value::Simple(_) => serializer.serialize_unit(),
-                Value::Map(_) => Err(S::Error::custom(
-                    "a key that is not a text cannot be written here",
-                )),
-                Value::Big(_) => Err(S::Error::custom(
-                    "an integer beyond 128 bits cannot be written here",
-                )),
-                _ => Err(S::Error::custom("a tag cannot be written here")),
-            };
+            return Err(S::Error::custom(match self.0 {
+                Value::Simple(_) => "undefined and its kin cannot be written here",
+                Value::Map(_) => "a key that is not a text cannot be written here",
+                Value::Big(_) => "an integer beyond 128 bits cannot be written here",
+                Value::Bytes(_) => "bytes cannot be written here",
+                Value::Ext(..) => "an extension type cannot be written here",
+                _ => "a tag cannot be written here",
+            }));
         }
         self.0.serialize(serializer)
     }
@@ -73,14 +72,15 @@ impl Serialize for BigInt {
             serializer.serialize_i128(value)
         } else {
             let tag = if self.is_negative() { 3 } else { 2 };
-            serialize_tag(tag, &Digits(self.digits()), serializer)
+            serialize_tag(tag, &Octets(self.digits()), serializer)
         }
     }
 }
 
-struct Digits<'a>(&'a [u8]);
+/// Bytes, and not an array of numbers.
+struct Octets<'a>(&'a [u8]);
 
-impl Serialize for Digits<'_> {
+impl Serialize for Octets<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(self.0)
     }
@@ -101,4 +101,15 @@ fn serialize_simple<S: Serializer>(number: u8, serializer: S) -> Result<S::Ok, S
     let mut simple = serializer.serialize_tuple_struct(SIMPLE_NAME, 1)?;
     simple.serialize_field(&number)?;
     simple.end()
+}
+
+fn serialize_ext<S: Serializer>(
+    number: i8,
+    content: &[u8],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut ext = serializer.serialize_tuple_struct(EXT_NAME, 2)?;
+    ext.serialize_field(&number)?;
+    ext.serialize_field(&Octets(content))?;
+    ext.end()
 }

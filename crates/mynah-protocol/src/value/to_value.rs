@@ -1,6 +1,6 @@
 //! Rust values of any type to values.
 
-use super::{SIMPLE_NAME, TAG_NAME, VALUE_NAME, Value, ValueError};
+use super::{EXT_NAME, SIMPLE_NAME, TAG_NAME, VALUE_NAME, Value, ValueError};
 use alloc::string::ToString as _;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -121,6 +121,7 @@ impl Serializer for ToValue {
         let close = match name {
             TAG_NAME => Close::Tag,
             SIMPLE_NAME => Close::Simple,
+            EXT_NAME => Close::Ext,
             _ => Close::Array,
         };
         Ok(Elements::new(self, len, close))
@@ -170,6 +171,7 @@ enum Close {
     Variant(&'static str),
     Tag,
     Simple,
+    Ext,
 }
 
 #[derive(Debug)]
@@ -200,6 +202,19 @@ impl Elements {
             Close::Tag => match <[Value; 2]>::try_from(self.elements) {
                 Ok([Value::Uint(number), content]) => Ok(Value::tagged(number, content)),
                 _ => Err(ValueError::custom("a tag has a number and a value")),
+            },
+            Close::Ext => match <[Value; 2]>::try_from(self.elements) {
+                Ok([number, Value::Bytes(content)]) => {
+                    let number = number.as_i64().and_then(|number| i8::try_from(number).ok());
+                    number
+                        .map(|number| Value::Ext(number, content))
+                        .ok_or_else(|| {
+                            ValueError::custom("there is no extension type of this number")
+                        })
+                }
+                _ => Err(ValueError::custom(
+                    "an extension type has a number and bytes",
+                )),
             },
             Close::Simple => match self.elements.as_slice() {
                 [Value::Uint(number)] if *number < 24 || (32..256).contains(number) => {

@@ -157,20 +157,27 @@ fn reserve(buffer: &mut BytesMut, wanted: usize) {
 impl NativeWire {
     /// Notes what concerns the wire itself.
     #[inline]
-    pub(super) fn heed(&mut self, envelope: &Envelope<'_>) {
-        if let Envelope::Hello(hello) = envelope {
-            self.heed_hello(hello);
+    ///
+    /// # Errors
+    /// [`WireError::Handshake`] when the peer's bodies are in another format than this side's.
+    pub(super) fn heed(&mut self, envelope: &Envelope<'_>) -> Result<(), WireError> {
+        match envelope {
+            Envelope::Hello(hello) => self.heed_hello(hello),
+            _ => Ok(()),
         }
     }
 
     #[cold]
-    fn heed_hello(&mut self, hello: &Hello<'_>) {
+    fn heed_hello(&mut self, hello: &Hello<'_>) -> Result<(), WireError> {
+        self.heard_hello = true;
+        self.check_custom(hello)?;
         let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(limit) = hello.max_message_bytes {
             self.peer_limit = number(limit);
         }
         let partials = hello.more.as_ref().and_then(|more| more.partial_messages);
         self.peer_partials = partials.map_or(0, number);
+        Ok(())
     }
 
     /// A frame that is no envelope by itself: a chunk, or of a kind that is not known.
@@ -215,7 +222,7 @@ impl NativeWire {
     fn whole(&mut self, message: &Bytes) -> Result<Option<Envelope<'static>>, WireError> {
         match read::envelope(message, self.profile.format, self.format(), &self.limits)? {
             Some(envelope) => {
-                self.heed(&envelope);
+                self.heed(&envelope)?;
                 Ok(Some(within(envelope, message)))
             }
             None if self.chunk_head(message)?.is_some() => violation("a chunk within a chunk"),

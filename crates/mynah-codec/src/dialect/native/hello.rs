@@ -1,15 +1,17 @@
 //! What a side says of itself at the start: a version, and a map that both sides may add to.
 
 use super::head::Head;
+use super::read::ReadLimits;
 use super::{NAME, VERSION};
 use crate::{EncodeError, Format, WireError};
-use mynah_protocol::{Envelope, FormatId, Hello, Limits, MoreHello, Opaque, Value};
+use mynah_protocol::{Envelope, FormatId, Hello, MoreHello, Opaque, Value};
 
 /// Names in the map.
 mod name {
     pub(super) const MAX_MESSAGE_BYTES: &str = "max_message_bytes";
     pub(super) const CALLS_IN_FLIGHT: &str = "calls_in_flight";
     pub(super) const PARTIAL_MESSAGES: &str = "partial_messages";
+    pub(super) const FORMAT: &str = "format";
     pub(super) const AGENT: &str = "agent";
     pub(super) const VERSIONS: &str = "versions";
     pub(super) const FEATURES: &str = "features";
@@ -29,7 +31,7 @@ const MAX_TEXT: usize = 256;
 pub(super) fn read<'b, H: Head<'b>>(
     mut head: H,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Envelope<'b>, WireError> {
     let version = head.uint()?;
     // First of all: another version may mean something else by what follows.
@@ -76,6 +78,9 @@ fn entry(hello: &mut Hello<'_>, key: &str, value: Value) -> Result<(), WireError
         name::PARTIAL_MESSAGES => {
             hello.more_mut().partial_messages =
                 Some(value.as_u64().ok_or_else(|| wrong("a number"))?);
+        }
+        name::FORMAT => {
+            hello.more_mut().format = Some(value.as_u64().ok_or_else(|| wrong("a number"))?);
         }
         name::AGENT => hello.agent = text(value).ok_or_else(|| wrong("a short text"))?.into(),
         name::VERSIONS => {
@@ -166,6 +171,7 @@ pub(super) fn abilities(hello: &Hello<'_>, id: FormatId) -> Result<Value, Encode
         let MoreHello {
             versions,
             partial_messages,
+            format,
             features,
             session,
             ack,
@@ -174,6 +180,9 @@ pub(super) fn abilities(hello: &Hello<'_>, id: FormatId) -> Result<Value, Encode
         } = &**more;
         if let Some(messages) = partial_messages {
             say(name::PARTIAL_MESSAGES, (*messages).into());
+        }
+        if let Some(number) = format {
+            say(name::FORMAT, (*number).into());
         }
         if let Some((oldest, newest)) = versions {
             say(

@@ -6,16 +6,21 @@
 
 mod bulk;
 mod chunks;
+mod custom;
 mod head;
 mod hello;
 mod read;
 mod write;
 
 use crate::dialect::{Dialect, Side};
+use crate::format::CustomFormat;
 use crate::framing::{Cut, LengthFraming};
 use crate::{EncodeError, Fill, Format, FrameSpan, Output, Step, Wire, WireError};
 use bytes::BytesMut;
 use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
+use read::ReadLimits;
+
+pub use custom::CustomNative;
 
 /// The name of this dialect.
 pub const NAME: &str = "native";
@@ -25,6 +30,9 @@ pub const VERSION: u8 = 1;
 pub const MAGIC: &[u8; 5] = b"MYNAH";
 /// Bytes of the preface.
 pub const PREFACE: usize = 8;
+/// The most bytes of payload that a side which has dialled sends before it has heard what the other side takes. A new
+/// connection of TCP carries about as much in its first round trip.
+pub const EARLY_BYTES: usize = 12 << 10;
 
 /// Kinds of frames, the first element of a head.
 pub(crate) mod kind {
@@ -108,7 +116,9 @@ impl Dialect for Native {
 #[derive(Debug)]
 pub struct NativeWire {
     profile: Profile,
-    limits: Limits,
+    limits: ReadLimits,
+    /// A format of the program's own that this side can speak.
+    custom: Option<&'static dyn CustomFormat>,
     framing: LengthFraming,
     /// The largest frame that the peer takes, from its hello.
     peer_limit: usize,
@@ -119,6 +129,8 @@ pub struct NativeWire {
     /// What the driver reads right into its buffer.
     filling: Option<chunks::Filling>,
     said_preface: bool,
+    /// The peer has said what it takes.
+    heard_hello: bool,
     /// A side that accepts takes the format of the side that dials.
     heard_preface: bool,
     dials: bool,
@@ -140,13 +152,15 @@ impl NativeWire {
     fn new(format: FormatId, limits: &Limits, dials: bool) -> Self {
         Self {
             profile: Profile::new(NAME, format),
-            limits: limits.clone(),
+            limits: limits.into(),
+            custom: None,
             framing: LengthFraming::new(limits.decode.max_message_bytes),
             peer_limit: u32::MAX as usize,
             peer_partials: 0,
             partials: chunks::Partials::new(limits.decode.max_message_bytes),
             filling: None,
             said_preface: false,
+            heard_hello: false,
             heard_preface: false,
             dials,
         }
@@ -169,6 +183,7 @@ impl NativeWire {
             b'C' => Some(FormatId::Cbor),
             b'J' => Some(FormatId::Json),
             b'M' => Some(FormatId::MessagePack),
+            b'X' => self.custom.map(|custom| FormatId::Other(custom.id())),
             _ => None,
         };
         if version != VERSION {
@@ -197,6 +212,7 @@ impl NativeWire {
         let format = match self.profile.format {
             FormatId::Json => b'J',
             FormatId::MessagePack => b'M',
+            FormatId::Other(_) => b'X',
             _ => b'C',
         };
         let mut preface = [0; PREFACE];
@@ -224,14 +240,15 @@ impl Wire for NativeWire {
         if !self.heard_preface {
             return self.read_preface(input);
         }
-        let (start, end) = match self.framing.cut(input)? {
+        let (start, end) = match self.framing.cut(input).map_err(|error| error.on(NAME))? {
             Cut::Need(more) => return Ok(Step::Need(more)),
-            Cut::Frame { start, end } => (start, end),
+            Cut::Skip(blank) => return Ok(Step::Skip(blank)),
+            Cut::Frame { start, end, .. } => (start, end),
         };
         let frame = input.get(start..end).unwrap_or_default();
         match read::envelope(frame, self.profile.format, self.format(), &self.limits)? {
             Some(envelope) => {
-                self.heed(&envelope);
+                self.heed(&envelope)?;
                 Ok(Step::Envelope(end, envelope))
             }
             None => self.take_other(frame, end),
@@ -294,6 +311,9 @@ impl Wire for NativeWire {
         hello.max_message_bytes = Some(self.limits.decode.max_message_bytes as u64);
         hello.calls_in_flight = Some(u64::from(self.limits.calls_in_flight));
         hello.more_mut().partial_messages = Some(chunks::MESSAGES as u64);
+        if let FormatId::Other(number) = self.profile.format {
+            hello.more_mut().format = Some(number.into());
+        }
         hello.agent = concat!("mynah/", env!("CARGO_PKG_VERSION")).into();
         let written = self.encode(&Envelope::Hello(hello), Lane::Control, out);
         debug_assert!(written.is_ok(), "a hello always fits");
@@ -302,12 +322,18 @@ impl Wire for NativeWire {
     fn format(&self) -> Format {
         match self.profile.format {
             FormatId::Json => Format::NativeJson,
+            FormatId::Other(_) => self.custom.map_or(Format::Cbor, Format::Custom),
             id => Format::built_in(id).unwrap_or(Format::Cbor),
         }
     }
 
     fn is_ready(&self) -> bool {
         self.heard_preface
+    }
+
+    fn awaits_hello(&self, len: usize) -> bool {
+        // A side that has accepted hears the hello right behind the preface, before it has anything to say.
+        self.dials && !self.heard_hello && len > EARLY_BYTES
     }
 
     fn farewell(&mut self, error: &WireError, out: &mut Output) {

@@ -4,11 +4,33 @@ use super::head::{CborHead, Head, JsonHead, MsgpackHead, item_len};
 use super::{NAME, hello, kind};
 use crate::{DecodeError, Format, WireError};
 use mynah_protocol::{
-    Cancel, CancelReason, Credit, Envelope, ErrorCode, Event, FormatId, GoingAway, InputEnd,
-    ItemBatch, Items, Limits, Log, Metadata, MethodName, Notification, Payload, Progress, Request,
-    Response, RpcError, Stop, StreamSide, Streams, Value, Window,
+    Cancel, CancelReason, Credit, DecodeLimits, Envelope, ErrorCode, Event, FormatId, GoingAway,
+    InputEnd, ItemBatch, Items, Limits, Log, Metadata, MethodName, Notification, Payload, Progress,
+    Request, Response, RpcError, Stop, StreamSide, Streams, Value, Window,
 };
 use std::time::Duration;
+
+/// What is needed of [`Limits`]: each connection has one of these.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadLimits {
+    pub(super) decode: DecodeLimits,
+    pub(super) calls_in_flight: u32,
+    max_name_bytes: usize,
+    max_metadata_entries: usize,
+    max_metadata_bytes: usize,
+}
+
+impl From<&Limits> for ReadLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            decode: limits.decode,
+            calls_in_flight: limits.calls_in_flight,
+            max_name_bytes: limits.max_name_bytes,
+            max_metadata_entries: limits.max_metadata_entries,
+            max_metadata_bytes: limits.max_metadata_bytes,
+        }
+    }
+}
 
 /// Reads one frame. `None` for a kind that this version does not know.
 #[inline]
@@ -16,14 +38,17 @@ pub(super) fn envelope<'b>(
     frame: &'b [u8],
     id: FormatId,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Option<Envelope<'b>>, WireError> {
     match format {
         Format::Json | Format::PythonJson | Format::NativeJson => {
             with_head(JsonHead::new(frame)?, id, format, limits)
         }
         Format::MessagePack => with_head(MsgpackHead::new(frame)?, id, format, limits),
-        Format::Cbor | Format::Custom(_) => with_head(CborHead::new(frame)?, id, format, limits),
+        // Heads, and what the wire says itself, are in CBOR whatever the bodies are in.
+        Format::Cbor | Format::Custom(_) => {
+            with_head(CborHead::new(frame)?, id, Format::Cbor, limits)
+        }
     }
 }
 
@@ -32,7 +57,7 @@ fn with_head<'b, H: Head<'b>>(
     mut head: H,
     id: FormatId,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Option<Envelope<'b>>, WireError> {
     let decode = &limits.decode;
     let payload = |bytes| Payload::lent(id, bytes);
@@ -241,7 +266,7 @@ fn violation(detail: &str) -> WireError {
 }
 
 #[inline]
-fn name<'b, H: Head<'b>>(head: &mut H, limits: &Limits) -> Result<MethodName<'b>, WireError> {
+fn name<'b, H: Head<'b>>(head: &mut H, limits: &ReadLimits) -> Result<MethodName<'b>, WireError> {
     let name = MethodName {
         service: head.text()?,
         method: head.text()?,
@@ -259,7 +284,7 @@ fn name<'b, H: Head<'b>>(head: &mut H, limits: &Limits) -> Result<MethodName<'b>
 fn metadata<'b, H: Head<'b>>(
     head: &mut H,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Metadata, WireError> {
     if !head.more()? || head.null()? {
         return Ok(Metadata::new());
@@ -293,7 +318,7 @@ fn metadata<'b, H: Head<'b>>(
 }
 
 /// `[code, message]` or `[code, message, data]`; what follows is for newer peers.
-fn error(format: Format, body: &[u8], limits: &Limits) -> Result<RpcError, WireError> {
+fn error(format: Format, body: &[u8], limits: &ReadLimits) -> Result<RpcError, WireError> {
     let value: Value = format.decode(body, &limits.decode)?;
     let shape = || DecodeError::shape("an error is [code, message, data]", 0);
     let Value::Array(elements) = value else {

@@ -1,3 +1,4 @@
+mod custom;
 mod hello;
 
 use super::*;
@@ -13,7 +14,7 @@ const FORMATS: [FormatId; 3] = [FormatId::Cbor, FormatId::Json, FormatId::Messag
 fn encode(format: FormatId, value: &impl serde::Serialize) -> Vec<u8> {
     let mut out = Vec::new();
     Format::built_in(format)
-        .unwrap()
+        .unwrap_or(Format::Custom(&custom::BACKWARDS))
         .encode(value, &mut out)
         .unwrap();
     out

@@ -169,7 +169,7 @@ fn with_head(
             Ok(())
         }
         Envelope::Progress(progress) => {
-            let len = behind_len(&progress.value, format);
+            let len = behind_len(&progress.value, id, format);
             head.begin(2 + u8::from(len.is_some()));
             head.uint(kind::PROGRESS);
             call_id(&progress.id, head)?;
@@ -258,8 +258,12 @@ fn with_head(
     }
 }
 
-/// The length of a value with bytes behind it, which do not tell where they end; `None` for all others.
-fn behind_len(value: &Payload<'_>, format: Format) -> Option<u64> {
+/// The length of a value that does not tell where it ends: one with bytes behind it, or in a format of a program's own.
+/// `None` for all others.
+fn behind_len(value: &Payload<'_>, id: FormatId, format: Format) -> Option<u64> {
+    if let FormatId::Other(_) = id {
+        return Some(value.contiguous().len() as u64);
+    }
     if !matches!(format, Format::NativeJson) {
         return None;
     }

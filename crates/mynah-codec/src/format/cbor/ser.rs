@@ -2,7 +2,7 @@
 
 use super::head;
 use crate::{EncodeError, bytes};
-use mynah_protocol::value::{SIMPLE_NAME, TAG_NAME};
+use mynah_protocol::value::{EXT_NAME, SIMPLE_NAME, TAG_NAME};
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 use std::fmt::{self, Display, Write as _};
@@ -305,6 +305,9 @@ impl<'a> Serializer for Encoder<'a> {
         }
         if name == SIMPLE_NAME {
             return Ok(TupleStruct::SimpleNumber(self.0));
+        }
+        if name == EXT_NAME {
+            return Err(Failure::value("CBOR has no extension types of MessagePack"));
         }
         Ok(TupleStruct::Plain(Elements::open(
             self.0,

@@ -8,7 +8,8 @@
 //!
 //! - A key twice in one object is an error at every level, also where the value is ignored and
 //!   where the two are escaped differently; or the last one wins, as the limits say.
-//! - Integers keep their value: up to 64 bits, and up to 128 where the type asks for them. `-0` and
+//! - Integers keep their value: up to 64 bits, up to 128 where the type asks for them, and
+//!   in a `Value` of up to 4,096 digits. `-0` and
 //!   anything with a fraction or an exponent is a float and no integer. A float becomes the nearest
 //!   `f64`; one beyond its range is [`DecodeErrorKind::Shape`].
 //! - Texts are valid UTF-8, and half a surrogate pair is no text.

@@ -4,6 +4,7 @@
 //! is: it writes `null` for a float that is not finite and tells nobody, not even its formatter.
 
 mod compound;
+mod exact;
 mod key;
 
 use super::area::{self, Area};
@@ -13,6 +14,7 @@ use super::raw::RAW;
 use super::string::next_special;
 use crate::bytes;
 use compound::Compound;
+use mynah_protocol::value::VALUE_NAME;
 use serde::ser::{self, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter as _};
 use std::fmt::{self, Write as _};
@@ -261,6 +263,9 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
     ) -> Result<()> {
         if name == RAW {
             return value.serialize(key::Verbatim(self));
+        }
+        if name == VALUE_NAME {
+            return value.serialize(exact::Exact(self));
         }
         if name == bytes::NAME && self.area.is_some() {
             return self.shared(value);

@@ -1,13 +1,17 @@
 //! MessagePack to values.
 
 mod access;
+mod ext;
 
 use super::head::{self, Class, Head};
 use super::{RESERVED, scan};
 use crate::format::failure::{Failure, Result};
 use crate::format::fault;
+use crate::format::variant::{Located, OneEntry, UnitVariant};
 use crate::{DecodeError, DecodeErrorKind};
-use access::{Elements, Entries, OneEntry, UnitVariant};
+use access::{Elements, Entries};
+use ext::Ext;
+use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -301,6 +305,12 @@ macro_rules! whatever_comes {
     )* };
 }
 
+impl Located for Decoder<'_, '_> {
+    fn wrong_shape(&self, what: &'static str) -> Failure {
+        self.shape(what)
+    }
+}
+
 impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
     type Error = Failure;
 
@@ -383,9 +393,16 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
     #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value> {
+        if name == VALUE_NAME {
+            let head = self.peek()?;
+            return match head.class {
+                Class::Ext => visitor.visit_enum(Ext::new(self.content(&head)?)),
+                _ => self.deserialize_any(visitor),
+            };
+        }
         visitor.visit_newtype_struct(self)
     }
 

@@ -82,6 +82,17 @@ pub(crate) struct Head {
     pub(crate) len: usize,
 }
 
+impl Head {
+    /// The integer, when it is one of eight bits.
+    pub(super) fn small_int(self) -> Option<i8> {
+        match self.class {
+            Class::Uint => i8::try_from(self.argument).ok(),
+            Class::Int => i8::try_from(self.argument.cast_signed()).ok(),
+            _ => None,
+        }
+    }
+}
+
 /// The head at the beginning of `input`, or how many bytes one that begins like this has.
 #[inline]
 pub(crate) fn read(input: &[u8]) -> Result<Head, usize> {
@@ -161,6 +172,27 @@ pub(crate) fn int(out: &mut Vec<u8>, value: i64) {
     } else {
         out.extend_from_slice(&[0xd3, a, b, c, d, e, f, g, h]);
     }
+}
+
+/// Writes the head of an extension type with so many bytes of content, in its shortest form; false when the length is
+/// beyond 32 bits.
+pub(super) fn ext(out: &mut Vec<u8>, number: i8, len: usize) -> bool {
+    let Ok(short) = u32::try_from(len) else {
+        return false;
+    };
+    let [a, b, c, d] = short.to_be_bytes();
+    match short {
+        1 => out.push(0xd4),
+        2 => out.push(0xd5),
+        4 => out.push(0xd6),
+        8 => out.push(0xd7),
+        16 => out.push(0xd8),
+        0..=0xff => out.extend_from_slice(&[0xc7, d]),
+        0x100..=0xffff => out.extend_from_slice(&[0xc8, c, d]),
+        _ => out.extend_from_slice(&[0xc9, a, b, c, d]),
+    }
+    out.push(number.cast_unsigned());
+    true
 }
 
 /// What has a length.

@@ -1,8 +1,8 @@
 //! MessagePack.
 //!
 //! Writing: everything as short as it can be, floats in the width of their type. Structs are maps with text keys,
-//! enums are a text (unit variants) or a map of one entry, `None` and `()` are nil. Integers beyond 64 bits and the
-//! tags of CBOR have no spelling and are errors; a simple value of CBOR, undefined among them, is nil.
+//! enums are a text (unit variants) or a map of one entry, `None` and `()` are nil. Integers beyond 64 bits, the
+//! tags of CBOR and its simple values (undefined among them) have no spelling and are errors.
 //!
 //! Reading is strict about the grammar and the limits and lenient about the spelling: any width of an integer, a
 //! float or a length, an integer for a float, an array for a struct. The names of fields and variants are texts (or
@@ -10,7 +10,7 @@
 //! 2013, is an error.
 //!
 //! Extension types, timestamps among them, are passed over where nobody asks for them, and kept where a message is
-//! passed on as it is. No Rust type and no [`Value`](mynah_protocol::Value) reads or writes one.
+//! passed on as it is. A [`Value`](mynah_protocol::Value) reads and writes them as they are; no Rust type does.
 //!
 //! Keys are duplicates when they are the same value, in whatever spelling. Two maps as keys are the same only with
 //! their entries in the same order.

@@ -1,8 +1,8 @@
 //! Values to MessagePack.
 
-use super::head::{self, Measured};
+use super::head::{self, Class, Head, Measured};
 use crate::{EncodeError, bytes};
-use mynah_protocol::value::{SIMPLE_NAME, TAG_NAME};
+use mynah_protocol::value::{EXT_NAME, SIMPLE_NAME, TAG_NAME};
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 use std::fmt::{self, Display, Write as _};
@@ -268,8 +268,12 @@ impl<'a> Serializer for Encoder<'a> {
             return Err(Failure::value("MessagePack has no tags"));
         }
         if name == SIMPLE_NAME {
-            self.serialize_unit()?;
-            return Ok(TupleStruct::Simple);
+            return Err(Failure::value(
+                "MessagePack has nothing undefined and no other simple values",
+            ));
+        }
+        if name == EXT_NAME {
+            return Ok(TupleStruct::ExtNumber(self.0));
         }
         Elements::open(self.0, Measured::Array, Some(len)).map(TupleStruct::Plain)
     }
@@ -462,12 +466,53 @@ impl ser::SerializeMap for Elements<'_> {
     }
 }
 
-/// A tuple struct, or a simple value of CBOR in the guise of one (see [`SIMPLE_NAME`]).
+/// A tuple struct, or an extension type in the guise of one (see [`EXT_NAME`]).
 #[derive(Debug)]
 pub(super) enum TupleStruct<'a> {
     Plain(Elements<'a>),
-    /// It has been written as nil; its number is dropped.
-    Simple,
+    /// The number of the type is next.
+    ExtNumber(&'a mut Vec<u8>),
+    /// The content is next.
+    ExtContent(&'a mut Vec<u8>, i8),
+    /// The guise is complete.
+    Done,
+}
+
+#[cold]
+fn no_ext() -> Failure {
+    Failure::value("an extension type has a number from -128 to 127 and holds bytes")
+}
+
+impl TupleStruct<'_> {
+    #[cold]
+    fn guise_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        match std::mem::replace(self, Self::Done) {
+            Self::ExtNumber(out) => {
+                let at = out.len();
+                value.serialize(Encoder(&mut *out))?;
+                let number = out.get(at..).and_then(|written| head::read(written).ok());
+                let number = number.and_then(Head::small_int).ok_or_else(no_ext)?;
+                out.truncate(at);
+                *self = Self::ExtContent(out, number);
+                Ok(())
+            }
+            Self::ExtContent(out, number) => {
+                let at = out.len();
+                value.serialize(Encoder(&mut *out))?;
+                let written = out.get(at..).and_then(|written| head::read(written).ok());
+                let written = written.filter(|written| written.class == Class::Bytes);
+                let content = at + written.ok_or_else(no_ext)?.len;
+                // The head of bytes gives way to that of an extension type.
+                let mut head = Vec::with_capacity(6);
+                if !head::ext(&mut head, number, out.len() - content) {
+                    return Err(Failure::value("MessagePack has no length beyond 32 bits"));
+                }
+                drop(out.splice(at..content, head));
+                Ok(())
+            }
+            Self::Plain(_) | Self::Done => Err(no_ext()),
+        }
+    }
 }
 
 impl ser::SerializeTupleStruct for TupleStruct<'_> {
@@ -478,7 +523,7 @@ impl ser::SerializeTupleStruct for TupleStruct<'_> {
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
         match self {
             Self::Plain(elements) => elements.element(value),
-            Self::Simple => Ok(()),
+            _ => self.guise_field(value),
         }
     }
 
@@ -486,7 +531,8 @@ impl ser::SerializeTupleStruct for TupleStruct<'_> {
     fn end(self) -> Result {
         match self {
             Self::Plain(elements) => elements.close(),
-            Self::Simple => Ok(()),
+            Self::Done => Ok(()),
+            _ => Err(no_ext()),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use super::{LIMITS, decode, encode, kind};
 use mynah_codec::DecodeErrorKind::Shape;
+use mynah_codec::Format;
 use mynah_codec::format::json;
 use mynah_protocol::Value;
+use mynah_protocol::value::BigInt;
 use proptest::prelude::*;
 
 #[test]
@@ -90,7 +92,32 @@ fn wide_integers_in_any_value_are_kept_or_refused() {
     assert_eq!(encode(&wide), "18446744073709551616");
     let wide = decode::<Value>("-9223372036854775809").unwrap();
     assert_eq!(encode(&wide), "-9223372036854775809");
-    assert_eq!(kind(decode::<Value>("9".repeat(40))), Some(Shape));
+    let most = BigInt::MAX_DECIMAL_DIGITS;
+    for (minus, len) in [
+        ("", 39),
+        ("", 40),
+        ("-", 40),
+        ("-", 77),
+        ("", most),
+        ("-", most),
+    ] {
+        for digit in ["9", "1"] {
+            let text = format!("{minus}{}", digit.repeat(len));
+            assert_eq!(encode(&decode::<Value>(&text).unwrap()), text);
+        }
+        let round = format!("{minus}1{}", "0".repeat(len - 1));
+        assert_eq!(encode(&decode::<Value>(&round).unwrap()), round);
+    }
+    // The work grows with the square of the length.
+    assert_eq!(kind(decode::<Value>("9".repeat(most + 1))), Some(Shape));
+    let mut out = Vec::new();
+    assert!(
+        Format::Json
+            .encode(&BigInt::value(false, &[255; 2000]), &mut out)
+            .is_err()
+    );
+    // No Rust type holds so much.
+    assert_eq!(kind(decode::<i128>("9".repeat(40))), Some(Shape));
     assert_eq!(
         kind(decode::<serde_json::Value>("18446744073709551616")),
         Some(Shape)

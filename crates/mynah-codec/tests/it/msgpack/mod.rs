@@ -6,7 +6,6 @@
     reason = "the helpers of tests fail as the tests do"
 )]
 
-mod conversions;
 mod differential;
 mod limits;
 mod scanner;

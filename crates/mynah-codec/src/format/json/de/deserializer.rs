@@ -128,8 +128,11 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
             return visitor.visit_borrowed_str(self.raw()?);
         }
         if name == VALUE_NAME {
-            // JSON has nothing beyond what serde has words for.
-            return self.deserialize_any(visitor);
+            // All that JSON has beyond what serde has words for is a number of any length.
+            return match self.start()? {
+                b'-' | b'0'..=b'9' => self.visit_any_number(visitor),
+                _ => self.deserialize_any(visitor),
+            };
         }
         visitor.visit_newtype_struct(self)
     }

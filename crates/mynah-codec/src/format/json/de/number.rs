@@ -2,7 +2,8 @@
 
 use super::{Decoder, Failure, Kind, Result};
 use crate::format::json::number::{Number, short_integer, spelling};
-use serde::de::Visitor;
+use mynah_protocol::value::{BigInt, VALUE_NAME, ValueError};
+use serde::de::{Deserializer as _, IntoDeserializer as _, Visitor};
 
 impl<'de> Decoder<'de> {
     #[cold]
@@ -106,6 +107,34 @@ impl<'de> Decoder<'de> {
             Number::Wide(value) => visitor.visit_u128(value),
             Number::WideSigned(value) => visitor.visit_i128(value),
             Number::Huge => Err(self.fail(Kind::Shape, "integer of more than 128 bits")),
+        }
+    }
+
+    /// Reads a number for a [`Value`](mynah_protocol::Value).
+    pub(super) fn visit_any_number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let start = self.at;
+        match self.number()? {
+            Number::Huge => self.visit_huge(start, visitor),
+            Number::Unsigned(value) => visitor.visit_u64(value),
+            Number::Signed(value) => visitor.visit_i64(value),
+            Number::Float(value) => visitor.visit_f64(value),
+            Number::Wide(value) => visitor.visit_u128(value),
+            Number::WideSigned(value) => visitor.visit_i128(value),
+        }
+    }
+
+    /// Hands over the integer that was read from `start` on, as a tag of CBOR.
+    #[cold]
+    fn visit_huge<V: Visitor<'de>>(&self, start: usize, visitor: V) -> Result<V::Value> {
+        let spelled = self.text.get(start..self.at).unwrap_or_default();
+        let digits = spelled.strip_prefix('-');
+        let number = BigInt::from_decimal(digits.is_some(), digits.unwrap_or(spelled).as_bytes());
+        match number {
+            Some(number) => number
+                .into_deserializer()
+                .deserialize_newtype_struct(VALUE_NAME, visitor)
+                .map_err(|error: ValueError| self.fail(Kind::Shape, &error.to_string())),
+            None => Err(self.fail(Kind::Shape, "integer of too many digits")),
         }
     }
 

@@ -33,6 +33,8 @@ macro_rules! refused {
     )* };
 }
 
+pub(super) use refused;
+
 impl Serializer for Key<'_, '_> {
     type Ok = ();
     type Error = Refusal;
