@@ -1,6 +1,9 @@
 """A client of the real package that runs one named scenario against a server.
 
-usage: cbor_rpc_client.py PORT {cbor|json} SCENARIO [ARGUMENT...]
+usage: cbor_rpc_client.py {PORT|PATH|stdio:PROGRAM} {cbor|json} SCENARIO [ARGUMENT...]
+
+A PORT is one of TCP on the loopback, a PATH is a Unix socket. PROGRAM is started as a worker, with the arguments "interop"
+and the codec, and talked to over its stdin and stdout.
 
 Prints one line of JSON per check and ends with {"done": SCENARIO}. On a failed check it says so on stderr and ends
 with status 1. It ends when its stdin ends, and by itself after 60 s.
@@ -13,9 +16,10 @@ import sys
 import traceback
 
 from cbor_rpc import RpcV1, TcpPipe
+from cbor_rpc.stdio.stdio_pipe import StdioPipe
 
 import scenarios
-from common import Methods, end_with_stdin, new_state, transformer
+from common import Methods, UnixPipe, end_with_stdin, new_state, transformer
 
 
 class Client:
@@ -26,13 +30,24 @@ class Client:
         self.methods = Methods(new_state())
         self.closed = asyncio.Event()
 
-    async def connect(self, port):
-        self.tcp = await TcpPipe.create_connection("127.0.0.1", port)
-        self.pipe = transformer(self.codec).apply_transformer(self.tcp)
+    async def connect(self, place):
+        self.stderr = b""
+        if place.startswith("stdio:"):
+            program = place.removeprefix("stdio:")
+            self.raw = await StdioPipe.start_process(program, "interop", self.codec, stderr_mode="pipe")
+            self.raw.on("stderr", self.on_stderr)
+        elif place.isdigit():
+            self.raw = await TcpPipe.create_connection("127.0.0.1", int(place))
+        else:
+            self.raw = await UnixPipe.create_connection(place)
+        self.pipe = transformer(self.codec).apply_transformer(self.raw)
         self.methods.pipe = self.pipe
         self.methods.rpc = RpcV1.make_rpc_v1(self.pipe, "client", self.methods.handle, self.methods.on_event)
         self.pipe.on("close", lambda *args: self.closed.set())
         return self
+
+    def on_stderr(self, data):
+        self.stderr += data
 
     @property
     def rpc(self):
@@ -55,9 +70,9 @@ def check(name, condition, **seen):
     print(json.dumps({"check": name, "ok": True}), flush=True)
 
 
-async def main(port, codec, scenario, arguments):
+async def main(place, codec, scenario, arguments):
     end_with_stdin(asyncio.get_running_loop(), lambda: os._exit(3))
-    client = await Client(codec).connect(port)
+    client = await Client(codec).connect(place)
     try:
         await asyncio.wait_for(getattr(scenarios, scenario)(client, check, *arguments), 60)
     except BaseException:
@@ -70,4 +85,4 @@ async def main(port, codec, scenario, arguments):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))

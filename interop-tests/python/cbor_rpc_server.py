@@ -1,6 +1,6 @@
-"""A server of the real package. Prints "listening PORT"; ends when its stdin ends.
+"""A server of the real package. Prints "listening PORT", or the path; ends when its stdin ends.
 
-usage: cbor_rpc_server.py {cbor|json} [--server-class]
+usage: cbor_rpc_server.py {cbor|json} [--server-class] [--unix PATH]
 
 --server-class serves through the package's RpcV1Server, which installs no event handler; without it each connection
 is a plain RpcV1. It emits "ready" on every connection before it can be talked to.
@@ -11,7 +11,7 @@ import sys
 
 from cbor_rpc import RpcV1, RpcV1Server, TcpServer
 
-from common import Methods, end_with_stdin, new_state, transformer
+from common import Methods, UnixPipe, end_with_stdin, new_state, transformer
 
 
 class Acceptor(TcpServer):
@@ -36,10 +36,13 @@ class DocumentedServer(RpcV1Server):
         return await methods.handle(context, method, args)
 
 
-async def main(codec, documented):
+async def main(codec, documented, path):
     state = new_state()
     done = asyncio.Event()
     end_with_stdin(asyncio.get_running_loop(), done.set)
+    if path is not None:
+        await serve_unix(path, codec, state, done)
+        return
     server = await Acceptor.create("127.0.0.1", 0)
 
     if documented:
@@ -65,5 +68,20 @@ async def main(codec, documented):
     await done.wait()
 
 
+async def serve_unix(path, codec, state, done):
+    async def on_connection(reader, writer):
+        pipe = UnixPipe(reader, writer)
+        methods = Methods(state)
+        methods.pipe = transformer(codec).apply_transformer(pipe)
+        methods.rpc = RpcV1.make_rpc_v1(methods.pipe, "unix", methods.handle, methods.on_event)
+        await pipe._setup_connection()
+
+    await asyncio.start_unix_server(on_connection, path)
+    print("listening", path, flush=True)
+    await done.wait()
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], "--server-class" in sys.argv[2:]))
+    arguments = sys.argv[2:]
+    unix = arguments[arguments.index("--unix") + 1] if "--unix" in arguments else None
+    asyncio.run(main(sys.argv[1], "--server-class" in arguments, unix))

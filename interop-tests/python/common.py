@@ -4,14 +4,27 @@ Everything on the wire is done by the real package; nothing of it is written aga
 """
 
 import asyncio
+import os
+import sys
 import threading
 
 from cbor_rpc import CborStreamTransformer, JsonStreamTransformer
+from cbor_rpc.pipe.aio_pipe import AioPipe
 
 
 def transformer(codec):
     """The stream transformer of a codec: "cbor" or "json"."""
     return {"cbor": CborStreamTransformer, "json": JsonStreamTransformer}[codec]()
+
+
+class UnixPipe(AioPipe):
+    """A Unix socket as a pipe of the package, which has none of its own: its pipe over any asyncio streams."""
+
+    @classmethod
+    async def create_connection(cls, path):
+        pipe = cls(*await asyncio.open_unix_connection(path))
+        await pipe._setup_connection()
+        return pipe
 
 
 class Unencodable:
@@ -73,6 +86,14 @@ class Methods:
 
     async def do_unencodable(self, context):
         return Unencodable()
+
+    # the process
+
+    async def do_print(self, context, text):
+        print(text, file=sys.stderr, flush=True)
+
+    async def do_exit(self, context, status):
+        os._exit(status)
 
     # fire and events
 

@@ -378,7 +378,7 @@ async def client_closes(client, check):
         asyncio.create_task(error_of(client.call("call_back_with", "sleep", [20_000]))),
     ]
     check("both run", await until_state(client, "started", 1))
-    await client.tcp.terminate()
+    await client.raw.terminate()
     for task in tasks:
         check("ended here", (await task)["transportClosed"])
 
@@ -386,7 +386,7 @@ async def client_closes(client, check):
 async def half_close(client, check):
     """EOF of this side ends the connection as a whole; what was answered before it is there."""
     check("before", await client.call("add", 1, 2) == 3)
-    await client.tcp.write_eof()
+    await client.raw.write_eof()
     await asyncio.wait_for(client.closed.wait(), 10)
     check("closed by the other side", True)
 
@@ -402,6 +402,40 @@ async def json_one_at_a_time(client, check):
 async def json_many(client, check):
     results = await asyncio.gather(*(client.call("add", i, 1) for i in range(64)))
     check("64 at once", results == [i + 1 for i in range(64)])
+
+
+# 20
+
+async def worker_ends_with_stdin(client, check):
+    """The gentle way: the end of its stdin ends the worker, with status 0."""
+    check("ready on stderr", await until(lambda: b"READY\n" in client.stderr), stderr=client.stderr)
+    check("protocol on stdout", await client.call("add", 1, 2) == 3)
+    check("what it prints", await client.call("print", "printed") is None)
+    check("lands on stderr", await until(lambda: b"printed\n" in client.stderr), stderr=client.stderr)
+    await client.raw.write_eof()
+    await asyncio.wait_for(client.closed.wait(), 10)
+    status = await asyncio.wait_for(client.raw.wait_for_process_termination(), 10)
+    check("status 0", status == 0, status=status)
+
+
+async def worker_is_terminated(client, check):
+    """SIGTERM and the end of both pipes: calls in flight end at once."""
+    task = asyncio.create_task(error_of(client.call("slow", 20_000)))
+    check("it runs", await until_state(client, "started", 1))
+    await client.raw.terminate()
+    check("ended here", (await task)["transportClosed"])
+    status = await asyncio.wait_for(client.raw.wait_for_process_termination(), 10)
+    check("by the signal", status == -15, status=status)
+
+
+async def worker_is_killed(client, check):
+    """The worker goes without a word: calls in flight end at once."""
+    task = asyncio.create_task(error_of(client.call("slow", 20_000)))
+    check("it runs", await until_state(client, "started", 1))
+    client.raw._process.kill()
+    check("ended here", (await asyncio.wait_for(task, 10))["transportClosed"])
+    status = await asyncio.wait_for(client.raw.wait_for_process_termination(), 10)
+    check("by the signal", status == -9, status=status)
 
 
 # Rich errors

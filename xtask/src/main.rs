@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod compatibility;
 mod fuzz;
 mod layers;
 mod process;
@@ -26,12 +27,13 @@ cargo xtask <command>
                            examples, fuzz regressions, interop with Python
   layers                   dependencies of every crate against xtask/layers.toml
   release-check            versions, pins, VERSION constants and changelog against each other
+  compatibility            runs the conformance suites and writes docs/compatibility.md from their results
   fuzz [TARGET] [--seconds N] [--keep]
                            one fuzz target of crates/mynah-fuzz, or all of them (10 s each); --keep writes what
                            it found worth keeping into the corpus of the tree
   bench [--quick] [--rounds N] [--only NAME..] [--pin same,split,mt] [--instructions]
                            every contender of xtask/bench/contenders.toml, interleaved; a NAME is one of
-                           theirs, or calls, stream, bulk, mixed, idle, callback, fanout, costs";
+                           theirs, or calls, stream, bulk, mixed, slow, idle, callback, fanout, costs";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some("test") => no_arguments(&rest).and_then(|()| test::run()),
         Some("layers") => no_arguments(&rest).and_then(|()| layers::run()),
         Some("release-check") => no_arguments(&rest).and_then(|()| release_check::run()),
+        Some("compatibility") => no_arguments(&rest).and_then(|()| compatibility::run()),
         Some("fuzz") => fuzz::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("help" | "--help" | "-h") => {

@@ -1,6 +1,6 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
-use crate::{Outcome, bench, fuzz, layers, process, python, release_check};
+use crate::{Outcome, bench, compatibility, fuzz, layers, process, python, release_check};
 use std::time::{Duration, Instant};
 
 /// The crates without I/O; what is wrong there makes the rest fail too.
@@ -34,6 +34,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests of the other crates",
         run: others,
+    },
+    Step {
+        name: "the compatibility table says what the tests have shown",
+        run: compatibility::check,
     },
     Step {
         name: "tests with metrics",
@@ -123,7 +127,9 @@ fn with_metrics() -> Outcome {
 }
 
 fn others() -> Outcome {
+    compatibility::begin()?;
     let mut command = process::cargo(["test", "--workspace"]);
+    compatibility::record(&mut command);
     for name in PURE.iter().chain([&INTEROP]) {
         command.args(["--exclude", name]);
     }

@@ -51,7 +51,8 @@ pub struct Output {
     takes_bulk: bool,
     /// The number of the large message that comes next.
     bulk_next: u64,
-    pace: Pace,
+    /// Of a connection that has sent large messages.
+    pace: Option<Box<Pace>>,
     /// What the receiver has taken of chunks since the clock was looked at.
     bulk_taken: u64,
 }
@@ -128,10 +129,11 @@ impl Output {
     /// What stands in the lane of data now, and is not taken before, must leave behind it.
     pub fn take_bulk(&mut self, unit: &mut BulkUnit, now: Moment) {
         if self.bulk_taken > 0 {
-            self.pace.take(std::mem::take(&mut self.bulk_taken), now);
+            let taken = std::mem::take(&mut self.bulk_taken);
+            self.pace.get_or_insert_default().take(taken, now);
         }
         if let Some(bulk) = &mut self.bulk {
-            bulk.take(unit, &mut self.pace, now);
+            bulk.take(unit, self.pace.get_or_insert_default(), now);
         }
     }
 
@@ -147,7 +149,8 @@ impl Output {
         self.data_len() > 0
             || !self.control.bytes.is_empty()
             || self.bulk.as_ref().is_some_and(|bulk| {
-                bulk.is_ready(&self.pace) || self.bulk_taken > 0 && bulk.waits()
+                let open = self.pace.as_ref().is_none_or(|pace| pace.is_open());
+                bulk.is_ready(open) || self.bulk_taken > 0 && bulk.waits()
             })
     }
 
@@ -188,6 +191,41 @@ impl Output {
     pub fn note_bulk_answer(&mut self, span: FrameSpan) {
         if let Some(bulk) = &mut self.bulk {
             bulk.note_answer(span.start & !FrameSpan::BULK);
+        }
+    }
+
+    /// Whether a lane has no buffers, so that the next frame in it makes some.
+    #[inline]
+    #[must_use]
+    pub const fn lacks_buffers(&self, lane: Lane) -> bool {
+        self.lane(lane).bytes.capacity() == 0
+    }
+
+    /// Gives a lane that lacks buffers those of an empty chunk.
+    pub fn lend_buffers(&mut self, lane: Lane, chunk: OutputChunk) {
+        if self.lacks_buffers(lane) && chunk.bytes.is_empty() && chunk.ends.is_empty() {
+            match lane {
+                Lane::Data => self.data = chunk,
+                Lane::Control => self.control = chunk,
+            }
+        }
+    }
+
+    /// Takes the buffers of a lane, if it has any and nothing is in them.
+    pub fn take_buffers(&mut self, lane: Lane) -> Option<OutputChunk> {
+        if self.lacks_buffers(lane) || !self.lane(lane).bytes.is_empty() {
+            return None;
+        }
+        Some(std::mem::take(match lane {
+            Lane::Data => &mut self.data,
+            Lane::Control => &mut self.control,
+        }))
+    }
+
+    const fn lane(&self, lane: Lane) -> &OutputChunk {
+        match lane {
+            Lane::Data => &self.data,
+            Lane::Control => &self.control,
         }
     }
 
@@ -280,7 +318,10 @@ impl Output {
         self.data_len() == 0
             && self.control.bytes.is_empty()
             && !self.bulk_waits()
-            && self.pace.on_its_way() <= self.bulk_taken
+            && self
+                .pace
+                .as_ref()
+                .is_none_or(|pace| pace.on_its_way() <= self.bulk_taken)
     }
 
     /// Hands out all frames of a lane, in exchange for an empty chunk whose buffers are used next.

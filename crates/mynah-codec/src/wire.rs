@@ -97,6 +97,13 @@ pub trait Wire: Send + std::fmt::Debug {
         true
     }
 
+    /// Whether a message with so many bytes of payload has to wait, because the peer has not said yet what it takes and
+    /// might end the connection over it.
+    fn awaits_hello(&self, len: usize) -> bool {
+        let _ = len;
+        false
+    }
+
     /// What to tell the peer about a [`WireError`] before the connection is closed, for wires that have a way to say
     /// it. The default says nothing.
     fn farewell(&mut self, error: &WireError, out: &mut Output) {

@@ -160,6 +160,13 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.outgoing.data_mut(id)
     }
 
+    /// When a call that waits or has ended was or is to end; [`Moment::NEVER`] when it has no deadline, and for one that was
+    /// taken.
+    #[must_use]
+    pub fn call_deadline(&self, id: CallId) -> Moment {
+        self.outgoing.deadline(id)
+    }
+
     /// Frees the slot of a call that ended, after its outcome was taken out, or of one whose request
     /// could not be written. Nothing is said to the peer.
     #[inline]
@@ -276,7 +283,9 @@ impl<O: Default, I: Default> Connection<O, I> {
             return;
         }
         let reason = match (reason, self.farewell.take()) {
-            (CloseReason::PeerGone, Some((code, text))) => CloseReason::Refused(code, text),
+            (CloseReason::PeerGone | CloseReason::PeerEnded(_), Some((code, text))) => {
+                CloseReason::Refused(code, text)
+            }
             (reason, _) => reason,
         };
         self.state = State::Closed(reason);

@@ -99,6 +99,9 @@ pub trait Effects<O, I> {
     /// Start the handler of what [`Self::said`] returned; it is a notification in every other respect.
     fn hear(&mut self, key: InboundKey, slot: &mut I, deadline: Moment, said: Said<'_>);
 
+    /// The peer has introduced itself: what it takes is known.
+    fn met(&mut self) {}
+
     /// The peer is going away: it takes no more calls.
     fn going_away(&mut self) {}
 }

@@ -1,6 +1,6 @@
 //! Why a connection ended, and why a call cannot be made.
 
-use mynah_protocol::{ErrorCode, TransportErrorKind};
+use mynah_protocol::{ErrorCode, PeerEnd, TransportErrorKind};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ pub enum CloseReason {
     Local,
     /// The peer closed it, or went away without a word.
     PeerGone,
+    /// The same, where the transport knows more of it: the exit status of a process.
+    PeerEnded(Arc<PeerEnd>),
     /// The peer ended it and said why.
     Refused(ErrorCode, Arc<str>),
     /// Both sides finished after a drain.
@@ -33,6 +35,7 @@ impl CloseReason {
             Self::TimedOut(_) => Some(ErrorCode::TIMED_OUT),
             Self::Local
             | Self::PeerGone
+            | Self::PeerEnded(_)
             | Self::Refused(..)
             | Self::Drained
             | Self::Transport(..) => None,
@@ -45,6 +48,7 @@ impl fmt::Display for CloseReason {
         match self {
             Self::Local => f.write_str("closed by this side"),
             Self::PeerGone => f.write_str("peer closed the connection"),
+            Self::PeerEnded(end) => write!(f, "peer is gone: {end}"),
             Self::Refused(code, text) => {
                 write!(
                     f,

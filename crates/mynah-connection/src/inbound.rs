@@ -83,14 +83,18 @@ impl InFlow {
 /// a driver takes in between two looks at what arrived.
 const MOST_UNLIMITED: usize = 1024;
 
+/// Among so many fresh calls an id is looked for one by one.
+const FEW: usize = 4;
+
 /// The calls that the peer made and that are not answered.
 #[derive(Debug)]
 pub(crate) struct Inbound<I> {
     slots: Vec<Slot<I>>,
     free: Vec<u32>,
     fresh: VecDeque<u32>,
-    /// Which fresh numbers there may be: most new ids are told to be no duplicate by one bit.
-    fresh_ids: IdFilter,
+    /// Which fresh numbers there may be: most new ids are told to be no duplicate by one bit. Absent until the fresh
+    /// are more than a few.
+    fresh_ids: Option<Box<IdFilter>>,
     by_id: HashMap<WireId, u32>,
     /// Answers that have not left the output buffer: each still holds its permit.
     unflushed: usize,
@@ -107,9 +111,11 @@ impl IdFilter {
     /// The word and the bit of a number.
     #[inline]
     const fn place(number: u64) -> (usize, u64) {
-        // The high bits of the product depend on all bits of the number.
-        let [high, low, ..] = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-        ((high & 15) as usize, 1 << (low & 63))
+        // The highest bits of the product depend on all bits of the number, and numbers that follow each other differ
+        // most in them.
+        let high = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+        let [.., word] = (high >> 6).to_be_bytes();
+        (word as usize, 1 << (high & 63))
     }
 
     #[inline]
@@ -162,7 +168,7 @@ impl<I: Default> Inbound<I> {
             slots: Vec::new(),
             free: Vec::new(),
             fresh: VecDeque::new(),
-            fresh_ids: IdFilter::default(),
+            fresh_ids: None,
             by_id: HashMap::new(),
             unflushed: 0,
             limit: usize::try_from(limit)
@@ -199,21 +205,23 @@ impl<I: Default> Inbound<I> {
         if self.permits() >= self.limit.saturating_add(beyond) {
             return Err(Refused::Busy);
         }
-        if let Some(id) = &id {
-            if (!self.by_id.is_empty() && self.by_id.contains_key(id)) || self.is_fresh(id) {
-                return Err(Refused::Duplicate);
-            }
-            if self.fresh.is_empty() {
-                self.fresh_ids = IdFilter::default();
-            }
-            if let WireId::Uint(number) = id {
-                self.fresh_ids.insert(*number);
-            }
+        let is_known = |id: &WireId| {
+            !self.by_id.is_empty() && self.by_id.contains_key(id) || self.is_fresh(id)
+        };
+        if id.as_ref().is_some_and(is_known) {
+            return Err(Refused::Duplicate);
+        }
+        if self.fresh.len() >= FEW {
+            self.note_fresh(id.as_ref());
         }
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.slots.len()).map_err(|_full| Refused::Busy)?;
+                if self.slots.is_empty() {
+                    // Most connections that are idle had one call at a time.
+                    self.slots.reserve_exact(1);
+                }
                 self.slots.push(Slot {
                     generation: 0,
                     state: State::Free,
@@ -399,10 +407,34 @@ impl<I: Default> Inbound<I> {
     }
 
     fn is_fresh(&self, id: &WireId) -> bool {
-        match id {
+        match (id, &self.fresh_ids) {
             _ if self.fresh.is_empty() => false,
-            WireId::Uint(number) if !self.fresh_ids.may_hold(*number) => false,
+            (WireId::Uint(number), Some(ids))
+                if self.fresh.len() > FEW && !ids.may_hold(*number) =>
+            {
+                false
+            }
             _ => self.find_fresh(id).is_some(),
+        }
+    }
+
+    /// One more call joins the fresh ones, which are no few. All that joins passes here, whether it has an id or not.
+    fn note_fresh(&mut self, id: Option<&WireId>) {
+        let ids = self.fresh_ids.get_or_insert_default();
+        if self.fresh.len() == FEW {
+            **ids = IdFilter::default();
+            let known = self
+                .fresh
+                .iter()
+                .filter_map(|index| self.slots.get(*index as usize));
+            for slot in known {
+                if let Some(WireId::Uint(number)) = slot.id {
+                    ids.insert(number);
+                }
+            }
+        }
+        if let Some(WireId::Uint(number)) = id {
+            ids.insert(*number);
         }
     }
 

@@ -188,6 +188,12 @@ impl<O: Default> Outgoing<O> {
         Some((&mut slot.data, slot.state == State::Ended))
     }
 
+    /// When a call that is not free ends.
+    pub(crate) fn deadline(&self, id: CallId) -> Moment {
+        let slot = self.live(id).and_then(|index| self.slots.get(index));
+        slot.map_or(Moment::NEVER, |slot| slot.deadline)
+    }
+
     /// Frees a call that waits. `None` for any other.
     pub(crate) fn give_up(&mut self, id: CallId) -> Option<(&mut O, Option<Box<OutFlow>>)> {
         let Known::Waiting(index) = self.known(id) else {

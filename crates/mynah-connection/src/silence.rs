@@ -26,11 +26,17 @@ pub(crate) struct Silence {
     idle_since: Moment,
     /// The same before bytes arrived that may be a sign of life and nothing else.
     idle_before: Moment,
+    /// Bytes that have come since then, of a message that is not complete.
+    unfinished: usize,
     /// When a sign of life was asked for that did not come yet.
     asked: Option<Moment>,
     /// Pongs that the peer owes. Any byte is a sign of life, its pong still follows.
     owed: u32,
 }
+
+/// Bytes of a message that count as use of the connection although the message is not complete. A peer that feeds fewer
+/// in an idle time-out has nothing to say: it keeps the connection open, and nothing else.
+const WORTH_KEEPING: usize = 1024;
 
 /// A span of zero would be over before any time has passed, and the timer would never rest.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -44,22 +50,28 @@ impl Silence {
             heard: now,
             idle_since: now,
             idle_before: now,
+            unfinished: 0,
             asked: None,
             owed: 0,
         }
     }
 
-    /// Bytes arrived.
-    pub(crate) const fn heard(&mut self, now: Moment) {
-        self.idle_before = self.idle_since;
+    /// So many bytes arrived.
+    pub(crate) const fn heard(&mut self, now: Moment, bytes: usize) {
         self.heard = now;
-        self.idle_since = now;
         self.asked = None;
+        self.idle_before = self.idle_since;
+        self.unfinished = self.unfinished.saturating_add(bytes);
+        if self.unfinished >= WORTH_KEEPING {
+            self.unfinished = 0;
+            self.idle_since = now;
+        }
     }
 
     /// What arrived is more than a sign of life.
     #[inline]
     pub(crate) fn used(&mut self) {
+        self.unfinished = 0;
         self.idle_since = self.idle_since.max(self.heard);
         self.idle_before = self.idle_since;
     }

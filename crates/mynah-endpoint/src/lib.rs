@@ -1,10 +1,41 @@
 //! Opens and accepts connections by URL.
 //!
-//! `tcp://host:port` and `memory:NAME`, with options behind a `?`: [`Endpoint`] lists them.
+//! A URL such as `tcp://host:port?dialect=cbor-rpc` is read into an [`Endpoint`]: where it is (a [`Place`]), what is
+//! spoken there (a [`Dialect`](mynah_codec::Dialect)), and which limits hold ([`LimitChanges`]). A place is dialled and
+//! listened on without anybody knowing which transport it is of.
+//!
+//! What it is not: it runs no connection (`mynah-peer` does) and keeps no registry; a program with a transport of its
+//! own hands that transport to the peer.
+//!
+//! | feature | URLs |
+//! |---|---|
+//! | `memory` | `memory:NAME` |
+//! | `stdio` | `stdio:`, `stdio:PROGRAM` |
+//! | `tcp` | `tcp://host:port` |
+//! | `systemd` | `systemd:NAME`: sockets that were opened by whoever started the process |
+//! | `unix` | `unix:/path`, `unix:@name` |
 
-mod url;
+mod dialects;
+mod endpoint;
+mod erase;
+mod error;
+mod limits;
+#[cfg(all(unix, feature = "systemd"))]
+mod passed;
+#[cfg(all(unix, feature = "stdio"))]
+mod percent;
+mod place;
+mod places;
+mod query;
+mod stream;
 
-pub use url::{Endpoint, EndpointError, Place};
+pub use endpoint::Endpoint;
+pub use error::EndpointError;
+pub use limits::LimitChanges;
+#[cfg(all(unix, feature = "systemd"))]
+pub use passed::PassedSocket;
+pub use place::{BoxDialer, BoxListener, BoxTransport, Dialing, Listening, Place};
+pub use stream::{ByteStream, EndpointStream};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,34 +1,53 @@
 use super::*;
 use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
+use mynah_protocol::{Limits, TransportErrorKind};
+use std::time::Duration;
+
+fn read(url: &str) -> Endpoint {
+    url.parse().unwrap_or_else(|error| panic!("{error}"))
+}
 
 #[test]
 fn urls_name_a_place_and_a_dialect() {
-    let check = |url: &str, place: Place, dialect: &str| {
-        let endpoint: Endpoint = url.parse().unwrap();
-        assert_eq!(endpoint.place, place, "{url}");
+    let check = |url: &str, place: &str, dialect: &str| {
+        let endpoint = read(url);
+        assert_eq!(endpoint.place.to_string(), place, "{url}");
         assert_eq!(endpoint.dialect.name(), dialect, "{url}");
+        assert_eq!(read(place).place.to_string(), place);
     };
-    check(
-        "tcp://127.0.0.1:9000",
-        Place::Tcp("127.0.0.1:9000".into()),
-        "native",
-    );
+    check("tcp://127.0.0.1:9000", "tcp://127.0.0.1:9000", "native");
     check(
         "tcp://[::1]:9000/?format=json",
-        Place::Tcp("[::1]:9000".into()),
+        "tcp://[::1]:9000",
         "native",
     );
     check(
         "tcp://host:1?dialect=cbor-rpc&format=json",
-        Place::Tcp("host:1".into()),
+        "tcp://host:1",
         "cbor-rpc",
     );
+    check("tcp://host:1?format=messagepack", "tcp://host:1", "native");
+    check("memory:arith", "memory:arith", "native");
+    check("unix:/run/a.sock", "unix:/run/a.sock", "native");
     check(
-        "tcp://host:1?format=messagepack",
-        Place::Tcp("host:1".into()),
+        "unix:///run/a.sock?format=json",
+        "unix:/run/a.sock",
         "native",
     );
-    check("memory:arith", Place::Memory("arith".into()), "native");
+    check("unix:a.sock?dialect=cbor-rpc", "unix:a.sock", "cbor-rpc");
+    check("unix:/what%3F/100%25", "unix:/what%3F/100%25", "native");
+    check("unix:@arith?peers=any", "unix:@arith", "native");
+    check("stdio:?dialect=cbor-rpc&format=json", "stdio:", "cbor-rpc");
+    check(
+        "stdio:/a b%3F/%25?arg=x&arg=x&arg=%26y&env=A=1=2&env=B=&cwd=/&stderr=null",
+        "stdio:/a%20b%3F/%25",
+        "native",
+    );
+    check(
+        "stdio:python3?dialect=cbor-rpc",
+        "stdio:python3",
+        "cbor-rpc",
+    );
 }
 
 #[test]
@@ -36,73 +55,279 @@ fn what_is_wrong_with_a_url_is_said() {
     let check = |url: &str, part: &str| {
         let error = url.parse::<Endpoint>().unwrap_err().to_string();
         assert!(error.contains(part), "{url}: {error}");
+        assert!(error.contains(url), "{url}: {error}");
     };
+    check("", "tcp://host:port");
     check("127.0.0.1:9000", "tcp://host:port");
     check("http://host:80", "no known scheme");
+    check("TCP://host:80", "no known scheme");
+    check("tcp:host:80", "host and a port");
     check("tcp://host", "host and a port");
     check("tcp://host:99999", "host and a port");
+    check("tcp://host:+80", "host and a port");
+    check("tcp://host:80/path", "host and a port");
     check("tcp://:80", "host and a port");
     check("memory:", "needs a name");
+    check("unix:", "unix:/path or unix:@name");
+    check("unix:@", "unix:/path or unix:@name");
+    check("unix://host/path", "unix has no host");
+    check("unix:/a%zz", "two hexadecimal digits");
+    check("stdio:?arg=x", "a program is stdio:PROGRAM");
+    check("stdio:a%zz", "two hexadecimal digits");
+    check("stdio:a?arg=%2", "two hexadecimal digits");
+    check("stdio:a?env=A", "NAME=VALUE");
+    check("stdio:a?env==1", "NAME=VALUE");
+    check("stdio:a?cwd=", "cwd is a path");
+    check("stdio:a?cwd=/&cwd=/", "given twice");
+    check(
+        "stdio:a?stderr=loud",
+        "known for stderr: lines, inherit, null",
+    );
+    check(
+        "stdio:a?colour=red",
+        "options are arg, env, cwd, stderr, dialect",
+    );
+    check("tcp://h:1?arg=x&arg=y", "options are dialect");
+    check("unix:/a?mode=0888", "octal");
+    check("unix:/a?mode=1777", "octal");
+    check("unix:/a?mode=rw", "octal");
+    check("unix:@a?mode=0600", "no mode");
+    check("unix:/a?peers=me", "any, same-user");
+    check("unix:/a?colour=red", "options are mode, peers, dialect");
+    check("tcp://h:1?mode=0600", "options are dialect");
+    check("memory:x?format=json", "there are no options here");
     check(
         "tcp://h:1?dialect=morse",
-        "dialects are native and cbor-rpc",
+        "known for dialect: native, cbor-rpc",
     );
     check(
         "tcp://h:1?format=xml",
-        "formats are cbor, json and messagepack",
+        "known for format: cbor, json, messagepack",
     );
     check(
         "tcp://h:1?format=messagepack&dialect=cbor-rpc",
-        "formats of cbor-rpc are cbor and json",
+        "known for format: cbor, json",
     );
-    check(
-        "tcp://h:1?colour=red",
-        "options are dialect, format, max_message, padding, names and errors",
-    );
-    check("tcp://h:1?max_message=0", "number of bytes");
-    check("tcp://h:1?max_message=1e6", "number of bytes");
-    check(
-        "tcp://h:1?dialect=cbor-rpc&names=all",
-        "method and qualified",
-    );
-    check("tcp://h:1?dialect=cbor-rpc&errors=loud", "text and rich");
-    // Of another dialect, wherever that is chosen.
+    check("tcp://h:1?colour=red", "options are dialect, format, max_");
+    check("tcp://h:1?format=json&format=cbor", "format is given twice");
+    check("tcp://h:1?dialect=cbor-rpc&names=all", "method, qualified");
+    check("tcp://h:1?dialect=cbor-rpc&errors=loud", "text, rich");
+    // Of another dialect, wherever that is chosen, or of another format.
     check("tcp://h:1?names=qualified", "of dialect=cbor-rpc");
     check("tcp://h:1?errors=rich&dialect=native", "errors=rich");
+    check(
+        "tcp://h:1?dialect=cbor-rpc&padding=python",
+        "padding is of format=json",
+    );
+}
+
+#[test]
+fn limits_that_are_none_are_refused() {
+    let check = |option: &str, part: &str| {
+        let url = format!("tcp://h:1?{option}");
+        let error = url.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(error.contains(part), "{url}: {error}");
+        assert!(error.contains(&url), "{url}: {error}");
+    };
+    let sizes = [
+        "",
+        "0",
+        "1e6",
+        "-1",
+        "+1",
+        "64kb",
+        "KiB",
+        "1.5MiB",
+        "18446744073709551615KiB",
+    ];
+    for size in sizes {
+        check(&format!("max_message_bytes={size}"), "a number of bytes");
+    }
+    check("stream_bytes=4GiB", "a number of bytes");
+    for count in ["", "0", "4294967296", "many", "0x10"] {
+        check(
+            &format!("calls_in_flight={count}"),
+            "a number, 1 to 4294967295",
+        );
+    }
+    check("connections=0", "a number, 1 and more");
+    for time in [
+        "",
+        "10",
+        "0s",
+        "never",
+        "-1s",
+        "1.5s",
+        "10 s",
+        "s",
+        "99999999999999999h",
+    ] {
+        check(&format!("write_timeout={time}"), "a time above zero");
+    }
+    check("idle_timeout=always", "or never");
+}
+
+#[test]
+fn limits_are_changed_one_by_one() {
+    let check = |query: &str, expected: Limits| {
+        let endpoint = read(&format!("tcp://h:1?{query}"));
+        assert_eq!(endpoint.limits.apply_to(Limits::new()), expected, "{query}");
+        assert_eq!(endpoint.limits.is_empty(), query.is_empty());
+    };
+    let limits = Limits::new;
+    check("", limits());
+    check("max_message_bytes=7", limits().with_max_message_bytes(7));
+    check(
+        "max_message_bytes=64KiB&stream_bytes=1MiB",
+        limits()
+            .with_max_message_bytes(64 << 10)
+            .with_stream_bytes(1 << 20),
+    );
+    check(
+        "calls_in_flight=3&callbacks=0&max_depth=9",
+        limits()
+            .with_calls_in_flight(3)
+            .with_callbacks(0)
+            .with_max_depth(9),
+    );
+    check(
+        "handshake_timeout=250ms&idle_timeout=5m&write_timeout=2s&max_deadline=1h",
+        limits()
+            .with_handshake_timeout(Duration::from_millis(250))
+            .with_idle_timeout(Some(Duration::from_secs(300)))
+            .with_write_timeout(Duration::from_secs(2))
+            .with_max_deadline(Some(Duration::from_secs(3600))),
+    );
+    let kept = read("tcp://h:1?keep_alive=never").limits;
+    let given = limits().with_keep_alive(Some(Duration::from_secs(1)));
+    assert_eq!(kept.apply_to(given), limits());
+}
+
+/// Each option changes one field, and no two the same.
+#[test]
+fn every_limit_has_an_option_of_its_own() {
+    let mut seen = Vec::new();
+    for name in LimitChanges::names() {
+        // No field has one of these by default.
+        let values = ["77", "77s"];
+        let endpoint = values
+            .iter()
+            .find_map(|value| format!("tcp://h:1?{name}={value}").parse::<Endpoint>().ok());
+        let changed = endpoint.unwrap().limits.apply_to(Limits::new());
+        assert_ne!(changed, Limits::new(), "{name}");
+        assert!(!seen.contains(&changed), "{name}");
+        // The name stands before the value in the field's own spelling.
+        let shown = format!("{changed:?}");
+        assert!(
+            shown.contains(&format!("{name}: 77")) || shown.contains(&format!("{name}: Some(77")),
+            "{name}: {shown}"
+        );
+        seen.push(changed);
+    }
+    // `duplicate_keys` is not a limit but a manner of a dialect.
+    let fields = format!("{:?}", Limits::new()).matches(": ").count()
+        - "decode: , duplicate_keys: ".matches(": ").count();
+    assert_eq!(seen.len(), fields);
+}
+
+/// The guide has a row for each.
+#[test]
+fn every_limit_stands_in_the_guide() {
+    let page = include_str!("../../../docs/guide/src/transports.md");
+    for name in LimitChanges::names() {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
 }
 
 #[test]
 fn options_of_a_dialect_reach_it() {
-    let check = |query: &str, expected: &CborRpc, max_message_bytes: Option<usize>| {
+    let check = |query: &str, expected: &CborRpc| {
         let url = format!("tcp://h:1?{query}");
-        let endpoint: Endpoint = url.parse().unwrap();
         assert_eq!(
-            format!("{:?}", endpoint.dialect),
+            format!("{:?}", read(&url).dialect),
             format!("{expected:?}"),
             "{url}"
         );
-        assert_eq!(endpoint.max_message_bytes, max_message_bytes, "{url}");
     };
     let plain = CborRpc::cbor();
-    check("dialect=cbor-rpc", &plain, None);
-    check("dialect=cbor-rpc&names=method&errors=text", &plain, None);
+    check("dialect=cbor-rpc", &plain);
+    check("dialect=cbor-rpc&names=method&errors=text", &plain);
     check(
         "names=qualified&dialect=cbor-rpc",
         &plain.with_qualified_names(true),
-        None,
     );
     check(
-        "dialect=cbor-rpc&errors=rich&max_message=1000000",
+        "dialect=cbor-rpc&errors=rich&max_message_bytes=1000000",
         &plain.with_rich_errors(true),
-        Some(1_000_000),
     );
     check(
         "dialect=cbor-rpc&format=json&padding=python&errors=rich&names=qualified",
         &CborRpc::json(Padding::Python)
             .with_qualified_names(true)
             .with_rich_errors(true),
-        None,
     );
-    let native: Endpoint = "tcp://h:1?max_message=7".parse().unwrap();
-    assert_eq!(native.max_message_bytes, Some(7));
+}
+
+#[tokio::test]
+async fn what_is_listened_on_can_be_dialled() {
+    use mynah_protocol::EvidenceKey;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = format!("unix:{}/a.sock?mode=0660", directory.path().display());
+    for (url, transport) in [("tcp://127.0.0.1:0", "tcp"), (path.as_str(), "unix")] {
+        let Ok(Listening::Bytes(bind)) = read(url).place.listen() else {
+            panic!("{url} carries bytes");
+        };
+        let mut listener = bind.await.unwrap();
+        let place = read(&listener.address()).place;
+        place.again().unwrap();
+        let Ok(Dialing::Bytes(dialer)) = place.dial() else {
+            panic!("{url} carries bytes");
+        };
+        // More than once.
+        for _ in 0..2 {
+            let (dialled, accepted) =
+                tokio::join!(dialer.dial(), poll_fn(|cx| listener.poll_accept(cx)));
+            let (mut near, mut far) = (dialled.unwrap(), accepted.unwrap().unwrap());
+            for evidence in [&near.evidence, &far.evidence] {
+                assert_eq!(evidence.text(EvidenceKey::TRANSPORT), Some(transport));
+            }
+            near.connection.write_all(b"there").await.unwrap();
+            near.connection.shutdown().await.unwrap();
+            let mut heard = String::new();
+            far.connection.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, "there");
+            assert!(far.connection.is_write_vectored());
+        }
+    }
+}
+
+#[cfg(feature = "systemd")]
+#[tokio::test]
+async fn sockets_that_were_not_passed_are_not_there() {
+    for url in ["systemd:", "systemd:api?format=json&peers=any"] {
+        let place = read(url).place;
+        let error = place.dial().unwrap_err();
+        assert!(error.to_string().contains("listened on"), "{error}");
+        place.again().unwrap_err();
+        let Ok(Listening::Bytes(bind)) = place.listen() else {
+            panic!("{url} carries bytes");
+        };
+        let Err(error) = bind.await else {
+            panic!("{url}: nobody has passed a socket to this test");
+        };
+        assert!(error.to_string().contains("LISTEN_FDS"), "{error}");
+    }
+}
+
+#[test]
+fn servers_of_this_process_are_not_dialled_again() {
+    let place = read("memory:x").place;
+    assert!(matches!(place.dial(), Ok(Dialing::InProcess(name)) if name == "x"));
+    assert!(matches!(place.listen(), Ok(Listening::InProcess(name)) if name == "x"));
+    let error = place.again().unwrap_err();
+    assert_eq!(error.kind(), TransportErrorKind::Address);
+    assert!(error.to_string().contains("memory:x"), "{error}");
 }

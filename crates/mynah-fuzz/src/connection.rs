@@ -124,7 +124,7 @@ pub fn connection(bytes: &[u8]) {
     for step in steps {
         let said = driver.said;
         if step[0] < 128 {
-            one.handle_bytes(now);
+            one.handle_bytes(now, 10);
             let envelope = envelope(*step, &ours);
             if one.handle(now, envelope, &mut driver).is_err() {
                 one.close(mynah_connection::CloseReason::PeerGone, &mut driver);

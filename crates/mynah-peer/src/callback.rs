@@ -1,5 +1,10 @@
 //! Callbacks: functions that are passed as params.
 
+mod function;
+mod table;
+
+pub(crate) use table::CallbackTable;
+
 use crate::call::{Call, Notify};
 use crate::context::Context;
 use crate::error::CallError;
@@ -9,17 +14,17 @@ use crate::local::LocalCall;
 use crate::method::Target;
 use crate::peer::Peer;
 use crate::stream::Attachment;
-use mynah_protocol::{By, CALLBACK_SERVICE, MethodName, RpcError};
+use function::{Asker, Function, Teller};
+use mynah_protocol::{By, CALLBACK_SERVICE, RpcError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, IntoFuture as _, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 /// What a callback gives back that gives back nothing.
@@ -59,14 +64,6 @@ struct Remote {
     context: Context,
 }
 
-type Reply<R> = Pin<Box<dyn Future<Output = Result<R, RpcError>> + Send>>;
-
-/// A function of this process, typed.
-trait Function<A, R>: Send + Sync {
-    fn call(&self, value: A) -> Reply<R>;
-    fn tell(&self, value: A);
-}
-
 impl<A, R> Clone for Callback<A, R> {
     fn clone(&self) -> Self {
         Self {
@@ -97,37 +94,6 @@ impl<A, R> fmt::Debug for Callback<A, R> {
 fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Tells something.
-struct Teller<F>(Mutex<F>);
-
-impl<A, F: FnMut(A) + Send> Function<A, NoReply> for Teller<F> {
-    fn call(&self, value: A) -> Reply<NoReply> {
-        self.tell(value);
-        Box::pin(std::future::pending())
-    }
-
-    fn tell(&self, value: A) {
-        // A closure that panicked goes on with the next value, as a handler does.
-        let mut function = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        function(value);
-    }
-}
-
-/// Asks for something.
-struct Asker<F>(F);
-
-impl<A, R, F, U> Function<A, R> for Asker<F>
-where
-    F: Fn(A) -> U + Send + Sync,
-    U: Future<Output = Result<R, RpcError>> + Send + 'static,
-{
-    fn call(&self, value: A) -> Reply<R> {
-        Box::pin((self.0)(value))
-    }
-
-    fn tell(&self, _value: A) {}
 }
 
 impl<A: DeserializeOwned + Send + 'static> Callback<A> {
@@ -280,7 +246,7 @@ const UNBOUND: CallError =
 
 /// What a callback gives back, unless the call that it came with ends before.
 async fn before<R>(
-    end: impl Future<Output = ()>,
+    end: impl Future,
     reply: impl Future<Output = Result<R, CallError<RpcError>>>,
 ) -> Result<R, CallError<RpcError>> {
     let (mut end, mut reply) = (pin!(end), pin!(reply));
@@ -290,7 +256,7 @@ async fn before<R>(
         }
         end.as_mut()
             .poll(cx)
-            .map(|()| Err(CallError::Cancelled(By::Caller)))
+            .map(|_over| Err(CallError::Cancelled(By::Caller)))
     })
     .await
 }
@@ -383,52 +349,5 @@ impl<'de, A, R> Deserialize<'de> for Callback<A, R> {
         Ok(Self {
             inner: Inner::Unbound(number),
         })
-    }
-}
-
-/// The callbacks of one connection that the peer may call.
-#[derive(Default)]
-pub(crate) struct CallbackTable {
-    open: Mutex<HashMap<u64, Arc<dyn Method>>>,
-    /// The highest number that was ever open.
-    highest: AtomicU64,
-}
-
-impl CallbackTable {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<dyn Method>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    pub(crate) fn insert(&self, number: u64, method: Arc<dyn Method>) {
-        self.highest.fetch_max(number, Ordering::Relaxed);
-        self.lock().insert(number, method);
-    }
-
-    /// Whether a name that calls nothing may be that of a callback which was open once.
-    pub(crate) fn is_over(&self, name: &MethodName<'_>) -> bool {
-        let number = |method: &str| method.parse::<u64>().ok();
-        name.service == CALLBACK_SERVICE
-            && number(&name.method).is_some_and(|it| it <= self.highest.load(Ordering::Relaxed))
-    }
-
-    /// What a name calls, if it is a callback that is open.
-    pub(crate) fn find(&self, name: &MethodName<'_>) -> Option<Arc<dyn Method>> {
-        if name.service != CALLBACK_SERVICE {
-            return None;
-        }
-        let number = name.method.parse().ok()?;
-        self.lock().get(&number).cloned()
-    }
-
-    /// Not under the connection's lock: the functions of the user are dropped here.
-    pub(crate) fn revoke(&self, numbers: &[u64]) {
-        for number in numbers {
-            let revoked = self.lock().remove(number);
-            drop(revoked);
-        }
     }
 }

@@ -8,7 +8,7 @@ use crate::peer::Peer;
 use crate::scratch;
 use crate::trace::TraceContext;
 use mynah_connection::InboundKey;
-use mynah_protocol::{Evidence, Metadata, Moment};
+use mynah_protocol::{EndReason, Evidence, Metadata, Moment};
 use serde::Serialize;
 use std::fmt;
 use std::future::poll_fn;
@@ -189,14 +189,14 @@ impl Context {
         }
     }
 
-    /// Waits until the call is asked to stop, or is over.
+    /// Waits until the call is asked to stop, or is over, and says why: [`Self::end_reason`].
     ///
     /// A handler that awaits this in the place of its work is dropped there unless a [`Shield`] is up; it is
     /// of use in a task of its own, under a shield, or in a `#[blocking]` handler by way of
     /// [`Self::is_cancelled`].
     ///
     /// Cancel safety: may be dropped and called again at any time.
-    pub async fn cancelled(&self) {
+    pub async fn cancelled(&self) -> EndReason {
         match &self.inner {
             Inner::Linked { link, key } => {
                 let mut waiting = Waiting {
@@ -207,6 +207,20 @@ impl Context {
                 poll_fn(|cx| waiting.poll(cx.waker())).await;
             }
             Inner::Local(call) => call.cancelled().await,
+        }
+        self.end_reason().unwrap_or(EndReason::Finished)
+    }
+
+    /// Why the call is asked to stop, `None` while it is not; [`EndReason::Finished`] after it is over, until its
+    /// connection ends.
+    ///
+    /// What is dropped because a call stops can still ask: a stream of results, say, that wants to know whether its
+    /// consumer has gone or its time is over.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<EndReason> {
+        match &self.inner {
+            Inner::Linked { link, key } => link.end_reason_of(*key),
+            Inner::Local(call) => call.end_reason(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a caller gets instead of a result.
 
+use crate::handler;
 use mynah_codec::{DecodeError, EncodeError};
 use mynah_connection::{CloseReason, OpenError};
 use mynah_protocol::{By, EndReason, ErrorCode, RetryClass, RpcError, Value};
@@ -265,6 +266,24 @@ pub(crate) fn retry_after(error: &RpcError) -> Option<Duration> {
         .get("retry_after_ms")
         .and_then(Value::as_u64)
         .map(Duration::from_millis)
+}
+
+/// For a handler that makes calls of its own, and a `?` behind them: an error that the called method returned is passed
+/// on, and so is that time is up or somebody has stopped the call. Of everything else the caller learns an incident
+/// number: it is about the way to somebody whom the caller may not know, and goes to the log.
+impl<E: DomainError> From<CallError<E>> for RpcError {
+    fn from(error: CallError<E>) -> Self {
+        match error.map_application(DomainError::into_rpc) {
+            CallError::Application(error) => error,
+            CallError::Cancelled(_) => Self::from_code(ErrorCode::CANCELLED),
+            CallError::Deadline => Self::from_code(ErrorCode::DEADLINE_EXCEEDED),
+            other => {
+                let incident = handler::incident();
+                tracing::warn!(incident, error = %other, "call of a handler failed");
+                handler::internal(&incident)
+            }
+        }
+    }
 }
 
 impl<E> From<EncodeError> for CallError<E> {

@@ -16,8 +16,8 @@
 //! | `mynah_busy_total` | counter | - | requests that this side refused for want of a permit |
 //! | `mynah_dropped_total` | counter | what (`event`, `side_message`) | events, and progress and logs, that were lost by policy because somebody is slow |
 //!
-//! `side` is `client` or `server`; `method` is `service.method`, of callbacks `$callback` alone. Methods that nobody has
-//! are not calls and have no label, so a peer cannot make new ones.
+//! `side` is `client` or `server`; `method` is `service.method`, of callbacks `$callback` alone, of methods that nobody
+//! has `$unknown`: a peer cannot make new ones.
 
 #[cfg(feature = "metrics")]
 pub(crate) use on::*;

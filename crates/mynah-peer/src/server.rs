@@ -173,16 +173,16 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
-        self.listen_within(bind, dialect, None)
+        self.listen_within(bind, dialect, std::convert::identity)
     }
 
-    /// The same, where the largest message of its connections is `max_message_bytes`, whatever the limits say. `None`:
-    /// the limits hold.
+    /// The same, where `change` makes the limits of its connections from those of the server, or of the dialect where
+    /// the server has none.
     pub fn listen_within<L>(
         mut self,
         bind: impl Future<Output = Result<L, TransportError>> + Send + 'static,
         dialect: impl Dialect,
-        max_message_bytes: Option<usize>,
+        change: impl Fn(Limits) -> Limits + Send + 'static,
     ) -> Self
     where
         L: Listener,
@@ -191,19 +191,34 @@ impl Server {
         self.binds.push(Box::pin(async move {
             let listener = bind.await?;
             let dialect = dialect.clone_box();
-            Ok(accept::bytes(listener, dialect, max_message_bytes))
+            Ok(accept::bytes(listener, dialect, Box::new(change)))
         }));
         self
     }
 
     /// Listens on a transport that carries envelopes.
-    pub fn listen_on_transport<L>(mut self, listener: L) -> Self
+    pub fn listen_on_transport<L>(self, listener: L) -> Self
     where
         L: Listener,
         L::Connection: Transport,
     {
-        self.binds
-            .push(Box::pin(async move { Ok(accept::carrier(listener)) }));
+        self.listen_transport_within(std::future::ready(Ok(listener)), std::convert::identity)
+    }
+
+    /// Listens on a transport that carries envelopes, and is bound when the server starts; `change` makes the limits of
+    /// its connections from those of the server.
+    pub fn listen_transport_within<L>(
+        mut self,
+        bind: impl Future<Output = Result<L, TransportError>> + Send + 'static,
+        change: impl Fn(Limits) -> Limits + Send + 'static,
+    ) -> Self
+    where
+        L: Listener,
+        L::Connection: Transport,
+    {
+        self.binds.push(Box::pin(async move {
+            Ok(accept::carrier(bind.await?, Box::new(change)))
+        }));
         self
     }
 
@@ -220,7 +235,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         self.attached.push(Box::new(move |shared| {
-            shared.run_bytes(stream, &dialect, None, evidence)
+            shared.run_bytes(stream, &dialect, &std::convert::identity, evidence)
         }));
         self
     }
@@ -229,7 +244,7 @@ impl Server {
     pub fn attach_transport(mut self, transport: impl Transport + 'static) -> Self {
         self.attached.push(Box::new(move |shared| {
             let evidence = transport.evidence().clone();
-            shared.run_carrier(transport, evidence)
+            shared.run_carrier(transport, &std::convert::identity, evidence)
         }));
         self
     }
@@ -269,7 +284,7 @@ impl Server {
             .collect();
         let tasks = listeners
             .into_iter()
-            .map(|listener| tokio::spawn(listener.accept_all(Arc::clone(&shared))))
+            .map(|listener| shared.listen(listener))
             .collect();
         for attach in self.attached {
             if let Err(error) = attach(&shared) {

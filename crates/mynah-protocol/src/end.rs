@@ -1,7 +1,8 @@
 //! Why something ended.
 
-use crate::{ErrorCode, RpcError};
+use crate::{ErrorCode, Evidence, EvidenceKey, RpcError, Value};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::string::ToString as _;
 use core::fmt;
 
@@ -77,3 +78,76 @@ impl From<EndReason> for RpcError {
         }
     }
 }
+
+/// How the other side came to its end, as far as its transport knows more than that it is gone: the exit status of a
+/// process, the close code of a socket.
+///
+/// A byte transport ends with an `io::Error` that holds one (`PeerEnd` turns into it), in place of the end of its bytes;
+/// a carrier ends with a [`TransportError`](crate::TransportError) whose source is one. It need not be a failure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerEnd {
+    what: Box<str>,
+    facts: Evidence,
+}
+
+impl PeerEnd {
+    /// What happened, for people: "process 4711 exited with status 3".
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into().into_boxed_str(),
+            facts: Evidence::new(),
+        }
+    }
+
+    /// The same for programs.
+    #[must_use]
+    pub fn with(mut self, key: EvidenceKey, value: impl Into<Value>) -> Self {
+        self.facts = self.facts.with(key, value);
+        self
+    }
+
+    /// What programs can know of it: [`EvidenceKey::EXIT_STATUS`], [`EvidenceKey::SIGNAL`], and what a transport adds.
+    #[must_use]
+    pub const fn facts(&self) -> &Evidence {
+        &self.facts
+    }
+
+    /// What an error is the last word of, if it is: looks at the error and at its causes.
+    #[must_use]
+    pub fn of<'e>(error: &'e (dyn core::error::Error + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(end) = error.downcast_ref() {
+                return Some(end);
+            }
+            #[cfg(feature = "std")]
+            if let Some(inside) = error
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref)
+                && let Some(end) = inside.downcast_ref()
+            {
+                return Some(end);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+impl fmt::Display for PeerEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl core::error::Error for PeerEnd {}
+
+#[cfg(feature = "std")]
+impl From<PeerEnd> for std::io::Error {
+    fn from(end: PeerEnd) -> Self {
+        Self::new(std::io::ErrorKind::BrokenPipe, end)
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

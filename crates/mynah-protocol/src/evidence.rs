@@ -15,6 +15,18 @@ impl EvidenceKey {
     pub const REMOTE_ADDRESS: Self = Self("remote_address");
     /// The address of this end, as text.
     pub const LOCAL_ADDRESS: Self = Self("local_address");
+    /// The user of the peer's process on this machine, as its number.
+    pub const USER_ID: Self = Self("uid");
+    /// The group of the peer's process on this machine, as its number.
+    pub const GROUP_ID: Self = Self("gid");
+    /// The peer's process on this machine, as its number.
+    pub const PROCESS_ID: Self = Self("pid");
+    /// The status with which the process at the other end exited: an integer. Among the facts of a
+    /// [`PeerEnd`](crate::PeerEnd).
+    pub const EXIT_STATUS: Self = Self("exit_status");
+    /// The signal that ended the process at the other end: an integer. Among the facts of a
+    /// [`PeerEnd`](crate::PeerEnd).
+    pub const SIGNAL: Self = Self("signal");
 
     /// A key of a transport's own.
     #[must_use]
@@ -52,7 +64,11 @@ impl Evidence {
         let value = value.into();
         match self.facts.iter_mut().find(|(known, _)| *known == key) {
             Some((_, old)) => *old = value,
-            None => self.facts.push((key, value)),
+            None => {
+                // A few facts for each connection, as long as it lives.
+                self.facts.reserve_exact(1);
+                self.facts.push((key, value));
+            }
         }
         self
     }
@@ -72,6 +88,12 @@ impl Evidence {
         self.fact(key).and_then(Value::as_str)
     }
 
+    /// The value of a fact that is an integer.
+    #[must_use]
+    pub fn integer(&self, key: EvidenceKey) -> Option<i64> {
+        self.fact(key).and_then(Value::as_i64)
+    }
+
     /// All facts.
     pub fn iter(&self) -> impl Iterator<Item = (EvidenceKey, &Value)> {
         self.facts.iter().map(|(key, value)| (*key, value))
@@ -80,13 +102,22 @@ impl Evidence {
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (
-            self.text(EvidenceKey::TRANSPORT),
-            self.text(EvidenceKey::REMOTE_ADDRESS),
-        ) {
-            (Some(transport), Some(address)) => write!(f, "{transport} {address}"),
-            (Some(only), None) | (None, Some(only)) => f.write_str(only),
-            (None, None) => f.write_str("unknown peer"),
+        let mut known = false;
+        for key in [EvidenceKey::TRANSPORT, EvidenceKey::REMOTE_ADDRESS] {
+            if let Some(text) = self.text(key) {
+                write!(f, "{}{text}", if known { " " } else { "" })?;
+                known = true;
+            }
         }
+        for key in [EvidenceKey::USER_ID, EvidenceKey::PROCESS_ID] {
+            if let Some(number) = self.integer(key) {
+                write!(f, "{}{}={number}", if known { " " } else { "" }, key.name())?;
+                known = true;
+            }
+        }
+        if known {
+            return Ok(());
+        }
+        f.write_str("unknown peer")
     }
 }

@@ -50,7 +50,7 @@ mod transport;
 pub mod value;
 
 pub use code::{ErrorCode, RetryClass, Scope};
-pub use end::{By, EndReason};
+pub use end::{By, EndReason, PeerEnd};
 pub use envelope::{
     Cancel, CancelReason, Envelope, Event, GoingAway, Lane, Log, Notification, Progress, Request,
     Response,
@@ -67,8 +67,8 @@ pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, OnTimeout, ParamsShape, Profile, Remote};
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
-    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, Transport, TransportError,
-    TransportErrorKind,
+    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, SideLines,
+    Transport, TransportError, TransportErrorKind,
 };
 pub use value::Value;
 

@@ -81,7 +81,8 @@ pub struct Limits {
     pub connections: usize,
     /// Time until a new connection has said what it is.
     pub handshake_timeout: Duration,
-    /// Silence after which a connection without calls in flight is closed; pings and pongs are no use of it. `None`: never.
+    /// Silence after which a connection without calls in flight is closed; pings and pongs are no use of it, and neither
+    /// is a message that comes along with less than 1 KiB in this time. `None`: never.
     pub idle_timeout: Option<Duration>,
     /// Silence after which the peer is asked for a sign of life, on wires that have one; after a second
     /// such silence it counts as gone. `None`: never.

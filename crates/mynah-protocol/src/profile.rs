@@ -122,6 +122,8 @@ pub struct Profile {
     pub max_depth: Option<u32>,
     /// What duplicate keys do on this wire.
     pub duplicate_keys: DuplicateKeys,
+    /// The largest message that a carrier of envelopes takes, in bytes of payload, where it has a bound of its own.
+    pub max_message_bytes: Option<usize>,
 }
 
 impl Profile {
@@ -137,6 +139,7 @@ impl Profile {
             remote: Remote::One,
             max_depth: None,
             duplicate_keys: DuplicateKeys::Refuse,
+            max_message_bytes: None,
         }
     }
 
@@ -158,6 +161,13 @@ impl Profile {
     #[must_use]
     pub const fn with_max_depth(mut self, depth: u32) -> Self {
         self.max_depth = Some(depth);
+        self
+    }
+
+    /// The same profile of a carrier that takes no larger messages.
+    #[must_use]
+    pub const fn with_max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = Some(bytes);
         self
     }
 

@@ -11,6 +11,7 @@ use alloc::string::{String, ToString as _};
 use async_trait::async_trait;
 use core::any::Any;
 use core::fmt;
+use core::pin::Pin;
 use core::task::{Context, Poll};
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -30,12 +31,24 @@ pub trait Transport:
     fn evidence(&self) -> &Evidence;
 }
 
+impl<T: Transport + ?Sized> Transport for Pin<Box<T>> {
+    fn profile(&self) -> &Profile {
+        (**self).profile()
+    }
+
+    fn evidence(&self) -> &Evidence {
+        (**self).evidence()
+    }
+}
+
 /// An envelope that arrived, and what must be settled once it is done with.
 #[derive(Debug)]
 pub struct Inbound {
     /// The envelope.
     pub envelope: Envelope<'static>,
-    /// What a broker wants back when the envelope has been dealt with. `None`: nothing.
+    /// What a broker wants back when the envelope has been dealt with. `None`: nothing. That of a call or notification
+    /// comes back once its handler has ended and its answer was handed over; that of anything else at once. It is
+    /// dropped when the connection ends before.
     pub receipt: Option<Receipt>,
 }
 
@@ -54,7 +67,8 @@ pub enum Outbound {
 pub enum Settled {
     /// It is done; it must not be delivered again.
     Done,
-    /// It was not started; somebody else may have it.
+    /// It was not started, for want of a permit or because this side drains; somebody else may have it. A request that
+    /// is given back so is not answered.
     Release,
 }
 
@@ -108,6 +122,32 @@ pub struct Accepted<C> {
     pub evidence: Evidence,
 }
 
+/// A line of text that arrives beside the bytes of a connection: what a process writes to its stderr.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SideLine {
+    /// The line, without its end. Whoever wrote it is not trusted: it may hold control characters.
+    pub text: String,
+    /// Bytes that were cut off its end because it was too long.
+    pub cut_bytes: u64,
+    /// Lines before it that were dropped because they were read too slowly.
+    pub dropped: u64,
+}
+
+impl SideLine {
+    /// A line that is whole, and follows the one before it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            cut_bytes: 0,
+            dropped: 0,
+        }
+    }
+}
+
+/// Lines that arrive beside the bytes of a connection, in order. What makes them bounds how many wait.
+pub type SideLines = Pin<Box<dyn Stream<Item = SideLine> + Send>>;
+
 /// Accepts connections.
 ///
 /// An error is about one attempt, never about the listener: the driver counts it, waits a moment
@@ -126,6 +166,21 @@ pub trait Listener: Send + Unpin + 'static {
     fn address(&self) -> String;
 }
 
+impl<L: Listener + ?Sized> Listener for Box<L> {
+    type Connection = L::Connection;
+
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Accepted<Self::Connection>, TransportError>>> {
+        (**self).poll_accept(cx)
+    }
+
+    fn address(&self) -> String {
+        (**self).address()
+    }
+}
+
 /// Opens connections to one place, again and again if need be.
 #[async_trait]
 pub trait Dialer: Send + Sync + 'static {
@@ -134,6 +189,25 @@ pub trait Dialer: Send + Sync + 'static {
 
     /// Opens one connection. Dropping the future gives up and leaves nothing open.
     async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError>;
+
+    /// Takes what arrives beside the bytes of a connection that this opened, once. `None`, as for most: nothing does.
+    fn take_side_lines(&self, connection: &mut Self::Connection) -> Option<SideLines> {
+        let _nothing = connection;
+        None
+    }
+}
+
+#[async_trait]
+impl<D: Dialer + ?Sized> Dialer for Box<D> {
+    type Connection = D::Connection;
+
+    async fn dial(&self) -> Result<Accepted<Self::Connection>, TransportError> {
+        (**self).dial().await
+    }
+
+    fn take_side_lines(&self, connection: &mut Self::Connection) -> Option<SideLines> {
+        (**self).take_side_lines(connection)
+    }
 }
 
 /// What kind of thing failed below the wire.

@@ -71,7 +71,8 @@ pub fn pair_with(options: &MemoryOptions) -> (MemoryEnd, MemoryEnd) {
         outgoing: Arc::clone(outgoing),
         capacity: options.capacity.max(1),
         max_bytes: options.limits.decode.max_message_bytes,
-        profile: Profile::new("memory", options.format),
+        profile: Profile::new("memory", options.format)
+            .with_max_message_bytes(options.limits.decode.max_message_bytes),
         evidence: Evidence::new()
             .with(EvidenceKey::TRANSPORT, "memory")
             .with(EvidenceKey::REMOTE_ADDRESS, name),

@@ -1,5 +1,6 @@
-//! One contract, in process and over tcp: a typed call, a typed error, progress drawn as a bar, a call back to the client,
-//! streams in both directions, callbacks, an event with a slow subscriber, a cancel, a deadline, a drain.
+//! One contract over every transport: a typed call, a typed error, progress drawn as a bar, a call back to the client,
+//! streams in both directions, callbacks, an event with a slow subscriber, a cancel, a deadline, a drain; and what a call
+//! takes on each, in a table.
 //! Run it with `cargo run --example tour`.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
@@ -169,18 +170,92 @@ impl Visitor for Me {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::args().nth(1).as_deref() == Some("worker") {
+        return worker().await;
+    }
     let server = Server::new()
         .register(WorkshopService::new(MyWorkshop))
         .listen("tcp://127.0.0.1:0")
-        .listen("memory:workshop")
+        .listen("memory:workshop");
+    // Removes the socket's directory in the end.
+    #[cfg(unix)]
+    let directory = tempfile::tempdir()?;
+    #[cfg(unix)]
+    let server = server.listen(&format!("unix:{}/workshop", directory.path().display()));
+    let server = server.start().await?;
+
+    // A transport more is a URL more.
+    let mut urls = vec!["memory:workshop".to_owned()];
+    urls.extend(server.addresses().iter().rev().cloned());
+    // This one starts a server of its own: this program once more, as a child.
+    #[cfg(unix)]
+    urls.push(format!(
+        "stdio:{}?arg=worker",
+        std::env::current_exe()?.display()
+    ));
+    let mut times = Vec::new();
+    for url in urls {
+        let name = if url.starts_with("stdio:") {
+            "stdio:tour?arg=worker".to_owned()
+        } else {
+            url.clone()
+        };
+        println!("{name}");
+        let workshop = visit(&url).await?;
+        times.push((name, time(&workshop).await?));
+    }
+    table(&times);
+    drain(&server).await
+}
+
+/// The child: it serves on its stdin and stdout, and what it prints lands on stderr.
+async fn worker() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::new()
+        .register(WorkshopService::new(MyWorkshop))
+        .listen("stdio:")
         .start()
         .await?;
+    server.finished().await;
+    Ok(())
+}
 
-    for url in ["memory:workshop", server.address()] {
-        println!("{url}");
-        visit(url).await?;
+/// Calls of one measurement.
+const CALLS: u32 = 2_000;
+
+/// What a call takes, one at a time and 64 at a time.
+async fn time(workshop: &WorkshopClient) -> Result<[Duration; 2], Box<dyn std::error::Error>> {
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        workshop.divide(84, 2).await?;
     }
-    drain(&server).await
+    let alone = start.elapsed() / CALLS;
+    let start = Instant::now();
+    let calls = (0..CALLS).map(|_| workshop.divide(84, 2).into_future());
+    let mut answers = stream::iter(calls).buffer_unordered(64);
+    while let Some(answer) = answers.next().await {
+        answer?;
+    }
+    Ok([alone, start.elapsed() / CALLS])
+}
+
+/// One row for each transport.
+fn table(times: &[(String, [Duration; 2])]) {
+    let build = if cfg!(debug_assertions) {
+        " (a debug build: --release is faster)"
+    } else {
+        ""
+    };
+    let wide = times.iter().map(|(url, _)| url.len()).max().unwrap_or(0);
+    println!("time per call{build}");
+    println!(
+        "  {:wide$}  {:>13}  {:>10}",
+        "", "one at a time", "64 at once"
+    );
+    for (url, times) in times {
+        let [alone, many] = times.map(|time| format!("{:.1} us", time.as_secs_f64() * 1e6));
+        println!("  {url:wide$}  {alone:>13}  {many:>10}");
+    }
+    println!();
 }
 
 /// A server that stops: what is nearly done gets its time, what is not is cut, and it says so.
@@ -203,9 +278,11 @@ async fn drain(server: &ServerHandle) -> Result<(), Box<dyn std::error::Error>> 
     Ok(())
 }
 
-async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
+async fn visit(url: &str) -> Result<WorkshopClient, Box<dyn std::error::Error>> {
     let peer = mynah::connector(url)?
         .register(VisitorService::new(Me))
+        // What a child prints arrives as its log.
+        .on_log(|_cx, line| async move { println!("  {line}") })
         .connect()
         .await?;
     let workshop: WorkshopClient = peer.client();
@@ -248,7 +325,7 @@ async fn visit(url: &str) -> Result<(), Box<dyn std::error::Error>> {
     println!("  a deadline        {}", shown(late));
     tokio::time::sleep(Duration::from_millis(20)).await;
     println!();
-    Ok(())
+    Ok(workshop)
 }
 
 async fn streams(workshop: &WorkshopClient) -> Result<(), Box<dyn std::error::Error>> {

@@ -108,7 +108,7 @@ mod url;
 #[doc(inline)]
 pub use mynah_codec::Bytes;
 #[doc(inline)]
-pub use mynah_endpoint::{Endpoint, EndpointError, Place};
+pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 #[doc(inline)]
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
@@ -125,13 +125,16 @@ pub use mynah_peer::{
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
-    Metadata, RpcError, Value,
+    Metadata, PeerEnd, RpcError, Value,
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 
 /// The trait of streams, as everywhere: that of `futures` and `tokio-stream`.
 pub use futures_core::Stream;
 pub use mynah_connection::CloseReason;
+
+/// Opens and accepts by URL, whatever the transport.
+pub use mynah_endpoint as endpoint;
 
 /// Wire formats of peers, to choose from.
 pub mod dialect {
@@ -150,10 +153,20 @@ pub use mynah_codec as codec;
 #[cfg(feature = "tower")]
 pub use mynah_tower as tower;
 
-/// TCP.
+/// TCP. With the feature `tcp`.
+#[cfg(feature = "tcp")]
 pub use mynah_transport_tcp as tcp;
 
-/// Pairs of connected ends in memory.
+/// One's own stdin and stdout, and children as peers. With the feature `stdio`; empty on systems that are no Unix.
+#[cfg(feature = "stdio")]
+pub use mynah_transport_stdio as stdio;
+
+/// Unix sockets. With the feature `unix`; empty on systems that have none.
+#[cfg(feature = "unix")]
+pub use mynah_transport_unix as unix;
+
+/// Pairs of connected ends in memory. With the feature `memory`.
+#[cfg(feature = "memory")]
 pub use mynah_transport_memory as memory;
 
 /// What most programs need.
@@ -199,7 +212,11 @@ mod guide {
         DeadlinesAndCancellation: "deadlines-and-cancellation";
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
+        Transports: "transports";
+        Stdio: "stdio";
         Limits: "limits";
         Pipes: "pipes";
+        TestingYourService: "testing-your-service";
+        WritingATransport: "writing-a-transport";
     }
 }

@@ -1,13 +1,12 @@
 //! Connecting and listening by URL.
 
 use mynah_codec::Dialect;
-use mynah_endpoint::{Endpoint, EndpointError, Place};
+use mynah_endpoint::{BoxListener, Dialing, Endpoint, EndpointError, EndpointStream, Listening};
 use mynah_peer::{
     Backoff, Context, DialError, EarlyListeners, LogLine, Logs, Peer, Reconnect, Reconnecting,
     RegisterError, Router, Server, Service, Subscription,
 };
-use mynah_protocol::{Accepted, Dialer as _, Limits, TransportError, TransportErrorKind};
-use mynah_transport_tcp::{TcpDialer, TcpListener};
+use mynah_protocol::{Accepted, Limits, TransportError, TransportErrorKind};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -27,11 +26,9 @@ pub enum ConnectError {
     /// No server of this process listens under that name.
     #[error("no server of this process listens on memory:{0}")]
     NoSuchName(String),
-    /// A server of this process is there or not: there is no connection to make again.
-    #[error(
-        "memory:{0} is a server of this process, to which no connection is lost: connect without reconnect"
-    )]
-    NoReconnect(String),
+    /// There is no connection to make again, as with a server of this process.
+    #[error("{}", .0.chain())]
+    NoReconnect(TransportError),
 }
 
 impl From<DialError> for ConnectError {
@@ -47,8 +44,8 @@ impl From<DialError> for ConnectError {
     }
 }
 
-/// Connects to a URL: `tcp://host:port`, `tcp://host:port?dialect=cbor-rpc`, `memory:NAME`. [`Endpoint`] lists the
-/// options. The limits are those of the dialect.
+/// Connects to a URL: `tcp://host:port`, `unix:/path`, `tcp://host:port?dialect=cbor-rpc`, `stdio:PROGRAM`, `memory:NAME`.
+/// [`Endpoint`] lists the options. `stdio:PROGRAM` runs a program, so a URL is to be trusted as one that names a program is. The limits are those of the dialect.
 ///
 /// Cancel safety: dropped before its end, nothing stays open.
 ///
@@ -132,7 +129,7 @@ impl Connector {
         self.listeners.logs()
     }
 
-    /// The limits. Without this they are those of the dialect; `max_message` of the URL holds in any case.
+    /// The limits. Without this they are those of the dialect; what the URL says of them holds in any case.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
@@ -172,15 +169,16 @@ impl Connector {
     /// ```
     ///
     /// # Errors
-    /// [`ConnectError::NoReconnect`] for `memory:NAME`, and [`ConnectError::Transport`] for what cannot be dialled.
+    /// [`ConnectError::NoReconnect`] for what cannot be dialled again, `memory:NAME` for one, and
+    /// [`ConnectError::Transport`] for what cannot be dialled.
     pub fn reconnect(self, backoff: Backoff) -> Result<Reconnect, ConnectError> {
         let limits = self.limits_of_connections();
-        let reconnect = match self.endpoint.place {
-            Place::Tcp(address) => {
-                Reconnecting::dial(TcpDialer::new(address), &self.endpoint.dialect)
-            }
-            Place::Memory(name) => return Err(ConnectError::NoReconnect(name)),
-            _ => return Err(not_dialled()),
+        let place = self.endpoint.place;
+        place.again().map_err(ConnectError::NoReconnect)?;
+        let reconnect = match place.dial()? {
+            Dialing::Bytes(dialer) => Reconnecting::dial(dialer, &self.endpoint.dialect),
+            Dialing::Carrier(dialer) => Reconnecting::dial_transport(dialer),
+            _ => return Err(ConnectError::Transport(unknown("cannot be dialled again"))),
         };
         let reconnect = reconnect
             .router(self.router)
@@ -194,11 +192,8 @@ impl Connector {
 
     fn limits_of_connections(&self) -> Limits {
         let given = self.limits.clone();
-        let mut limits = given.unwrap_or_else(|| self.endpoint.dialect.limits());
-        if let Some(bytes) = self.endpoint.max_message_bytes {
-            limits.decode.max_message_bytes = bytes;
-        }
-        limits
+        let limits = given.unwrap_or_else(|| self.endpoint.dialect.limits());
+        self.endpoint.limits.apply_to(limits)
     }
 
     /// Opens the connection.
@@ -210,45 +205,57 @@ impl Connector {
     pub async fn connect(self) -> Result<Peer, ConnectError> {
         self.router.check()?;
         let limits = self.limits_of_connections();
-        let dialect = self.endpoint.dialect;
-        match self.endpoint.place {
-            Place::Tcp(address) => {
+        let (builder, evidence) = match self.endpoint.place.dial()? {
+            Dialing::Bytes(dialer) => {
+                let Accepted {
+                    mut connection,
+                    evidence,
+                } = dialer.dial().await?;
+                let side_lines = dialer.take_side_lines(&mut connection);
+                let builder = Peer::over(connection, &self.endpoint.dialect);
+                let builder = match side_lines {
+                    Some(lines) => builder.side_lines(lines),
+                    None => builder,
+                };
+                (builder, evidence)
+            }
+            Dialing::Carrier(dialer) => {
                 let Accepted {
                     connection,
                     evidence,
-                } = TcpDialer::new(address).dial().await?;
-                let mut builder = Peer::over(connection, &dialect)
-                    .router(self.router)
-                    .limits(limits)
-                    .listeners(self.listeners)
-                    .evidence(evidence);
-                if let Some(timeout) = self.default_deadline {
-                    builder = builder.default_deadline(timeout);
-                }
-                Ok(builder.start()?)
+                } = dialer.dial().await?;
+                (Peer::over_transport(connection), evidence)
             }
-            Place::Memory(name) => {
-                let deadline = self
-                    .default_deadline
-                    .unwrap_or(Some(mynah_peer::DEFAULT_TIMEOUT));
+            Dialing::InProcess(name) => {
+                let usual = Some(mynah_peer::DEFAULT_TIMEOUT);
+                let deadline = self.default_deadline.unwrap_or(usual);
                 let peer = Peer::named_with(&name, self.router, &limits, deadline)?;
-                peer.ok_or(ConnectError::NoSuchName(name))
+                return peer.ok_or(ConnectError::NoSuchName(name));
             }
-            _ => Err(not_dialled()),
+            _ => return Err(ConnectError::Transport(unknown("cannot be dialled"))),
+        };
+        let mut builder = builder
+            .router(self.router)
+            .limits(limits)
+            .listeners(self.listeners)
+            .evidence(evidence);
+        if let Some(timeout) = self.default_deadline {
+            builder = builder.default_deadline(timeout);
         }
+        Ok(builder.start()?)
     }
 }
 
-fn not_dialled() -> ConnectError {
-    ConnectError::Transport(TransportError::new(
-        TransportErrorKind::Address,
-        "this kind of endpoint cannot be dialled",
-    ))
+/// For kinds of places that come later.
+fn unknown(what: &str) -> TransportError {
+    let what = format!("this kind of endpoint {what}");
+    TransportError::new(TransportErrorKind::Address, what)
 }
 
 /// Listening by URL. In scope with [`prelude`](crate::prelude).
 pub trait Listen: Sized {
-    /// Listens on a URL: `tcp://host:port` (port 0 takes a free one) or `memory:NAME`, with the options of [`Endpoint`].
+    /// Listens on a URL: `tcp://host:port` (port 0 takes a free one), `unix:/path`, `stdio:` (this process's own stdin and
+    /// stdout) or `memory:NAME`, with the options of [`Endpoint`].
     /// A URL that names no endpoint is reported by `start`.
     #[must_use = "nothing runs before start"]
     fn listen(self, url: &str) -> Self;
@@ -256,31 +263,34 @@ pub trait Listen: Sized {
 
 impl Listen for Server {
     fn listen(self, url: &str) -> Self {
-        match url.parse::<Endpoint>() {
-            Ok(Endpoint {
-                place: Place::Memory(name),
-                ..
-            }) => self.listen_in_process(name),
-            Ok(Endpoint {
-                place: Place::Tcp(address),
-                dialect,
-                max_message_bytes,
-                ..
-            }) => {
-                let bind = async move { TcpListener::bind(&address).await };
-                self.listen_within(bind, dialect, max_message_bytes)
+        let Endpoint {
+            place,
+            dialect,
+            limits,
+            ..
+        } = match url.parse() {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                let error = EndpointError::to_string(&error);
+                return fail(
+                    self,
+                    TransportError::new(TransportErrorKind::Address, error),
+                );
             }
-            Ok(_) => fail(
-                self,
-                "this kind of endpoint cannot be listened on".to_owned(),
-            ),
-            Err(error) => fail(self, error.to_string()),
+        };
+        let change = move |given| limits.apply_to(given);
+        match place.listen() {
+            Ok(Listening::Bytes(bind)) => self.listen_within(bind, dialect, change),
+            Ok(Listening::Carrier(bind)) => self.listen_transport_within(bind, change),
+            Ok(Listening::InProcess(name)) => self.listen_in_process(name),
+            Ok(_) => fail(self, unknown("cannot be listened on")),
+            Err(error) => fail(self, error),
         }
     }
 }
 
-fn fail(server: Server, what: String) -> Server {
-    let error = TransportError::new(TransportErrorKind::Address, what);
-    let never = std::future::ready(Err::<TcpListener, _>(error));
+/// A server whose start says what is wrong.
+fn fail(server: Server, error: TransportError) -> Server {
+    let never = std::future::ready(Err::<BoxListener<EndpointStream>, _>(error));
     server.listen_with(never, mynah_codec::dialect::native::Native::new())
 }

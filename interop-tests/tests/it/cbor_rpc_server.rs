@@ -565,7 +565,7 @@ async fn rich_errors_reach_python_as_maps() {
 
 #[tokio::test]
 async fn rich_errors_by_url() {
-    let url = "tcp://127.0.0.1:0?dialect=cbor-rpc&errors=rich&max_message=100000";
+    let url = "tcp://127.0.0.1:0?dialect=cbor-rpc&errors=rich&max_message_bytes=100000";
     let server = RustServer::start_with(|server| server.listen(url)).await;
     run_client(server.port, Codec::Cbor, "rich_errors").await;
     // 128 KiB are too much for this listener, by their head.

@@ -48,6 +48,9 @@ pub(crate) trait Interop {
     async fn fail_rich(&self) -> Result<(), RpcError>;
     async fn unencodable(&self) -> Unencodable;
 
+    async fn print(&self, text: String);
+    async fn exit(&self, status: i32);
+
     #[notification]
     async fn note(&self, cx: &Context, value: Value);
     #[notification]
@@ -195,6 +198,16 @@ impl Interop for Here {
 
     async fn unencodable(&self) -> Unencodable {
         Unencodable
+    }
+
+    #[allow(clippy::print_stdout, reason = "stdout is what is looked at")]
+    async fn print(&self, text: String) {
+        println!("{text}");
+    }
+
+    #[allow(clippy::exit, reason = "the process is what is looked at")]
+    async fn exit(&self, status: i32) {
+        std::process::exit(status);
     }
 
     async fn note(&self, cx: &Context, value: Value) {

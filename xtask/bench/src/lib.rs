@@ -5,14 +5,15 @@
 //!
 //! ```text
 //! PROGRAM server --variant V --runtime current|multi [--core N] [--count-allocations]
-//!   -> "listening 127.0.0.1:PORT"
+//!                [--transport tcp|unix]
+//!   -> "listening tcp://127.0.0.1:PORT" or "listening unix:@NAME", an ADDRESS
 //!   <- "snapshot"                    as often as wanted, while nothing is in flight
 //!   -> {"cpu_ns":..,"allocations":..,"allocated_bytes":..,"live_bytes":..,"rss_bytes":..}
 //!                                    since the process began; the last two: now
 //!   <- end of standard input: the server exits
 //!
 //! PROGRAM client --variant V --runtime current|multi [--core N] [--count-allocations]
-//!                [--address A] [--scenario S] --connections C --in-flight N [--size N]
+//!                [--address ADDRESS] [--scenario S] --connections C --in-flight N [--size N]
 //!                --warm-up AMOUNT --measure AMOUNT [--latencies]
 //!   -> "ready"                       connected and warm, nothing in flight
 //!   <- "go"
@@ -30,6 +31,7 @@
 //! | `stream` | streams of items, one after the other | items | items of a stream |
 //! | `bulk` | echoes of a payload | calls | bytes of a payload |
 //! | `mixed` | typed echoes: alone, then beside payloads to the server on the same connection | both phases' small calls | bytes of a payload |
+//! | `slow` | typed echoes: alone, then beside connections that send a byte a second each | both phases' calls | slow connections |
 //! | `idle` | so many connections more are opened, make a call, and stay | connections | |
 //! | `callback` | round trips of a callback out of handlers | round trips | round trips of a call |
 //! | `fanout` | events, one at a time, to every subscriber | events | subscribers in all |
@@ -38,6 +40,7 @@ mod allocations;
 mod client;
 mod options;
 mod pace;
+mod place;
 mod scenarios;
 mod server;
 mod usage;
@@ -46,30 +49,29 @@ mod workload;
 
 pub use bytes::Bytes;
 pub use pace::{Load, Pace, Tally};
+pub use place::{Address, Listening, Stream};
 pub use workload::{Echo, Item, MAX_MESSAGE, Seen, Taken, TypedEcho, echo_tasks};
 
 use std::error::Error;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// An error is a sentence; it ends the run.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// One connection of a client, and the server it is for.
 pub trait Contender: Clone + Send + Sync + 'static {
-    /// Answers every connection of `listener` for ever, with nodelay set on each. A contender in
-    /// process returns an error.
+    /// Answers every connection of `listener` for ever, with nodelay set on each where there is such
+    /// a thing. A contender in process returns an error.
     fn serve(
-        listener: TcpListener,
+        listener: Listening,
         variant: &str,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Opens one connection, with nodelay set; `address` is missing in process.
+    /// Opens one connection, with nodelay set where there is such a thing; `address` is missing in process.
     fn connect(
-        address: Option<SocketAddr>,
+        address: Option<Address>,
         variant: &str,
     ) -> impl Future<Output = Result<Self, Failure>> + Send;
 
@@ -94,6 +96,11 @@ pub trait Contender: Clone + Send + Sync + 'static {
     fn upload(&self, payload: Bytes) -> impl Future<Output = Result<u64, Failure>> + Send {
         let _ = payload;
         absent("mixed")
+    }
+
+    /// What a peer would say first, of which slow connections send a byte at a time, over and over.
+    fn first_bytes() -> Option<&'static [u8]> {
+        None
     }
 
     /// One call with a callback that gives back the number it is called with; the handler calls it

@@ -1,9 +1,9 @@
 //! The command line of a contender.
 
 use crate::pace::Amount;
+use crate::place::Address;
 use crate::{Failure, allocations};
 use rustix::thread::CpuSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
@@ -17,6 +17,7 @@ pub(crate) enum Scenario {
     Stream,
     Bulk,
     Mixed,
+    Slow,
     Idle,
     Callback,
     Fanout,
@@ -25,6 +26,8 @@ pub(crate) enum Scenario {
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) variant: String,
+    /// Of a server.
+    pub(crate) transport: String,
     multi: bool,
     core: Option<usize>,
     count_allocations: bool,
@@ -34,7 +37,7 @@ pub(crate) struct Options {
 
 #[derive(Debug)]
 pub(crate) struct ClientOptions {
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) address: Option<Address>,
     pub(crate) scenario: Scenario,
     pub(crate) connections: usize,
     pub(crate) in_flight: usize,
@@ -64,6 +67,7 @@ impl Options {
         };
         let mut options = Self {
             variant: String::new(),
+            transport: "tcp".to_owned(),
             multi: false,
             core: None,
             count_allocations: false,
@@ -73,6 +77,7 @@ impl Options {
             let mut value = || args.next().ok_or_else(|| format!("{name} needs a value"));
             match name.as_str() {
                 "--variant" => options.variant = value()?,
+                "--transport" => options.transport = value()?,
                 "--runtime" => options.multi = value()? == "multi",
                 "--core" => options.core = Some(value()?.parse()?),
                 "--count-allocations" => options.count_allocations = true,
@@ -129,6 +134,7 @@ fn scenario(name: &str) -> Result<Scenario, Failure> {
         "stream" => Scenario::Stream,
         "bulk" => Scenario::Bulk,
         "mixed" => Scenario::Mixed,
+        "slow" => Scenario::Slow,
         "idle" => Scenario::Idle,
         "callback" => Scenario::Callback,
         "fanout" => Scenario::Fanout,

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Payloads in flight beside the small calls, as long as they are shorter than this: there is
 /// always one on its way.
@@ -47,12 +50,17 @@ impl<'a, C: Contender> Scene<'a, C> {
         options: &'a ClientOptions,
         variant: &'a str,
     ) -> Result<Self, Failure> {
-        if let (Scenario::Idle, Amount::Calls(more)) = (options.scenario, options.measure) {
+        let more = match (options.scenario, options.measure) {
+            (Scenario::Idle, Amount::Calls(more)) => more,
+            (Scenario::Slow, _) => options.size as u64,
+            _ => 0,
+        };
+        if more > 0 {
             allow_files(more + options.connections as u64 + OTHER_FILES)?;
         }
         let mut connections = Vec::new();
         for _ in 0..options.connections {
-            connections.push(C::connect(options.address, variant).await?);
+            connections.push(C::connect(options.address.clone(), variant).await?);
         }
         let seen = Arc::new(Seen::default());
         if options.scenario == Scenario::Fanout {
@@ -98,6 +106,19 @@ impl<'a, C: Contender> Scene<'a, C> {
         let amount = self.options.measure;
         match self.options.scenario {
             Scenario::Idle => self.open_more(amount).await,
+            Scenario::Slow => {
+                let tally = self.calls(amount, true).await?;
+                let slow = self.open_slow().await?;
+                let start = Instant::now();
+                let busy = self.calls(amount, true).await;
+                slow.abort();
+                Ok(Done {
+                    tally,
+                    busy: busy?,
+                    busy_elapsed: start.elapsed(),
+                    ..Done::default()
+                })
+            }
             Scenario::Mixed => {
                 let tally = self.calls(amount, true).await?;
                 let start = Instant::now();
@@ -123,7 +144,7 @@ impl<'a, C: Contender> Scene<'a, C> {
     async fn run(&self, amount: Amount, latencies: bool) -> Result<Tally, Failure> {
         let size = self.options.size as u64;
         match self.options.scenario {
-            Scenario::Calls | Scenario::Mixed | Scenario::Idle => {
+            Scenario::Calls | Scenario::Mixed | Scenario::Slow | Scenario::Idle => {
                 self.calls(amount, latencies).await
             }
             Scenario::Stream => {
@@ -210,13 +231,36 @@ impl<'a, C: Contender> Scene<'a, C> {
         Ok((tally?, bytes))
     }
 
+    /// Opens so many connections that send a byte a second each, until the task is aborted.
+    async fn open_slow(&self) -> Result<JoinHandle<()>, Failure> {
+        let bytes = C::first_bytes().ok_or("it does not take part in slow")?;
+        let address = self.options.address.clone().ok_or("slow needs a wire")?;
+        let mut streams = Vec::new();
+        for _ in 0..self.options.size {
+            streams.push(address.connect().await?);
+        }
+        // One after the other, so that the bytes come evenly.
+        let mut tick = interval(Duration::from_secs(1) / u32::try_from(streams.len().max(1))?);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let feed = move |bytes: &'static [u8]| async move {
+            for byte in bytes.chunks(1).cycle() {
+                for stream in &mut streams {
+                    tick.tick().await;
+                    // One that the server has closed is slow no more.
+                    drop(stream.write_all(byte).await);
+                }
+            }
+        };
+        Ok(tokio::spawn(feed(bytes)))
+    }
+
     /// Opens so many connections more, each of which makes one call and then stays.
     async fn open_more(&mut self, amount: Amount) -> Result<Done, Failure> {
         let Amount::Calls(more) = amount else {
             return Err("idle needs a number of connections, not a time".into());
         };
         for _ in 0..more {
-            let connection = C::connect(self.options.address, self.variant).await?;
+            let connection = C::connect(self.options.address.clone(), self.variant).await?;
             one_call(&connection).await?;
             self.connections.push(connection);
         }

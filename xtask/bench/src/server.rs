@@ -1,10 +1,10 @@
 //! The server's side of the line protocol.
 
 use crate::options::Options;
+use crate::place::Listening;
 use crate::usage::{Usage, allow_files};
 use crate::{Contender, Failure};
 use std::io::Write as _;
-use tokio::net::TcpListener;
 
 /// As many as any scenario needs.
 const MOST_FILES: u64 = 4096;
@@ -12,8 +12,8 @@ const MOST_FILES: u64 = 4096;
 pub(crate) async fn run<C: Contender>(options: &Options) -> Result<(), Failure> {
     // The client says it where the system allows too few.
     let _ = allow_files(MOST_FILES);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("listening {}", listener.local_addr()?);
+    let (listener, address) = Listening::bind(&options.transport).await?;
+    println!("listening {address}");
     // A thread, because the runtime must not see these lines: they come while nothing is measured.
     std::thread::spawn(answer_harness);
     let variant = options.variant.clone();

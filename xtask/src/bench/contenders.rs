@@ -12,6 +12,8 @@ pub(crate) struct Contender {
     pub(crate) variant: String,
     /// No server, no wire.
     pub(crate) in_process: bool,
+    /// What client and server meet over; of no account in process.
+    pub(crate) transport: String,
     /// The others of its kind are held against it.
     pub(crate) floor: bool,
     /// What the workload allocates by itself, per call.
@@ -25,6 +27,15 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
+    /// What it is compared with: those that run in process, or over the same transport.
+    pub(crate) fn kind(&self) -> &str {
+        if self.in_process {
+            "in process"
+        } else {
+            &self.transport
+        }
+    }
+
     pub(crate) fn takes_part(&self, scenario: Scenario) -> bool {
         matches!(scenario, Scenario::Calls | Scenario::Costs) || self.scenarios.contains(&scenario)
     }
@@ -67,6 +78,7 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
         program: folder.join(program),
         variant: text("variant").unwrap_or_default().to_owned(),
         in_process: flag("in_process"),
+        transport: text("transport").unwrap_or("tcp").to_owned(),
         floor: flag("floor"),
         user_allocations,
         scenarios: scenarios

@@ -32,7 +32,8 @@ impl Costs {
     /// A process fails. A tool that is missing is no error.
     pub(crate) fn count(contender: &Contender, instructions: bool) -> Outcome<Self> {
         let (allocations, allocated_bytes) = allocations(contender)?;
-        let on_wire = !contender.in_process;
+        // Where the proxy can stand in between; the bytes are the same elsewhere.
+        let on_tcp = contender.kind() == "tcp";
         let strace = strace_is_there();
         let syscalls = |load, lengths| match &strace {
             Ok(()) => difference(contender, load, lengths, &strace_wrapper, &strace_total)
@@ -43,7 +44,7 @@ impl Costs {
             contender: contender.name.clone(),
             allocations,
             allocated_bytes,
-            wire_bytes: if on_wire {
+            wire_bytes: if on_tcp {
                 Some(wire_bytes(contender)?)
             } else {
                 None

@@ -159,8 +159,8 @@ impl Figures<'_> {
 
     /// The floor of a contender's kind, where it was measured.
     pub(crate) fn floor_of(&self, contender: &Contender) -> Option<&Contender> {
-        let in_process = contender.in_process;
-        let floor = |other: &&Contender| other.floor && other.in_process == in_process;
+        let kind = contender.kind();
+        let floor = |other: &&Contender| other.floor && other.kind() == kind;
         self.contenders.iter().find(floor)
     }
 }

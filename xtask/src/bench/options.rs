@@ -111,13 +111,14 @@ pub(super) fn chosen(
         return Ok((scenarios, all));
     }
     let is_named = |contender: &Contender| named.contains(&&contender.name);
-    let kinds: Vec<bool> = all
+    let kinds: Vec<String> = all
         .iter()
         .filter(|contender| is_named(contender))
-        .map(|contender| contender.in_process)
+        .map(|contender| contender.kind().to_owned())
         .collect();
     let wanted = |contender: &Contender| {
-        is_named(contender) || (contender.floor && kinds.contains(&contender.in_process))
+        is_named(contender)
+            || (contender.floor && kinds.iter().any(|kind| kind == contender.kind()))
     };
     Ok((scenarios, all.into_iter().filter(wanted).collect()))
 }

@@ -203,6 +203,9 @@ fn command(contender: &Contender, setup: &Setup, role: &str, wrapper: &[OsString
         .args(words)
         .arg(role)
         .args(["--variant", &contender.variant]);
+    if role == "server" {
+        command.args(["--transport", &contender.transport]);
+    }
     let core = match (setup.mode, role) {
         (Mode::Same, _) | (Mode::Split, "server") => Some("0"),
         (Mode::Split, _) => Some("1"),

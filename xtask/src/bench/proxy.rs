@@ -18,7 +18,7 @@ pub(crate) fn start(server: &str) -> Outcome<String> {
     }
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
-    let server = server.to_owned();
+    let server = server.strip_prefix("tcp://").unwrap_or(server).to_owned();
     std::thread::spawn(move || {
         // One connection is measured; the thread ends with it.
         let Ok((client, _)) = listener.accept() else {

@@ -13,6 +13,8 @@ pub(crate) enum Scenario {
     Bulk,
     /// Small calls beside payloads on the same connection.
     Mixed,
+    /// Small calls beside connections that say a byte now and then.
+    Slow,
     /// Connections on which nothing happens.
     Idle,
     /// A function of the caller that the handler calls.
@@ -24,11 +26,12 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Calls,
         Self::Stream,
         Self::Bulk,
         Self::Mixed,
+        Self::Slow,
         Self::Idle,
         Self::Callback,
         Self::Fanout,
@@ -41,6 +44,7 @@ impl Scenario {
             Self::Stream => "stream",
             Self::Bulk => "bulk",
             Self::Mixed => "mixed",
+            Self::Slow => "slow",
             Self::Idle => "idle",
             Self::Callback => "callback",
             Self::Fanout => "fanout",
@@ -70,6 +74,9 @@ impl Scenario {
                 .into_iter()
                 .flat_map(|mode| MIXED_PAYLOADS.map(|size| Case::new(self, mode, ONE, size)))
                 .collect(),
+            Self::Slow => small_or_large
+                .map(|mode| Case::new(self, mode, ONE, SLOW_PEERS))
+                .to_vec(),
             Self::Idle => vec![Case::new(self, Mode::Same, IDLE_FIRST, 0)],
             Self::Callback => CALLBACKS
                 .map(|(in_flight, times)| {
@@ -93,6 +100,8 @@ const STREAM_ITEMS: usize = 1_000_000;
 pub(crate) const PAYLOAD: usize = 1 << 20;
 /// The payloads beside which small calls are made.
 pub(crate) const MIXED_PAYLOADS: [usize; 2] = [PAYLOAD, 16 << 20];
+/// Connections that say a byte a second.
+const SLOW_PEERS: usize = 1_000;
 /// Open and used before the idle ones are opened, so that what is allocated once is left out.
 const IDLE_FIRST: Load = Load::new(16, 1);
 /// Calls in flight, and callbacks of each call.
@@ -107,7 +116,7 @@ pub(crate) struct Case {
     pub(crate) scenario: Scenario,
     pub(crate) mode: Mode,
     pub(crate) load: Load,
-    /// Items of a stream, bytes of a payload, callbacks of a call, subscribers.
+    /// Items of a stream, bytes of a payload, slow connections, callbacks of a call, subscribers.
     pub(crate) size: usize,
 }
 

@@ -16,7 +16,9 @@ pub(crate) fn progress(sample: &Sample) -> String {
     let case = sample.case;
     let figures = match case.scenario {
         Scenario::Bulk => format!("{:>8.0} MiB/s", sample.mib_per_second()),
-        Scenario::Mixed => format!("p99 {:>5} x alone", number(Some(sample.slowdown()))),
+        Scenario::Mixed | Scenario::Slow => {
+            format!("p99 {:>5} x alone", number(Some(sample.slowdown())))
+        }
         Scenario::Idle => format!("{:>8.1} KiB a connection", sample.resident_kib()),
         _ => format!(
             "{:>8}/s  {:>7.3} us CPU",

@@ -65,11 +65,11 @@ fn row(text: &str, start: &str) -> Vec<String> {
 
 #[test]
 fn each_kind_of_contender_has_one_floor() {
-    for in_process in [false, true] {
+    for kind in ["tcp", "unix", "in process"] {
         let contenders = listed();
         let floors = contenders
             .iter()
-            .filter(|one| one.in_process == in_process && one.floor);
+            .filter(|one| one.kind() == kind && one.floor);
         assert_eq!(floors.count(), 1);
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Keys<S> {
     filter: u64,
     few: [u32; FEW],
     len: usize,
+    /// A key was inserted: those that were noted before are in the filter.
+    inserted: bool,
     more: Option<Box<More<S>>>,
 }
 
@@ -70,12 +72,31 @@ impl<S: Spelling> Keys<S> {
     pub(super) fn clear(&mut self) {
         self.filter = 0;
         self.len = 0;
+        self.inserted = false;
         self.more = None;
+    }
+
+    /// Adds a key, in the only spelling of its value, that differs from all that were noted before. Whether a key that
+    /// is inserted later is equal to it is found out then. `false`: it was not added, and has to be inserted.
+    #[inline]
+    pub(super) fn note(&mut self, start: usize) -> bool {
+        if !self.inserted
+            && let Some(free) = self.few.get_mut(self.len)
+            && let Ok(start) = u32::try_from(start)
+        {
+            *free = start;
+            self.len += 1;
+            return true;
+        }
+        false
     }
 
     /// Adds a key, and gives the start of the equal one that was there and is replaced by it.
     #[inline]
     pub(super) fn insert(&mut self, input: &[u8], start: usize, end: usize) -> Option<usize> {
+        if !self.inserted {
+            self.filter_noted(input);
+        }
         let bits = S::filter_bits(input.get(start..end).unwrap_or_default());
         let new = self.filter & bits == 0;
         self.filter |= bits;
@@ -88,6 +109,14 @@ impl<S: Spelling> Keys<S> {
             return None;
         }
         self.insert_compared(input, start, new)
+    }
+
+    fn filter_noted(&mut self, input: &[u8]) {
+        self.inserted = true;
+        for start in self.few.iter().take(self.len) {
+            let key = input.get(*start as usize..).unwrap_or_default();
+            self.filter |= S::plain(key).map_or(u64::MAX, S::filter_bits);
+        }
     }
 
     #[cold]

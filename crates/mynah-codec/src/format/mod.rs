@@ -9,6 +9,7 @@ pub mod json;
 mod keys;
 pub mod msgpack;
 mod utf8;
+mod variant;
 
 pub use custom::{CustomFormat, Visit};
 pub use erased_serde;

@@ -198,8 +198,8 @@ impl Bulk {
     }
 
     /// Whether something may be handed out now.
-    pub(super) fn is_ready(&self, pace: &Pace) -> bool {
-        self.waits() && (pace.is_open() || self.messages().any(|one| !one.is_paced()))
+    pub(super) fn is_ready(&self, open: bool) -> bool {
+        self.waits() && (open || self.messages().any(|one| !one.is_paced()))
     }
 
     pub(super) fn take(&mut self, unit: &mut BulkUnit, pace: &mut Pace, now: Moment) {

@@ -6,8 +6,8 @@ use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, Said, SideMessage, Violation};
 use mynah_protocol::{
-    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Moment, Notification, Request,
-    Response, RpcError, Scope, Streams, Value, WireId,
+    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Log, Moment, Notification,
+    Request, Response, RpcError, Scope, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             Envelope::GoingAway(away) => self.handle_going_away(now, &away, fx),
             Envelope::Hello(_) if !self.met => {
                 self.met = true;
+                fx.met();
                 Ok(())
             }
             Envelope::Hello(_) => self.budget.charge(now, "hello again"),
@@ -81,10 +82,10 @@ impl<O: Default, I: Default> Connection<O, I> {
         }
     }
 
-    /// Bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs alone do
-    /// not keep a connection that is not used.
-    pub const fn handle_bytes(&mut self, now: Moment) {
-        self.silence.heard(now);
+    /// So many bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs
+    /// alone do not keep a connection that is not used, and neither does a message that comes a byte now and then.
+    pub const fn handle_bytes(&mut self, now: Moment, bytes: usize) {
+        self.silence.heard(now, bytes);
     }
 
     /// A message arrived that means nothing on this wire, or names a method that nobody has.
@@ -93,6 +94,22 @@ impl<O: Default, I: Default> Connection<O, I> {
     /// [`Violation`] when that happened once too often: close the connection.
     pub fn handle_ignored(&mut self, now: Moment, what: &'static str) -> Result<(), Violation> {
         self.budget.charge(now, what)
+    }
+
+    /// A request arrived that is larger than this side takes: its call fails.
+    ///
+    /// # Errors
+    /// [`Violation`] when its id is too long to answer under, or that happened once too often: close the connection.
+    pub fn handle_too_large(
+        &mut self,
+        now: Moment,
+        request: Request<'_>,
+        fx: &mut impl Effects<O, I>,
+    ) -> Result<(), Violation> {
+        check_id(&request.id, self.max_id_bytes)?;
+        self.refused(request.streams);
+        answer(fx, request.id, RpcError::from_code(ErrorCode::TOO_LARGE));
+        self.budget.charge(now, "request is too large")
     }
 
     #[inline]
@@ -200,6 +217,14 @@ impl<O: Default, I: Default> Connection<O, I> {
                 Ok(())
             }
             Refused::Duplicate => self.budget.charge(now, "id is in flight already"),
+        }
+    }
+
+    /// A line of log came from beside the connection: the stderr of a process. It is heard as one of the peer's, and is no
+    /// use of the connection.
+    pub fn handle_beside(&mut self, now: Moment, log: Log<'_>, fx: &mut impl Effects<O, I>) {
+        if !matches!(self.state, State::Closed(_)) {
+            self.handle_said(now, Said::Log(log), fx);
         }
     }
 

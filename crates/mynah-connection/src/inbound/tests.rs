@@ -40,15 +40,44 @@ fn fresh_calls_are_found_in_any_order_of_ids() {
         table.finish(key);
     }
     assert!(table.fresh.is_empty());
-    admit(&mut table, 3);
-    assert!(table.fresh_ids.may_hold(3));
-    let left = (0..1000).filter(|id| table.fresh_ids.may_hold(*id)).count();
-    assert!(left < 10, "{left} of 1000");
+    for id in 0..=FEW as u64 {
+        admit(&mut table, id);
+    }
+    let filter = table.fresh_ids.as_ref().expect("a filter");
+    assert!((0..=FEW as u64).all(|id| filter.may_hold(id)));
+    let left = (0..1000).filter(|id| filter.may_hold(*id)).count();
+    assert!(left < 20, "{left} of 1000");
     assert!(
         table
             .admit(uint(3), true, Moment::NEVER, Streams::NONE, false)
             .is_err()
     );
+}
+
+/// Calls without an id are among the fresh, too, and the filter is made when one of them comes.
+#[test]
+fn the_filter_knows_all_that_came_before_it() {
+    for few in 0..2 * FEW {
+        let mut table = Inbound::<()>::new(100);
+        for id in 0..few as u64 {
+            admit(&mut table, id);
+        }
+        for _ in 0..3 {
+            let told = table.admit(None, false, Moment::NEVER, Streams::NONE, false);
+            assert!(told.is_ok());
+        }
+        for id in few as u64..20 {
+            admit(&mut table, id);
+        }
+        for id in 0..20 {
+            let refused = table.admit(uint(id), true, Moment::NEVER, Streams::NONE, false);
+            assert_eq!(
+                refused.expect_err("a duplicate"),
+                Refused::Duplicate,
+                "{few} {id}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn t1_time_that_stands_still_or_runs_backwards_ends_nothing_early() {
     }
     assert_eq!(passes(&mut one, START), []);
     assert_eq!(passes(&mut one, Moment::ZERO), []);
-    one.handle_bytes(Moment::ZERO);
+    one.handle_bytes(Moment::ZERO, 10);
     one.handle_ignored(Moment::ZERO, "nothing")
         .expect("forgiven");
     let ends = passes(&mut one, at(15));

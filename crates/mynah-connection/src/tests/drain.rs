@@ -280,7 +280,7 @@ fn close_ends_everything_exactly_once_and_stays() {
     // Nothing that comes now, or that time brings, has an effect.
     one.park(fresh);
     assert_eq!(one.poll_timeout(), Moment::NEVER);
-    one.handle_bytes(at(1));
+    one.handle_bytes(at(1), 10);
     for envelope in [
         request(WireId::Uint(9), None, 9),
         notification(None, 9),

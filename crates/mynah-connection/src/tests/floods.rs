@@ -279,7 +279,7 @@ fn f2_a_well_behaved_mix_is_never_charged() {
     let mut now = 0;
     for round in 0..2000_u64 {
         now += 7;
-        one.handle_bytes(at(now));
+        one.handle_bytes(at(now), 10);
         // Our call: answered, cancelled with the answer under way, or past its deadline.
         let id = opens(&mut one, at(now), Some(ms(20)), round);
         arrives(&mut one, at(now), progress(id.into()));
@@ -321,7 +321,7 @@ fn f2_a_well_behaved_mix_is_never_charged() {
                 let Seen::Ping(number) = seen else {
                     panic!("{seen:?}")
                 };
-                one.handle_bytes(at(now));
+                one.handle_bytes(at(now), 10);
                 arrives(&mut one, at(now), Envelope::Pong(number));
             }
         }

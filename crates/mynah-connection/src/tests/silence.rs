@@ -23,11 +23,37 @@ fn pings(connection: &mut Connection, now: Moment) -> u64 {
 fn idle_connection_is_closed() {
     let mut one = connection(&Limits::new().with_idle_timeout(Some(ms(100))));
     assert_eq!(one.poll_timeout(), at(100));
-    one.handle_bytes(at(60));
+    one.handle_bytes(at(60), 1024);
     assert_eq!(passes(&mut one, at(100)), []);
     assert_eq!(one.poll_timeout(), at(160));
     assert_eq!(passes(&mut one, at(159)), []);
     assert_eq!(ends(&mut one, at(160)), "connection was idle");
+}
+
+/// A message that never ends is no use of a connection; one that comes along is, and so is one that has come.
+#[test]
+fn l3_a_byte_now_and_then_does_not_keep_a_connection() {
+    let limits = Limits::new().with_idle_timeout(Some(ms(100)));
+    let mut one = connection(&limits);
+    for now in (0..100).step_by(10) {
+        one.handle_bytes(at(now), 1);
+        assert_eq!(passes(&mut one, at(now)), []);
+    }
+    assert_eq!(ends(&mut one, at(100)), "connection was idle");
+    let mut one = connection(&limits);
+    for now in (0..1000).step_by(10) {
+        one.handle_bytes(at(now), 200);
+        assert_eq!(passes(&mut one, at(now)), []);
+    }
+    let mut one = connection(&limits);
+    for now in (0..1000).step_by(90) {
+        one.handle_bytes(at(now), 10);
+        let call = admits(&mut one, at(now), request(WireId::Uint(now), None, 1));
+        one.finish(call);
+        one.flushed(1);
+        assert_eq!(passes(&mut one, at(now)), []);
+    }
+    assert_eq!(ends(&mut one, at(1090)), "connection was idle");
 }
 
 #[test]
@@ -55,7 +81,7 @@ fn silent_peer_is_asked_and_then_given_up() {
     let number = pings(&mut one, at(100));
     assert!(number <= mynah_protocol::CallId::MAX);
     assert_eq!(one.poll_timeout(), at(200));
-    one.handle_bytes(at(199));
+    one.handle_bytes(at(199), 10);
     arrives(&mut one, at(199), Envelope::Pong(number));
     assert_eq!(passes(&mut one, at(200)), []);
     assert_eq!(one.poll_timeout(), at(299));
@@ -72,7 +98,7 @@ fn any_byte_is_a_sign_of_life_and_the_pong_is_still_awaited() {
             .with_violation_budget(0),
     );
     let number = pings(&mut one, at(100));
-    one.handle_bytes(at(150));
+    one.handle_bytes(at(150), 10);
     assert_eq!(passes(&mut one, at(200)), []);
     arrives(&mut one, at(240), Envelope::Pong(number));
     one.handle(at(240), Envelope::Pong(number), &mut Recorder::default())
@@ -105,21 +131,21 @@ fn signs_of_life_do_not_make_a_connection_used() {
     let mut one = connection(&limits);
     for now in [100, 210] {
         let number = pings(&mut one, at(now));
-        one.handle_bytes(at(now + 10));
+        one.handle_bytes(at(now + 10), 10);
         arrives(&mut one, at(now + 10), Envelope::Pong(number));
     }
     assert_eq!(ends(&mut one, at(250)), "connection was idle");
     // Nor do those that the peer asks for.
     let mut one = connection(&limits);
-    one.handle_bytes(at(200));
+    one.handle_bytes(at(200), 10);
     let mut seen = Recorder::default();
     one.handle(at(200), Envelope::Ping(1), &mut seen)
         .expect("a ping");
     assert_eq!(ends(&mut one, at(250)), "connection was idle");
-    // Anything else does, before or behind them, or half of it.
+    // Anything else does, before or behind them, or a good part of it.
     for pong_first in [false, true] {
         let mut one = connection(&limits);
-        one.handle_bytes(at(200));
+        one.handle_bytes(at(200), 10);
         let mut batch = [Envelope::Ping(1), event()];
         if !pong_first {
             batch.reverse();
@@ -130,7 +156,7 @@ fn signs_of_life_do_not_make_a_connection_used() {
         assert!(one.handle_timeout(at(250), &mut seen).is_ok());
     }
     let mut one = connection(&limits);
-    one.handle_bytes(at(200));
+    one.handle_bytes(at(200), 1024);
     assert!(one.handle_timeout(at(250), &mut seen).is_ok());
 }
 
@@ -152,4 +178,19 @@ fn spans_of_zero_do_not_spin() {
     opens(&mut one, START, None, 1);
     assert_eq!(passes(&mut one, START), []);
     assert!(one.poll_timeout() > START);
+}
+
+#[test]
+fn what_arrives_beside_the_connection_is_no_use_of_it() {
+    let mut one = connection(&Limits::new().with_idle_timeout(Some(ms(100))));
+    let Envelope::Log(line) = log(None) else {
+        panic!("a line of log");
+    };
+    let mut seen = Recorder::default();
+    one.handle_beside(at(60), line.clone(), &mut seen);
+    assert_eq!(seen.take(), [Seen::Log]);
+    assert_eq!(ends(&mut one, at(100)), "connection was idle");
+    one.close(CloseReason::Local, &mut Recorder::default());
+    one.handle_beside(at(101), line, &mut seen);
+    assert_eq!(seen.take(), [], "after the end nobody is told");
 }

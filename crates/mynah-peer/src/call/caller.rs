@@ -70,6 +70,18 @@ pub trait Caller: Send + Sync + 'static {
         Poll::Ready(Err(CallError::Misuse("this caller has no streams")))
     }
 
+    /// The program took so much of the results of a call and is not through with its batch yet: the other side may send
+    /// more meanwhile. Said from half of [`Self::window`] on; what is less is said with [`Self::poll_items`].
+    fn taken(&self, ticket: Ticket, taken: Window) {
+        let _ = (ticket, taken);
+    }
+
+    /// What the results of a call may have on their way when [`ResultStream::window`] says nothing else. `None`: this
+    /// caller wants no [`Self::taken`].
+    fn window(&self) -> Option<Window> {
+        None
+    }
+
     /// Waits until the other side has taken a call on, or there is something for [`Self::poll_items`].
     fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
         let _ = (cx, ticket);
@@ -244,6 +256,7 @@ impl Attachments {
             accepted: false,
             input,
             callbacks: numbers,
+            held: false,
         })
     }
 }

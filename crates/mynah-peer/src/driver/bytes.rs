@@ -3,6 +3,7 @@
 use super::carrier::Rest;
 use super::core::Core;
 use super::fill::{self, Filling};
+use super::side_lines;
 use super::writer::Writer;
 use super::{BATCH_FRAMES, ByteStream, TURN_BATCHES};
 use crate::link::{DriverEffects, Link, Out, State};
@@ -11,7 +12,7 @@ use crate::scratch;
 use bytes::BytesMut;
 use mynah_codec::{Step, WireError};
 use mynah_connection::CloseReason;
-use mynah_protocol::{Envelope, Moment, TransportErrorKind};
+use mynah_protocol::{Envelope, Moment, SideLines, TransportErrorKind};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -19,15 +20,25 @@ use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use tokio::io::{AsyncReadExt as _, ReadBuf};
 
-/// Runs a connection over a stream of bytes to its end.
-pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
+/// Runs a connection over a stream of bytes to its end, on the current runtime, and hears what arrives beside it.
+/// `guard` is dropped at the end.
+///
+/// No `async fn`: that would keep its arguments beside what is made of them as long as it lives.
+pub(crate) fn drive_bytes<S: ByteStream>(
+    stream: S,
+    side_lines: Option<SideLines>,
+    link: Arc<Link>,
+    guard: impl Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
     let started = link.clock.now();
     let mut task = ByteTask {
         core: Core::new(link),
         stream,
+        side_lines,
         input: Input::default(),
         filling: None,
         filled: None,
+        unheard: 0,
         writer: Writer::default(),
         beside: runs_beside_callers(),
         waits: 0,
@@ -36,21 +47,36 @@ pub(crate) async fn drive_bytes<S: ByteStream>(stream: S, link: Arc<Link>) {
         started,
         last_look: started,
     };
-    let reason = poll_fn(|cx| task.poll_turn(cx)).await;
-    let lingers = reason.wire_code().is_some();
-    task.core.end(reason);
-    task.write_rest(lingers).await;
-    task.core.link.discard_output();
+    async move {
+        let lingers = {
+            let reason = poll_fn(|cx| task.poll_turn(cx)).await;
+            let lingers = reason.wire_code().is_some();
+            if let Some(lines) = task.side_lines.take() {
+                // The last words of a process are heard before its end.
+                side_lines::hear_out(lines, &mut task.core);
+            }
+            task.core.end(reason);
+            lingers
+        };
+        // Boxed: the task would have room for it all its life.
+        Box::pin(task.write_rest(lingers)).await;
+        task.core.link.discard_output();
+        drop(guard);
+    }
 }
 
 struct ByteTask<S> {
     core: Core,
     stream: S,
+    /// Lines that arrive beside the stream.
+    side_lines: Option<SideLines>,
     input: Input,
     /// A large message that is being read; the input is empty meanwhile.
     filling: Option<Filling>,
     /// A large message that was read and is to be handled first.
     filled: Option<BytesMut>,
+    /// Bytes that were read since the connection was told of some last; of account where it watches the peer's silence.
+    unheard: usize,
     writer: Writer,
     /// Whether callers may run beside this task.
     beside: bool,
@@ -76,7 +102,7 @@ fn runs_beside_callers() -> bool {
 /// What has arrived and was not consumed.
 #[derive(Default)]
 pub(super) struct Input {
-    /// Empty while nothing is there: idle connections hold no buffers.
+    /// As short as what is there while the connection is idle, which as a rule is nothing: it holds no buffer then.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -127,6 +153,9 @@ impl<S: ByteStream> ByteTask<S> {
     fn poll_turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         for _ in 0..TURN_BATCHES {
             let polls_left = self.core.poll_running(cx);
+            if self.side_lines.is_some() {
+                side_lines::hear(&mut self.side_lines, &mut self.core, cx);
+            }
             let read = match self.read_and_decode(cx) {
                 Ok(read) => read,
                 Err(reason) => return Poll::Ready(reason),
@@ -184,14 +213,17 @@ impl<S: ByteStream> ByteTask<S> {
         };
         match filling.poll_read(&mut self.stream, cx) {
             Poll::Ready(Ok(0)) => return Err(CloseReason::PeerGone),
-            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Ok(read)) => self.unheard = self.unheard.wrapping_add(read),
             Poll::Ready(Err(error)) => return Err(broken(&error)),
             Poll::Pending => return Ok(false),
         }
         if !filling.is_complete() {
             if self.core.link.watches_silence() {
+                let read = std::mem::take(&mut self.unheard);
                 let mut state = self.core.link.lock();
-                state.connection.handle_bytes(self.core.link.clock.now());
+                state
+                    .connection
+                    .handle_bytes(self.core.link.clock.now(), read);
             }
             return Ok(true);
         }
@@ -213,6 +245,7 @@ impl<S: ByteStream> ByteTask<S> {
         let read = buffer.filled().len();
         metrics::bytes_in(read);
         self.input.end += read;
+        self.unheard = self.unheard.wrapping_add(read);
         Poll::Ready(Ok(read))
     }
 
@@ -235,11 +268,16 @@ impl<S: ByteStream> ByteTask<S> {
         if link.facts().is_none() {
             link.note_ready(state);
             if link.facts().is_some() {
-                self.core.collected.wakers.extend(state.room.drain(..));
+                self.core
+                    .turn
+                    .get()
+                    .collected
+                    .wakers
+                    .extend(state.room.drain(..));
             }
         }
         if state.drain_untold && link.facts().is_some() {
-            link.tell_drain(state, &mut self.core.collected);
+            link.tell_drain(state, &mut self.core.turn.get().collected);
         }
         drop(guard);
         self.core.carry_out(&self.input.buffer);
@@ -261,7 +299,7 @@ impl<S: ByteStream> ByteTask<S> {
         if let Decoded::Starved = decoded {
             self.input.compact();
         }
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Err(CloseReason::TimedOut("peer takes no control messages"));
         }
         Ok(())
@@ -277,7 +315,7 @@ impl<S: ByteStream> ByteTask<S> {
             connection, out, ..
         } = state;
         if link.watches_silence() {
-            connection.handle_bytes(clock.look());
+            connection.handle_bytes(clock.look(), std::mem::take(&mut self.unheard));
         }
         let input = self
             .input
@@ -285,7 +323,7 @@ impl<S: ByteStream> ByteTask<S> {
             .get(self.input.start..self.input.end)
             .unwrap_or_default();
         let buffer = &self.input.buffer;
-        let mut fx = DriverEffects::new(out, &mut self.core.collected, link)
+        let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, link)
             .reading(buffer, self.core.last_route);
         if let Some(buffer) = self.filled.take()
             && let Out::Wire { wire, .. } = &mut *fx.out
@@ -434,7 +472,7 @@ impl<S: ByteStream> ByteTask<S> {
         let link = Arc::clone(&self.core.link);
         let mut state = link.lock();
         self.core.handle_time(&mut state);
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Some(CloseReason::TimedOut("peer takes no control messages"));
         }
         let cut = state.may_close(self.writer.is_empty() && !self.core.has_done());
@@ -487,7 +525,7 @@ impl<S: ByteStream> ByteTask<S> {
         };
         let state = &mut *guard;
         self.core.handle_time(state);
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Rest::Close(CloseReason::TimedOut("peer takes no control messages"));
         }
         let blocked = !self.writer.is_empty();
@@ -510,6 +548,9 @@ impl<S: ByteStream> ByteTask<S> {
         }
         if state.connection.calls_waiting() == 0 {
             self.input.release();
+            self.core.give_back();
+            self.writer.give_back();
+            state.out.give_back();
         }
         state.sleep_with(cx.waker());
         drop(guard);
@@ -594,6 +635,9 @@ fn violated(violation: &mynah_connection::Violation) -> CloseReason {
 }
 
 fn broken(error: &io::Error) -> CloseReason {
+    if let Some(reason) = super::ended(error) {
+        return reason;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerGone,
         _ => CloseReason::Transport(TransportErrorKind::Broken, error.to_string().into()),
@@ -611,10 +655,8 @@ impl Input {
     /// 256 KiB or what has arrived again.
     fn make_room(&mut self) {
         const STEP: usize = 256 << 10;
-        if self.buffer.is_empty() {
-            self.buffer = scratch::take_read_buffer();
-            self.start = 0;
-            self.end = 0;
+        if self.buffer.len() < scratch::READ_BYTES {
+            self.move_to(scratch::take_read_buffer());
         }
         let there = self.end - self.start;
         if self.start + self.wanted.max(there + 1) > self.buffer.len() && self.start > 0 {
@@ -650,12 +692,24 @@ impl Input {
         }
     }
 
-    /// Gives the buffer back when nothing is in it.
+    /// Gives the buffer back when there is little in it: a peer that sends the start of a message and no more holds that
+    /// start, and no buffer.
     fn release(&mut self) {
-        if self.start == self.end && !self.buffer.is_empty() {
-            scratch::return_read_buffer(std::mem::take(&mut self.buffer));
-            self.start = 0;
-            self.end = 0;
+        const LITTLE: usize = 1 << 10;
+        let there = self.end - self.start;
+        if self.buffer.len() >= scratch::READ_BYTES && there <= LITTLE {
+            scratch::return_read_buffer(self.move_to(vec![0; there]));
         }
+    }
+
+    /// Goes on in another buffer, which has room for what is there. Returns the one before.
+    fn move_to(&mut self, mut buffer: Vec<u8>) -> Vec<u8> {
+        let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
+        if let Some(room) = buffer.get_mut(..rest.len()) {
+            room.copy_from_slice(rest);
+        }
+        self.end -= self.start;
+        self.start = 0;
+        std::mem::replace(&mut self.buffer, buffer)
     }
 }

@@ -2,11 +2,11 @@
 
 use super::core::Core;
 use super::{BATCH_FRAMES, TURN_BATCHES};
-use crate::link::{DriverEffects, Link, Out, State};
+use crate::link::{Collected, DriverEffects, Link, Out, State};
 use mynah_connection::CloseReason;
 use mynah_protocol::{
-    Envelope, ErrorCode, Inbound, Limits, Moment, Outbound, Receipt, Settled, Transport,
-    TransportError,
+    Envelope, ErrorCode, Inbound, ItemBatch, Limits, Moment, Outbound, Receipt, Response, RpcError,
+    Settled, Transport, TransportError,
 };
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -20,7 +20,6 @@ pub(crate) async fn drive_carrier(transport: Pin<Box<dyn Transport>>, link: Arc<
         core: Core::new(link),
         transport,
         sending: VecDeque::new(),
-        settling: VecDeque::new(),
         answers: 0,
         flushing: false,
         blocked_since: None,
@@ -35,8 +34,7 @@ struct CarrierTask {
     core: Core,
     transport: Pin<Box<dyn Transport>>,
     /// Taken from the output, not yet taken by the carrier.
-    sending: VecDeque<Envelope<'static>>,
-    settling: VecDeque<Receipt>,
+    sending: VecDeque<Outbound>,
     /// Answers among what is being sent.
     answers: usize,
     flushing: bool,
@@ -107,36 +105,56 @@ impl CarrierTask {
     }
 
     fn handle(&mut self, inbound: Inbound) -> Result<(), CloseReason> {
-        let Inbound { envelope, receipt } = inbound;
+        let Inbound {
+            mut envelope,
+            receipt,
+        } = inbound;
         let len = envelope.payload_bytes();
         let limit = self.core.link.config.limits.decode.max_message_bytes;
-        if len > limit {
+        let is_too_large = len > limit;
+        if is_too_large {
+            // It is here already, so what it belongs to can fail instead of the connection.
             let what = format!("message of {len} bytes exceeds limit of {limit}");
-            return Err(CloseReason::Violation(ErrorCode::TOO_LARGE, what.into()));
+            match &mut envelope {
+                Envelope::Request(_) => {}
+                Envelope::Response(Response { result, .. }) => {
+                    *result = Err(Box::new(RpcError::new(ErrorCode::TOO_LARGE, what)));
+                }
+                _ => return Err(CloseReason::Violation(ErrorCode::TOO_LARGE, what.into())),
+            }
         }
-        check_head(&envelope, &self.core.link.config.limits)?;
+        check(&envelope, &self.core.link.config.limits)?;
         let link = Arc::clone(&self.core.link);
         let now = link.clock.now();
         let mut guard = link.lock();
+        let before =
+            receipt.map(|receipt| (receipt, Mark::now(&guard, &self.core.turn.get().collected)));
         let State {
             connection, out, ..
         } = &mut *guard;
-        connection.handle_bytes(now);
-        let mut fx = DriverEffects::new(out, &mut self.core.collected, &link)
+        connection.handle_bytes(now, 0);
+        let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;
-        let handled = connection.handle(now, envelope, &mut fx);
+        let handled = match envelope {
+            Envelope::Request(request) if is_too_large => {
+                connection.handle_too_large(now, request, &mut fx)
+            }
+            envelope => connection.handle(now, envelope, &mut fx),
+        };
         self.core.last_route = fx.last_route;
+        if let Some((receipt, mark)) = before {
+            mark.settle(receipt, &mut guard, &self.core.turn.get().collected);
+        }
         drop(guard);
         self.core.carry_out(&[]);
-        self.settling.extend(receipt);
         if let Err(violation) = handled {
             return Err(CloseReason::Violation(
                 violation.code,
                 violation.what.into(),
             ));
         }
-        if self.core.collected.control_overflow {
+        if self.core.overflows() {
             return Err(CloseReason::TimedOut("peer takes no control messages"));
         }
         Ok(())
@@ -146,7 +164,7 @@ impl CarrierTask {
     fn send(&mut self, cx: &mut task::Context<'_>) -> Result<(), TransportError> {
         loop {
             self.take_output();
-            if self.sending.is_empty() && self.settling.is_empty() {
+            if self.sending.is_empty() {
                 break;
             }
             match self.transport.as_mut().poll_ready(cx)? {
@@ -159,13 +177,8 @@ impl CarrierTask {
                 }
             }
             self.blocked_since = None;
-            // At most one receipt for each envelope that came: they cannot hold up the output, which could hold up them.
-            let outbound = match self.settling.pop_front() {
-                Some(receipt) => Outbound::Settle(receipt, Settled::Done),
-                None => match self.sending.pop_front() {
-                    Some(envelope) => Outbound::Send(envelope),
-                    None => break,
-                },
+            let Some(outbound) = self.sending.pop_front() else {
+                break;
             };
             self.transport.as_mut().start_send(outbound)?;
             self.flushing = true;
@@ -204,7 +217,13 @@ impl CarrierTask {
         else {
             return;
         };
-        self.sending.extend(control.drain(..));
+        self.sending.extend(control.drain(..).map(Outbound::Send));
+        // At most one receipt for each envelope that came: they cannot pile up.
+        if let Some(receipts) = &mut state.receipts {
+            while let Some((receipt, settled)) = receipts.next_ready() {
+                self.sending.push_back(Outbound::Settle(receipt, settled));
+            }
+        }
         while self.sending.is_empty() {
             let Some(next) = data.pop_front() else { break };
             *taken += 1;
@@ -214,7 +233,13 @@ impl CarrierTask {
                     state.answers -= 1;
                     self.answers += 1;
                 }
-                self.sending.push_back(envelope);
+                self.sending.push_back(Outbound::Send(envelope));
+                if let Some(receipts) = &mut state.receipts {
+                    while let Some(receipt) = receipts.next_before(*taken) {
+                        let settle = Outbound::Settle(receipt, Settled::Done);
+                        self.sending.push_back(settle);
+                    }
+                }
             }
         }
     }
@@ -229,7 +254,7 @@ impl CarrierTask {
             return Rest::Close(reason);
         }
         // A flush that waits does not keep new output from being handed over.
-        let blocked = !self.sending.is_empty() || !self.settling.is_empty();
+        let blocked = !self.sending.is_empty();
         let due = match self.blocked_since {
             Some(since) => state
                 .connection
@@ -237,13 +262,15 @@ impl CarrierTask {
                 .min(since.after(link.config.limits.write_timeout)),
             None => state.connection.poll_timeout(),
         };
-        if self.core.has_work() || (!state.out.is_empty() && !blocked) {
+        let settles = state.receipts.as_ref().is_some_and(|it| it.has_ready());
+        if self.core.has_work() || ((settles || !state.out.is_empty()) && !blocked) {
             drop(guard);
             self.core.carry_out(&[]);
             return Rest::Again;
         }
         state.sleep_with(cx.waker());
         drop(guard);
+        self.core.give_back();
         if self.core.poll_timer(due, cx) {
             let now = link.clock.now();
             let limit = link.config.limits.write_timeout;
@@ -265,7 +292,7 @@ impl CarrierTask {
             if self.send(cx).is_err() {
                 return Poll::Ready(());
             }
-            if self.sending.is_empty() && self.settling.is_empty() && !self.flushing {
+            if self.sending.is_empty() && !self.flushing {
                 return self.transport.as_mut().poll_close(cx).map(|_closed| ());
             }
             Poll::Pending
@@ -282,14 +309,62 @@ pub(super) enum Rest {
     Close(CloseReason),
 }
 
-/// Holds names and metadata against the limits, as wires do that read them from bytes.
-fn check_head(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReason> {
+/// How things stood before an envelope with a receipt was handled.
+struct Mark {
+    arrived: usize,
+    control: usize,
+    dropped: u64,
+}
+
+impl Mark {
+    fn now(state: &State, collected: &Collected) -> Self {
+        Self {
+            arrived: collected.arrived.len(),
+            control: match &state.out {
+                Out::Carrier { control, .. } => control.len(),
+                Out::Wire { .. } => 0,
+            },
+            dropped: state.connection.dropped_notifications(),
+        }
+    }
+
+    /// Keeps the receipt of what has begun, and gives the others back. A request without a permit goes back to the
+    /// carrier, which may have somebody else for it, and is not answered.
+    fn settle(&self, receipt: Receipt, state: &mut State, collected: &Collected) {
+        let mut refused = state.connection.dropped_notifications() > self.dropped;
+        if let Out::Carrier { control, .. } = &mut state.out
+            && control.len() > self.control
+            && control.back().is_some_and(is_refusal)
+        {
+            control.pop_back();
+            refused = true;
+        }
+        let receipts = state.receipts.get_or_insert_default();
+        match collected.arrived.get(self.arrived) {
+            Some(call) => receipts.hold(call.key, receipt),
+            None if refused => receipts.settle(receipt, Settled::Release),
+            None => receipts.settle(receipt, Settled::Done),
+        }
+    }
+}
+
+/// Whether it says that a request was not started.
+fn is_refusal(envelope: &Envelope<'_>) -> bool {
+    matches!(envelope, Envelope::Response(Response { result: Err(error), .. })
+        if [ErrorCode::BUSY, ErrorCode::DRAINING].contains(&error.code()))
+}
+
+/// Holds names, metadata and counts against what they are to be, as wires do that read them from bytes.
+fn check(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReason> {
+    let violation = |what: &str| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION, what.into());
     let (name, metadata) = match envelope {
         Envelope::Request(request) => (&request.name, &request.metadata),
         Envelope::Notification(notification) => (&notification.name, &notification.metadata),
+        Envelope::Items(items) if ItemBatch::count(items.batch.as_slice()) != Some(items.count) => {
+            return Err(violation("items are not as many as it says"));
+        }
         _ => return Ok(()),
     };
-    let violation = |what: &str| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION, what.into());
     name.check(limits.max_name_bytes)
         .map_err(|error| violation(&error.to_string()))?;
     if metadata.len() > limits.max_metadata_entries || metadata.bytes() > limits.max_metadata_bytes
@@ -300,5 +375,6 @@ fn check_head(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReaso
 }
 
 fn broken(error: &TransportError) -> CloseReason {
-    CloseReason::Transport(error.kind(), error.chain().into())
+    let otherwise = || CloseReason::Transport(error.kind(), error.chain().into());
+    super::ended(error).unwrap_or_else(otherwise)
 }

@@ -2,23 +2,20 @@
 //! stopped and answered; time passes; the end comes.
 
 use super::TURN_POLLS;
-use super::running::{Handler, Owner, RunningSet, Work};
+use super::running::{Handler, Owner, Work};
 use super::streams::drop_stream;
+use super::told::Told;
+use super::turn::Turn;
 use crate::context::Context;
-use crate::encoded::{EncodedBuffer, Mark};
-use crate::handler::{Called, Invocation, Running, panicked};
-use crate::link::{
-    Arrived, Body, CancelOrder, Collected, DriverEffects, HandlerRef, Link, OutInput, State,
-};
+use crate::encoded::Mark;
+use crate::handler::{Called, Invocation, panicked};
+use crate::link::{Arrived, Body, CancelOrder, Collected, HandlerRef, Link, OutInput, State};
 use crate::metrics;
+use crate::scratch::Lease;
 use bytes::Bytes;
 use mynah_codec::{SHARED_BYTES, Source};
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{
-    CallId, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Moment, RpcError,
-    TransportErrorKind,
-};
-use std::future::Future as _;
+use mynah_protocol::{CallId, CancelReason, Envelope, ErrorCode, Lane, Moment, RpcError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,24 +25,19 @@ use tokio::time::Sleep;
 /// The part of a connection's task that does not do I/O.
 pub(super) struct Core {
     pub(super) link: Arc<Link>,
-    pub(super) collected: Collected,
+    pub(super) turn: Lease<Turn>,
     pub(super) last_route: usize,
-    pub(super) running: RunningSet,
-    /// What handlers have said and what waits for the lock, in order.
-    pub(super) done: Vec<Done>,
-    /// The bytes of `done`.
-    pub(super) replies: EncodedBuffer,
-    /// Bytes of items in `replies`.
-    pub(super) produced: usize,
     /// Places of streams that wait for room in the output.
     pub(super) stalled: Vec<usize>,
     /// Places of streams whose own large messages wait, and how many bytes of all waited when they stopped.
     pub(super) stalled_large: Vec<usize>,
     pub(super) large_waits: usize,
+    /// What was told through callbacks and waits.
+    pub(super) told: Option<Box<Told>>,
     /// Streams without an end were told that this side drains.
-    told_drain: bool,
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed: Moment,
+    pub(super) told_drain: bool,
+    pub(super) sleep: Option<Pin<Box<Sleep>>>,
+    pub(super) armed: Moment,
     /// The wire has told the peer already why the connection ends.
     pub(super) said_farewell: bool,
     _open: metrics::OpenConnection,
@@ -77,15 +69,12 @@ impl Core {
     pub(super) fn new(link: Arc<Link>) -> Self {
         Self {
             link,
-            collected: Collected::default(),
+            turn: Lease::default(),
             last_route: usize::MAX,
-            running: RunningSet::new(),
-            done: Vec::new(),
-            replies: EncodedBuffer::default(),
-            produced: 0,
             stalled: Vec::new(),
             stalled_large: Vec::new(),
             large_waits: 0,
+            told: None,
             told_drain: false,
             sleep: None,
             armed: Moment::NEVER,
@@ -99,36 +88,44 @@ impl Core {
     #[inline]
     pub(super) fn carry_out(&mut self, buffer: &[u8]) {
         if metrics::ENABLED {
-            metrics::busy(std::mem::take(&mut self.collected.refused));
+            metrics::busy(std::mem::take(&mut self.turn.get().collected.refused));
         }
-        if std::mem::take(&mut self.collected.called_back) {
+        if std::mem::take(&mut self.turn.get().collected.called_back) {
             // What was said through a callback before the answer is heard before it.
             self.start_arrived(buffer);
         }
-        for waker in self.collected.wakers.drain(..) {
+        if !self.turn.get().collected.held.is_empty() {
+            self.look_at_held();
+        }
+        for waker in self.turn.get().collected.wakers.drain(..) {
             waker.wake();
         }
-        if std::mem::take(&mut self.collected.departing) {
+        if std::mem::take(&mut self.turn.get().collected.departing) {
             self.link.over.notify_waiters();
         }
-        if self.collected.has_streams() {
+        if std::mem::take(&mut self.turn.get().collected.met) {
+            // What is large may have waited for it.
+            let woken: Vec<_> = self.link.lock().room.drain(..).collect();
+            woken.into_iter().for_each(Waker::wake);
+        }
+        if self.turn.get().collected.has_streams() {
             self.carry_out_streams();
         }
-        if !self.collected.cancels.is_empty() {
+        if !self.turn.get().collected.cancels.is_empty() {
             self.stop_cancelled();
         }
-        if !self.collected.arrived.is_empty() {
+        if !self.turn.get().collected.arrived.is_empty() {
             self.start_arrived(buffer);
         }
     }
 
     #[inline]
     fn start_arrived(&mut self, buffer: &[u8]) {
-        let mut arrived = std::mem::take(&mut self.collected.arrived);
+        let mut arrived = std::mem::take(&mut self.turn.get().collected.arrived);
         for call in arrived.drain(..) {
             self.start(call, buffer);
         }
-        self.collected.arrived = arrived;
+        self.turn.get().collected.arrived = arrived;
     }
 
     /// Starts one call of the peer: one poll here, and a place among the running handlers if that
@@ -136,10 +133,7 @@ impl Core {
     #[inline]
     fn start(&mut self, call: Arrived, buffer: &[u8]) {
         if let Some(reason) = call.cancelled {
-            self.done.push(Done::Answer {
-                key: call.key,
-                result: Err(Box::new(stopped(reason))),
-            });
+            self.turn.get().refuse(call.key, Box::new(stopped(reason)));
             return;
         }
         let link = Arc::clone(&self.link);
@@ -167,10 +161,7 @@ impl Core {
             self.refuse_unknown(key, unknown.as_deref(), answered);
             return;
         };
-        let params = match &body {
-            Body::Range(start, end) => buffer.get(*start..*end).unwrap_or_default(),
-            Body::Owned(bytes) => bytes,
-        };
+        let params = body.as_slice(buffer);
         let context = Context::linked(Arc::clone(&link), key, deadline, metadata);
         let invocation = Invocation {
             context,
@@ -184,9 +175,9 @@ impl Core {
             Body::Owned(bytes) => share(bytes),
             Body::Range(..) => None,
         };
-        let (place, waker) = self.running.next_place();
-        let start = self.replies.mark();
-        let replies = &mut self.replies;
+        let (place, waker) = self.turn.get().running.next_place();
+        let start = self.turn.get().replies.mark();
+        let replies = &mut self.turn.get().replies;
         let told = callback.is_some() && !answered && !heard;
         let called = catch_unwind(AssertUnwindSafe(|| {
             method.call(invocation, &mut task::Context::from_waker(&waker), replies)
@@ -211,10 +202,7 @@ impl Core {
     ) {
         match called {
             Ok(Called::Done(Ok(()))) => {
-                self.done.push(Done::Answer {
-                    key,
-                    result: Ok((start, self.replies.mark())),
-                });
+                self.turn.get().answer(key, start);
             }
             Ok(Called::Done(Err(error))) => self.fail(key, start, error),
             Ok(Called::Running(cell)) if told => {
@@ -227,7 +215,7 @@ impl Core {
                 self.fail(key, start, Box::new(stopped(CancelReason::Caller)));
             }
             Ok(Called::Running(cell)) => {
-                self.running.occupy(
+                self.turn.get().running.occupy(
                     place,
                     Handler {
                         owner: Owner::Theirs(key),
@@ -239,9 +227,9 @@ impl Core {
             }
             Ok(Called::Streaming { producer, accepted }) => {
                 if accepted {
-                    self.done.push(Done::Accepted(key));
+                    self.turn.get().done.push(Done::Accepted(key));
                 }
-                self.running.occupy(
+                self.turn.get().running.occupy(
                     place,
                     Handler {
                         owner: Owner::Theirs(key),
@@ -272,7 +260,7 @@ impl Core {
                 let handler = std::mem::take(&mut slot.handler);
                 let shielded = slot.shields > 0;
                 drop(state);
-                self.collected.cancels.push(CancelOrder {
+                self.turn.get().collected.cancels.push(CancelOrder {
                     key,
                     reason,
                     handler,
@@ -304,23 +292,17 @@ impl Core {
             |name| format!("method not found: {name}"),
         );
         let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, text);
-        self.done.push(Done::Answer {
-            key,
-            result: Err(Box::new(error)),
-        });
+        self.turn.get().refuse(key, Box::new(error));
     }
 
     pub(super) fn fail(&mut self, key: InboundKey, start: Mark, error: Box<RpcError>) {
-        self.replies.truncate(start);
-        self.done.push(Done::Answer {
-            key,
-            result: Err(error),
-        });
+        self.turn.get().replies.truncate(start);
+        self.turn.get().refuse(key, error);
     }
 
     /// Stops the handlers of cancelled calls and answers for them.
     fn stop_cancelled(&mut self) {
-        let mut cancels = std::mem::take(&mut self.collected.cancels);
+        let mut cancels = std::mem::take(&mut self.turn.get().collected.cancels);
         for CancelOrder {
             key,
             reason,
@@ -334,24 +316,27 @@ impl Core {
             match handler {
                 HandlerRef::Running(place) => {
                     // It may have ended meanwhile, and another one be in its place.
-                    if let Some(handler) = self.running.remove_of(place, Owner::Theirs(key)) {
+                    if let Some(handler) =
+                        self.turn.get().running.remove_of(place, Owner::Theirs(key))
+                    {
+                        let told = matches!(&handler.work, Work::Gate(gated) if gated.is_told());
                         self.recycle(handler);
+                        if told {
+                            self.advance_told();
+                        }
                     }
                 }
                 HandlerRef::Spawned(task) => task.abort(),
                 // It runs to its end, holds its permit until then, and answers itself.
                 HandlerRef::Blocking | HandlerRef::None => continue,
             }
-            self.done.push(Done::Answer {
-                key,
-                result: Err(Box::new(stopped(reason))),
-            });
+            self.turn.get().refuse(key, Box::new(stopped(reason)));
         }
-        self.collected.cancels = cancels;
+        self.turn.get().collected.cancels = cancels;
     }
 
     /// Drops a handler's future, which is code of the user, and keeps its cell.
-    fn recycle(&self, handler: Handler) {
+    pub(super) fn recycle(&self, handler: Handler) {
         let route = self.link.config.router.route(handler.route);
         let mut cell = match handler.work {
             Work::Future(cell) => cell,
@@ -371,56 +356,53 @@ impl Core {
 
     /// Polls the handlers that are ready. Returns whether some are left.
     pub(super) fn poll_running(&mut self, task: &task::Context<'_>) -> bool {
-        if self.running.is_empty() {
+        if self.turn.held().is_none_or(|turn| turn.running.is_empty()) {
             return false;
         }
         for _ in 0..TURN_POLLS {
             if self.produced_enough() {
                 return true;
             }
-            let Some(place) = self.running.next_ready(task.waker()) else {
+            let Some(place) = self.turn.get().running.next_ready(task.waker()) else {
                 return false;
             };
-            let Some((mut handler, waker)) = self.running.lift(place) else {
+            let Some((mut handler, waker)) = self.turn.get().running.lift(place) else {
                 continue;
             };
-            let start = self.replies.mark();
+            let start = self.turn.get().replies.mark();
             let (Owner::Theirs(key), Work::Future(cell)) = (handler.owner, &mut handler.work)
             else {
                 if let (Owner::Theirs(key), Work::Gate(gated)) = (handler.owner, &mut handler.work)
                 {
                     if self.poll_gate(key, place, gated, &waker) {
-                        self.running.put_back(place, handler);
+                        self.turn.get().running.put_back(place, handler);
                     }
                     continue;
                 }
                 match self.poll_stream(place, handler, &waker) {
-                    Some(handler) => self.running.put_back(place, handler),
-                    None => self.running.free(place),
+                    Some(handler) => self.turn.get().running.put_back(place, handler),
+                    None => self.turn.get().running.free(place),
                 }
                 continue;
             };
-            let replies = &mut self.replies;
+            let replies = &mut self.turn.get().replies;
             let polled = catch_unwind(AssertUnwindSafe(|| {
                 cell.poll(&mut task::Context::from_waker(&waker), replies)
             }));
             match polled {
-                Ok(Poll::Pending) => self.running.put_back(place, handler),
+                Ok(Poll::Pending) => self.turn.get().running.put_back(place, handler),
                 Ok(Poll::Ready(result)) => {
-                    self.running.free(place);
+                    self.turn.get().running.free(place);
                     self.recycle(handler);
                     match result {
                         Ok(()) => {
-                            self.done.push(Done::Answer {
-                                key,
-                                result: Ok((start, self.replies.mark())),
-                            });
+                            self.turn.get().answer(key, start);
                         }
                         Err(error) => self.fail(key, start, error),
                     }
                 }
                 Err(payload) => {
-                    self.running.free(place);
+                    self.turn.get().running.free(place);
                     self.fail(key, start, panicked(&*payload));
                     // Its future may be in any state: the cell is not used again.
                     drop(catch_unwind(AssertUnwindSafe(|| drop(handler))));
@@ -433,101 +415,50 @@ impl Core {
     /// Writes the answers that wait.
     #[inline]
     pub(super) fn write_done(&mut self, state: &mut State) {
-        for done in self.done.drain(..) {
+        if !self.has_done() {
+            return;
+        }
+        let Turn {
+            collected,
+            done,
+            replies,
+            produced,
+            ..
+        } = self.turn.get();
+        for done in done.drain(..) {
             match done {
                 Done::Answer { key, result } => {
-                    let result = result.map(|(start, end)| self.replies.between(start, end));
-                    state.answer(key, result, &mut self.collected.wakers);
+                    let result = result.map(|(start, end)| replies.between(start, end));
+                    state.answer(key, result, &mut collected.wakers);
                 }
-                other => write_other(other, state, &self.replies.bytes, &mut self.collected),
+                other => write_other(other, state, &replies.bytes, collected),
             }
         }
-        self.replies.clear();
-        self.produced = 0;
+        replies.clear();
+        *produced = 0;
     }
 
     /// Whether something waits to be carried out.
     pub(super) fn has_work(&self) -> bool {
-        !self.collected.wakers.is_empty()
-            || !self.collected.cancels.is_empty()
-            || self.collected.has_streams()
-            || self.has_done()
+        self.turn.held().is_some_and(Turn::has_work)
     }
 
+    #[inline]
     pub(super) fn has_done(&self) -> bool {
-        !self.done.is_empty()
+        self.turn.held().is_some_and(|turn| !turn.done.is_empty())
     }
 
-    /// Lets time pass: deadlines, silence, and calls whose shield was lifted. Under the lock.
-    pub(super) fn handle_time(&mut self, state: &mut State) {
-        while let Some(key) = state.unshielded.pop() {
-            let reason = state.connection.cancelled(key);
-            if let (Some(reason), Some(slot)) = (reason, state.connection.handler_mut(key)) {
-                let handler = std::mem::take(&mut slot.handler);
-                self.collected.cancels.push(CancelOrder {
-                    key,
-                    reason,
-                    handler,
-                    shielded: false,
-                });
-            }
-        }
-        if !state.stopped_inputs.is_empty() {
-            let stopped = &mut self.collected.stopped_inputs;
-            stopped.append(&mut state.stopped_inputs);
-        }
-        if state.drained && !self.told_drain {
-            self.told_drain = true;
-            self.drain_streams();
-        }
-        if state.connection.poll_timeout() == Moment::NEVER || !self.timer_rang() {
-            return;
-        }
-        let now = self.link.clock.now();
-        let State {
-            connection, out, ..
-        } = state;
-        let mut fx = DriverEffects::new(out, &mut self.collected, &self.link);
-        if let Err(reason) = connection.handle_timeout(now, &mut fx) {
-            state.closing.get_or_insert(reason);
-        }
+    /// Whether control piles up that the peer does not take.
+    #[inline]
+    pub(super) fn overflows(&self) -> bool {
+        let turn = self.turn.held();
+        turn.is_some_and(|turn| turn.collected.control_overflow)
     }
 
-    /// Whether the time for which the timer was armed has come. No look at a clock, which costs more than most of
-    /// what a turn does.
-    fn timer_rang(&self) -> bool {
-        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
-    }
-
-    /// Sees that the timer is armed for `due` or earlier. Returns whether it has rung.
-    ///
-    /// A timer that rings early finds nothing due and is armed again: cheaper than moving it. It is polled when it is
-    /// armed only, always from the one task of the connection.
-    pub(super) fn poll_timer(&mut self, due: Moment, task: &mut task::Context<'_>) -> bool {
-        if due < self.armed {
-            let Some(instant) = self.link.clock.instant(due) else {
-                return false;
-            };
-            self.armed = due;
-            let sleep = match &mut self.sleep {
-                Some(sleep) => {
-                    sleep.as_mut().reset(instant);
-                    sleep
-                }
-                None => self
-                    .sleep
-                    .insert(Box::pin(tokio::time::sleep_until(instant))),
-            };
-            // Outside the budget of the task: with none left a poll registers nothing, and there is no second one.
-            let mut registered = std::pin::pin!(tokio::task::unconstrained(sleep.as_mut()));
-            if registered.as_mut().poll(task).is_pending() {
-                return false;
-            }
-        } else if self.armed == Moment::NEVER || !self.timer_rang() {
-            return false;
-        }
-        self.armed = Moment::NEVER;
-        true
+    /// The task comes to rest: what holds nothing is given back.
+    #[inline]
+    pub(super) fn give_back(&mut self) {
+        self.turn.give_back();
     }
 
     /// Wakes callers that wait for room, when there is some.
@@ -538,106 +469,15 @@ impl Core {
             && (!state.only_large_wait
                 || state.out.bulk_held() <= self.link.config.limits.output_high_water_bytes / 2)
         {
-            self.collected.wakers.extend(state.room.drain(..));
+            self.turn
+                .get()
+                .collected
+                .wakers
+                .extend(state.room.drain(..));
             self.resume_stalled();
         }
         if !self.stalled_large.is_empty() {
             self.resume_stalled_large(state.out.bulk_held());
-        }
-    }
-
-    /// Ends the connection: every call ends, every handler is stopped, everybody is told.
-    pub(super) fn end(&mut self, reason: CloseReason) {
-        if let CloseReason::Violation(code, _) = &reason {
-            metrics::failed_frame(*code);
-        }
-        let link = Arc::clone(&self.link);
-        let mut guard = link.lock();
-        let state = &mut *guard;
-        self.write_done(state);
-        let State {
-            connection, out, ..
-        } = state;
-        if let Some(code) = reason.wire_code()
-            && !self.said_farewell
-            && out.is_ready()
-            && out.profile().capabilities.going_away
-        {
-            let away = GoingAway {
-                code,
-                message: reason.to_string().into(),
-            };
-            // Nothing is lost when it does not fit: the connection ends either way.
-            drop(out.put(&Envelope::GoingAway(away), Lane::Data));
-        }
-        let mut fx = DriverEffects::new(out, &mut self.collected, &link);
-        connection.close(reason, &mut fx);
-        state.ended = true;
-        self.collected.wakers.extend(state.room.drain(..));
-        drop(guard);
-        link.close_ears(&mut self.collected.wakers);
-        self.collected.arrived.clear();
-        self.carry_out(&[]);
-        for handler in self.running.drain() {
-            let Owner::Theirs(key) = handler.owner else {
-                self.recycle(handler);
-                continue;
-            };
-            let shielded = link
-                .lock()
-                .connection
-                .handler_mut(key)
-                .is_some_and(|slot| slot.shields > 0);
-            self.done.push(Done::Answer {
-                key,
-                result: Err(Box::new(stopped(CancelReason::Caller))),
-            });
-            match handler.work {
-                Work::Future(cell) if shielded => run_to_end(cell),
-                _ => self.recycle(handler),
-            }
-        }
-        // Tables are empty at the end, whoever still holds the link.
-        let mut state = link.lock();
-        self.write_done(&mut state);
-        drop(state);
-        link.over.notify_waiters();
-        for waker in self.collected.wakers.drain(..) {
-            waker.wake();
-        }
-    }
-}
-
-impl Drop for Core {
-    /// The task may panic in code that is not ours, or go with its runtime: nobody must wait for it.
-    fn drop(&mut self) {
-        let link = Arc::clone(&self.link);
-        let mut guard = link.lock();
-        let state = &mut *guard;
-        if state.ended {
-            return;
-        }
-        let gone = "the task of the connection is gone";
-        let reason = CloseReason::Transport(TransportErrorKind::Other, gone.into());
-        let State {
-            connection, out, ..
-        } = state;
-        let mut fx = DriverEffects::new(out, &mut self.collected, &link);
-        connection.close(reason, &mut fx);
-        state.ended = true;
-        self.collected.wakers.extend(state.room.drain(..));
-        drop(guard);
-        link.close_ears(&mut self.collected.wakers);
-        link.over.notify_waiters();
-        for order in self.collected.cancels.drain(..) {
-            if let (HandlerRef::Spawned(task), false) = (order.handler, order.shielded) {
-                task.abort();
-            }
-        }
-        self.link.callbacks.revoke(&self.collected.revoked);
-        for waker in self.collected.wakers.drain(..) {
-            // One that panics must not keep the others asleep, nor end the process during an unwinding.
-            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
         }
     }
 }
@@ -696,23 +536,6 @@ pub(super) fn panicked_error(payload: &(dyn std::any::Any + Send)) -> Box<RpcErr
 /// Lets large parts of what is decoded from a buffer share it, if it is large.
 pub(super) fn share(bytes: &Bytes) -> Option<Source> {
     (bytes.len() >= SHARED_BYTES).then(|| Source::share(bytes))
-}
-
-/// A shield holds beyond the end of the connection: the handler goes on in a task, and nobody hears its answer.
-fn run_to_end(mut cell: Box<dyn Running>) {
-    tokio::spawn(async move {
-        let mut unheard = EncodedBuffer::default();
-        let ended = std::future::poll_fn(|cx| {
-            match catch_unwind(AssertUnwindSafe(|| cell.poll(cx, &mut unheard))) {
-                Ok(polled) => polled.map(|_unheard| ()),
-                Err(payload) => {
-                    panicked(&*payload);
-                    Poll::Ready(())
-                }
-            }
-        });
-        ended.await;
-    });
 }
 
 /// The error that answers a call which was stopped.

@@ -1,5 +1,6 @@
 //! Large messages are read right into a buffer of their own.
 
+use crate::scratch;
 use bytes::{BufMut as _, BytesMut};
 use mynah_codec::Fill;
 use std::future::Future as _;
@@ -49,9 +50,18 @@ impl Filling {
 
     /// Makes room for the rest of the message, but for no more than has arrived, or a fixed amount.
     fn reserve(&mut self) {
+        if self.buffer.capacity() == 0
+            && let Some(buffer) = scratch::take_large(self.whole.saturating_add(BEYOND))
+        {
+            self.buffer = buffer;
+            return;
+        }
         let len = self.buffer.len();
         let left = self.whole - len.min(self.whole);
-        self.buffer.reserve(left.min(TRUSTED.max(len)) + BEYOND);
+        self.buffer.reserve(left.min(TRUSTED.max(len)) + BEYOND + 1);
+        if self.buffer.capacity() > self.whole.saturating_add(BEYOND) {
+            scratch::keep_large(&mut self.buffer);
+        }
     }
 
     /// Reads what is there; 0 at the end of the stream.

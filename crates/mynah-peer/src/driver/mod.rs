@@ -3,17 +3,30 @@
 mod bytes;
 mod carrier;
 mod core;
+mod end;
 mod fill;
 mod observed;
 mod running;
+mod side_lines;
 mod streams;
+mod time;
+mod told;
+mod turn;
 mod unit;
 mod writer;
 
 pub(crate) use self::bytes::drive_bytes;
 pub(crate) use carrier::drive_carrier;
 
+use mynah_connection::CloseReason;
+use mynah_protocol::PeerEnd;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Why a connection ends over something that its transport says of the peer's end, if it says so.
+fn ended(error: &(dyn std::error::Error + 'static)) -> Option<CloseReason> {
+    PeerEnd::of(error).map(|end| CloseReason::PeerEnded(Arc::new(end.clone())))
+}
 
 /// An open duplex stream of bytes.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

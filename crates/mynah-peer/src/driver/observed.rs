@@ -1,6 +1,6 @@
 //! Calls of the peer that somebody looks at: through their interceptors, in their span, and on to the handler.
 
-use super::core::{Core, share, stopped};
+use super::core::{Core, share};
 use super::running::{Handler, Owner, Work};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
@@ -12,10 +12,9 @@ use crate::trace::TraceContext;
 use bytes::Bytes;
 use mynah_codec::Format;
 use mynah_connection::InboundKey;
-use mynah_protocol::{
-    CALLBACK_SERVICE, CancelReason, EVENTS_SERVICE, ErrorCode, RpcError, Streams,
-};
+use mynah_protocol::{CALLBACK_SERVICE, EVENTS_SERVICE, ErrorCode, RpcError, Streams};
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
@@ -25,7 +24,7 @@ pub(super) struct Gated {
     gate: Gate,
     start: Starting,
     params: Bytes,
-    /// It is a callback that needs no permit.
+    /// It was told through a callback, and wants no answer.
     told: bool,
 }
 
@@ -33,25 +32,28 @@ pub(super) struct Gated {
 struct Starting {
     index: Option<usize>,
     callback: Option<Arc<dyn Method>>,
+    /// The name of what is no method of the router.
+    unknown: Option<Box<str>>,
     streams: Streams,
+    answered: bool,
     context: Context,
 }
 
 impl Core {
-    /// What is kept for a call, if somebody looks at it. Methods that nobody has are not looked at.
+    /// What is kept for a call, if somebody looks at it. A callback that is over is not looked at.
     #[cold]
     pub(super) fn observe(&self, call: &Arrived) -> Option<Arc<Observed>> {
         let router = &self.link.config.router;
         let name = match call.route {
             Some(index) => Name::Route(Arc::clone(router), index),
-            None => built_in(call)?,
+            None => unregistered(call)?,
         };
-        let kind = match call.route {
-            None if call.unknown.as_deref()?.starts_with(CALLBACK_SERVICE) => CallKind::Callback,
-            None => CallKind::Subscription,
-            Some(_) if !call.answered => CallKind::Notification,
-            Some(_) if call.streams.window.is_some() => CallKind::Stream,
-            Some(_) => CallKind::Unary,
+        let kind = match (&call.callback, call.unknown.as_deref()) {
+            (Some(_), Some(name)) if name.starts_with(CALLBACK_SERVICE) => CallKind::Callback,
+            (Some(_), _) => CallKind::Subscription,
+            _ if !call.answered => CallKind::Notification,
+            _ if call.streams.window.is_some() => CallKind::Stream,
+            _ => CallKind::Unary,
         };
         observe::start(Start {
             side: CallSide::Server,
@@ -79,17 +81,20 @@ impl Core {
             start: Starting {
                 index: call.route,
                 callback: call.callback,
+                unknown: call.unknown,
                 streams: call.streams,
+                answered: call.answered,
                 context,
             },
             params: Bytes::new(),
             told,
         };
-        let params = match &call.body {
-            Body::Range(start, end) => buffer.get(*start..*end).unwrap_or_default(),
-            Body::Owned(bytes) => bytes,
-        };
-        let (place, waker) = self.running.next_place();
+        let params = call.body.as_slice(buffer);
+        if told && self.tells_wait() {
+            gated.params = call.body.into_bytes(buffer);
+            return self.queue_told(key, gated);
+        }
+        let (place, waker) = self.turn.get().running.next_place();
         match gated.pass(&waker) {
             Passage::Open => {
                 let _shared = match &call.body {
@@ -98,26 +103,19 @@ impl Core {
                 };
                 self.start_handler(&link, key, gated, params);
             }
-            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
-            // What is told needs no permit because it is over at once, so it cannot wait.
+            Passage::Refused(error) => self.turn.get().refuse(key, error),
             Passage::Waits if told => {
-                self.fail(
-                    key,
-                    self.replies.mark(),
-                    Box::new(stopped(CancelReason::Caller)),
-                );
+                gated.params = call.body.into_bytes(buffer);
+                self.wait_told(key, place, Box::new(gated), VecDeque::new());
             }
             Passage::Waits => {
-                gated.params = match call.body {
-                    Body::Owned(bytes) => bytes,
-                    Body::Range(..) => Bytes::copy_from_slice(params),
-                };
+                gated.params = call.body.into_bytes(buffer);
                 let handler = Handler {
                     owner: Owner::Theirs(key),
                     route: usize::MAX,
                     work: Work::Gate(Box::new(gated)),
                 };
-                self.running.occupy(place, handler);
+                self.turn.get().running.occupy(place, handler);
                 self.park(key, HandlerRef::Running(place));
             }
         }
@@ -135,24 +133,33 @@ impl Core {
         if let Passage::Waits = passage {
             return true;
         }
-        self.running.free(place);
+        self.turn.get().running.free(place);
         let link = Arc::clone(&self.link);
         match passage {
-            Passage::Refused(error) => self.fail(key, self.replies.mark(), error),
-            Passage::Open | Passage::Waits => {
-                let params = std::mem::take(&mut gated.params);
-                let gate = Gate::new(Arc::clone(gated.gate.observed()));
-                let passed = Gated {
-                    gate: std::mem::replace(&mut gated.gate, gate),
-                    start: gated.start.take(),
-                    params: Bytes::new(),
-                    told: gated.told,
-                };
-                let _shared = share(&params);
-                self.start_handler(&link, key, passed, &params);
+            Passage::Refused(error) => self.turn.get().refuse(key, error),
+            Passage::Open | Passage::Waits if gated.told && !self.is_open(gated) => {
+                self.fail_told(key);
             }
+            Passage::Open | Passage::Waits => self.start_gated(&link, key, gated),
+        }
+        if gated.told {
+            self.advance_told();
         }
         false
+    }
+
+    /// Starts the handler of a call that has waited.
+    pub(super) fn start_gated(&mut self, link: &Arc<Link>, key: InboundKey, gated: &mut Gated) {
+        let params = std::mem::take(&mut gated.params);
+        let gate = Gate::new(Arc::clone(gated.gate.observed()));
+        let passed = Gated {
+            gate: std::mem::replace(&mut gated.gate, gate),
+            start: gated.start.take(),
+            params: Bytes::new(),
+            told: gated.told,
+        };
+        let _shared = share(&params);
+        self.start_handler(link, key, passed, &params);
     }
 
     fn start_handler(&mut self, link: &Arc<Link>, key: InboundKey, gated: Gated, params: &[u8]) {
@@ -160,13 +167,15 @@ impl Core {
         let Starting {
             index,
             callback,
+            unknown,
             streams,
+            answered,
             context,
         } = gated.start;
         let route = index.and_then(|index| link.config.router.route(index));
         let method = route.map(|route| &*route.handler).or(callback.as_deref());
         let (Some(method), Some(facts)) = (method, link.facts()) else {
-            return self.refuse_unknown(key, None, true);
+            return self.refuse_unknown(key, unknown.as_deref(), answered);
         };
         let invocation = Invocation {
             context: context.watched(Arc::clone(&observed)),
@@ -175,9 +184,9 @@ impl Core {
             format: facts.format,
             limits: &facts.decode,
         };
-        let (place, waker) = self.running.next_place();
-        let start = self.replies.mark();
-        let replies = &mut self.replies;
+        let (place, waker) = self.turn.get().running.next_place();
+        let start = self.turn.get().replies.mark();
+        let replies = &mut self.turn.get().replies;
         let called = catch_unwind(AssertUnwindSafe(|| {
             let mut cx = task::Context::from_waker(&waker);
             let called = observed.run(|| method.call(invocation, &mut cx, replies));
@@ -188,17 +197,29 @@ impl Core {
     }
 }
 
-/// What is called that nobody registered.
-fn built_in(call: &Arrived) -> Option<Name> {
-    call.callback.as_ref()?;
+/// What is called that nobody registered. `None`: a callback that is over, or what hears something unasked.
+fn unregistered(call: &Arrived) -> Option<Name> {
     let name = call.unknown.as_deref()?;
-    let (service, method) = name.split_once('.')?;
+    let (service, method) = name.rsplit_once('.').unwrap_or(("", name));
+    if call.callback.is_none() {
+        return Some(Name::Unknown(service.into(), method.into()));
+    }
     let known = [CALLBACK_SERVICE, EVENTS_SERVICE].contains(&service);
     known.then(|| Name::Named(service.into(), method.into()))
 }
 
 impl Gated {
-    fn pass(&mut self, waker: &Waker) -> Passage {
+    pub(super) const fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// The number of the callback.
+    pub(super) fn callback_number(&self) -> Option<&str> {
+        let name = self.start.unknown.as_deref()?;
+        name.strip_prefix(CALLBACK_SERVICE)?.strip_prefix('.')
+    }
+
+    pub(super) fn pass(&mut self, waker: &Waker) -> Passage {
         let context = &mut self.start.context;
         let link = context.link().map(|(link, _)| Arc::clone(link));
         let entering = Entering {
@@ -217,6 +238,8 @@ impl Starting {
         Self {
             index: self.index,
             callback: self.callback.take(),
+            unknown: self.unknown.take(),
+            answered: self.answered,
             streams: self.streams,
             context: self.context.clone(),
         }

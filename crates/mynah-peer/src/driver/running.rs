@@ -5,19 +5,22 @@ use crate::handler::{Produce, Running};
 use mynah_connection::InboundKey;
 use mynah_protocol::CallId;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 /// Handlers in places that are used again, each with a waker of its own.
 ///
 /// A waker puts its place in the ready list and wakes the task; a wake that comes late finds another
 /// handler in the place, or none, and costs one poll.
+#[derive(Default)]
 pub(super) struct RunningSet {
     places: Vec<Place>,
     free: Vec<usize>,
     ready: Arc<Ready>,
     len: usize,
+    /// The task has been noted down to be woken.
+    registered: bool,
 }
 
 struct Place {
@@ -51,6 +54,7 @@ pub(super) enum Work {
 }
 
 /// Which places are to be polled.
+#[derive(Default)]
 struct Ready {
     list: Mutex<ReadyList>,
 }
@@ -76,11 +80,7 @@ impl Wake for PlaceWaker {
         if self.queued.swap(true, Ordering::AcqRel) {
             return;
         }
-        let mut list = self
-            .ready
-            .list
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.ready.lock();
         list.places.push_back(self.place);
         let task = list.task.take();
         drop(list);
@@ -90,19 +90,13 @@ impl Wake for PlaceWaker {
     }
 }
 
-impl RunningSet {
-    pub(super) fn new() -> Self {
-        let ready = Arc::new(Ready {
-            list: Mutex::new(ReadyList::default()),
-        });
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-            ready,
-            len: 0,
-        }
+impl Ready {
+    fn lock(&self) -> MutexGuard<'_, ReadyList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl RunningSet {
     /// The place that the next handler will have, and its waker: for the first poll, before it is
     /// known whether the handler needs the place.
     pub(super) fn next_place(&mut self) -> (usize, Waker) {
@@ -170,12 +164,8 @@ impl RunningSet {
     }
 
     /// The next place to poll; registers the task to be woken when there is none.
-    pub(super) fn next_ready(&self, task: &Waker) -> Option<usize> {
-        let mut list = self
-            .ready
-            .list
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn next_ready(&mut self, task: &Waker) -> Option<usize> {
+        let mut list = self.ready.lock();
         let next = list.places.pop_front();
         if next.is_none()
             && !list
@@ -184,6 +174,7 @@ impl RunningSet {
                 .is_some_and(|known| known.will_wake(task))
         {
             list.task = Some(task.clone());
+            self.registered = true;
         }
         drop(list);
         let index = next?;
@@ -223,6 +214,45 @@ impl RunningSet {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether another connection may have it: nothing runs, and nobody holds a waker of a place, which would wake the
+    /// wrong task.
+    pub(super) fn is_spent(&mut self) -> bool {
+        /// What more handlers than that at once have needed is let go.
+        const MOST: usize = 64;
+        if self.len > 0 {
+            return false;
+        }
+        if self.places.len() > MOST {
+            *self = Self::default();
+            return true;
+        }
+        // The place itself has the flag, and a waker that has it.
+        let is_apart = |place: &Place| Arc::strong_count(&place.flag) == 2;
+        if !self.places.iter().all(is_apart) {
+            return false;
+        }
+        // What the last holder of a waker did comes before what follows.
+        fence(Ordering::Acquire);
+        let is_queued = |place: &Place| place.flag.queued.load(Ordering::Relaxed);
+        if self.registered || self.places.iter().any(is_queued) {
+            self.forget_wakes();
+        }
+        true
+    }
+
+    fn forget_wakes(&mut self) {
+        let mut list = self.ready.lock();
+        for index in list.places.drain(..) {
+            if let Some(place) = self.places.get(index) {
+                place.flag.queued.store(false, Ordering::Relaxed);
+            }
+        }
+        let task = list.task.take();
+        drop(list);
+        drop(task);
+        self.registered = false;
     }
 
     /// Takes every handler out.

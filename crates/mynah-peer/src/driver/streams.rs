@@ -82,8 +82,9 @@ impl Core {
             }
         };
         let limit = TURN_BYTES.min(usize::try_from(window.bytes).unwrap_or(usize::MAX));
-        let start = self.replies.bytes.len();
-        let replies = &mut self.replies.bytes;
+        let turn = self.turn.get();
+        let replies = &mut turn.replies.bytes;
+        let start = replies.len();
         let mut cx = task::Context::from_waker(waker);
         let produced = catch_unwind(AssertUnwindSafe(|| {
             producer.produce(&mut cx, window.items, limit, facts.format, replies)
@@ -91,16 +92,17 @@ impl Core {
         let (count, progress) = match produced {
             Ok(produced) => produced,
             Err(payload) => {
-                self.replies.bytes.truncate(start);
+                turn.replies.bytes.truncate(start);
                 (0, Progress::Ended(Err(panicked_error(&*payload))))
             }
         };
         if count > 0 {
-            self.produced += self.replies.bytes.len() - start;
-            self.done.push(Done::Items {
+            let end = turn.replies.bytes.len();
+            turn.produced += end - start;
+            turn.done.push(Done::Items {
                 owner,
                 count,
-                range: (start, self.replies.bytes.len()),
+                range: (start, end),
             });
         }
         match progress {
@@ -118,14 +120,19 @@ impl Core {
     }
 
     /// Whether streams have produced enough for one turn.
-    pub(super) const fn produced_enough(&self) -> bool {
-        self.produced >= TURN_TOTAL_BYTES
+    pub(super) fn produced_enough(&self) -> bool {
+        self.produced() >= TURN_TOTAL_BYTES
+    }
+
+    /// Bytes of items that wait to be written.
+    fn produced(&self) -> usize {
+        self.turn.held().map_or(0, |turn| turn.produced)
     }
 
     fn grant(&self, link: &Link, owner: Owner) -> Grant {
         let mut state = link.lock();
         // What this turn has produced is not in the output yet.
-        let held = state.out.held() + self.produced;
+        let held = state.out.held() + self.produced();
         let credit = match owner {
             Owner::Theirs(key) => {
                 if !state.connection.is_live(key) {
@@ -159,7 +166,7 @@ impl Core {
 
     fn unsent(&self, of: Owner) -> Window {
         let mut unsent = Window::ZERO;
-        for done in &self.done {
+        for done in self.turn.held().map_or(&[][..], |turn| &turn.done) {
             if let Done::Items {
                 owner,
                 count,
@@ -180,20 +187,19 @@ impl Core {
         format: mynah_codec::Format,
         result: Result<(), Box<RpcError>>,
     ) {
-        match owner {
-            Owner::Ours(id) => self.done.push(Done::InputEnd {
+        let turn = self.turn.get();
+        match (owner, result) {
+            (Owner::Ours(id), result) => turn.done.push(Done::InputEnd {
                 id,
                 error: result.err(),
             }),
-            Owner::Theirs(key) => {
-                let start = self.replies.mark();
-                let result = result.map(|()| {
-                    // Every format has a way to say nothing.
-                    drop(self.replies.push(format, &()));
-                    (start, self.replies.mark())
-                });
-                self.done.push(Done::Answer { key, result });
+            (Owner::Theirs(key), Ok(())) => {
+                let start = turn.replies.mark();
+                // Every format has a way to say nothing.
+                drop(turn.replies.push(format, &()));
+                turn.answer(key, start);
             }
+            (Owner::Theirs(key), Err(error)) => turn.refuse(key, error),
         }
     }
 
@@ -267,28 +273,31 @@ impl Core {
 
     /// Takes in the streams whose peers are ready, resumes those that have credit, stops those whose calls are over.
     pub(super) fn carry_out_streams(&mut self) {
-        for (id, producer) in std::mem::take(&mut self.collected.inputs) {
+        for (id, producer) in std::mem::take(&mut self.turn.get().collected.inputs) {
             self.adopt_input(id, producer);
         }
-        for place in self.collected.resume.drain(..) {
-            self.running.resume(place);
+        let turn = self.turn.get();
+        for place in turn.collected.resume.drain(..) {
+            turn.running.resume(place);
         }
-        for (place, id) in std::mem::take(&mut self.collected.stopped_inputs) {
-            if let Some(handler) = self.running.remove_of(place, Owner::Ours(id)) {
+        for (place, id) in std::mem::take(&mut self.turn.get().collected.stopped_inputs) {
+            if let Some(handler) = self.turn.get().running.remove_of(place, Owner::Ours(id)) {
                 drop_producer(handler);
             }
         }
-        for producer in std::mem::take(&mut self.collected.unused) {
+        for producer in std::mem::take(&mut self.turn.get().collected.unused) {
             drop_stream(producer);
         }
-        if !self.collected.revoked.is_empty() {
-            self.link.callbacks.revoke(&self.collected.revoked);
-            self.collected.revoked.clear();
+        if !self.turn.get().collected.revoked.is_empty() {
+            self.link
+                .callbacks
+                .revoke(&self.turn.get().collected.revoked);
+            self.turn.get().collected.revoked.clear();
         }
     }
 
     fn adopt_input(&mut self, id: CallId, producer: Box<dyn Produce>) {
-        let (place, waker) = self.running.next_place();
+        let (place, waker) = self.turn.get().running.next_place();
         let link = Arc::clone(&self.link);
         let mut state = link.lock();
         let waits = match state.connection.call_mut(id) {
@@ -311,14 +320,14 @@ impl Core {
             route: usize::MAX,
             work: Work::Stream(producer),
         };
-        self.running.occupy(place, handler);
+        self.turn.get().running.occupy(place, handler);
         waker.wake();
     }
 
     /// Resumes what waited for room in the output.
     pub(super) fn resume_stalled(&mut self) {
         for place in self.stalled.drain(..) {
-            self.running.resume(place);
+            self.turn.get().running.resume(place);
         }
     }
 
@@ -331,20 +340,20 @@ impl Core {
         }
         self.large_waits = 0;
         for place in self.stalled_large.drain(..) {
-            self.running.resume(place);
+            self.turn.get().running.resume(place);
         }
     }
 
     /// This side drains: subscriptions have no end of their own, so they end now.
     pub(super) fn drain_streams(&mut self) {
         let mut told = Vec::new();
-        for (place, producer) in self.running.streams() {
+        for (place, producer) in self.turn.get().running.streams() {
             if producer.drain() {
                 told.push(place);
             }
         }
         for place in told {
-            self.running.resume(place);
+            self.turn.get().running.resume(place);
         }
     }
 }

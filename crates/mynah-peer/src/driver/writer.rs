@@ -52,6 +52,21 @@ impl Writer {
             && self.unit.is_written()
     }
 
+    /// Gives back the buffers of what was written.
+    pub(super) fn give_back(&mut self) {
+        if !self.is_written() {
+            return;
+        }
+        for chunk in [&mut self.data, &mut self.control] {
+            if chunk.bytes.capacity() > 0 {
+                crate::scratch::return_chunk(std::mem::take(chunk));
+            }
+        }
+        self.data_at = 0;
+        self.control_at = 0;
+        self.frames = 0;
+    }
+
     /// Whether all data that was taken has been written.
     pub(super) fn data_is_written(&self) -> bool {
         self.data_at == self.data.bytes.len()

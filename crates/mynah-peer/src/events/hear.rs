@@ -73,8 +73,13 @@ impl Hearers {
     pub(crate) fn hears(&self, said: &Said<'_>) -> bool {
         match said {
             Said::Event(event) => self.any.is_some() || self.topics.contains_key(&*event.topic),
-            Said::Log(_) => self.log.is_some(),
+            Said::Log(_) => self.hears_log(),
         }
+    }
+
+    /// Whether lines of log have a handler.
+    pub(crate) fn hears_log(&self) -> bool {
+        self.log.is_some()
     }
 
     /// The handler of something.

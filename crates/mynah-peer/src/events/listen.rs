@@ -2,7 +2,7 @@
 
 use super::logs::{self, Logs};
 use super::queue::{Lag, Queue};
-use super::subscribe::{Near, Origin, Subscription};
+use super::subscription::{Near, Origin, Subscription};
 use bytes::Bytes;
 use mynah_codec::Format;
 use mynah_connection::Said;
@@ -62,6 +62,7 @@ impl Listeners {
             topic: topic.into(),
             queue,
             origin: Origin::Said(Arc::clone(self)),
+            _lease: None,
             observed: Vec::new(),
         }
     }
@@ -78,6 +79,11 @@ impl Listeners {
         }
         drop(books);
         Logs::new(queue, Arc::clone(self))
+    }
+
+    /// Whether anybody listens to the log.
+    pub(crate) fn hears_log(&self) -> bool {
+        !self.lock().logs.is_empty()
     }
 
     /// A listener of a topic is gone; without a topic, one of the log.
@@ -171,8 +177,11 @@ impl EarlyListeners {
     }
 
     /// For the connection, which says when it ends.
-    pub(crate) fn take(mut self) -> Arc<Listeners> {
-        self.listeners.take().unwrap_or_default()
+    pub(crate) fn take(mut self) -> OnceLock<Arc<Listeners>> {
+        self.listeners
+            .take()
+            .map(OnceLock::from)
+            .unwrap_or_default()
     }
 }
 

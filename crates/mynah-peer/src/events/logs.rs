@@ -4,7 +4,7 @@ use super::listen::Listeners;
 use super::queue::Queue;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_core::Stream;
-use mynah_protocol::{Log, Value};
+use mynah_protocol::{Log, SideLine, Value};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -31,10 +31,42 @@ impl LogLine {
             dropped,
         }
     }
+
+    /// The text, when it is what a process at the other end wrote to its stderr: [`PeerBuilder::side_lines`].
+    ///
+    /// Such a line has level 3, and its content is the map `{"stream": "stderr", "text": ...}`, with `cut_bytes` where its
+    /// end was cut off. Whoever wrote it is not trusted: it may hold control characters, which `Display` escapes.
+    ///
+    /// [`PeerBuilder::side_lines`]: crate::PeerBuilder::side_lines
+    #[must_use]
+    pub fn stderr(&self) -> Option<&str> {
+        (self.content.get(STREAM)?.as_str()? == STDERR).then_some(())?;
+        self.content.get(TEXT)?.as_str()
+    }
+}
+
+const STREAM: &str = "stream";
+const STDERR: &str = "stderr";
+const TEXT: &str = "text";
+const CUT_BYTES: &str = "cut_bytes";
+
+/// A line of stderr as the content of a line of log.
+pub(crate) fn stderr_content(line: &SideLine) -> Value {
+    let mut entries = vec![
+        (Value::from(STREAM), Value::from(STDERR)),
+        (Value::from(TEXT), Value::from(line.text.as_str())),
+    ];
+    if line.cut_bytes > 0 {
+        entries.push((Value::from(CUT_BYTES), Value::from(line.cut_bytes)));
+    }
+    Value::Map(entries)
 }
 
 impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.stderr() {
+            return write!(f, "stderr: {}", text.escape_debug());
+        }
         let level = match self.level {
             1 => "critical",
             2 => "warning",

@@ -9,7 +9,7 @@ use mynah_codec::Format;
 use mynah_protocol::{EVENTS_SERVICE, EndReason, ErrorCode, Limits, MethodName, RpcError, Value};
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{self, Poll};
 
 /// What every peer has without registering it.
@@ -65,7 +65,7 @@ impl SubscribeMethod {
         if topic.len() > limits.max_name_bytes {
             return Err(refuse(ErrorCode::INVALID_PARAMS, "topic is too long"));
         }
-        let lease = Lease::take(link, limits)
+        let lease = Lease::take(Holder::Link(Arc::clone(link)), limits)
             .ok_or_else(|| refuse(ErrorCode::BUSY, "too many subscriptions are open"))?;
         let max_bytes = limits.output_high_water_bytes;
         let queue = self
@@ -82,19 +82,36 @@ impl SubscribeMethod {
 }
 
 /// One of the subscriptions that a peer may have.
-struct Lease(Arc<Link>);
+pub(crate) struct Lease(Holder);
+
+/// What counts them.
+pub(crate) enum Holder {
+    Link(Arc<Link>),
+    /// A caller in the same process.
+    Process(Arc<AtomicUsize>),
+}
+
+impl Holder {
+    fn count(&self) -> &AtomicUsize {
+        match self {
+            Self::Link(link) => &link.subscriptions,
+            Self::Process(count) => count,
+        }
+    }
+}
 
 impl Lease {
-    fn take(link: &Arc<Link>, limits: &Limits) -> Option<Self> {
-        let open = link.subscriptions.fetch_add(1, Ordering::AcqRel);
-        let lease = Self(Arc::clone(link));
+    /// `None` when as many are open as the limits allow.
+    pub(crate) fn take(holder: Holder, limits: &Limits) -> Option<Self> {
+        let open = holder.count().fetch_add(1, Ordering::AcqRel);
+        let lease = Self(holder);
         (open < limits.subscriptions).then_some(lease)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.subscriptions.fetch_sub(1, Ordering::AcqRel);
+        self.0.count().fetch_sub(1, Ordering::AcqRel);
     }
 }
 

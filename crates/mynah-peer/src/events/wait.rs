@@ -1,6 +1,6 @@
 //! Waiting for one event.
 
-use super::subscribe::Subscription;
+use super::subscription::Subscription;
 use crate::error::CallError;
 use crate::peer::Peer;
 use mynah_connection::CloseReason;

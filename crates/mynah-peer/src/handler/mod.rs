@@ -122,19 +122,27 @@ pub(crate) fn panics() -> u64 {
 
 /// What the caller hears of a panic: an id to look for in the log, and nothing else.
 pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Box<RpcError> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(1);
     let text = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text");
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
     PANICS.set(PANICS.get().wrapping_add(1));
-    let incident = format!("{:x}-{number:x}", std::process::id());
+    let incident = incident();
     tracing::error!(incident, panic = %text.escape_debug(), "handler panicked");
-    Box::new(RpcError::new(
-        ErrorCode::INTERNAL,
-        format!("internal error, incident {incident}"),
-    ))
+    Box::new(internal(&incident))
+}
+
+/// What is logged beside an error of which the other side learns nothing else.
+pub(crate) fn incident() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}-{number:x}", std::process::id())
+}
+
+/// The error that says no more than where to look.
+pub(crate) fn internal(incident: &str) -> RpcError {
+    let text = format!("internal error, incident {incident}");
+    RpcError::new(ErrorCode::INTERNAL, text)
 }

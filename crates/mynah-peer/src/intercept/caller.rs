@@ -83,6 +83,14 @@ impl<C: Caller> Caller for Intercepted<C> {
         self.caller.poll_items(cx, ticket, batch, taken, sides)
     }
 
+    fn taken(&self, ticket: Ticket, taken: Window) {
+        self.caller.taken(ticket, taken);
+    }
+
+    fn window(&self) -> Option<Window> {
+        self.caller.window()
+    }
+
     fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
         self.caller.poll_accepted(cx, ticket)
     }

@@ -67,8 +67,8 @@ pub enum Before {
     /// It ends here. The caller sees the error as if the handler had answered it.
     Refuse(RpcError),
     /// It waits for this, for instance for an answer of another service. Its deadline goes on, and a call that is
-    /// cancelled meanwhile drops the future. What is told through a callback without an answer cannot wait: it is
-    /// dropped unless the future is ready at its first poll.
+    /// cancelled meanwhile drops the future. What is told through a callback without an answer waits in order with all
+    /// that is told on its connection, and the answer of its call waits for it, no longer than the deadline of the call.
     Wait(Pin<Box<dyn Future<Output = Result<Admission, RpcError>> + Send>>),
 }
 

@@ -24,7 +24,12 @@ pub(crate) enum Name {
     Route(Arc<Router>, usize),
     Method(&'static MethodInfo),
     Named(Box<str>, Box<str>),
+    /// What the peer called and nobody has.
+    Unknown(Box<str>, Box<str>),
 }
+
+/// What metrics say in place of names that the peer makes up.
+const UNKNOWN: &str = "$unknown";
 
 impl Name {
     pub(crate) fn of(target: &Target) -> Self {
@@ -41,7 +46,9 @@ impl Name {
                 None => MethodName::new("", ""),
             },
             Self::Method(info) => MethodName::new(info.service(), info.name()),
-            Self::Named(service, method) => MethodName::new(service, method),
+            Self::Named(service, method) | Self::Unknown(service, method) => {
+                MethodName::new(service, method)
+            }
         }
     }
 }
@@ -110,7 +117,7 @@ impl Observed {
             1,
             timed.then(Instant::now),
         );
-        metrics::call_started(side, kind, &observed.name());
+        metrics::call_started(side, kind, &observed.label());
         observed
     }
 
@@ -159,6 +166,20 @@ impl Observed {
 
     pub(crate) fn name(&self) -> MethodName<'_> {
         self.name.get()
+    }
+
+    /// Whether somebody has the method.
+    pub(crate) const fn is_known(&self) -> bool {
+        !matches!(self.name, Name::Unknown(..))
+    }
+
+    /// The name for metrics: of a bounded number.
+    fn label(&self) -> MethodName<'_> {
+        if self.is_known() {
+            self.name()
+        } else {
+            MethodName::new("", UNKNOWN)
+        }
     }
 
     pub(crate) const fn span(&self) -> &Span {
@@ -257,7 +278,7 @@ impl Observed {
             let took = began.elapsed();
             if took >= limit {
                 observe::warn_slow_poll(&self.name(), took);
-                metrics::slow_poll(&self.name());
+                metrics::slow_poll(&self.label());
             }
         }
         match result {
@@ -303,12 +324,12 @@ impl Observed {
             && !matches!(self.kind, CallKind::Stream | CallKind::Subscription)
         {
             observe::warn_slow_handler(&self.name(), took);
-            metrics::slow_handler(&self.name());
+            metrics::slow_handler(&self.label());
         }
         metrics::call_ended(
             self.side,
             self.kind,
-            &self.name(),
+            &self.label(),
             outcome,
             elapsed,
             self.items(),

@@ -44,6 +44,13 @@ impl InterceptedCall<'_> {
         self.observed.name()
     }
 
+    /// Whether somebody has the method. On the side that answers, what nobody has is answered -32601 once every
+    /// interceptor has let it pass.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.observed.is_known()
+    }
+
     /// What travels beside the params. On the side that calls, what is added goes to the peer; on the side that answers,
     /// the handler sees it. An entry on a wire without metadata fails the call as
     /// [`CallError::Unsupported`](crate::CallError::Unsupported).

@@ -220,7 +220,7 @@ impl Link {
         if let (Some(sides), Some(waiting)) = (sides, &mut slot.sides) {
             waiting.hand_over(sides);
         }
-        if !ended {
+        if !ended || slot.is_held() {
             match &mut slot.waker {
                 Some(known) if known.will_wake(waker) => {}
                 known => _stale = known.replace(waker.clone()),
@@ -269,7 +269,9 @@ impl Link {
             // It had ended; nobody will take the outcome.
             slot.ended = None;
             slot.sides = None;
-            slot.extras = None;
+            if let Some(mut extras) = slot.extras.take() {
+                collected.revoked.append(&mut extras.callbacks);
+            }
             slot.shared = None;
             slot.reply.clear();
             if slot.reply.capacity() > crate::scratch::KEEP_BYTES {

@@ -1,8 +1,9 @@
-//! What the connection's rules ask for, collected under the lock and carried out after it.
+//! What the connection's rules ask for, as far as it can be done under the lock.
 
-use super::state::Side;
-use super::{HandlerRef, InSlot, Link, Out, OutExtras, OutInput, OutSlot, Reply, Run, RunKind};
-use crate::handler::{Method, Produce};
+use super::{
+    Arrived, Body, CancelOrder, Collected, HandlerRef, InSlot, Link, Out, OutExtras, OutInput,
+    OutSlot, Reply, Run, RunKind, Side,
+};
 use crate::metrics;
 use bytes::Bytes;
 use mynah_codec::SHARED_BYTES;
@@ -11,70 +12,8 @@ use mynah_protocol::{
     CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Items, Lane, Metadata,
     MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError, Streams,
 };
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
-
-/// Everything that is to be done once the lock is free. The buffers go round.
-#[derive(Default)]
-pub(crate) struct Collected {
-    /// Callers to wake.
-    pub(crate) wakers: Vec<Waker>,
-    /// Calls and notifications of the peer, in the order in which they came.
-    pub(crate) arrived: Vec<Arrived>,
-    /// Calls of the peer that are to stop.
-    pub(crate) cancels: Vec<CancelOrder>,
-    /// Control could not be written, or piles up.
-    pub(crate) control_overflow: bool,
-    /// Streams that go with calls of ours, whose peers are ready for items.
-    pub(crate) inputs: Vec<(CallId, Box<dyn Produce>)>,
-    /// Places of streams that may go on.
-    pub(crate) resume: Vec<usize>,
-    /// Places of input streams whose calls are over.
-    pub(crate) stopped_inputs: Vec<(usize, CallId)>,
-    /// Streams of the user that nobody needs any more: dropped when the lock is free.
-    pub(crate) unused: Vec<Box<dyn Produce>>,
-    /// Callbacks whose calls are over.
-    pub(crate) revoked: Vec<u64>,
-    /// A callback is among what arrived.
-    pub(crate) called_back: bool,
-    /// Requests that were refused for want of a permit; counted with the feature `metrics` only.
-    pub(crate) refused: u64,
-    /// The peer has said that it is going away.
-    pub(crate) departing: bool,
-}
-
-impl Collected {
-    /// Whether something is to be done for streams or callbacks.
-    #[inline]
-    pub(crate) const fn has_streams(&self) -> bool {
-        !self.resume.is_empty()
-            || !self.inputs.is_empty()
-            || !self.stopped_inputs.is_empty()
-            || !self.unused.is_empty()
-            || !self.revoked.is_empty()
-    }
-}
-
-/// A call or notification of the peer that is to be started.
-pub(crate) struct Arrived {
-    pub(crate) key: InboundKey,
-    /// The index of its route, `None` when nobody has the method.
-    pub(crate) route: Option<usize>,
-    /// The name as the peer wrote it, when it is none of a route. Absent for a callback that is over.
-    pub(crate) unknown: Option<Box<str>>,
-    /// What is called, when it is a callback or hears what was said unasked.
-    pub(crate) callback: Option<Arc<dyn Method>>,
-    /// It hears what was said unasked.
-    pub(crate) heard: bool,
-    pub(crate) streams: Streams,
-    pub(crate) answered: bool,
-    pub(crate) deadline: Moment,
-    pub(crate) metadata: Metadata,
-    pub(crate) body: Body,
-    /// It was cancelled before it was started.
-    pub(crate) cancelled: Option<CancelReason>,
-}
 
 /// A call or notification as it stands in its envelope.
 struct Arriving<'e> {
@@ -86,21 +25,6 @@ struct Arriving<'e> {
     too_late: bool,
     streams: Streams,
     answered: bool,
-}
-
-/// Where the params of an arrived call are.
-pub(crate) enum Body {
-    /// In the read buffer, from and to.
-    Range(usize, usize),
-    Owned(Bytes),
-}
-
-/// A call of the peer that is to stop.
-pub(crate) struct CancelOrder {
-    pub(crate) key: InboundKey,
-    pub(crate) reason: CancelReason,
-    pub(crate) handler: HandlerRef,
-    pub(crate) shielded: bool,
 }
 
 /// Carries out what the connection asks for, as far as that may be done under the lock.
@@ -242,6 +166,27 @@ fn stop_input(id: CallId, extras: &mut OutExtras, collected: &mut Collected) {
 }
 
 impl DriverEffects<'_> {
+    /// Whether a call that has ended is over for its caller only later: an interceptor may have what was told through
+    /// its callbacks wait.
+    #[cold]
+    fn holds_back(&mut self, slot: &mut OutSlot) -> bool {
+        let (Some(extras), Some(id)) = (&mut slot.extras, slot.id) else {
+            return false;
+        };
+        let told = self.collected.tells_wait || self.collected.called_back;
+        if !told
+            || extras.callbacks.is_empty()
+            || matches!(slot.ended, Some(Reply::Lost { .. }))
+            || self.link.config.router.chain().is_none()
+        {
+            return false;
+        }
+        stop_input(id, extras, self.collected);
+        extras.held = true;
+        self.collected.held.push(id);
+        true
+    }
+
     /// A call of ours is over: its input stops, its callbacks are revoked. Its results wait for the program.
     #[cold]
     fn end_extras(&mut self, slot: &mut OutSlot) {
@@ -291,6 +236,9 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             },
         });
         if slot.extras.is_some() {
+            if self.holds_back(slot) {
+                return;
+            }
             self.end_extras(slot);
         }
         self.collected.wakers.extend(slot.waker.take());
@@ -501,6 +449,10 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
 
     fn hear(&mut self, key: InboundKey, slot: &mut InSlot, deadline: Moment, said: Said<'_>) {
         self.start_hearer(key, slot, deadline, said);
+    }
+
+    fn met(&mut self) {
+        self.collected.met = true;
     }
 
     fn going_away(&mut self) {

@@ -2,21 +2,24 @@
 
 mod calls;
 mod clock;
+mod collected;
 mod drain;
 mod effects;
 mod handlers;
 mod out;
+mod receipts;
 mod said;
+mod slots;
 mod state;
 mod streams;
 
 pub(crate) use calls::{BeginOptions, CallEnd};
 pub(crate) use clock::Clock;
-pub(crate) use effects::{Arrived, Body, CancelOrder, Collected, DriverEffects};
+pub(crate) use collected::{Arrived, Body, CancelOrder, Collected};
+pub(crate) use effects::DriverEffects;
 pub(crate) use out::{Out, Sent};
-pub use state::RunKind;
-pub(crate) use state::{
-    HandlerRef, InSlot, Link, LinkConfig, OutExtras, OutInput, OutSlot, Reply, Run, Side, Sides,
-    State, WireFacts,
-};
+pub(crate) use receipts::Receipts;
+pub use slots::RunKind;
+pub(crate) use slots::{HandlerRef, InSlot, OutExtras, OutInput, OutSlot, Reply, Run, Side, Sides};
+pub(crate) use state::{Link, LinkConfig, State, WireFacts};
 pub(crate) use streams::Batch;

@@ -1,5 +1,6 @@
 //! Where envelopes go: to a wire's bytes, or to a carrier of envelopes.
 
+use crate::scratch;
 use mynah_codec::{EncodeError, Format, FrameSpan, OrderKey, Output, Wire};
 use mynah_protocol::{Envelope, Lane, Limits, Profile, WireId};
 use std::collections::VecDeque;
@@ -37,6 +38,13 @@ pub(crate) enum Out {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent(FrameSpan);
 
+impl Sent {
+    /// How many envelopes of the data lane of a carrier went before it.
+    pub(crate) const fn place(self) -> u64 {
+        self.0.start
+    }
+}
+
 impl Out {
     pub(crate) fn wire(wire: Box<dyn Wire>) -> Self {
         Self::Wire {
@@ -49,13 +57,25 @@ impl Out {
     }
 
     pub(crate) fn carrier(profile: Profile, limits: &Limits) -> Self {
+        let own = limits.decode.max_message_bytes;
         Self::Carrier {
+            max_bytes: profile.max_message_bytes.map_or(own, |most| own.min(most)),
             profile,
             data: VecDeque::new(),
             control: VecDeque::new(),
             taken: 0,
             bytes: 0,
-            max_bytes: limits.decode.max_message_bytes,
+        }
+    }
+
+    /// Gives back the buffers of lanes in which nothing waits.
+    pub(crate) fn give_back(&mut self) {
+        if let Self::Wire { output, .. } = self {
+            for lane in [Lane::Data, Lane::Control] {
+                if let Some(chunk) = output.take_buffers(lane) {
+                    scratch::return_chunk(chunk);
+                }
+            }
         }
     }
 
@@ -79,7 +99,12 @@ impl Out {
     #[inline]
     pub(crate) fn put(&mut self, envelope: &Envelope<'_>, lane: Lane) -> Result<Sent, EncodeError> {
         match self {
-            Self::Wire { wire, output, .. } => wire.encode(envelope, lane, output).map(Sent),
+            Self::Wire { wire, output, .. } => {
+                if output.lacks_buffers(lane) {
+                    output.lend_buffers(lane, scratch::take_chunk());
+                }
+                wire.encode(envelope, lane, output).map(Sent)
+            }
             Self::Carrier {
                 data,
                 control,
@@ -140,6 +165,15 @@ impl Out {
                     None => false,
                 }
             }
+        }
+    }
+
+    /// Whether the peer has not said yet that it takes something of `len` bytes.
+    pub(crate) fn awaits_hello(&self, len: usize) -> bool {
+        match self {
+            Self::Wire { wire, .. } => wire.awaits_hello(len),
+            // Whoever delivers it answers for what is too large.
+            Self::Carrier { .. } => false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the peer says that belongs to no call, on its way to those who hear it.
 
-use super::effects::{Arrived, DriverEffects};
-use super::{HandlerRef, InSlot, Run, RunKind};
+use super::effects::DriverEffects;
+use super::{Arrived, HandlerRef, InSlot, Run, RunKind};
 use mynah_connection::{InboundKey, Said};
 use mynah_protocol::{Metadata, Moment, Streams};
 use std::task::Waker;
@@ -10,7 +10,8 @@ impl DriverEffects<'_> {
     /// Hands it to those who listen. Returns it when it has a handler.
     pub(super) fn tell<'m>(&mut self, said: Said<'m>) -> Option<Said<'m>> {
         let config = &self.link.config;
-        let heard = config.listeners.said(&said, &mut self.collected.wakers);
+        let listeners = config.listeners.get();
+        let heard = listeners.is_some_and(|heard| heard.said(&said, &mut self.collected.wakers));
         if config.router.hearers().hears(&said) {
             return Some(said);
         }

@@ -1,19 +1,18 @@
 //! What handles and the task of a connection share.
 
-use super::{Clock, Out, Sent};
-use crate::call::SideEffects;
+use super::slots::{InSlot, OutSlot};
+use super::{Clock, Out, Receipts, Sent};
 use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
 use crate::events::{self, Listeners};
-use crate::handler::{Method, Produce};
+use crate::handler::Method;
 use crate::intercept::{Observed, Outcome};
 use crate::router::Router;
-use bytes::Bytes;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Moment,
-    Response, RpcError,
+    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Response,
+    RpcError,
 };
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,21 +21,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 /// What a connection is made with.
 #[derive(Debug)]
 pub(crate) struct LinkConfig {
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) router: Arc<Router>,
     pub(crate) evidence: Evidence,
     pub(crate) default_timeout: Option<Duration>,
-    /// Who listens to what the peer says unasked.
-    pub(crate) listeners: Arc<Listeners>,
+    /// Who listens to what the peer says unasked, once somebody does: see [`Link::listeners`].
+    pub(crate) listeners: OnceLock<Arc<Listeners>>,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
 const LARGE: usize = 64 << 10;
+/// Up to so many bytes every peer takes something, whatever it will say of itself.
+const SMALL: usize = 4 << 10;
 
 /// One connection.
 pub(crate) struct Link {
@@ -100,210 +100,8 @@ pub(crate) struct State {
     pub(crate) answers: usize,
     /// Side messages dropped since the last log that went out, because the peer is slow.
     pub(crate) dropped_logs: u64,
-}
-
-/// What is kept for each call of this side.
-#[derive(Default)]
-pub(crate) struct OutSlot {
-    pub(crate) waker: Option<Waker>,
-    /// The encoded result; the buffer goes round.
-    pub(crate) reply: Vec<u8>,
-    /// The encoded result instead, when it is large: a part of its message.
-    pub(crate) shared: Option<Bytes>,
-    pub(crate) ended: Option<Reply>,
-    pub(crate) sent: Option<Sent>,
-    /// Present when the caller listens to progress or logs.
-    pub(crate) sides: Option<Box<Sides>>,
-    /// The id of the call, when it has extras.
-    pub(crate) id: Option<CallId>,
-    /// Present when the call has streams or callbacks.
-    pub(crate) extras: Option<Box<OutExtras>>,
-}
-
-/// What goes with a call of this side that is no plain one.
-#[derive(Default)]
-pub(crate) struct OutExtras {
-    /// Results that wait for the program.
-    pub(crate) results: Vec<u8>,
-    /// The peer has taken the call on.
-    pub(crate) accepted: bool,
-    pub(crate) input: OutInput,
-    /// The numbers of its callbacks.
-    pub(crate) callbacks: Vec<u64>,
-}
-
-/// The stream that goes with a call of this side.
-#[derive(Default)]
-pub(crate) enum OutInput {
-    #[default]
-    None,
-    /// Until the peer is ready for items.
-    Waiting(Box<dyn Produce>),
-    /// On its way into the set of the task.
-    Moving,
-    /// In the set of the task, at this place.
-    Running(usize),
-}
-
-/// Who waits for the end of a call of the peer: each takes itself out when it waits no more.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    waiting: Vec<(u64, Waker)>,
-    last: u64,
-}
-
-impl Waiters {
-    /// Adds a waiter, or notes the new waker of one that is known by its number. Returns the number and a waker to
-    /// drop when no lock is held.
-    pub(crate) fn wait(&mut self, number: Option<u64>, waker: &Waker) -> (u64, Option<Waker>) {
-        if let Some(number) = number
-            && let Some((_, known)) = self.waiting.iter_mut().find(|(known, _)| *known == number)
-        {
-            if known.will_wake(waker) {
-                return (number, None);
-            }
-            return (number, Some(std::mem::replace(known, waker.clone())));
-        }
-        self.last += 1;
-        self.waiting.push((self.last, waker.clone()));
-        (self.last, None)
-    }
-
-    /// Takes a waiter out.
-    pub(crate) fn forget(&mut self, number: u64) -> Option<Waker> {
-        let place = self
-            .waiting
-            .iter()
-            .position(|(known, _)| *known == number)?;
-        Some(self.waiting.swap_remove(place).1)
-    }
-
-    /// Takes everybody out, to be woken.
-    pub(crate) fn take_into(&mut self, woken: &mut Vec<Waker>) {
-        woken.extend(self.waiting.drain(..).map(|(_, waker)| waker));
-    }
-}
-
-/// How a call of this side ended, as the task found it.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// The result is in the slot's buffer.
-    Result,
-    Error(Box<RpcError>),
-    Deadline,
-    Lost {
-        sent: bool,
-    },
-}
-
-/// Side messages that wait for the caller.
-#[derive(Debug, Default)]
-pub(crate) struct Sides {
-    pub(crate) queue: VecDeque<Side>,
-    /// Bytes of what is in `queue`.
-    pub(crate) bytes: usize,
-    pub(crate) dropped: u64,
-}
-
-impl Sides {
-    /// Moves everything to the caller.
-    pub(crate) fn hand_over(&mut self, sides: &mut SideEffects) {
-        sides.queue.append(&mut self.queue);
-        self.bytes = 0;
-        sides.dropped += std::mem::take(&mut self.dropped);
-    }
-}
-
-/// One side message: owned, encoded.
-#[derive(Debug)]
-pub(crate) enum Side {
-    Progress {
-        value: Vec<u8>,
-        note: Option<Vec<u8>>,
-    },
-    Log {
-        level: i64,
-        dropped: u64,
-        content: Vec<u8>,
-    },
-}
-
-impl Side {
-    /// Bytes of its content.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Progress { value, note } => value.len() + note.as_ref().map_or(0, Vec::len),
-            Self::Log { content, .. } => content.len(),
-        }
-    }
-}
-
-/// What is kept for each call of the peer.
-#[derive(Default)]
-pub(crate) struct InSlot {
-    pub(crate) handler: HandlerRef,
-    pub(crate) shields: u32,
-    /// Who waits for the cancellation of the call.
-    pub(crate) waiters: Waiters,
-    /// Present when a stream comes with the call and its handler takes it.
-    pub(crate) input: Option<Box<InInput>>,
-    /// Present when somebody looks at the call.
-    pub(crate) observed: Option<Arc<Observed>>,
-    pub(crate) run: Run,
-}
-
-/// What runs for the peer, and since when: for the report of a drain.
-#[derive(Default)]
-pub(crate) struct Run {
-    pub(crate) kind: RunKind,
-    pub(crate) since: Moment,
-    /// The index of its route; of no account when it has a name.
-    pub(crate) route: usize,
-    /// The name of what is no method of the router.
-    pub(crate) name: Option<Box<str>>,
-}
-
-/// The stream that comes with a call of the peer.
-#[derive(Default)]
-pub(crate) struct InInput {
-    /// Items that wait for the handler.
-    pub(crate) items: Vec<u8>,
-    /// How it ended, once it has.
-    pub(crate) end: Option<Result<(), Box<RpcError>>>,
-    pub(crate) waker: Option<Waker>,
-}
-
-/// What kind of thing runs for a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum RunKind {
-    /// A call that ends with one answer.
-    #[default]
-    Call,
-    /// A call with a stream of results.
-    Stream,
-    /// A notification.
-    Notification,
-    /// A subscription to what this side publishes.
-    Subscription,
-    /// A callback that was passed to the peer.
-    Callback,
-    /// The handler of an event that the peer emitted, or of a line of its log.
-    Event,
-}
-
-/// Where the handler of a call runs.
-#[derive(Default, Debug)]
-pub(crate) enum HandlerRef {
-    /// Not started, or over.
-    #[default]
-    None,
-    /// In the set of the task, at this index.
-    Running(usize),
-    /// In a task of its own.
-    Spawned(AbortHandle),
-    /// On a thread; it cannot be stopped.
-    Blocking,
+    /// Present once a carrier has delivered something that it wants settled.
+    pub(crate) receipts: Option<Box<Receipts>>,
 }
 
 impl fmt::Debug for Link {
@@ -336,6 +134,7 @@ impl Link {
                 stopped_inputs: Vec::new(),
                 answers: 0,
                 dropped_logs: 0,
+                receipts: None,
             }),
             config,
             clock,
@@ -379,7 +178,7 @@ impl Link {
         !self.lock().out.is_ready()
     }
 
-    /// For a side that knows its format before it has heard from the peer.
+    /// For a side that knows its format before it has heard from the peer. Under the lock.
     pub(crate) fn set_facts(&self, out: &Out) {
         let profile = out.profile();
         let facts = WireFacts {
@@ -388,7 +187,9 @@ impl Link {
             dialect: profile.dialect,
             capabilities: profile.capabilities,
         };
-        self.config.listeners.set_codec(facts.format, facts.decode);
+        if let Some(listeners) = self.config.listeners.get() {
+            listeners.set_codec(facts.format, facts.decode);
+        }
         // A second setting finds the same facts.
         let _same = self.format.set(facts);
     }
@@ -398,7 +199,9 @@ impl Link {
     #[inline]
     pub(crate) fn is_full(&self, state: &State, len: usize) -> bool {
         let high = self.config.limits.output_high_water_bytes;
-        state.out.held() > high || len > LARGE && state.out.bulk_held() > high
+        state.out.held() > high
+            || len > SMALL
+                && (len > LARGE && state.out.bulk_held() > high || state.out.awaits_hello(len))
     }
 
     /// Why the connection ended, `None` while its task goes on.
@@ -419,10 +222,40 @@ impl Link {
             .or_else(|| events::built_in(name, self.config.router.events()))
     }
 
+    /// Whether anybody hears lines of log that belong to no call.
+    pub(crate) fn hears_log(&self) -> bool {
+        self.config
+            .listeners
+            .get()
+            .is_some_and(|listeners| listeners.hears_log())
+            || self.config.router.hearers().hears_log()
+    }
+
     /// The connection has ended: nobody hears anything of it any more, and nothing is pushed to it.
     pub(crate) fn close_ears(self: &Arc<Self>, wakers: &mut Vec<Waker>) {
-        self.config.listeners.close(wakers);
+        if let Some(listeners) = self.config.listeners.get() {
+            listeners.close(wakers);
+        }
         self.config.router.events().starve(self);
+    }
+
+    /// Who listens to what the peer says unasked: most connections have nobody who does.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners> {
+        if let Some(listeners) = self.config.listeners.get() {
+            return listeners;
+        }
+        // Under the lock neither the handshake nor the end can pass them by.
+        let state = self.lock();
+        self.config.listeners.get_or_init(|| {
+            let listeners = Listeners::default();
+            if let Some(facts) = self.facts() {
+                listeners.set_codec(facts.format, facts.decode);
+            }
+            if state.ended {
+                listeners.close(&mut Vec::new());
+            }
+            Arc::new(listeners)
+        })
     }
 
     /// Whether it matters when the peer was heard last.
@@ -548,6 +381,7 @@ impl State {
             woken.push(Waker::from(observed));
         }
         let Some(id) = self.connection.finish(key) else {
+            self.settle(key, None);
             return;
         };
         if self.mute {
@@ -559,6 +393,7 @@ impl State {
         let error = match self.out.put(&response, Lane::Data) {
             Ok(sent) => {
                 self.answers += self.out.note_answer(sent);
+                self.settle(key, Some(sent));
                 return;
             }
             Err(error) => error,
@@ -576,8 +411,22 @@ impl State {
             .out
             .put(&Envelope::Response(Response { id, result }), Lane::Data)
         {
-            Ok(sent) => self.answers += self.out.note_answer(sent),
-            Err(_) => self.connection.flushed(1),
+            Ok(sent) => {
+                self.answers += self.out.note_answer(sent);
+                self.settle(key, Some(sent));
+            }
+            Err(_) => {
+                self.connection.flushed(1);
+                self.settle(key, None);
+            }
+        }
+    }
+
+    /// What a carrier delivered has been dealt with, once its answer is handed over.
+    #[inline]
+    fn settle(&mut self, key: InboundKey, answer: Option<Sent>) {
+        if let Some(receipts) = &mut self.receipts {
+            receipts.ended(key, answer.map(Sent::place));
         }
     }
 }

@@ -51,7 +51,7 @@ impl Link {
             wake(task);
             return Poll::Ready(Ok(Batch::Items));
         }
-        if !ended {
+        if !ended || slot.is_held() {
             match &mut slot.waker {
                 Some(known) if known.will_wake(waker) => {}
                 known => _stale = known.replace(waker.clone()),
@@ -80,6 +80,29 @@ impl Link {
         })
     }
 
+    /// The program took so many items of the results of a call, and has more of them at hand.
+    #[cold]
+    pub(crate) fn taken(&self, id: CallId, taken: Window) {
+        let mut state = self.lock();
+        let task = self.command(&mut state, |rules, fx| rules.taken(id, taken, fx));
+        drop(state);
+        wake(task);
+    }
+
+    /// The same for the stream that comes with a call.
+    #[cold]
+    pub(crate) fn input_taken(&self, key: InboundKey, taken: Window) {
+        let mut state = self.lock();
+        let task = self.command(&mut state, |rules, fx| rules.input_taken(key, taken, fx));
+        drop(state);
+        wake(task);
+    }
+
+    /// What a stream that comes in may have on its way.
+    pub(crate) fn window(&self) -> Window {
+        self.lock().connection.window()
+    }
+
     /// Waits until the peer has taken a call on, or the call has ended: then there is something for
     /// [`Self::poll_items`].
     pub(crate) fn poll_accepted(&self, waker: &Waker, id: CallId) -> Poll<()> {
@@ -97,6 +120,13 @@ impl Link {
             known => _stale = known.replace(waker.clone()),
         }
         Poll::Pending
+    }
+
+    /// Why a call of the peer is to stop, or that it is over; `None` while it goes on.
+    pub(crate) fn end_reason_of(&self, key: InboundKey) -> Option<EndReason> {
+        let state = self.lock();
+        let over = (!state.connection.is_live(key)).then_some(EndReason::Finished);
+        stopped_reason(&state, key).or(over)
     }
 
     /// The handler of a call is ready for the stream that comes with it. `false` when there is none.
@@ -200,9 +230,19 @@ impl Link {
 
 /// Why the input of a call that is over ended.
 fn over_reason(state: &State, key: InboundKey) -> EndReason {
-    match (state.connection.closed(), state.connection.cancelled(key)) {
-        (Some(_), _) => EndReason::PeerGone,
-        (None, Some(CancelReason::Deadline)) => EndReason::Deadline,
-        (None, _) => EndReason::Cancelled(By::Caller),
+    stopped_reason(state, key).unwrap_or(EndReason::Cancelled(By::Caller))
+}
+
+/// Why a call of the peer is to stop; `None`: it is not, or was over before its connection.
+fn stopped_reason(state: &State, key: InboundKey) -> Option<EndReason> {
+    let gone = match state.connection.closed() {
+        Some(CloseReason::Local) if state.drained => Some(EndReason::Draining),
+        Some(_) => Some(EndReason::PeerGone),
+        None => None,
+    };
+    match state.connection.cancelled(key) {
+        Some(CancelReason::Deadline) => Some(EndReason::Deadline),
+        Some(_) => gone.or(Some(EndReason::Cancelled(By::Caller))),
+        None => gone,
     }
 }

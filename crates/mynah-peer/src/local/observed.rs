@@ -1,5 +1,6 @@
 //! Calls within the process that somebody looks at.
 
+use super::call::Over;
 use super::stream::BoxStream;
 use super::{InProcess, LocalCall, LocalServer};
 use crate::context::Context;
@@ -175,12 +176,12 @@ where
         Passage::Open => match start(context) {
             Ok(started) => Ok((Some(started), None)),
             Err(error) => {
-                call.end();
+                call.end(Over::Finished);
                 Err(error)
             }
         },
         Passage::Refused(error) => {
-            call.end();
+            call.end(Over::Finished);
             Err(CallError::from_peer(*error, true))
         }
         Passage::Waits => {

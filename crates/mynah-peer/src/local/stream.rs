@@ -1,5 +1,6 @@
 //! Streams of results within one process.
 
+use super::call::Over;
 use super::{InProcess, LocalCall, observed};
 use crate::call::{Attachments, Call};
 use crate::context::Context;
@@ -136,7 +137,7 @@ impl InProcess {
         let stream = match started {
             Ok(stream) => stream,
             Err(payload) => {
-                call.end();
+                call.end(Over::Finished);
                 return Err(CallError::Remote(*panicked(&*payload)));
             }
         };
@@ -235,7 +236,7 @@ where
                     observed.ended_locally::<E>(None);
                 }
                 self.end = EndReason::Finished;
-                self.stop();
+                self.stop(Over::Finished);
                 Poll::Ready(None)
             }
         }
@@ -248,8 +249,9 @@ where
             observed.ended_locally(Some(&error));
         }
         self.end = error.end_reason();
-        self.stop();
-        Poll::Ready(Some(Err(error)))
+        let ended = Err(error);
+        self.stop(Over::with(&ended));
+        Poll::Ready(Some(ended))
     }
 }
 
@@ -258,18 +260,22 @@ impl<T, E> LocalStream<T, E> {
         self.end.clone()
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, how: Over) {
         if let Source::Typed {
             stream, gate, call, ..
         } = &mut self.source
         {
             *gate = None;
-            call.end();
             let stream = stream.take();
+            if !matches!(how, Over::Finished) {
+                // What is dropped can ask why.
+                call.end(how);
+            }
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(stream))) {
                 // Dropping the handler panicked: that is the callee's, and not for the caller to die of.
                 panicked(&*payload);
             }
+            call.end(how);
         }
     }
 }
@@ -277,6 +283,6 @@ impl<T, E> LocalStream<T, E> {
 impl<T, E> Drop for LocalStream<T, E> {
     fn drop(&mut self) {
         self.end = EndReason::Cancelled(By::Caller);
-        self.stop();
+        self.stop(Over::Dropped);
     }
 }

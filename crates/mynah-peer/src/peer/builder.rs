@@ -9,8 +9,9 @@ use crate::intercept::Interceptor;
 use crate::link::{Link, LinkConfig, Out};
 use crate::observe::SlowThresholds;
 use crate::router::{RegisterError, Router};
+use futures_core::Stream;
 use mynah_codec::{Dialect, Side};
-use mynah_protocol::{Evidence, Limits, Transport};
+use mynah_protocol::{Evidence, Limits, SideLine, SideLines, Transport};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
@@ -29,25 +30,19 @@ pub struct PeerBuilder {
     side: Side,
     default_timeout: Option<Duration>,
     listeners: EarlyListeners,
+    side_lines: Option<SideLines>,
 }
 
 enum Medium {
-    Bytes {
-        stream: Box<dyn ByteStreamObject>,
-        wire: MakeWire,
-    },
+    Bytes { drive: Drive, wire: MakeWire },
     Carrier(Pin<Box<dyn Transport>>),
 }
 
 type MakeWire = Box<dyn FnOnce(Side, &Limits) -> Box<dyn mynah_codec::Wire> + Send>;
 
-/// [`ByteStream`] behind a pointer.
-pub(crate) trait ByteStreamObject:
-    tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin
-{
-}
-
-impl<T: ByteStream> ByteStreamObject for T {}
+/// Starts the task of a connection. Made where the type of the stream is known, so that the task reads and writes it
+/// without a detour through a pointer.
+type Drive = Box<dyn FnOnce(Option<SideLines>, Arc<Link>) + Send>;
 
 impl fmt::Debug for PeerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +58,7 @@ impl PeerBuilder {
         let dialect = dialect.clone_box();
         let wire: MakeWire = Box::new(move |side, limits| dialect.wire(side, limits));
         Self::new(Medium::Bytes {
-            stream: Box::new(stream),
+            drive: Box::new(|lines, link| drop(tokio::spawn(drive_bytes(stream, lines, link, ())))),
             wire,
         })
     }
@@ -86,6 +81,7 @@ impl PeerBuilder {
             side: Side::Dial,
             default_timeout: Some(DEFAULT_TIMEOUT),
             listeners: EarlyListeners::default(),
+            side_lines: None,
         }
     }
 
@@ -162,6 +158,15 @@ impl PeerBuilder {
         self
     }
 
+    /// Lines that arrive beside the bytes: what a process at the other end writes to its stderr. They are heard as lines
+    /// of the other side's log, by [`logs`](Self::logs) and [`on_log`](Self::on_log), and [`LogLine::stderr`] tells them
+    /// from the rest. When nobody listens they go to `tracing`, target `mynah::stderr`, level info; what comes when the
+    /// connection is over goes there too.
+    pub fn side_lines(mut self, lines: impl Stream<Item = SideLine> + Send + 'static) -> Self {
+        self.side_lines = Some(Box::pin(lines));
+        self
+    }
+
     /// The limits. Listeners that were made before keep the limits of their time.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.listeners.set_limits(limits.clone());
@@ -205,17 +210,17 @@ impl PeerBuilder {
     pub(crate) fn start_unchecked(self) -> Peer {
         let router = self.shared.unwrap_or_else(|| Arc::new(self.router));
         let config = LinkConfig {
-            limits: self.limits,
+            limits: Arc::new(self.limits),
             router,
             evidence: self.evidence,
             default_timeout: self.default_timeout,
             listeners: self.listeners.take(),
         };
         match self.medium {
-            Medium::Bytes { stream, wire } => {
+            Medium::Bytes { drive, wire } => {
                 let wire = wire(self.side, &config.limits);
                 let link = start_link(Out::wire(wire), config, self.side);
-                tokio::spawn(drive_bytes(stream, Arc::clone(&link)));
+                drive(self.side_lines, Arc::clone(&link));
                 Peer::linked(link)
             }
             Medium::Carrier(transport) => {

@@ -144,6 +144,19 @@ impl Caller for Peer {
         })
     }
 
+    fn taken(&self, ticket: Ticket, taken: Window) {
+        if let Kind::Linked(handle) = &self.kind {
+            handle.link.taken(ticket.id(), taken);
+        }
+    }
+
+    fn window(&self) -> Option<Window> {
+        match &self.kind {
+            Kind::Linked(handle) => Some(handle.link.window()),
+            Kind::Local(_) => None,
+        }
+    }
+
     fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
         match &self.kind {
             Kind::Linked(handle) => handle.link.poll_accepted(cx.waker(), ticket.id()),

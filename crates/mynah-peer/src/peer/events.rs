@@ -104,7 +104,7 @@ impl Peer {
         let capacity = capacity
             .and_then(|capacity| usize::try_from(capacity).ok())
             .unwrap_or(config.limits.side_messages);
-        let listeners = &config.listeners;
+        let listeners = handle.link.listeners();
         Ok(listeners.listen(topic, lag, capacity, &config.limits))
     }
 
@@ -161,7 +161,7 @@ impl Peer {
             return Err(unsupported(facts.dialect, "logs"));
         }
         let config = &handle.link.config;
-        Ok(config.listeners.logs(&config.limits))
+        Ok(handle.link.listeners().logs(&config.limits))
     }
 }
 

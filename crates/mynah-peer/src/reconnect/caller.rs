@@ -133,6 +133,16 @@ impl Caller for Reconnecting {
         self.poll_sent(ticket, look, |found| !matches!(found, Ok(true)))
     }
 
+    fn taken(&self, ticket: Ticket, taken: Window) {
+        if let Some(peer) = self.connections().find(ticket.epoch()) {
+            peer.taken(ticket, taken);
+        }
+    }
+
+    fn window(&self) -> Option<Window> {
+        self.peer()?.window()
+    }
+
     fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
         match self.connections().find(ticket.epoch()) {
             Some(peer) => peer.poll_accepted(cx, ticket),

@@ -42,10 +42,15 @@ where
         let dialect = dialect.clone_box();
         Box::pin(async move {
             let Accepted {
-                connection,
+                mut connection,
                 evidence,
             } = dialer.dial().await?;
-            Ok(Peer::over(connection, &dialect).evidence(evidence))
+            let side_lines = dialer.take_side_lines(&mut connection);
+            let builder = Peer::over(connection, &dialect).evidence(evidence);
+            Ok(match side_lines {
+                Some(lines) => builder.side_lines(lines),
+                None => builder,
+            })
         })
     })
 }

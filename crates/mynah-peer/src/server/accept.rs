@@ -6,14 +6,16 @@ use crate::peer::start_link;
 use crate::router::Router;
 use mynah_codec::{Dialect, Side};
 use mynah_connection::CloseReason;
-use mynah_protocol::{Accepted, Evidence, Limits, Listener, Transport};
+use mynah_protocol::{Accepted, Evidence, Limits, Listener, Transport, TransportErrorKind};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// How long a listener rests after it could not accept (no file descriptors left, as a rule).
 const REST_AFTER_ERROR: Duration = Duration::from_millis(20);
@@ -26,7 +28,9 @@ pub(super) struct Shared {
     limits: Option<Limits>,
     default_timeout: Option<Duration>,
     open: Mutex<Open>,
-    /// Rung when a connection ends.
+    /// Listeners that may still bring a connection.
+    listening: AtomicUsize,
+    /// Rung when a connection or a listener ends.
     pub(super) ended: Notify,
 }
 
@@ -35,6 +39,17 @@ struct Open {
     links: HashMap<u64, Arc<Link>>,
     next: u64,
     stopped: bool,
+    /// Those of the last connection: as a rule all have the same.
+    limits: Arc<Limits>,
+}
+
+impl Open {
+    fn share(&mut self, limits: Limits) -> Arc<Limits> {
+        if *self.limits != limits {
+            self.limits = Arc::new(limits);
+        }
+        Arc::clone(&self.limits)
+    }
 }
 
 /// Why a server does not take a connection.
@@ -60,6 +75,7 @@ impl Shared {
             limits,
             default_timeout,
             open: Mutex::default(),
+            listening: AtomicUsize::new(0),
             ended: Notify::new(),
         }
     }
@@ -99,11 +115,11 @@ impl Shared {
             return Err(AttachError::Full);
         }
         let config = LinkConfig {
-            limits,
+            limits: open.share(limits),
             router: Arc::clone(&self.router),
             evidence,
             default_timeout: self.default_timeout,
-            listeners: Arc::default(),
+            listeners: OnceLock::new(),
         };
         let link = start_link(out, config, Side::Accept);
         // The server's own handle: the connection lives until the peer goes or the server closes it.
@@ -119,24 +135,16 @@ impl Shared {
         self: &Arc<Self>,
         stream: impl ByteStream,
         dialect: &(impl Dialect + ?Sized),
-        max_message_bytes: Option<usize>,
+        change: &dyn Fn(Limits) -> Limits,
         evidence: Evidence,
     ) -> Result<Arc<Link>, AttachError> {
-        let mut limits = match &self.limits {
-            Some(limits) => limits.clone(),
-            None => dialect.limits(),
-        };
-        if let Some(bytes) = max_message_bytes {
-            limits.decode.max_message_bytes = bytes;
-        }
+        let limits = self.limits.clone();
+        let limits = change(limits.unwrap_or_else(|| dialect.limits()));
         let out = Out::wire(dialect.wire(Side::Accept, &limits));
         let (id, link) = self.admit(out, limits, evidence)?;
         let forget = Forget(Arc::clone(self), id);
         let running = Arc::clone(&link);
-        tokio::spawn(async move {
-            let _forget = forget;
-            drive_bytes(stream, running).await;
-        });
+        tokio::spawn(drive_bytes(stream, None, running, forget));
         Ok(link)
     }
 
@@ -144,9 +152,10 @@ impl Shared {
     pub(super) fn run_carrier(
         self: &Arc<Self>,
         transport: impl Transport + 'static,
+        change: &dyn Fn(Limits) -> Limits,
         evidence: Evidence,
     ) -> Result<Arc<Link>, AttachError> {
-        let limits = self.limits.clone().unwrap_or_default();
+        let limits = change(self.limits.clone().unwrap_or_default());
         let out = Out::carrier(transport.profile().clone(), &limits);
         let (id, link) = self.admit(out, limits, evidence)?;
         let forget = Forget(Arc::clone(self), id);
@@ -158,9 +167,35 @@ impl Shared {
         Ok(link)
     }
 
+    /// Accepts what a listener brings, in a task, until it brings no more.
+    pub(super) fn listen(self: &Arc<Self>, listener: Box<dyn Accepting>) -> JoinHandle<()> {
+        self.listening.fetch_add(1, Ordering::AcqRel);
+        let listening = Listening(Arc::clone(self));
+        tokio::spawn(async move {
+            let Listening(shared) = &listening;
+            listener.accept_all(Arc::clone(shared)).await;
+        })
+    }
+
+    /// Whether nothing is open and nothing will be.
+    pub(super) fn is_finished(&self) -> bool {
+        // The listeners first: what they accepted is in the books by the time they end.
+        self.listening.load(Ordering::Acquire) == 0 && self.lock().links.is_empty()
+    }
+
     fn forget(&self, id: u64) {
         self.lock().links.remove(&id);
         self.ended.notify_waiters();
+    }
+}
+
+/// A listener counts until its task ends, however that is.
+struct Listening(Arc<Shared>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listening.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_waiters();
     }
 }
 
@@ -180,12 +215,10 @@ pub(super) trait Accepting: Send {
     -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// `max_message_bytes`: in place of what the limits say.
-pub(super) fn bytes<L>(
-    listener: L,
-    dialect: Box<dyn Dialect>,
-    max_message_bytes: Option<usize>,
-) -> Box<dyn Accepting>
+/// What a listener makes of the limits of its server, or of its dialect.
+type Change = Box<dyn Fn(Limits) -> Limits + Send>;
+
+pub(super) fn bytes<L>(listener: L, dialect: Box<dyn Dialect>, change: Change) -> Box<dyn Accepting>
 where
     L: Listener,
     L::Connection: AsyncRead + AsyncWrite + Unpin,
@@ -193,22 +226,22 @@ where
     Box::new(Bytes {
         listener,
         dialect,
-        max_message_bytes,
+        change,
     })
 }
 
-pub(super) fn carrier<L>(listener: L) -> Box<dyn Accepting>
+pub(super) fn carrier<L>(listener: L, change: Change) -> Box<dyn Accepting>
 where
     L: Listener,
     L::Connection: Transport,
 {
-    Box::new(Carrier { listener })
+    Box::new(Carrier { listener, change })
 }
 
 struct Bytes<L> {
     listener: L,
     dialect: Box<dyn Dialect>,
-    max_message_bytes: Option<usize>,
+    change: Change,
 }
 
 impl<L> Accepting for Bytes<L>
@@ -230,8 +263,7 @@ where
                     connection,
                     evidence,
                 } = accepted;
-                let max = self.max_message_bytes;
-                let running = shared.run_bytes(connection, &self.dialect, max, evidence);
+                let running = shared.run_bytes(connection, &self.dialect, &self.change, evidence);
                 if let Err(error) = running {
                     tracing::warn!(%error, "connection refused");
                 }
@@ -242,6 +274,7 @@ where
 
 struct Carrier<L> {
     listener: L,
+    change: Change,
 }
 
 impl<L> Accepting for Carrier<L>
@@ -263,12 +296,20 @@ where
                     connection,
                     evidence,
                 } = accepted;
-                if let Err(error) = shared.run_carrier(connection, evidence) {
+                if let Err(error) = shared.run_carrier(connection, &self.change, evidence) {
                     tracing::warn!(%error, "connection refused");
                 }
             }
         })
     }
+}
+
+/// A peer that was turned away, or has gone, took its attempt with it. What else fails may fail again at once.
+const fn may_come_again_at_once(kind: TransportErrorKind) -> bool {
+    !matches!(
+        kind,
+        TransportErrorKind::Denied | TransportErrorKind::Broken
+    )
 }
 
 /// The next connection; a failed attempt is about that attempt only.
@@ -278,7 +319,9 @@ async fn next<L: Listener>(listener: &mut L) -> Option<Accepted<L::Connection>> 
             Ok(accepted) => return Some(accepted),
             Err(error) => {
                 tracing::warn!(error = error.chain(), "cannot accept a connection");
-                tokio::time::sleep(REST_AFTER_ERROR).await;
+                if may_come_again_at_once(error.kind()) {
+                    tokio::time::sleep(REST_AFTER_ERROR).await;
+                }
             }
         }
     }

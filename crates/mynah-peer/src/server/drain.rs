@@ -2,8 +2,9 @@
 
 use super::accept::Shared;
 use super::report::{CutConnection, DrainReport, cut_connection};
-use crate::link::RunKind;
+use crate::link::{Link, RunKind};
 use crate::local::LocalServer;
+use mynah_connection::CloseReason;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +12,15 @@ use tokio::time::Instant;
 
 /// How often calls in process are looked at while a server drains.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Calls that run in process, those that are encoded included.
+fn in_process(local: &LocalServer) -> usize {
+    local.in_flight() + local.bridge().map_or(0, |bridge| runs(&bridge))
+}
+
+fn runs(link: &Link) -> usize {
+    link.lock().connection.handlers_running()
+}
 
 pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Duration) -> DrainReport {
     let began = Instant::now();
@@ -30,13 +40,13 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     loop {
         // Asked for before the look, so that no end is missed.
         let ended = shared.ended.notified();
-        let idle = shared.links().is_empty() && local.in_flight() == 0;
+        let idle = shared.links().is_empty() && in_process(local) == 0;
         let now = Instant::now();
         if idle || end.is_some_and(|end| end <= now) {
             break;
         }
         // Calls in process ring no bell: they are looked at again after a moment.
-        let look_again = if local.in_flight() > 0 {
+        let look_again = if in_process(local) > 0 {
             LOOK_AGAIN
         } else {
             grace
@@ -52,9 +62,13 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
         .iter()
         // Nothing ran for those that have said nothing.
         .filter(|link| !link.facts_pending())
+        .chain(&local.bridge().filter(|bridge| runs(bridge) > 0))
         .map(|link| cut_connection(link))
         .collect();
     shared.close_all();
+    if let Some(bridge) = local.bridge() {
+        bridge.cut(CloseReason::Local);
+    }
     let calls = || cut.iter().flat_map(|connection| &connection.calls);
     DrainReport {
         connections,

@@ -107,7 +107,9 @@ impl ServerHandle {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let link = self.shared.run_bytes(stream, dialect, None, evidence)?;
+        let link = self
+            .shared
+            .run_bytes(stream, dialect, &std::convert::identity, evidence)?;
         Ok(Peer::linked(link))
     }
 
@@ -123,7 +125,9 @@ impl ServerHandle {
         transport: impl Transport + 'static,
     ) -> Result<Peer, AttachError> {
         let evidence = transport.evidence().clone();
-        let link = self.shared.run_carrier(transport, evidence)?;
+        let link = self
+            .shared
+            .run_carrier(transport, &std::convert::identity, evidence)?;
         Ok(Peer::linked(link))
     }
 
@@ -187,31 +191,53 @@ impl ServerHandle {
     /// Cancel safety: dropped before its end, the server goes on draining until its handle is dropped; it may be
     /// called again.
     pub async fn drain(&self, grace: Duration) -> DrainReport {
-        self.stop_listening();
-        drain::run(&self.shared, &self.local, grace).await
+        let listening = self.stop_listening();
+        let report = drain::run(&self.shared, &self.local, grace).await;
+        for task in listening {
+            // Until its listener is closed, and its socket file is gone. It was told to end, so it ends.
+            drop(task.await);
+        }
+        report
+    }
+
+    /// Waits until no connection is open and no listener can bring another: for a server on its own stdin and stdout, until
+    /// the other side has gone. It does not end while the server listens on a socket; clients in process do not count.
+    ///
+    /// Cancel safety: may be dropped and called again at any time.
+    pub async fn finished(&self) {
+        loop {
+            // Asked for before the look, so that no end is missed.
+            let ended = self.shared.ended.notified();
+            if self.shared.is_finished() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Stops at once, as dropping the handle does: nothing is accepted any more, every connection is closed without
     /// waiting, and what runs is stopped. Nothing happens the second time.
     pub fn stop(&self) {
-        self.stop_listening();
+        drop(self.stop_listening());
         self.shared.close_all();
         self.local.stop();
     }
 
-    fn stop_listening(&self) {
+    /// The tasks that are about to end.
+    fn stop_listening(&self) -> Vec<JoinHandle<()>> {
         let mut listening = self
             .listening
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let Listening { names, tasks } = std::mem::take(&mut *listening);
         drop(listening);
-        for task in tasks {
+        for task in &tasks {
             task.abort();
         }
         for name in names {
             self.local.unpublish(&name);
         }
+        tasks
     }
 }
 

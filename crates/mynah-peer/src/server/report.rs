@@ -22,7 +22,8 @@ pub struct DrainReport {
     pub calls_cut: usize,
     /// Those of them that had a stream of results.
     pub streams_cut: usize,
-    /// Calls in process that still ran at the end of the grace; their callers own them.
+    /// Calls in process that still ran at the end of the grace; their callers own them. Those whose types are not the
+    /// ones of their handlers are encoded: they run over a connection of the server with itself, and are cut with it.
     pub local_calls_left: usize,
     /// The connections that were cut.
     pub cut: Vec<CutConnection>,

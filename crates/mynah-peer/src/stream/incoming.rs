@@ -108,7 +108,7 @@ impl<T> Incoming<T> {
         Inner::Remote(Remote {
             link: Arc::clone(link),
             key,
-            batch: Batch::default(),
+            batch: Batch::new(Some(link.window())),
             format: facts.format,
             limits: facts.decode,
             over: false,
@@ -152,7 +152,12 @@ impl<T: DeserializeOwned> Stream for Incoming<T> {
         let end = loop {
             if let Some(item) = remote.batch.next() {
                 match remote.format.decode(item, &remote.limits) {
-                    Ok(item) => return Poll::Ready(Some(Ok(item))),
+                    Ok(item) => {
+                        if let Some(taken) = remote.batch.take_worthy() {
+                            remote.link.input_taken(remote.key, taken);
+                        }
+                        return Poll::Ready(Some(Ok(item)));
+                    }
                     Err(error) => {
                         let text = format!("item is not of the expected shape: {error}");
                         let error = RpcError::new(ErrorCode::INVALID_PARAMS, text);

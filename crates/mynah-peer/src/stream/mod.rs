@@ -10,6 +10,7 @@ pub use streaming::Streaming;
 
 use crate::call::Attachments;
 use crate::handler::{Method, Produce};
+use mynah_protocol::{ItemBatch, Window};
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,20 +49,50 @@ impl Attachment {
 }
 
 /// Items that came and were not handed out yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     at: usize,
-    taken: mynah_protocol::Window,
+    taken: Window,
+    /// From so much on it is worth telling what was handed out before the end of the batch, which may hold all that
+    /// the sender had credit for.
+    worth: Window,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new(None)
+    }
 }
 
 impl Batch {
+    /// Nothing yet. `window`: what the sender may have on its way, where it is to hear of what was taken as early as
+    /// that is half of it.
+    pub(crate) fn new(window: Option<Window>) -> Self {
+        let half = |all: u64| all.div_ceil(2).max(1);
+        Self {
+            bytes: Vec::new(),
+            at: 0,
+            taken: Window::ZERO,
+            worth: window.map_or(
+                Window {
+                    items: u64::MAX,
+                    bytes: u64::MAX,
+                },
+                |window| Window {
+                    items: half(window.items),
+                    bytes: half(window.bytes),
+                },
+            ),
+        }
+    }
+
     /// The next item.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<&[u8]> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let item = mynah_protocol::ItemBatch::new(rest).next()?;
-        let len = mynah_protocol::ItemBatch::PREFIX + item.len();
+        let item = ItemBatch::new(rest).next()?;
+        let len = ItemBatch::PREFIX + item.len();
         self.at += len;
         self.taken.items += 1;
         self.taken.bytes += len as u64;
@@ -69,8 +100,15 @@ impl Batch {
     }
 
     /// What was handed out since the last time.
-    pub(crate) fn take_taken(&mut self) -> mynah_protocol::Window {
+    pub(crate) fn take_taken(&mut self) -> Window {
         std::mem::take(&mut self.taken)
+    }
+
+    /// The same before the end of the batch, when it is worth telling.
+    #[inline]
+    pub(crate) fn take_worthy(&mut self) -> Option<Window> {
+        let worthy = self.taken.items >= self.worth.items || self.taken.bytes >= self.worth.bytes;
+        worthy.then(|| self.take_taken())
     }
 
     /// Begins with what `bytes` holds now.

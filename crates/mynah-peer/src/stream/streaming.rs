@@ -1,27 +1,22 @@
 //! The stream of results of a call.
 
+mod sending;
 mod watched;
 
 use super::Batch;
-use crate::call::{
-    Again, Attachments, Call, CallOptions, Caller, Listeners, OutgoingCall, ResultStream, Ticket,
-    Watch,
-};
-use crate::encoded::EncodedBuffer;
+use crate::call::{Again, Call, Caller, Listeners, Ticket, Watch};
 use crate::error::{CallError, DomainError};
 use crate::local::{InProcess, LocalStream};
-use crate::method::Target;
 use crate::peer::Peer;
-use crate::scratch;
 use futures_core::Stream;
-use mynah_codec::{EncodeError, Format};
+use mynah_codec::Format;
 use mynah_protocol::{By, CancelReason, DecodeLimits, EndReason, RpcError, Window};
+use sending::Unsent;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{self, Poll, Waker};
-use tokio::time::Sleep;
 use watched::{Gated, Watched};
 
 /// The stream of results of a call: items in order, then `None`; or one error, then `None`.
@@ -65,30 +60,6 @@ enum Step<T, E> {
     Out(Option<Result<T, CallError<E>>>),
     /// It has begun once more.
     Again,
-}
-
-/// A request that waits for room, or for the handshake.
-struct Unsent {
-    target: Target,
-    params: Box<dyn Params>,
-    options: CallOptions,
-    attachments: Attachments,
-    window: Option<Window>,
-    until_first: bool,
-    /// To begin it again before the callee has taken it on runs nothing twice.
-    repeats: bool,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-/// Params of a type that is known only inside.
-trait Params: Send {
-    fn encode(&self, format: Format, out: &mut EncodedBuffer) -> Result<(), EncodeError>;
-}
-
-impl<P: Serialize + Send> Params for P {
-    fn encode(&self, format: Format, out: &mut EncodedBuffer) -> Result<(), EncodeError> {
-        out.push(format, self)
-    }
 }
 
 impl<T, E, C: Caller> Unpin for Streaming<T, E, C> {}
@@ -280,85 +251,6 @@ where
         None
     }
 
-    /// To begin it again before the callee has taken it on runs nothing twice.
-    pub(crate) fn repeats(&mut self) {
-        if let Some(unsent) = &mut self.unsent {
-            unsent.repeats = true;
-        }
-    }
-
-    fn poll_send(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
-        let Some(unsent) = &mut self.unsent else {
-            return Poll::Ready(Ok(()));
-        };
-        let timeout = unsent
-            .options
-            .timeout(self.caller.default_timeout(), self.caller.deadline());
-        let (format, limits) = task::ready!(self.caller.poll_format(cx))?;
-        self.format = Some((format, limits));
-        let caller = &self.caller;
-        let listens = self.listeners.is_some();
-        // What is attached goes with the request, and there is no second one of it.
-        let resends = caller.reconnects() && unsent.attachments.is_empty();
-        let begun = scratch::with_encoded(|buffer| {
-            if let Err(error) = unsent.params.encode(format, buffer) {
-                return Poll::Ready(Err(CallError::Encode(error)));
-            }
-            let mut call = OutgoingCall {
-                name: unsent.target.name(),
-                params: buffer.whole(),
-                timeout,
-                metadata: &unsent.options.metadata,
-                listens,
-                results: Some(ResultStream {
-                    window: unsent.window,
-                    until_first: unsent.until_first,
-                }),
-                attachments: &mut unsent.attachments,
-                idempotent: unsent.target.is_idempotent(),
-            };
-            caller.poll_begin(cx, &mut call)
-        });
-        let ticket = task::ready!(begun)?;
-        self.stage = Stage::Open(ticket);
-        self.resends = resends;
-        unsent.waiting = None;
-        if resends {
-            // However often it is sent, it ends in time.
-            unsent.options.fix_deadline(timeout);
-        } else if self.watch.is_none() {
-            self.unsent = None;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// The deadline of a call that waits to be sent is fixed at its first poll, and watched here.
-    fn poll_send_in_time(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
-        let paused = match &mut self.again {
-            Some(again) => again.poll_pause(cx).is_pending(),
-            None => false,
-        };
-        if !paused && let Poll::Ready(sent) = self.poll_send(cx) {
-            return Poll::Ready(sent);
-        }
-        let Some(unsent) = &mut self.unsent else {
-            return Poll::Pending;
-        };
-        if unsent.waiting.is_none() {
-            let timeout = unsent
-                .options
-                .timeout(self.caller.default_timeout(), self.caller.deadline());
-            let Some(deadline) = unsent.options.fix_deadline(timeout) else {
-                return Poll::Pending;
-            };
-            unsent.waiting = Some(Box::pin(tokio::time::sleep_until(deadline)));
-        }
-        let Some(sleep) = &mut unsent.waiting else {
-            return Poll::Pending;
-        };
-        sleep.as_mut().poll(cx).map(|()| Err(CallError::Deadline))
-    }
-
     /// Notes why the stream ended, and types the error.
     fn ended(&mut self, error: CallError<RpcError>) -> CallError<E> {
         self.end = Some(error.peer_reason());
@@ -394,35 +286,6 @@ where
         };
         let error = Again::settle(&mut self.again, error);
         Step::Out(Some(Err(self.ended(error))))
-    }
-
-    /// Whether the call begins again, after an end that says so: only one that was not run.
-    fn sends_again(&mut self, error: &CallError<RpcError>) -> bool {
-        let can = self.resends && !self.begun;
-        let Some(unsent) = self.unsent.as_ref().filter(|_| can) else {
-            return false;
-        };
-        let again = Again::ask(&mut self.again, &self.caller, error, unsent.repeats);
-        if again {
-            self.stage = Stage::Unsent;
-        }
-        again
-    }
-
-    /// Begins the same call once more, without a deadline; its end is told. `false` where it cannot.
-    pub(crate) fn begin_again(&mut self) -> bool {
-        let Some(unsent) = &mut self.unsent else {
-            return false;
-        };
-        unsent.waiting = None;
-        unsent.options.lift_deadline();
-        self.give_up();
-        self.stage = Stage::Unsent;
-        self.batch = Batch::default();
-        self.again = None;
-        self.begun = true;
-        self.end = None;
-        true
     }
 
     pub(crate) const fn caller(&self) -> &C {
@@ -463,7 +326,12 @@ where
         loop {
             if let (Some(item), Some((format, limits))) = (self.batch.next(), &self.format) {
                 return Poll::Ready(Step::Out(match format.decode(item, limits) {
-                    Ok(item) => Some(Ok(item)),
+                    Ok(item) => {
+                        if let Some(taken) = self.batch.take_worthy() {
+                            self.caller.taken(ticket, taken);
+                        }
+                        Some(Ok(item))
+                    }
                     Err(error) => {
                         self.give_up();
                         let text = format!("item is not of the expected shape: {error}");

@@ -26,7 +26,7 @@ async fn results_stop_at_the_window_of_items() {
         let client: FlowClient = joined.client.client();
         let mut stream = client.count(1000).start();
         assert_eq!(within("item", stream.next()).await.unwrap().unwrap(), 0);
-        // The first poll takes a batch, of which one was handed out; credit comes back for batches.
+        // The first poll takes a batch, of which one was handed out; credit comes back for halves of the window.
         let made = at_rest(|| flow.made()).await;
         assert!((16..=32).contains(&made), "{way:?}: {made} items were made");
         // A call beside it is not held up.
@@ -43,6 +43,43 @@ async fn results_stop_at_the_window_of_items() {
             "{way:?}: {made} items were made"
         );
         drop(stream);
+        joined.idle().await;
+    }
+}
+
+/// A batch may hold the whole window: half of it taken lets the sender go on, whether the rest is taken or not.
+#[tokio::test]
+async fn half_of_a_batch_lets_its_sender_go_on() {
+    for way in LINKED {
+        let flow = MyFlow::new();
+        let limits = Limits::new().with_stream_items(16);
+        let joined = Setup::new(flow.service()).limits(&limits).join(way).await;
+        let client: FlowClient = joined.client.client();
+        let mut stream = client.count(1000).start();
+        assert_eq!(at_rest(|| flow.made()).await, 16, "{way:?}");
+        for (taken, made) in [(7, 16), (8, 24), (15, 24), (16, 32)] {
+            while within("item", stream.next()).await.unwrap().unwrap() + 1 < taken {}
+            assert_eq!(at_rest(|| flow.made()).await, made, "{way:?}: {taken}");
+        }
+        drop(stream);
+        joined.idle().await;
+    }
+}
+
+/// The same for the stream that goes with a call: the window of its results stops its handler in the midst of a batch.
+#[tokio::test]
+async fn half_of_a_batch_of_input_lets_its_sender_go_on() {
+    for way in LINKED {
+        let flow = MyFlow::new();
+        let mut setup = Setup::new(flow.service());
+        setup.server_limits = Limits::new().with_stream_items(16);
+        setup.client_limits = Limits::new().with_stream_items(8);
+        let joined = setup.join(way).await;
+        let client: FlowClient = joined.client.client();
+        let (data, watch) = Watched::new(stream::iter(0..1000));
+        let doubled = client.doubled(data).start();
+        assert_eq!(at_rest(|| watch.made()).await, 24, "{way:?}");
+        assert_eq!(within("rest", doubled.count()).await, 1000, "{way:?}");
         joined.idle().await;
     }
 }

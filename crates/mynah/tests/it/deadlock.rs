@@ -100,6 +100,12 @@ async fn d2_peer_stops_reading_while_it_keeps_calling() {
 /// The same over a socket, with a peer that calls for ever.
 #[tokio::test]
 async fn d2_over_a_socket() {
+    for place in Socket::each() {
+        calls_and_does_not_read(&place).await;
+    }
+}
+
+async fn calls_and_does_not_read(place: &Socket) {
     let probe = MyProbe::new();
     let limits = Limits::new()
         .with_calls_in_flight(8)
@@ -108,11 +114,11 @@ async fn d2_over_a_socket() {
     let server = Server::new()
         .register(probe.service())
         .limits(limits)
-        .listen("tcp://127.0.0.1:0")
+        .listen(&place.url)
         .start()
         .await
         .unwrap();
-    let mut raw = raw_tcp(&server).await;
+    let mut raw = raw_socket(&server).await;
     raw.send(&preface(b'J')).await;
     until("accepted", || !server.peers().is_empty()).await;
     let peer = server.peers().pop().unwrap();
@@ -128,7 +134,10 @@ async fn d2_over_a_socket() {
     };
     let closed = async { peer.closed().await };
     let (reason, ()) = within("close", async { tokio::join!(closed, calling) }).await;
-    assert!(matches!(reason, CloseReason::TimedOut(_)), "{reason}");
+    assert!(
+        matches!(reason, CloseReason::TimedOut(_)),
+        "{place:?}: {reason}"
+    );
     assert!(most <= 8 * 1_000_100 + (32 << 10), "{most}");
 }
 

@@ -301,3 +301,30 @@ fn what_travels_is_what_was_derived() {
         assert_eq!(ZooError::from_rpc(rpc), Ok(error));
     }
 }
+
+/// What a handler passes on of its own calls with a `?`.
+#[test]
+fn errors_of_nested_calls_say_no_more_than_they_should() {
+    let passed = |error: CallError<RpcError>| RpcError::from(error);
+    let own = RpcError::new(ErrorCode::application(3), "no");
+    assert_eq!(passed(CallError::Application(own.clone())), own);
+    let late = passed(CallError::Deadline);
+    assert_eq!(late.code(), ErrorCode::DEADLINE_EXCEEDED);
+    let stopped = passed(CallError::Cancelled(mynah::By::Callee));
+    assert_eq!(stopped.code(), ErrorCode::CANCELLED);
+    let secret = "10.0.0.7 does not answer";
+    for error in [
+        CallError::Remote(RpcError::new(ErrorCode::INTERNAL, secret)),
+        CallError::Disconnected(mynah::CloseReason::TimedOut(secret)),
+        // Busy would say that this handler has not run.
+        CallError::Busy { retry_after: None },
+    ] {
+        let error = passed(error);
+        assert_eq!(error.code(), ErrorCode::INTERNAL);
+        assert!(
+            error.message().starts_with("internal error, incident"),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("10.0"), "{error}");
+    }
+}

@@ -405,7 +405,7 @@ async fn the_end_of_the_connection_ends_it_on_both_sides() {
 
 #[tokio::test]
 async fn one_subscription_too_many_is_busy() {
-    for way in LINKED {
+    for way in STREAMS {
         let limits = Limits::new().with_subscriptions(2);
         let (joined, client, events) = joined_with(way, limits).await;
         let first = client.noted().await.unwrap();

@@ -125,17 +125,23 @@ async fn f1_raw_pairs_faster_than_the_answers_are_taken() {
 
 /// Floods a server with one kind of breach until it closes; another connection must not notice.
 async fn flood(name: &str, mut breach: impl FnMut(u64) -> Vec<u8>) {
+    for place in Socket::each() {
+        flood_at(&place, name, &mut breach).await;
+    }
+}
+
+async fn flood_at(place: &Socket, name: &str, breach: &mut impl FnMut(u64) -> Vec<u8>) {
     let probe = MyProbe::new();
     let limits = Limits::new().with_violation_budget(100);
     let server = Server::new()
         .register(probe.service())
         .limits(limits)
-        .listen("tcp://127.0.0.1:0")
+        .listen(&place.url)
         .start()
         .await
         .unwrap();
     let healthy: ProbeClient = mynah::connect(server.address()).await.unwrap().client();
-    let raw = raw_tcp(&server).await.greet().await;
+    let raw = raw_socket(&server).await.greet().await;
     let Raw { stream, read } = raw;
     let (reader, mut writer) = tokio::io::split(stream);
     let flooding = async {

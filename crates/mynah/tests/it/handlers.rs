@@ -330,6 +330,7 @@ async fn metadata_travels_and_evidence_does_not() {
                 assert_eq!(transport.as_deref(), Some("tcp"));
                 assert!(address.unwrap().starts_with("127.0.0.1:"));
             }
+            Way::Unix => assert_eq!(transport.as_deref(), Some("unix")),
             Way::Memory | Way::InProcess => assert_eq!(transport.as_deref(), Some("memory")),
             _ => assert_eq!(transport, None, "{way:?}"),
         }

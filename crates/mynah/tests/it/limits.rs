@@ -15,16 +15,22 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 
 #[tokio::test]
 async fn l1_a_frame_of_4_gib_is_refused_at_its_head() {
+    for place in Socket::each() {
+        sends_lengths_of_4_gib(&place).await;
+    }
+}
+
+async fn sends_lengths_of_4_gib(place: &Socket) {
     let probe = MyProbe::new();
     let server = Server::new()
         .register(probe.service())
-        .listen("tcp://127.0.0.1:0")
+        .listen(&place.url)
         .start()
         .await
         .unwrap();
     let healthy: ProbeClient = mynah::connect(server.address()).await.unwrap().client();
     for _ in 0..20 {
-        let mut bomb = raw_tcp(&server).await.greet().await;
+        let mut bomb = raw_socket(&server).await.greet().await;
         bomb.send(&u32::MAX.to_be_bytes()).await;
         let said = within("refusal", bomb.rest()).await;
         assert_eq!(said.len(), 1, "{said:?}");

@@ -10,6 +10,7 @@
 mod accepting;
 mod callbacks;
 mod cancel;
+mod carrier;
 mod credit;
 mod crossing;
 mod deadlines;

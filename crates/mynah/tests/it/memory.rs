@@ -27,7 +27,7 @@ impl Deep for MyDeep {
     }
 }
 
-const WAYS: [Way; 5] = Way::NATIVE;
+const WAYS: [Way; 6] = Way::NATIVE;
 
 #[tokio::test]
 async fn m1_messages_have_a_size() {
@@ -56,6 +56,31 @@ async fn m1_messages_have_a_size() {
             "a",
             "{way:?}: it lives"
         );
+        joined.idle().await;
+    }
+}
+
+/// The other side takes less than this one: the first call of all fails by itself, too.
+#[tokio::test]
+async fn m1_the_first_message_may_be_too_large_for_the_other_side() {
+    for way in WAYS {
+        let limits = Limits::new().with_max_message_bytes(16 << 10);
+        let joined = Setup::new(MyProbe::new().service())
+            .server_limits(limits)
+            .join(way)
+            .await;
+        let client: ProbeClient = joined.client.client();
+        let large = client.echo("x".repeat(20 << 10)).start();
+        // What is small does not wait for what the other side says of itself.
+        let small = client.echo("a".into()).start();
+        let large = within("large", large).await.unwrap_err();
+        assert!(
+            matches!(large, CallError::Encode(_)) || large.code() == Some(ErrorCode::TOO_LARGE),
+            "{way:?}: {large:?}"
+        );
+        assert_eq!(within("small", small).await.unwrap(), "a", "{way:?}");
+        let fits = client.echo("x".repeat(15 << 10)).into_future();
+        assert_eq!(within("fits", fits).await.unwrap().len(), 15 << 10);
         joined.idle().await;
     }
 }

@@ -408,7 +408,7 @@ async fn the_largest_message_is_that_of_the_dialect_unless_it_is_set() {
         .register(probe.service())
         .listen("tcp://127.0.0.1:0")
         .listen("tcp://127.0.0.1:0?dialect=cbor-rpc")
-        .listen("tcp://127.0.0.1:0?dialect=cbor-rpc&max_message=1000")
+        .listen("tcp://127.0.0.1:0?dialect=cbor-rpc&max_message_bytes=1000")
         .start()
         .await
         .unwrap();
@@ -423,14 +423,14 @@ async fn the_largest_message_is_that_of_the_dialect_unless_it_is_set() {
         (1, "?dialect=cbor-rpc", Some(&large), 41 * MIB, false),
         (
             1,
-            "?dialect=cbor-rpc&max_message=2000",
+            "?dialect=cbor-rpc&max_message_bytes=2000",
             Some(&large),
             1900,
             true,
         ),
         (
             1,
-            "?dialect=cbor-rpc&max_message=2000",
+            "?dialect=cbor-rpc&max_message_bytes=2000",
             Some(&large),
             2100,
             false,

@@ -1,24 +1,20 @@
 //! Two peers with everything a call can carry, over a duplex that is cut into pieces, delayed, throttled and broken.
 //!
-//! Everything follows from the seed: time is virtual, and one thread runs it all. `MYNAH_STORM_SEED=x` replays one storm,
-//! `MYNAH_STORM_SEEDS=n` runs so many. What differs between two processes are numbers that a process counts (incidents of
+//! Everything follows from the seed: time is virtual, and one thread runs it all. `MYNAH_SEED=x` replays one storm,
+//! `MYNAH_SEEDS=n` runs so many. What differs between two processes are numbers that a process counts (incidents of
 //! panics), where they have more digits.
 
 mod actors;
-mod dice;
 mod events;
-mod jam;
-mod pipe;
 mod service;
 mod setup;
 mod streams;
 mod world;
 
-use crate::support::within_time;
 use actors::{Actor, until_over};
-use dice::Dice;
 use mynah::prelude::*;
 use mynah::{CloseReason, PeerStats};
+use mynah_testkit::{Dice, Simulation};
 use setup::{Far, Finale, Sides, Storm, Way};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -225,23 +221,8 @@ async fn no_task_left(world: &World) {
 
 /// One storm on a thread of its own, where no buffer is left of another.
 fn storm(seed: u64) -> (Vec<String>, u64, String) {
-    let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        let what = format!("storm {seed}");
-        runtime.block_on(within_time(&what, Duration::from_secs(120), run(seed)))
-    });
-    match thread.join() {
-        Ok(outcome) => outcome,
-        Err(payload) => {
-            let text = payload.downcast_ref::<String>().cloned();
-            let wrong = vec![text.unwrap_or_else(|| "a panic".to_owned())];
-            (wrong, 0, String::new())
-        }
-    }
+    let outcome = Simulation::new().once(seed, run);
+    outcome.unwrap_or_else(|why| (vec![why], 0, String::new()))
 }
 
 /// Callbacks are numbered through the process; as many have gone by that the numbers of all that come have one length.
@@ -254,33 +235,13 @@ fn count_callbacks_up() {
     });
 }
 
-/// Runs storms; says which seeds failed, and how.
-#[allow(clippy::print_stderr, reason = "the seeds are printed")]
-fn check(seeds: impl Iterator<Item = u64>) {
-    let mut failed = Vec::new();
-    for seed in seeds {
-        let (wrong, _, storm) = storm(seed);
-        if !wrong.is_empty() {
-            eprintln!("seed {seed}: {}\n  {storm}", wrong.join("\n  "));
-            failed.push(seed);
-        }
-    }
-    assert!(failed.is_empty(), "MYNAH_STORM_SEED=x for x of {failed:?}");
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[test]
 fn i1_two_peers_in_all_weathers() {
     count_callbacks_up();
-    if let Some(seed) = number("MYNAH_STORM_SEED") {
-        return check(std::iter::once(seed));
-    }
-    let first = number("MYNAH_STORM_FIRST").unwrap_or(1);
-    let seeds = number("MYNAH_STORM_SEEDS").unwrap_or(30);
-    check(first..first + seeds);
+    Simulation::new().seeds(30).run(async |seed| {
+        let (wrong, _, storm) = run(seed).await;
+        assert!(wrong.is_empty(), "{}\n  {storm}", wrong.join("\n  "));
+    });
 }
 
 #[test]

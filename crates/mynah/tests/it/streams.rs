@@ -2,9 +2,10 @@
 
 use crate::flow::*;
 use crate::support::*;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use mynah::prelude::*;
 use mynah::{By, EndReason};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[tokio::test]
@@ -190,12 +191,7 @@ async fn a_wire_without_streams_says_so() {
     let mut stream = client.count(3).start();
     unsupported(&stream.next().await.unwrap().unwrap_err());
     assert!(stream.next().await.is_none());
-    unsupported(
-        &client
-            .sum_of(1, futures::stream::iter([1]))
-            .await
-            .unwrap_err(),
-    );
+    unsupported(&client.sum_of(1, stream::iter([1])).await.unwrap_err());
     unsupported(&client.tell(1, |_| {}).await.unwrap_err());
     assert_eq!(flow.0.calls.started(), 0);
     joined.idle().await;
@@ -285,4 +281,88 @@ async fn a_deadline_does_not_wait_for_the_program() {
         until("it was dropped", || flow.0.calls.alive() == 0).await;
         joined.idle().await;
     }
+}
+
+/// Numbers without an end, or seven of them.
+#[mynah::service]
+trait Source {
+    fn numbers(&self, cx: &Context, ends: bool) -> impl Stream<Item = u64> + Send;
+}
+
+/// Notes why its streams were dropped.
+#[derive(Clone, Default)]
+struct MySource(Arc<Mutex<Vec<Option<EndReason>>>>);
+
+struct Farewell(Context, MySource);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let reason = self.0.end_reason();
+        self.1.0.lock().unwrap().push(reason);
+    }
+}
+
+impl Source for MySource {
+    fn numbers(&self, cx: &Context, ends: bool) -> impl Stream<Item = u64> + Send {
+        let farewell = Farewell(cx.clone(), self.clone());
+        let numbers = if ends {
+            stream::iter(0..7).boxed()
+        } else {
+            stream::iter(0..7).chain(stream::pending()).boxed()
+        };
+        numbers.map(move |number| {
+            let _held = &farewell;
+            number
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_producer_is_told_why_it_is_stopped() {
+    for way in STREAMS {
+        let source = MySource::default();
+        let setup = Setup::new(SourceService::new(source.clone()));
+        let joined = setup.join(way).await;
+        let client: SourceClient = joined.client.client();
+        let told = async |reason: Option<EndReason>| {
+            until("it is told", || !source.0.lock().unwrap().is_empty()).await;
+            let told = std::mem::take(&mut *source.0.lock().unwrap());
+            assert_eq!(told, [reason], "{way:?}");
+        };
+        // By itself.
+        assert_eq!(client.numbers(true).start().count().await, 7);
+        told(None).await;
+        let mut numbers = client.numbers(false).start();
+        assert_eq!(within("item", numbers.next()).await.unwrap().unwrap(), 0);
+        drop(numbers);
+        told(Some(EndReason::Cancelled(By::Caller))).await;
+        let late = client
+            .numbers(false)
+            .deadline(Duration::from_millis(20))
+            .start();
+        let items = within("items", late.collect::<Vec<_>>()).await;
+        assert!(matches!(items.last(), Some(Err(CallError::Deadline))));
+        told(Some(EndReason::Deadline)).await;
+        joined.idle().await;
+        if way != Way::InProcess {
+            let mut numbers = client.numbers(false).start();
+            assert_eq!(within("item", numbers.next()).await.unwrap().unwrap(), 0);
+            joined.client.close();
+            told(Some(EndReason::PeerGone)).await;
+        }
+    }
+    let source = MySource::default();
+    let server = Server::new()
+        .register(SourceService::new(source.clone()))
+        .listen("tcp://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let peer = mynah::connect(server.address()).await.unwrap();
+    let mut numbers = peer.client::<SourceClient>().numbers(false).start();
+    assert_eq!(within("item", numbers.next()).await.unwrap().unwrap(), 0);
+    let report = within("drain", server.drain(Duration::from_millis(20))).await;
+    assert_eq!(report.streams_cut, 1, "{report}");
+    until("it is told", || !source.0.lock().unwrap().is_empty()).await;
+    assert_eq!(*source.0.lock().unwrap(), [Some(EndReason::Draining)]);
 }

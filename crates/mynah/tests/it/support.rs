@@ -3,12 +3,14 @@
 
 use mynah::codec::{Dialect, Format};
 use mynah::dialect::{CborRpc, Native, Side};
+use mynah::endpoint::{Dialing, EndpointStream};
 use mynah::memory::MemoryOptions;
 use mynah::prelude::*;
-use mynah::{DrainReport, Evidence, Limits, PeerStats, Router, ServerHandle, Service};
+use mynah::protocol::Dialer as _;
+use mynah::{DrainReport, Endpoint, Evidence, Limits, PeerStats, Router, ServerHandle, Service};
 use serde_json::{Value as Json, json};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -20,6 +22,7 @@ pub(crate) enum Way {
     TcpCbor,
     TcpJson,
     TcpPack,
+    Unix,
     Duplex,
     Memory,
     InProcess,
@@ -28,28 +31,31 @@ pub(crate) enum Way {
 
 impl Way {
     /// Every way.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::TcpCbor,
         Self::TcpJson,
         Self::TcpPack,
+        Self::Unix,
         Self::Duplex,
         Self::Memory,
         Self::InProcess,
         Self::CborRpc,
     ];
     /// Those that carry deadlines, metadata and codes over a connection.
-    pub(crate) const NATIVE: [Self; 5] = [
+    pub(crate) const NATIVE: [Self; 6] = [
         Self::TcpCbor,
         Self::TcpJson,
         Self::TcpPack,
+        Self::Unix,
         Self::Duplex,
         Self::Memory,
     ];
     /// Those with a connection in between.
-    pub(crate) const LINKED: [Self; 6] = [
+    pub(crate) const LINKED: [Self; 7] = [
         Self::TcpCbor,
         Self::TcpJson,
         Self::TcpPack,
+        Self::Unix,
         Self::Duplex,
         Self::Memory,
         Self::CborRpc,
@@ -123,6 +129,24 @@ impl Setup {
                     connect(&url, self.client, self.client_limits).await,
                     Far::Server(server),
                 )
+            }
+            Way::Unix => {
+                let [_tcp, unix] = Socket::each();
+                let server = Server::new()
+                    .router(self.server)
+                    .limits(self.server_limits)
+                    .listen(&unix.url)
+                    .start()
+                    .await
+                    .unwrap();
+                let client = mynah::connector(server.address())
+                    .unwrap()
+                    .router(self.client)
+                    .limits(self.client_limits)
+                    .connect()
+                    .await
+                    .unwrap();
+                (client, Far::Server(server))
             }
             Way::Duplex => {
                 let (near, far) = tokio::io::duplex(4096);
@@ -198,6 +222,30 @@ async fn connect(url: &str, router: Router, limits: Limits) -> Peer {
     }
 }
 
+/// Where a test listens, on each transport that carries bytes.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) url: String,
+    /// The one of the socket file.
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Socket {
+    pub(crate) fn each() -> [Self; 2] {
+        let directory = tempfile::tempdir().unwrap();
+        [
+            Self {
+                url: "tcp://127.0.0.1:0".to_owned(),
+                _directory: None,
+            },
+            Self {
+                url: format!("unix:{}/socket", directory.path().display()),
+                _directory: Some(directory),
+            },
+        ]
+    }
+}
+
 /// A peer over a stream.
 pub(crate) fn over<S>(
     stream: S,
@@ -269,10 +317,7 @@ impl Joined {
 pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "never happened: {what}"
-        );
+        assert!(start.elapsed() < PATIENCE, "never happened: {what}");
         tokio::task::yield_now().await;
     }
 }
@@ -284,38 +329,25 @@ pub(crate) async fn settle() {
     }
 }
 
+/// Nothing takes so long, on a machine that is busy with other things either.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Ends a test that hangs, by the clock of the machine.
 pub(crate) fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
-    within_time(what, Duration::from_secs(10), future)
+    within_time(what, PATIENCE, future)
 }
 
 /// The same with a time of its own.
-pub(crate) async fn within_time<F: Future>(what: &str, time: Duration, future: F) -> F::Output {
-    let start = Instant::now();
-    let mut future = pin!(future);
-    let (done, stop) = std::sync::mpsc::channel::<()>();
-    let (bell, rung) = tokio::sync::oneshot::channel::<()>();
-    // A thread of its own: the runtime's blocking pool would keep a stopped clock from moving on.
-    std::thread::spawn(move || {
-        let timeout = std::sync::mpsc::RecvTimeoutError::Timeout;
-        if stop.recv_timeout(time) == Err(timeout) {
-            // Nobody waits any more: fine.
-            bell.send(()).unwrap_or_default();
-        }
-    });
-    let mut rung = pin!(rung);
-    let output = poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        match rung.as_mut().poll(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(None),
-            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
-        }
-    })
-    .await;
-    drop(done);
-    output.unwrap_or_else(|| panic!("{what}: hangs after {:?}", start.elapsed()))
+pub(crate) fn within_time<F: Future>(
+    what: &str,
+    time: Duration,
+    future: F,
+) -> impl Future<Output = F::Output> {
+    let within = Box::pin(mynah_testkit::within(time, future));
+    async move {
+        let output = within.await;
+        output.unwrap_or_else(|hangs| panic!("{what}: {hangs}"))
+    }
 }
 
 /// Polls a future once.
@@ -412,6 +444,18 @@ pub(crate) fn raw_server(router: Router, limits: Limits, buffer: usize) -> (Raw,
         },
         peer,
     )
+}
+
+/// A peer made of bytes at a real server, on whichever transport it listens.
+pub(crate) async fn raw_socket(server: &ServerHandle) -> Raw<EndpointStream> {
+    let endpoint: Endpoint = server.address().parse().unwrap();
+    let Ok(Dialing::Bytes(dialer)) = endpoint.place.dial() else {
+        panic!("{} carries no bytes", server.address());
+    };
+    Raw {
+        stream: dialer.dial().await.unwrap().connection,
+        read: Vec::new(),
+    }
 }
 
 /// A peer made of bytes at a real server.

@@ -1,13 +1,18 @@
 //! What the checks stand on: Python processes held by their handle, a recording proxy, a scripted connection, and a
 //! bound on everything that is waited for.
 
+mod process;
 mod proxy;
 mod python;
 mod raw;
 mod rust;
 
+pub(crate) use process::{ServerProcess, read_to_end};
 pub(crate) use proxy::Recorder;
-pub(crate) use python::{Codec, PythonServer, Venv, run_client, run_client_with, run_script};
+pub(crate) use python::{
+    Codec, PythonServer, Venv, run_client, run_client_at, run_client_with, run_parent, run_script,
+    worker,
+};
 pub(crate) use raw::Raw;
 pub(crate) use rust::{RustClient, RustServer};
 

@@ -1,6 +1,7 @@
 //! Python processes: the drivers in `interop-tests/python`, run by the interpreter of a venv.
 
 use super::within;
+use mynah::stdio::Program;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -50,6 +51,20 @@ fn interpreter(venv: Venv) -> PathBuf {
     python
 }
 
+/// A worker of the real package on its stdin and stdout, to be started.
+pub(crate) fn worker(venv: Venv, codec: Codec) -> Program {
+    Program::new(interpreter(venv))
+        .args(["-u".into(), root().join("python/cbor_rpc_worker.py")])
+        .arg(codec.name())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+}
+
+/// Runs one scenario of the Python client with the worker of this side as its child.
+pub(crate) async fn run_parent(venv: Venv, codec: Codec, scenario: &[&str]) -> Output {
+    let target = concat!("stdio:", env!("CARGO_BIN_EXE_stdio_worker"));
+    run_client_at(venv, target, codec, scenario).await
+}
+
 /// Ends with its handle: the child is killed when this is dropped, and ends by itself when its stdin ends.
 fn spawn(venv: Venv, script: &str, arguments: &[&str]) -> (Child, ChildStdin) {
     let mut child = Command::new(interpreter(venv))
@@ -70,7 +85,7 @@ fn spawn(venv: Venv, script: &str, arguments: &[&str]) -> (Child, ChildStdin) {
 /// A server of the real package.
 #[derive(Debug)]
 pub(crate) struct PythonServer {
-    /// Its port on the loopback.
+    /// Its port on the loopback; 0 for one on a Unix socket.
     pub(crate) port: u16,
     _stdin: ChildStdin,
     _child: Child,
@@ -101,7 +116,7 @@ impl PythonServer {
                 .expect("stderr is text");
             panic!("the Python server did not start: {line}{text}");
         };
-        let port = port.parse().expect("a port");
+        let port = port.parse().unwrap_or_default();
         // A pipe that nobody reads fills up and stops the writer.
         tokio::spawn(async move {
             let mut sink = tokio::io::sink();
@@ -134,8 +149,17 @@ pub(crate) async fn run_client_with(
     codec: Codec,
     scenario: &[&str],
 ) -> Output {
-    let port = port.to_string();
-    let arguments = [&[port.as_str(), codec.name()], scenario].concat();
+    run_client_at(venv, &port.to_string(), codec, scenario).await
+}
+
+/// The same against a port or the path of a Unix socket.
+pub(crate) async fn run_client_at(
+    venv: Venv,
+    place: &str,
+    codec: Codec,
+    scenario: &[&str],
+) -> Output {
+    let arguments = [&[place, codec.name()], scenario].concat();
     let (child, _stdin) = spawn(venv, "cbor_rpc_client.py", &arguments);
     let output = within(&format!("scenario {scenario:?}"), child.wait_with_output())
         .await

@@ -1,9 +1,9 @@
 //! The floor in process: a bounded `mpsc` to one task, a `oneshot` back. No format, no rules.
 
-use mynah_bench::{Contender, Echo, Failure, Load, Tally, TypedEcho, echo_tasks};
-use std::net::SocketAddr;
+use mynah_bench::{
+    Address, Contender, Echo, Failure, Listening, Load, Tally, TypedEcho, echo_tasks,
+};
 use std::process::ExitCode;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 const QUEUE: usize = 1024;
@@ -12,11 +12,11 @@ const QUEUE: usize = 1024;
 struct Channel(mpsc::Sender<(Echo, oneshot::Sender<Echo>)>);
 
 impl Contender for Channel {
-    async fn serve(_: TcpListener, _: &str) -> Result<(), Failure> {
+    async fn serve(_: Listening, _: &str) -> Result<(), Failure> {
         Err("in process there is no server".into())
     }
 
-    async fn connect(_: Option<SocketAddr>, _: &str) -> Result<Self, Failure> {
+    async fn connect(_: Option<Address>, _: &str) -> Result<Self, Failure> {
         let (sender, mut requests) = mpsc::channel::<(Echo, oneshot::Sender<Echo>)>(QUEUE);
         tokio::spawn(async move {
             while let Some((value, reply)) = requests.recv().await {

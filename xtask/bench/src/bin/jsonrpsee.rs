@@ -10,12 +10,11 @@ use jsonrpsee_server::types::ErrorObjectOwned;
 use jsonrpsee_server::{RpcModule, ServerBuilder, ServerConfig};
 use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
 use mynah_bench::{
-    Bytes, Contender, Echo, Failure, Load, MAX_MESSAGE, Tally, TypedEcho, echo_tasks,
+    Address, Bytes, Contender, Echo, Failure, Listening, Load, MAX_MESSAGE, Tally, TypedEcho,
+    echo_tasks,
 };
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// Calls in flight on a connection, and connections; its defaults are 256 and 100.
 const MANY: u16 = 4096;
@@ -24,7 +23,8 @@ const MANY: u16 = 4096;
 struct Jsonrpsee(Arc<WsClient>);
 
 impl Contender for Jsonrpsee {
-    async fn serve(listener: TcpListener, _: &str) -> Result<(), Failure> {
+    async fn serve(listener: Listening, _: &str) -> Result<(), Failure> {
+        let listener = listener.tcp()?;
         let most = u32::try_from(MAX_MESSAGE)?;
         let config = ServerConfig::builder()
             .ws_only()
@@ -48,8 +48,8 @@ impl Contender for Jsonrpsee {
         Ok(())
     }
 
-    async fn connect(address: Option<SocketAddr>, _: &str) -> Result<Self, Failure> {
-        let address = address.ok_or("jsonrpsee needs an address")?;
+    async fn connect(address: Option<Address>, _: &str) -> Result<Self, Failure> {
+        let address = address.ok_or("jsonrpsee needs an address")?.tcp()?;
         let most = u32::try_from(MAX_MESSAGE)?;
         let client = WsClientBuilder::new()
             .set_tcp_no_delay(true)

@@ -1,4 +1,4 @@
-//! Mynah, variants `cbor` and `json` (native over tcp) and `local` (in process).
+//! Mynah, variants `cbor` and `json` (native, over a wire) and `local` (in process).
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
@@ -6,14 +6,14 @@ use futures::{Stream, StreamExt as _, stream};
 use mynah::Limits;
 use mynah::dialect::Native;
 use mynah::prelude::*;
+use mynah::tcp::TcpListener;
+use mynah::unix::UnixListener;
 use mynah_bench::{
-    Bytes, Contender, Echo, Failure, Item, Load, MAX_MESSAGE, Seen, Taken, Tally, TypedEcho,
-    echo_tasks,
+    Address, Bytes, Contender, Echo, Failure, Item, Listening, Load, MAX_MESSAGE, Seen, Taken,
+    Tally, TypedEcho, echo_tasks,
 };
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// What subscribers of `fanout` hear.
 const TOPIC: &str = "bench";
@@ -76,18 +76,24 @@ struct Mynah {
 }
 
 impl Contender for Mynah {
-    async fn serve(listener: TcpListener, _: &str) -> Result<(), Failure> {
-        let listener = mynah::tcp::TcpListener::from_bound(listener)?;
-        let _server = Server::new()
+    async fn serve(listener: Listening, _: &str) -> Result<(), Failure> {
+        let server = Server::new()
             .register(EchoingService::new(Handler))
-            .limits(limits())
-            .listen_on(listener, Native::new())
-            .start()
-            .await?;
+            .limits(limits());
+        let server = match listener {
+            Listening::Tcp(listener) => {
+                server.listen_on(TcpListener::from_bound(listener)?, Native::new())
+            }
+            Listening::Unix(listener) => {
+                let listener = UnixListener::from_std(listener.into_std()?)?;
+                server.listen_on(listener, Native::new())
+            }
+        };
+        let _server = server.start().await?;
         std::future::pending().await
     }
 
-    async fn connect(address: Option<SocketAddr>, variant: &str) -> Result<Self, Failure> {
+    async fn connect(address: Option<Address>, variant: &str) -> Result<Self, Failure> {
         if variant == "local" {
             let server = Server::new()
                 .register(EchoingService::new(Handler))
@@ -100,8 +106,8 @@ impl Contender for Mynah {
                 _server: Some(Arc::new(server)),
             });
         }
-        let address = address.ok_or("mynah over tcp needs an address")?;
-        let peer = mynah::connector(&format!("tcp://{address}?format={variant}"))?
+        let address = address.ok_or("mynah over a wire needs an address")?;
+        let peer = mynah::connector(&format!("{address}?format={variant}"))?
             .limits(limits())
             .connect()
             .await?;
@@ -114,6 +120,11 @@ impl Contender for Mynah {
 
     async fn load(&self, load: &Load) -> Result<Tally, Failure> {
         echo_tasks(self, load).await
+    }
+
+    fn first_bytes() -> Option<&'static [u8]> {
+        // Preface and hello.
+        Some(b"MYNAH\x01J\n\x00\x00\x00\x05[0,1]")
     }
 
     async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {

@@ -7,13 +7,13 @@
 //! is for. So `mixed` shows what the machine alone makes of small calls beside large ones.
 
 use bytes::{Buf, BytesMut};
-use mynah_bench::{Bytes, Contender, Failure, Item, Load, MAX_MESSAGE, Taken, Tally};
-use std::net::SocketAddr;
+use mynah_bench::{
+    Address, Bytes, Contender, Failure, Item, Listening, Load, MAX_MESSAGE, Stream, Taken, Tally,
+};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 
 /// About what the workload takes in a binary format.
@@ -39,27 +39,25 @@ const ITEM: usize = 16;
 /// Each connection is held by the one load that runs on it.
 #[derive(Clone)]
 struct Raw {
-    address: SocketAddr,
-    echo: Arc<Mutex<TcpStream>>,
-    stream: Arc<Mutex<Option<TcpStream>>>,
+    address: Address,
+    echo: Arc<Mutex<Stream>>,
+    stream: Arc<Mutex<Option<Stream>>>,
     payloads: Carriers,
     uploads: Carriers,
 }
 
 impl Contender for Raw {
-    async fn serve(listener: TcpListener, _: &str) -> Result<(), Failure> {
+    async fn serve(listener: Listening, _: &str) -> Result<(), Failure> {
         loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            tokio::spawn(answer(stream));
+            tokio::spawn(answer(listener.accept().await?));
         }
     }
 
-    async fn connect(address: Option<SocketAddr>, _: &str) -> Result<Self, Failure> {
+    async fn connect(address: Option<Address>, _: &str) -> Result<Self, Failure> {
         let address = address.ok_or("raw needs an address")?;
         Ok(Self {
+            echo: Arc::new(Mutex::new(open(&address, ECHO).await?)),
             address,
-            echo: Arc::new(Mutex::new(open(address, ECHO).await?)),
             stream: Arc::default(),
             payloads: Carriers::default(),
             uploads: Carriers::default(),
@@ -99,7 +97,7 @@ impl Contender for Raw {
 
     async fn numbers(&self, items: u64) -> Result<Taken, Failure> {
         let mut held = self.stream.lock().await;
-        let stream = kept(&mut held, self.address, STREAM).await?;
+        let stream = kept(&mut held, &self.address, STREAM).await?;
         stream.write_all(&items.to_le_bytes()).await?;
         let mut taken = Taken::default();
         let mut input = Input::new();
@@ -118,8 +116,13 @@ impl Contender for Raw {
         Ok(taken)
     }
 
+    fn first_bytes() -> Option<&'static [u8]> {
+        // The echo of a frame.
+        Some(&[ECHO, 3, 0, 0, 0, 7, 7, 7])
+    }
+
     async fn blob(&self, payload: Bytes) -> Result<Bytes, Failure> {
-        let mut carrier = Carrier::get(&self.payloads, self.address, PAYLOAD).await?;
+        let mut carrier = Carrier::get(&self.payloads, &self.address, PAYLOAD).await?;
         carrier.send(payload).await?;
         let memory = carrier.last.try_into_mut().unwrap_or_default();
         carrier.last = receive_payload(&mut carrier.stream, memory).await?.freeze();
@@ -129,7 +132,7 @@ impl Contender for Raw {
     }
 
     async fn upload(&self, payload: Bytes) -> Result<u64, Failure> {
-        let mut carrier = Carrier::get(&self.uploads, self.address, UPLOAD).await?;
+        let mut carrier = Carrier::get(&self.uploads, &self.address, UPLOAD).await?;
         carrier.send(payload).await?;
         let length = carrier.stream.read_u64_le().await?;
         carrier.put_back(&self.uploads);
@@ -139,7 +142,7 @@ impl Contender for Raw {
 
 /// A connection for payloads.
 struct Carrier {
-    stream: TcpStream,
+    stream: Stream,
     /// What came last: its memory is used again when nobody holds it any more.
     last: Bytes,
 }
@@ -149,7 +152,7 @@ type Carriers = Arc<std::sync::Mutex<Vec<Carrier>>>;
 
 impl Carrier {
     /// A free one, or a new one.
-    async fn get(free: &Carriers, address: SocketAddr, purpose: u8) -> Result<Self, Failure> {
+    async fn get(free: &Carriers, address: &Address, purpose: u8) -> Result<Self, Failure> {
         let found = free.lock().map_or(None, |mut free| free.pop());
         Ok(match found {
             Some(carrier) => carrier,
@@ -173,19 +176,18 @@ impl Carrier {
     }
 }
 
-async fn open(address: SocketAddr, purpose: u8) -> Result<TcpStream, Failure> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
+async fn open(address: &Address, purpose: u8) -> Result<Stream, Failure> {
+    let mut stream = address.connect().await?;
     stream.write_all(&[purpose]).await?;
     Ok(stream)
 }
 
 /// The connection that is kept, or a new one.
-async fn kept(
-    held: &mut Option<TcpStream>,
-    address: SocketAddr,
+async fn kept<'h>(
+    held: &'h mut Option<Stream>,
+    address: &Address,
     purpose: u8,
-) -> Result<&mut TcpStream, Failure> {
+) -> Result<&'h mut Stream, Failure> {
     Ok(match held {
         Some(stream) => stream,
         None => held.insert(open(address, purpose).await?),
@@ -193,7 +195,7 @@ async fn kept(
 }
 
 /// Ends with its connection.
-async fn answer(mut stream: TcpStream) -> Result<(), Failure> {
+async fn answer(mut stream: Stream) -> Result<(), Failure> {
     match stream.read_u8().await? {
         ECHO => echo(stream).await,
         STREAM => count(stream).await,
@@ -216,7 +218,7 @@ async fn answer(mut stream: TcpStream) -> Result<(), Failure> {
     }
 }
 
-async fn echo(mut stream: TcpStream) -> Result<(), Failure> {
+async fn echo(mut stream: Stream) -> Result<(), Failure> {
     let mut input = Input::new();
     loop {
         let (_, bytes) = input.read(&mut stream).await?;
@@ -226,7 +228,7 @@ async fn echo(mut stream: TcpStream) -> Result<(), Failure> {
 }
 
 /// Writes items, a full buffer at a time.
-async fn count(mut stream: TcpStream) -> Result<(), Failure> {
+async fn count(mut stream: Stream) -> Result<(), Failure> {
     let mut buffer = vec![0; BUFFER];
     loop {
         let items = stream.read_u64_le().await?;
@@ -248,7 +250,7 @@ async fn count(mut stream: TcpStream) -> Result<(), Failure> {
 
 /// Reads a length and so many bytes; both stay in the buffer. Nothing comes behind it before it is
 /// answered, so a read may ask for as much as there is room for.
-async fn receive_payload(stream: &mut TcpStream, mut frame: BytesMut) -> Result<BytesMut, Failure> {
+async fn receive_payload(stream: &mut Stream, mut frame: BytesMut) -> Result<BytesMut, Failure> {
     frame.clear();
     frame.reserve(BUFFER);
     loop {
@@ -285,7 +287,7 @@ impl Input {
     }
 
     /// Reads once.
-    async fn fill(&mut self, stream: &mut TcpStream) -> Result<(), Failure> {
+    async fn fill(&mut self, stream: &mut Stream) -> Result<(), Failure> {
         let read = stream.read(&mut self.buffer[self.filled..]).await?;
         if read == 0 {
             return Err("closed".into());
@@ -298,7 +300,7 @@ impl Input {
     }
 
     /// Reads once; returns how many whole frames stand at the start, and how many bytes they are.
-    async fn read(&mut self, stream: &mut TcpStream) -> Result<(usize, usize), Failure> {
+    async fn read(&mut self, stream: &mut Stream) -> Result<(usize, usize), Failure> {
         self.fill(stream).await?;
         let (mut frames, mut at) = (0, 0);
         while let Some(head) = self.buffer[at..self.filled].first_chunk::<HEAD>() {

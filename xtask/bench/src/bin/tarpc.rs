@@ -3,14 +3,14 @@
 
 use futures::StreamExt as _;
 use mynah_bench::{
-    Bytes, Contender, Echo, Failure, Load, MAX_MESSAGE, Tally, TypedEcho, echo_tasks,
+    Address, Bytes, Contender, Echo, Failure, Listening, Load, MAX_MESSAGE, Tally, TypedEcho,
+    echo_tasks,
 };
 use serde_bytes::ByteBuf;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use tarpc::server::{BaseChannel, Channel as _};
 use tarpc::{ClientMessage, Response, client, context, serde_transport};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_serde::formats::{Bincode, Json};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
@@ -42,7 +42,8 @@ impl EchoService for Server {
 struct Tarpc(EchoServiceClient);
 
 impl Contender for Tarpc {
-    async fn serve(listener: TcpListener, variant: &str) -> Result<(), Failure> {
+    async fn serve(listener: Listening, variant: &str) -> Result<(), Failure> {
+        let listener = listener.tcp()?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -55,8 +56,8 @@ impl Contender for Tarpc {
         }
     }
 
-    async fn connect(address: Option<SocketAddr>, variant: &str) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address.ok_or("tarpc needs an address")?).await?;
+    async fn connect(address: Option<Address>, variant: &str) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address.ok_or("tarpc needs an address")?.tcp()?).await?;
         stream.set_nodelay(true)?;
         let framed = framed(stream);
         let config = client::Config::default();

@@ -3,14 +3,13 @@
 
 use futures::stream;
 use mynah_bench::{
-    Bytes, Contender, Echo, Failure, Item, Load, MAX_MESSAGE, Taken, Tally, TypedEcho, echo_tasks,
+    Address, Bytes, Contender, Echo, Failure, Item, Listening, Load, MAX_MESSAGE, Taken, Tally,
+    TypedEcho, echo_tasks,
 };
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::process::ExitCode;
-use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::codegen::http::{self, uri::PathAndQuery};
 use tonic::codegen::{Body as HttpBody, BoxFuture, Context, Poll, Service, StdError};
@@ -171,7 +170,8 @@ impl Tonic {
 }
 
 impl Contender for Tonic {
-    async fn serve(listener: TcpListener, _: &str) -> Result<(), Failure> {
+    async fn serve(listener: Listening, _: &str) -> Result<(), Failure> {
+        let listener = listener.tcp()?;
         // `Server::tcp_nodelay` does not reach an incoming that it is given.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let mut server = tonic::transport::Server::builder();
@@ -179,8 +179,8 @@ impl Contender for Tonic {
         Ok(router.serve_with_incoming(incoming).await?)
     }
 
-    async fn connect(address: Option<SocketAddr>, _: &str) -> Result<Self, Failure> {
-        let address = address.ok_or("tonic needs an address")?;
+    async fn connect(address: Option<Address>, _: &str) -> Result<Self, Failure> {
+        let address = address.ok_or("tonic needs an address")?.tcp()?;
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
         let channel = endpoint.connect().await?;
         let grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE);

@@ -8,11 +8,18 @@ use crate::bench::scenario::{Case, Mode};
 
 /// Headings and tables of what was measured.
 pub(super) fn sections(figures: &Figures<'_>) -> Vec<(String, String)> {
-    let kind = |in_process| -> Vec<&Contender> {
-        let of_kind = |contender: &&Contender| contender.in_process == in_process;
+    let kind = |kind: &str| -> Vec<&Contender> {
+        let of_kind = |contender: &&Contender| contender.kind() == kind;
         figures.contenders.iter().filter(of_kind).collect()
     };
-    let (over_wire, in_process) = (kind(false), kind(true));
+    let in_process = kind("in process");
+    let mut transports: Vec<&str> = figures
+        .contenders
+        .iter()
+        .filter(|contender| !contender.in_process)
+        .map(Contender::kind)
+        .collect();
+    transports.dedup();
     let has = |mode, kind: &[&Contender]| {
         let loads = [(1, 1), (8, 64)].map(|(one, other)| Load::new(one, other));
         let mut cells = loads
@@ -26,26 +33,34 @@ pub(super) fn sections(figures: &Figures<'_>) -> Vec<(String, String)> {
     let counted = |contender: &&Contender| figures.costs_of(&contender.name).is_some();
     let mut sections = Vec::new();
     let mut push = |title: &str, table| sections.push((title.to_owned(), table));
-    if has(Mode::Same, &over_wire) {
-        push(
-            "Over tcp, client and server on one core",
-            same(figures, &over_wire),
-        );
-    }
-    if over_wire.iter().any(counted) {
-        push(
-            "Per call, client and server together",
-            per_call(figures, &over_wire),
-        );
-    }
-    if has(Mode::Split, &over_wire) {
-        push("Over tcp, a core each", split(figures, &over_wire));
-    }
-    if has(Mode::Multi, &over_wire) {
-        push(
-            "Over tcp, multi-thread runtimes with two workers each, not pinned, 8 x 64",
-            multi(figures, &over_wire),
-        );
+    for transport in transports {
+        let over_wire = kind(transport);
+        if has(Mode::Same, &over_wire) {
+            push(
+                &format!("Over {transport}, client and server on one core"),
+                same(figures, &over_wire),
+            );
+        }
+        if over_wire.iter().any(counted) {
+            push(
+                &format!("Per call over {transport}, client and server together"),
+                per_call(figures, &over_wire),
+            );
+        }
+        if has(Mode::Split, &over_wire) {
+            push(
+                &format!("Over {transport}, a core each"),
+                split(figures, &over_wire),
+            );
+        }
+        if has(Mode::Multi, &over_wire) {
+            push(
+                &format!(
+                    "Over {transport}, multi-thread runtimes with two workers each, not pinned, 8 x 64"
+                ),
+                multi(figures, &over_wire),
+            );
+        }
     }
     if has(Mode::Same, &in_process) || in_process.iter().any(counted) {
         push("In process, one core", local(figures, &in_process));

@@ -39,6 +39,13 @@ pub(super) fn sections(figures: &Figures<'_>) -> Vec<(String, String)> {
                     ),
                     mixed(figures, &contenders, case),
                 ),
+                Scenario::Slow => push(
+                    format!(
+                        "Small calls, one at a time, beside {} connections that send a byte a second each, {place}",
+                        case.size
+                    ),
+                    slow(figures, &contenders, case),
+                ),
                 Scenario::Idle => push(
                     "Memory per idle connection, after one call on each of 2,000".to_owned(),
                     idle(figures, &contenders, case),
@@ -148,6 +155,23 @@ fn mixed(figures: &Figures<'_>, contenders: &[&Contender], case: Case) -> String
         ),
         ("p99 x alone", Column::Number(Sample::slowdown)),
         ("MiB/s beside", Column::Whole(Sample::busy_mib_per_second)),
+    ];
+    table(figures, contenders, case, &columns)
+}
+
+fn slow(figures: &Figures<'_>, contenders: &[&Contender], case: Case) -> String {
+    let columns = [
+        ("p50 us alone", Column::Number(Sample::latency_us)),
+        ("p99 us alone", Column::Number(Sample::p99_us)),
+        (
+            "p50 us beside",
+            Column::Number(|sample| sample.busy_p50_ns.unwrap_or(f64::NAN) / 1e3),
+        ),
+        (
+            "p99 us beside",
+            Column::Number(|sample| sample.busy_p99_ns.unwrap_or(f64::NAN) / 1e3),
+        ),
+        ("p99 x alone", Column::Number(Sample::slowdown)),
     ];
     table(figures, contenders, case, &columns)
 }

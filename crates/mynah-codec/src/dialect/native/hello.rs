@@ -1,9 +1,10 @@
 //! What a side says of itself at the start: a version, and a map that both sides may add to.
 
 use super::head::Head;
+use super::read::ReadLimits;
 use super::{NAME, VERSION};
 use crate::{EncodeError, Format, WireError};
-use mynah_protocol::{Envelope, FormatId, Hello, Limits, MoreHello, Opaque, Value};
+use mynah_protocol::{Envelope, FormatId, Hello, MoreHello, Opaque, Value};
 
 /// Names in the map.
 mod name {
@@ -30,7 +31,7 @@ const MAX_TEXT: usize = 256;
 pub(super) fn read<'b, H: Head<'b>>(
     mut head: H,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Envelope<'b>, WireError> {
     let version = head.uint()?;
     // First of all: another version may mean something else by what follows.

@@ -18,6 +18,7 @@ use crate::framing::{Cut, LengthFraming};
 use crate::{EncodeError, Fill, Format, FrameSpan, Output, Step, Wire, WireError};
 use bytes::BytesMut;
 use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
+use read::ReadLimits;
 
 pub use custom::CustomNative;
 
@@ -29,6 +30,9 @@ pub const VERSION: u8 = 1;
 pub const MAGIC: &[u8; 5] = b"MYNAH";
 /// Bytes of the preface.
 pub const PREFACE: usize = 8;
+/// The most bytes of payload that a side which has dialled sends before it has heard what the other side takes. A new
+/// connection of TCP carries about as much in its first round trip.
+pub const EARLY_BYTES: usize = 12 << 10;
 
 /// Kinds of frames, the first element of a head.
 pub(crate) mod kind {
@@ -112,7 +116,7 @@ impl Dialect for Native {
 #[derive(Debug)]
 pub struct NativeWire {
     profile: Profile,
-    limits: Limits,
+    limits: ReadLimits,
     /// A format of the program's own that this side can speak.
     custom: Option<&'static dyn CustomFormat>,
     framing: LengthFraming,
@@ -125,6 +129,8 @@ pub struct NativeWire {
     /// What the driver reads right into its buffer.
     filling: Option<chunks::Filling>,
     said_preface: bool,
+    /// The peer has said what it takes.
+    heard_hello: bool,
     /// A side that accepts takes the format of the side that dials.
     heard_preface: bool,
     dials: bool,
@@ -146,7 +152,7 @@ impl NativeWire {
     fn new(format: FormatId, limits: &Limits, dials: bool) -> Self {
         Self {
             profile: Profile::new(NAME, format),
-            limits: limits.clone(),
+            limits: limits.into(),
             custom: None,
             framing: LengthFraming::new(limits.decode.max_message_bytes),
             peer_limit: u32::MAX as usize,
@@ -154,6 +160,7 @@ impl NativeWire {
             partials: chunks::Partials::new(limits.decode.max_message_bytes),
             filling: None,
             said_preface: false,
+            heard_hello: false,
             heard_preface: false,
             dials,
         }
@@ -322,6 +329,11 @@ impl Wire for NativeWire {
 
     fn is_ready(&self) -> bool {
         self.heard_preface
+    }
+
+    fn awaits_hello(&self, len: usize) -> bool {
+        // A side that has accepted hears the hello right behind the preface, before it has anything to say.
+        self.dials && !self.heard_hello && len > EARLY_BYTES
     }
 
     fn farewell(&mut self, error: &WireError, out: &mut Output) {

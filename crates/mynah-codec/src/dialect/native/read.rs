@@ -4,11 +4,33 @@ use super::head::{CborHead, Head, JsonHead, MsgpackHead, item_len};
 use super::{NAME, hello, kind};
 use crate::{DecodeError, Format, WireError};
 use mynah_protocol::{
-    Cancel, CancelReason, Credit, Envelope, ErrorCode, Event, FormatId, GoingAway, InputEnd,
-    ItemBatch, Items, Limits, Log, Metadata, MethodName, Notification, Payload, Progress, Request,
-    Response, RpcError, Stop, StreamSide, Streams, Value, Window,
+    Cancel, CancelReason, Credit, DecodeLimits, Envelope, ErrorCode, Event, FormatId, GoingAway,
+    InputEnd, ItemBatch, Items, Limits, Log, Metadata, MethodName, Notification, Payload, Progress,
+    Request, Response, RpcError, Stop, StreamSide, Streams, Value, Window,
 };
 use std::time::Duration;
+
+/// What is needed of [`Limits`]: each connection has one of these.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadLimits {
+    pub(super) decode: DecodeLimits,
+    pub(super) calls_in_flight: u32,
+    max_name_bytes: usize,
+    max_metadata_entries: usize,
+    max_metadata_bytes: usize,
+}
+
+impl From<&Limits> for ReadLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            decode: limits.decode,
+            calls_in_flight: limits.calls_in_flight,
+            max_name_bytes: limits.max_name_bytes,
+            max_metadata_entries: limits.max_metadata_entries,
+            max_metadata_bytes: limits.max_metadata_bytes,
+        }
+    }
+}
 
 /// Reads one frame. `None` for a kind that this version does not know.
 #[inline]
@@ -16,7 +38,7 @@ pub(super) fn envelope<'b>(
     frame: &'b [u8],
     id: FormatId,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Option<Envelope<'b>>, WireError> {
     match format {
         Format::Json | Format::PythonJson | Format::NativeJson => {
@@ -35,7 +57,7 @@ fn with_head<'b, H: Head<'b>>(
     mut head: H,
     id: FormatId,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Option<Envelope<'b>>, WireError> {
     let decode = &limits.decode;
     let payload = |bytes| Payload::lent(id, bytes);
@@ -99,11 +121,7 @@ fn with_head<'b, H: Head<'b>>(
             let call = head.id()?;
             let announced = head.optional_uint()?;
             let body = head.body(decode)?;
-            let split = match announced {
-                // Bytes stand behind the value, which does not tell where they end.
-                Some(len) => usize::try_from(len).unwrap_or(usize::MAX),
-                None => item_len(format, body, decode)?,
-            };
+            let split = value_len(announced, id, format, body, limits)?;
             let (value, note) = body.split_at_checked(split).unwrap_or((body, &[]));
             // Two JSON values may need white space between them.
             let note = if id == FormatId::Json {
@@ -213,6 +231,35 @@ fn with_head<'b, H: Head<'b>>(
     Ok(Some(envelope))
 }
 
+/// How many bytes of the body of a progress are its value; what is behind them is its note.
+fn value_len(
+    announced: Option<u64>,
+    id: FormatId,
+    format: Format,
+    body: &[u8],
+    limits: &ReadLimits,
+) -> Result<usize, WireError> {
+    let own_len = || item_len(format, body, &limits.decode);
+    let Some(announced) = announced else {
+        return Ok(own_len()?);
+    };
+    let len = usize::try_from(announced).unwrap_or(usize::MAX);
+    // A length that cuts a value in two would be another message to whoever goes by the value.
+    let fits = match id {
+        FormatId::Other(_) => true,
+        // Bytes may stand behind the value, which does not tell where they end.
+        FormatId::Json => own_len()? <= len,
+        _ => own_len()? == len,
+    };
+    if fits && len <= body.len() {
+        Ok(len)
+    } else {
+        Err(violation(
+            "the length of a progress is not that of its value",
+        ))
+    }
+}
+
 /// The window of the result stream, and whether there is an input stream.
 fn streams<'b, H: Head<'b>>(head: &mut H) -> Result<Streams, WireError> {
     let items = head.optional_uint()?;
@@ -244,7 +291,7 @@ fn violation(detail: &str) -> WireError {
 }
 
 #[inline]
-fn name<'b, H: Head<'b>>(head: &mut H, limits: &Limits) -> Result<MethodName<'b>, WireError> {
+fn name<'b, H: Head<'b>>(head: &mut H, limits: &ReadLimits) -> Result<MethodName<'b>, WireError> {
     let name = MethodName {
         service: head.text()?,
         method: head.text()?,
@@ -262,7 +309,7 @@ fn name<'b, H: Head<'b>>(head: &mut H, limits: &Limits) -> Result<MethodName<'b>
 fn metadata<'b, H: Head<'b>>(
     head: &mut H,
     format: Format,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<Metadata, WireError> {
     if !head.more()? || head.null()? {
         return Ok(Metadata::new());
@@ -296,7 +343,7 @@ fn metadata<'b, H: Head<'b>>(
 }
 
 /// `[code, message]` or `[code, message, data]`; what follows is for newer peers.
-fn error(format: Format, body: &[u8], limits: &Limits) -> Result<RpcError, WireError> {
+fn error(format: Format, body: &[u8], limits: &ReadLimits) -> Result<RpcError, WireError> {
     let value: Value = format.decode(body, &limits.decode)?;
     let shape = || DecodeError::shape("an error is [code, message, data]", 0);
     let Value::Array(elements) = value else {

@@ -8,8 +8,9 @@ mod value;
 use super::head::{self, INFO};
 use super::{fault, scan};
 use crate::format::failure::{Failure, Result};
+use crate::format::variant::{Located, OneEntry, UnitVariant};
 use crate::{DecodeError, DecodeErrorKind};
-use access::{Elements, Entries, OneEntry, UnitVariant};
+use access::{Elements, Entries};
 use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, Visitor};
@@ -338,6 +339,12 @@ macro_rules! numbers {
             self.number(visitor)
         }
     )* };
+}
+
+impl Located for Decoder<'_, '_> {
+    fn wrong_shape(&self, what: &'static str) -> Failure {
+        self.shape(what)
+    }
 }
 
 impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {

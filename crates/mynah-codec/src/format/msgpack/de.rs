@@ -7,8 +7,9 @@ use super::head::{self, Class, Head};
 use super::{RESERVED, scan};
 use crate::format::failure::{Failure, Result};
 use crate::format::fault;
+use crate::format::variant::{Located, OneEntry, UnitVariant};
 use crate::{DecodeError, DecodeErrorKind};
-use access::{Elements, Entries, OneEntry, UnitVariant};
+use access::{Elements, Entries};
 use ext::Ext;
 use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
@@ -302,6 +303,12 @@ macro_rules! whatever_comes {
             self.deserialize_any(visitor)
         }
     )* };
+}
+
+impl Located for Decoder<'_, '_> {
+    fn wrong_shape(&self, what: &'static str) -> Failure {
+        self.shape(what)
+    }
 }
 
 impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {

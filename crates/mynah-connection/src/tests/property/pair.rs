@@ -225,7 +225,7 @@ impl Pair {
         let must = side.model.arrives(self.now, &envelope);
         let before = side.connection.forgiven();
         let mut seen = Recorder::default();
-        side.connection.handle_bytes(self.now);
+        side.connection.handle_bytes(self.now, 10);
         let handled = side
             .connection
             .handle(self.now, envelope.clone(), &mut seen);

@@ -152,3 +152,33 @@ async fn what_a_drain_cuts_off_ends_indeterminate() {
     assert_eq!(two.0.calls.started(), 1);
     idle(&client).await;
 }
+
+/// A large request leaves in chunks beside the rest. The word that all was said goes behind it.
+#[tokio::test]
+async fn large_requests_that_cross_a_drain_are_not_lost() {
+    for round in 0..20 {
+        let (one, two) = (MyProbe::new(), MyProbe::new());
+        let first = serve(&one).await;
+        let second = serve(&two).await;
+        let address = Arc::new(Mutex::new(first.address().to_owned()));
+        let client = client_of(&address).connect().await.unwrap();
+        let service = probe(&client);
+        assert_eq!(service.echo("ready".into()).await.unwrap(), "ready");
+        *address.lock().unwrap() = second.address().to_owned();
+        let text = "x".repeat(3_000_000);
+        let calls: Vec<_> = (0..3)
+            .map(|_| tokio::spawn(service.echo(text.clone()).into_future()))
+            .collect();
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        let report = within("drain", first.drain(60 * SECOND)).await;
+        assert!(report.is_complete(), "{report:?}");
+        for call in calls {
+            let answer = within("answer", call).await.unwrap();
+            assert_eq!(answer.unwrap().len(), text.len(), "round {round}");
+        }
+        assert_eq!(one.0.calls.started() + two.0.calls.started(), 4);
+        idle(&client).await;
+    }
+}

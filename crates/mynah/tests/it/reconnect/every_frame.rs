@@ -3,8 +3,8 @@
 use super::*;
 use futures::{Stream, StreamExt as _};
 use mynah::Events;
+use mynah_testkit::fault::{FrameCut, at_every_frame};
 use std::sync::atomic::AtomicUsize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 /// Calls that were made on the server, by number.
 #[derive(Debug, Default)]
@@ -49,90 +49,24 @@ impl Talk for MyTalk {
     }
 }
 
-/// Passes frames on, counts them, and cuts the link when so many have passed, in whichever direction.
-struct Cut {
-    left: AtomicUsize,
-    passed: AtomicUsize,
-    now: tokio::sync::Notify,
-}
-
-impl Cut {
-    async fn pass(&self, from: ReadHalf<DuplexStream>, to: WriteHalf<DuplexStream>) {
-        let (mut from, mut to) = (from, to);
-        let mut first = true;
-        loop {
-            // The preface, then frames.
-            let mut bytes = vec![0; if first { 8 } else { 4 }];
-            if from.read_exact(&mut bytes).await.is_err() {
-                break;
-            }
-            if !first {
-                let len = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
-                bytes.resize(4 + len, 0);
-                if from.read_exact(&mut bytes[4..]).await.is_err() {
-                    break;
-                }
-            }
-            first = false;
-            if self.left.load(Ordering::SeqCst) == 0 {
-                break;
-            }
-            self.left.fetch_sub(1, Ordering::SeqCst);
-            self.passed.fetch_add(1, Ordering::SeqCst);
-            if to.write_all(&bytes).await.is_err() {
-                break;
-            }
-        }
-        self.now.notify_one();
-    }
-}
-
-/// Joins two ends until the link is cut, which both notice.
-async fn join(near: DuplexStream, far: DuplexStream, cut: Arc<Cut>) {
-    let (near_read, near_write) = tokio::io::split(near);
-    let (far_read, far_write) = tokio::io::split(far);
-    let there = tokio::spawn({
-        let cut = Arc::clone(&cut);
-        async move { cut.pass(near_read, far_write).await }
-    });
-    let back = tokio::spawn({
-        let cut = Arc::clone(&cut);
-        async move { cut.pass(far_read, near_write).await }
-    });
-    cut.now.notified().await;
-    there.abort();
-    back.abort();
-}
-
 struct World {
     client: Reconnecting,
     runs: Arc<Runs>,
     events: Events,
-    first: Arc<Cut>,
 }
 
-/// A server behind a link whose first connection is cut after so many frames.
-fn world(frames: usize) -> World {
+/// A server behind a link whose first connection is cut at some frame.
+fn world(first: Arc<FrameCut>) -> World {
     let (runs, events) = (Arc::<Runs>::default(), Events::new());
-    let cut = |left| {
-        Arc::new(Cut {
-            left: AtomicUsize::new(left),
-            passed: AtomicUsize::new(0),
-            now: tokio::sync::Notify::new(),
-        })
-    };
-    let first = cut(frames);
     let opened = AtomicUsize::new(0);
     let client = Reconnecting::open_with({
-        let (runs, events, first) = (Arc::clone(&runs), events.clone(), Arc::clone(&first));
+        let (runs, events) = (Arc::clone(&runs), events.clone());
         move || {
-            let (near, near_far) = tokio::io::duplex(1 << 12);
-            let (far_near, far) = tokio::io::duplex(1 << 12);
             let link = match opened.fetch_add(1, Ordering::SeqCst) {
                 0 => Arc::clone(&first),
-                _ => cut(usize::MAX),
+                _ => FrameCut::never(),
             };
-            tokio::spawn(join(near_far, far_near, link));
+            let (near, far) = link.connect(&Native::new(), 1 << 12);
             let router = Router::new()
                 .register(TalkService::new(MyTalk(Arc::clone(&runs))))
                 .with_events(events.clone());
@@ -146,7 +80,6 @@ fn world(frames: usize) -> World {
         client,
         runs,
         events,
-        first,
     }
 }
 
@@ -161,14 +94,14 @@ fn came_to<T, E>(outcome: &Result<T, CallError<E>>) -> &'static str {
     }
 }
 
-/// Talks, and holds what came of it against what ran. Returns how many frames passed on the first connection.
-async fn talk(frames: usize) -> usize {
+/// Talks, and holds what came of it against what ran.
+async fn talk(first: Arc<FrameCut>) {
+    let frames = format!("{first:?}");
     let World {
         client,
         runs,
         events,
-        first,
-    } = world(frames);
+    } = world(first);
     let service: TalkClient<Reconnecting> = client.client();
     let again = |number: u64| service.again(number).into_future();
     let mut heard = within("made", client.subscribe::<u64>("ticks").into_future())
@@ -242,7 +175,6 @@ async fn talk(frames: usize) -> usize {
         }
     }
     idle_but_for_nothing(&client).await;
-    first.passed.load(Ordering::SeqCst)
 }
 
 /// Nothing is left but the subscription, which went with its task.
@@ -253,9 +185,6 @@ async fn idle_but_for_nothing(client: &Reconnecting) {
 
 #[tokio::test(start_paused = true)]
 async fn the_link_is_cut_at_every_frame() {
-    let whole = talk(usize::MAX).await;
-    assert!(whole > 20, "{whole} frames are no conversation");
-    for frames in 0..whole {
-        talk(frames).await;
-    }
+    let frames = at_every_frame(talk).await;
+    assert!(frames > 20, "{frames} frames are no conversation");
 }

@@ -118,3 +118,25 @@ async fn draining_and_cancelled_mean_no_end_while_there_is_none() {
     raw.hears_nothing().await;
     assert_eq!(client.stats().sent_again, 0);
 }
+
+/// The same for a stream of results, whose request was never written.
+#[tokio::test(start_paused = true)]
+async fn streams_are_tried_again_too() {
+    let (mut place, client) = place(1 << 16);
+    let limits = Limits::new().with_outgoing_calls(1);
+    let client = client.limits(limits).retry_busy().start().unwrap();
+    client.connected().await.unwrap();
+    let mut raw = place.raw().await;
+    let first = probe(&client).pass(1).start();
+    let heard = tokio::spawn(client.subscribe::<u64>("ticks").into_future());
+    let request = raw.request().await;
+    raw.hears_nothing().await;
+    raw.result(&request, "1").await;
+    assert_eq!(within("answer", first).await.unwrap(), 1);
+    let request = raw.request().await;
+    assert_eq!(request.head[3], json!("subscribe"));
+    refuse(&mut raw, &request, ErrorCode::BUSY, None).await;
+    let request = raw.request().await;
+    assert_eq!(request.head[3], json!("subscribe"));
+    drop(heard);
+}

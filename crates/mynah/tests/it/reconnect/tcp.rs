@@ -1,4 +1,4 @@
-//! A real server that is stopped, and started again on the same port.
+//! A real server that is stopped, and started again in the same place.
 
 use super::*;
 use crate::probe::MyProbe;
@@ -12,38 +12,49 @@ async fn serve(probe: &MyProbe, url: &str) -> ServerHandle {
 #[tokio::test]
 async fn a_server_is_stopped_and_started() {
     for query in ["", "?format=json", "?dialect=cbor-rpc"] {
-        let first = MyProbe::new();
-        let server = serve(&first, &format!("tcp://127.0.0.1:0{query}")).await;
-        let url = format!("{}{query}", server.address());
-        let backoff = Backoff::new().with_first(MS).with_cap(20 * MS).with_seed(1);
-        let client = mynah::connector(&url)
-            .unwrap()
-            .reconnect(backoff)
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
-        let service = probe(&client);
-        assert_eq!(service.echo("a".into()).await.unwrap(), "a");
-        let mut started = 1;
-        let mut server = Some(server);
-        for round in 1..4 {
-            drop(server.take());
-            until("it is lost", || client.peer().is_none()).await;
-            // Made while nobody is there.
-            let waits = tokio::spawn(service.echo("b".into()).into_future());
-            settle().await;
-            let next = MyProbe::new();
-            server = Some(serve(&next, &url).await);
-            assert_eq!(within("answer", waits).await.unwrap().unwrap(), "b");
-            assert_eq!(next.0.calls.started(), 1, "{query} round {round}");
-            started += 1;
+        for place in Socket::each() {
+            stopped_and_started(&place, query).await;
         }
-        assert_eq!(client.stats().connections, started);
-        let evidence = client.peer().unwrap().evidence().to_string();
-        assert!(evidence.contains("127.0.0.1"), "{evidence}");
-        idle(&client).await;
     }
+}
+
+async fn stopped_and_started(place: &Socket, query: &str) {
+    let first = MyProbe::new();
+    let server = serve(&first, &format!("{}{query}", place.url)).await;
+    let url = format!("{}{query}", server.address());
+    let backoff = Backoff::new().with_first(MS).with_cap(20 * MS).with_seed(1);
+    let client = mynah::connector(&url)
+        .unwrap()
+        .reconnect(backoff)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let service = probe(&client);
+    assert_eq!(service.echo("a".into()).await.unwrap(), "a");
+    let mut started = 1;
+    let mut server = Some(server);
+    for round in 1..4 {
+        drop(server.take());
+        until("it is lost", || client.peer().is_none()).await;
+        // Made while nobody is there.
+        let waits = tokio::spawn(service.echo("b".into()).into_future());
+        settle().await;
+        let next = MyProbe::new();
+        server = Some(serve(&next, &url).await);
+        assert_eq!(within("answer", waits).await.unwrap().unwrap(), "b");
+        assert_eq!(next.0.calls.started(), 1, "{query} round {round}");
+        started += 1;
+    }
+    assert_eq!(client.stats().connections, started);
+    let evidence = client.peer().unwrap().evidence().to_string();
+    let transport = if place.url.starts_with("unix") {
+        "unix"
+    } else {
+        "127.0.0.1"
+    };
+    assert!(evidence.contains(transport), "{evidence}");
+    idle(&client).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! What the tasks of both sides do during a storm.
 
-use super::dice::Dice;
 use super::service::{StormClient, give_way, sleep};
 use super::world::{Legal, Outcome, Plan, Planned, World, panic_quietly, text};
 use futures::future::{Either, select};
 use mynah::prelude::*;
 use mynah::{By, EndReason};
+use mynah_testkit::Dice;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::pin::pin;

@@ -1,11 +1,11 @@
 //! Publishers and subscribers of a storm.
 
 use super::actors::{check_end, until_over};
-use super::dice::Dice;
 use super::service::sleep;
 use super::world::World;
 use mynah::prelude::*;
 use mynah::{Events, Lag};
+use mynah_testkit::Dice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

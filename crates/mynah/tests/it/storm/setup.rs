@@ -1,15 +1,15 @@
 //! What a seed says of its storm, and the two sides of it.
 
-use super::dice::Dice;
-use super::pipe::{self, Cut, Weather};
+use super::events;
 use super::service::{MyStorm, StormService};
 use super::world::World;
-use super::{events, jam};
 use crate::support::over;
 use mynah::dialect::{Native, Side};
 use mynah::prelude::*;
 use mynah::protocol::{Accepted, FormatId, Listener, TransportError};
 use mynah::{Events, Limits, Router, ServerHandle};
+use mynah_testkit::Dice;
+use mynah_testkit::fault::{Cut, Faltering, PipeEnd, Weather, pipe_telling};
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
@@ -94,13 +94,14 @@ impl Storm {
         // Slow, but not so slow that it never gets through what is said.
         let mut weather = |cut_at| {
             let pause_in = 4 + dice.up_to(200);
-            Weather {
-                piece,
-                room: usize::try_from(1 + piece / 8 + dice.up_to(piece * 4)).unwrap(),
-                pause_in,
-                pause_ms: dice.up_to(pause_in * 2),
-                cut_at,
-                cut,
+            let room = 1 + piece / 8 + dice.up_to(piece * 4);
+            let weather = Weather::FINE
+                .with_piece(piece)
+                .with_room(usize::try_from(room).unwrap())
+                .with_pauses(pause_in, dice.up_to(pause_in * 2));
+            match cut_at {
+                Some(after) => weather.with_cut(after, cut),
+                None => weather,
             }
         };
         let (there, back) = (weather(cut_at), weather(None));
@@ -176,15 +177,15 @@ pub(crate) enum Far {
 }
 
 /// Accepts one connection that is open already.
-struct One(Option<pipe::End>);
+struct One(Option<PipeEnd>);
 
 impl Listener for One {
-    type Connection = pipe::End;
+    type Connection = PipeEnd;
 
     fn poll_accept(
         &mut self,
         _: &mut Task<'_>,
-    ) -> Poll<Option<Result<Accepted<pipe::End>, TransportError>>> {
+    ) -> Poll<Option<Result<Accepted<PipeEnd>, TransportError>>> {
         let Some(connection) = self.0.take() else {
             return Poll::Pending;
         };
@@ -224,7 +225,7 @@ impl Storm {
                     .with_capacity(self.capacity)
                     .with_format(format);
                 let (near, far) = mynah::memory::pair_with(&options);
-                let [near, far] = [near, far].map(|end| jam::Jam::new(end, dice, &self.there));
+                let [near, far] = [near, far].map(|end| Faltering::new(end, dice, &self.there));
                 let far = Peer::over_transport(far)
                     .router(router(1))
                     .limits(far_limits)
@@ -240,7 +241,7 @@ impl Storm {
                     Way::Pack => Native::messagepack(),
                     _ => Native::new(),
                 };
-                let (near, far) = pipe::pipe(dice, &self.there, &self.back, &world.ended);
+                let (near, far) = pipe_telling(dice, &self.there, &self.back, &world.ended);
                 let far = if self.finale == Finale::Drains {
                     let server = Server::new().router(router(1)).limits(far_limits);
                     let server = server.listen_on(One(Some(far)), native);

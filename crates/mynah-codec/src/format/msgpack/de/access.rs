@@ -5,10 +5,7 @@ use super::{Decoder, Failure, Result, head};
 use crate::format::fault;
 use crate::format::keys::Keys;
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{
-    Deserialize as _, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
 /// The elements of an array.
 #[derive(Debug)]
@@ -125,6 +122,16 @@ impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
             .is_ok()
     }
 
+    /// Notes down the key that was passed, unless the map has had it.
+    #[inline]
+    fn insert_key(&mut self, start: usize) -> Result<()> {
+        let end = self.decoder.offset();
+        match self.keys.insert(self.decoder.input, start, end) {
+            Some(_) => Err(fault::duplicate_key(start).into()),
+            None => Ok(()),
+        }
+    }
+
     /// To be called behind the visitor: a map that it has not read to the end is not what it wanted.
     #[inline]
     pub(super) fn end(&mut self) -> Result<()> {
@@ -145,18 +152,15 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
             return Ok(None);
         }
         let start = self.decoder.offset();
-        let value = match self.expected() {
-            Some(name) => {
-                let name: BorrowedStrDeserializer<'de, Failure> =
-                    BorrowedStrDeserializer::new(name);
-                seed.deserialize(name)?
+        if let Some(name) = self.expected() {
+            if !self.keys.note(start) {
+                self.insert_key(start)?;
             }
-            None => seed.deserialize(&mut *self.decoder)?,
-        };
-        let end = self.decoder.offset();
-        if self.keys.insert(self.decoder.input, start, end).is_some() {
-            return Err(fault::duplicate_key(start).into());
+            let name: BorrowedStrDeserializer<'de, Failure> = BorrowedStrDeserializer::new(name);
+            return seed.deserialize(name).map(Some);
         }
+        let value = seed.deserialize(&mut *self.decoder)?;
+        self.insert_key(start)?;
         Ok(Some(value))
     }
 
@@ -169,82 +173,5 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
     #[inline]
     fn size_hint(&self) -> Option<usize> {
         Some(self.left.min(self.decoder.rest.len() / 2))
-    }
-}
-
-/// A variant that is spelled as its name alone.
-#[derive(Debug)]
-pub(super) struct UnitVariant<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
-
-impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de, '_> {
-    type Error = Failure;
-    type Variant = Self;
-
-    #[inline]
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
-        Ok((seed.deserialize(&mut *self.0)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de, '_> {
-    type Error = Failure;
-
-    #[inline]
-    fn unit_variant(self) -> Result<()> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value> {
-        Err(self.0.shape("a variant without its value"))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value> {
-        Err(self.0.shape("a variant without its values"))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value> {
-        Err(self.0.shape("a variant without its fields"))
-    }
-}
-
-/// A variant that is spelled as a map of its name to its value.
-#[derive(Debug)]
-pub(super) struct OneEntry<'b, 'de, 'a>(pub(super) &'b mut Decoder<'de, 'a>);
-
-impl<'de> EnumAccess<'de> for OneEntry<'_, 'de, '_> {
-    type Error = Failure;
-    type Variant = Self;
-
-    #[inline]
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
-        Ok((seed.deserialize(&mut *self.0)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for OneEntry<'_, 'de, '_> {
-    type Error = Failure;
-
-    /// The value has to be read, else it would be taken for what follows.
-    fn unit_variant(self) -> Result<()> {
-        <()>::deserialize(self.0)
-    }
-
-    #[inline]
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
-        seed.deserialize(self.0)
-    }
-
-    #[inline]
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        self.0.deserialize_tuple(len, visitor)
-    }
-
-    #[inline]
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value> {
-        self.0.deserialize_struct("", fields, visitor)
     }
 }

@@ -1,21 +1,24 @@
-//! A carrier that is not ready now and then.
+//! A carrier of envelopes that is not ready now and then.
 
-use super::dice::Dice;
-use super::pipe::Weather;
-use futures::{Sink, Stream};
-use mynah::Evidence;
-use mynah::memory::MemoryEnd;
-use mynah::protocol::{Inbound, Outbound, Profile, Transport, TransportError};
+use super::Weather;
+use crate::Dice;
+use futures_core::Stream;
+use futures_sink::Sink;
+use mynah_protocol::{Evidence, Inbound, Outbound, Profile, Transport, TransportError};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
 
+/// A carrier of envelopes that pauses, as dice say, when it is read, made ready and flushed.
+///
+/// Of the [`Weather`] its pauses hold here; bytes are no matter of a carrier.
 #[derive(Debug)]
-pub(crate) struct Jam {
-    end: MemoryEnd,
-    /// For reading, being ready, and flushing.
-    turns: [Turn; 3],
+pub struct Faltering<T> {
+    carrier: T,
+    reads: Turn,
+    readies: Turn,
+    flushes: Turn,
 }
 
 #[derive(Debug)]
@@ -27,16 +30,22 @@ struct Turn {
     waited: bool,
 }
 
-impl Jam {
-    pub(crate) fn new(end: MemoryEnd, dice: &mut Dice, weather: &Weather) -> Self {
-        let turns = [(); 3].map(|()| Turn {
+impl<T: Transport + Unpin> Faltering<T> {
+    /// The carrier, in some weather.
+    pub fn new(carrier: T, dice: &mut Dice, weather: &Weather) -> Self {
+        let [reads, readies, flushes] = [(); 3].map(|()| Turn {
             dice: dice.fork(),
             pause_in: weather.pause_in,
             pause_ms: weather.pause_ms,
             pause: None,
             waited: false,
         });
-        Self { end, turns }
+        Self {
+            carrier,
+            reads,
+            readies,
+            flushes,
+        }
     }
 }
 
@@ -47,7 +56,7 @@ impl Turn {
             self.pause = None;
             self.waited = true;
         }
-        if !self.waited && self.dice.once_in(self.pause_in) {
+        if !self.waited && self.pause_in > 0 && self.dice.once_in(self.pause_in) {
             let pause = self.dice.millis(self.pause_ms) + Duration::from_millis(1);
             let mut pause = Box::pin(tokio::time::sleep(pause));
             if pause.as_mut().poll(cx).is_pending() {
@@ -60,46 +69,46 @@ impl Turn {
     }
 }
 
-impl Transport for Jam {
+impl<T: Transport + Unpin> Transport for Faltering<T> {
     fn profile(&self) -> &Profile {
-        self.end.profile()
+        self.carrier.profile()
     }
 
     fn evidence(&self) -> &Evidence {
-        self.end.evidence()
+        self.carrier.evidence()
     }
 }
 
-impl Stream for Jam {
+impl<T: Transport + Unpin> Stream for Faltering<T> {
     type Item = Result<Inbound, TransportError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        ready!(self.turns[0].poll(cx));
-        let polled = Pin::new(&mut self.end).poll_next(cx);
+        ready!(self.reads.poll(cx));
+        let polled = Pin::new(&mut self.carrier).poll_next(cx);
         // Asked again for the same envelope, there is no second pause.
-        self.turns[0].waited = polled.is_pending();
+        self.reads.waited = polled.is_pending();
         polled
     }
 }
 
-impl Sink<Outbound> for Jam {
+impl<T: Transport + Unpin> Sink<Outbound> for Faltering<T> {
     type Error = TransportError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        ready!(self.turns[1].poll(cx));
-        Pin::new(&mut self.end).poll_ready(cx)
+        ready!(self.readies.poll(cx));
+        Pin::new(&mut self.carrier).poll_ready(cx)
     }
 
     fn start_send(mut self: Pin<&mut Self>, outbound: Outbound) -> Result<(), Self::Error> {
-        Pin::new(&mut self.end).start_send(outbound)
+        Pin::new(&mut self.carrier).start_send(outbound)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        ready!(self.turns[2].poll(cx));
-        Pin::new(&mut self.end).poll_flush(cx)
+        ready!(self.flushes.poll(cx));
+        Pin::new(&mut self.carrier).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Pin::new(&mut self.end).poll_close(cx)
+        Pin::new(&mut self.carrier).poll_close(cx)
     }
 }

@@ -1,42 +1,16 @@
-//! A duplex whose directions are cut, delayed, throttled and broken.
+//! A duplex of bytes whose directions are chopped, delayed, throttled and broken.
 
-use super::dice::Dice;
+use super::{Cut, Weather};
+use crate::Dice;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
-
-/// How one direction treats what goes through it.
-#[derive(Clone, Debug)]
-pub(crate) struct Weather {
-    /// Bytes that are taken or given at once, at most.
-    pub(crate) piece: u64,
-    /// Bytes that may be on their way.
-    pub(crate) room: usize,
-    /// Once in so many pieces there is a pause.
-    pub(crate) pause_in: u64,
-    /// Its length at most.
-    pub(crate) pause_ms: u64,
-    /// The end comes after so many bytes.
-    pub(crate) cut_at: Option<u64>,
-    pub(crate) cut: Cut,
-}
-
-/// What the end of a direction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// Both ends see an error, and what is on its way is lost.
-    Reset,
-    /// Both ends see the end; what is on its way in this direction arrives.
-    Close,
-    /// Nothing moves any more in this direction.
-    Stall,
-}
 
 /// What both directions of a duplex share.
 #[derive(Debug, Default)]
@@ -46,6 +20,7 @@ struct Line {
     ended: Arc<AtomicBool>,
 }
 
+/// One direction.
 #[derive(Debug, Default)]
 struct Flow {
     bytes: VecDeque<u8>,
@@ -57,9 +32,9 @@ struct Flow {
     writer: Option<Waker>,
 }
 
-/// One end of a duplex.
+/// One end of a duplex of bytes. Its pauses are of tokio's time: under a stopped clock they take none.
 #[derive(Debug)]
-pub(crate) struct End {
+pub struct PipeEnd {
     line: Arc<Line>,
     incoming: Arc<Mutex<Flow>>,
     outgoing: Arc<Mutex<Flow>>,
@@ -77,30 +52,42 @@ struct Turn {
     waited: bool,
 }
 
-/// Two ends. `ended` is set when the line ends by itself.
-pub(crate) fn pipe(
+/// Two ends: what the first writes has the weather `there`, what the second writes has the weather `back`.
+pub fn pipe(dice: &mut Dice, there: &Weather, back: &Weather) -> (PipeEnd, PipeEnd) {
+    pipe_telling(dice, there, back, &Arc::default())
+}
+
+/// The same; `ended` is set when the line ends by itself ([`Weather::cut_at`]).
+pub fn pipe_telling(
     dice: &mut Dice,
     there: &Weather,
     back: &Weather,
     ended: &Arc<AtomicBool>,
-) -> (End, End) {
+) -> (PipeEnd, PipeEnd) {
     let line = Arc::new(Line {
         reset: AtomicBool::new(false),
         ended: Arc::clone(ended),
     });
     let [one, other] = [(); 2].map(|()| Arc::new(Mutex::new(Flow::default())));
-    let mut end = |incoming: &Arc<_>, outgoing: &Arc<_>, reads: &Weather, writes: &Weather| End {
-        line: Arc::clone(&line),
-        incoming: Arc::clone(incoming),
-        outgoing: Arc::clone(outgoing),
-        reads: Turn::new(dice, reads),
-        writes: Turn::new(dice, writes),
-        vectored: dice.once_in(2),
+    let mut end = |incoming: &Arc<_>, outgoing: &Arc<_>, reads: &Weather, writes: &Weather| {
+        let [reads, writes] = [reads, writes].map(|weather| Turn::new(dice, weather));
+        PipeEnd {
+            line: Arc::clone(&line),
+            incoming: Arc::clone(incoming),
+            outgoing: Arc::clone(outgoing),
+            reads,
+            writes,
+            vectored: dice.once_in(2),
+        }
     };
     (
         end(&other, &one, back, there),
         end(&one, &other, there, back),
     )
+}
+
+fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
+    flow.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Turn {
@@ -120,7 +107,8 @@ impl Turn {
             self.pause = None;
             self.waited = true;
         }
-        if !self.waited && self.dice.once_in(self.weather.pause_in) {
+        let pause_in = self.weather.pause_in;
+        if !self.waited && pause_in > 0 && self.dice.once_in(pause_in) {
             if self.dice.once_in(3) {
                 // No time, but another turn.
                 self.waited = true;
@@ -136,7 +124,7 @@ impl Turn {
         }
         self.waited = false;
         let piece = 1 + self.dice.below(self.weather.piece);
-        Poll::Ready(usize::try_from(piece).unwrap())
+        Poll::Ready(usize::try_from(piece).unwrap_or(usize::MAX))
     }
 }
 
@@ -151,7 +139,7 @@ impl Flow {
     }
 }
 
-impl End {
+impl PipeEnd {
     fn reset(&self) -> io::Result<()> {
         if self.line.reset.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -172,11 +160,11 @@ impl End {
         }
         flow.wake();
         // This task holds no other lock: the other direction wakes too.
-        self.incoming.lock().unwrap().wake();
+        lock(&self.incoming).wake();
     }
 }
 
-impl AsyncRead for End {
+impl AsyncRead for PipeEnd {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -184,10 +172,8 @@ impl AsyncRead for End {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.reset()?;
-        let flow = this.incoming.lock().unwrap();
-        let idle = flow.stalled || flow.bytes.is_empty();
-        if idle {
-            let mut flow = flow;
+        let mut flow = lock(&this.incoming);
+        if flow.stalled || flow.bytes.is_empty() {
             if flow.closed && !flow.stalled {
                 return Poll::Ready(Ok(()));
             }
@@ -196,11 +182,13 @@ impl AsyncRead for End {
         }
         drop(flow);
         let piece = ready!(this.reads.poll(cx));
-        let mut flow = this.incoming.lock().unwrap();
+        let mut flow = lock(&this.incoming);
         let len = piece.min(flow.bytes.len()).min(buffer.remaining());
-        for byte in flow.bytes.drain(..len) {
-            buffer.put_slice(&[byte]);
-        }
+        let (front, back) = flow.bytes.as_slices();
+        let first = len.min(front.len());
+        buffer.put_slice(front.get(..first).unwrap_or_default());
+        buffer.put_slice(back.get(..len - first).unwrap_or_default());
+        flow.bytes.drain(..len);
         let writer = flow.writer.take();
         drop(flow);
         if let Some(writer) = writer {
@@ -210,7 +198,7 @@ impl AsyncRead for End {
     }
 }
 
-impl AsyncWrite for End {
+impl AsyncWrite for PipeEnd {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -227,24 +215,26 @@ impl AsyncWrite for End {
         let this = self.get_mut();
         this.reset()?;
         let broken = || Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        let mut flow = this.outgoing.lock().unwrap();
+        let mut flow = lock(&this.outgoing);
         if flow.closed || flow.reader_gone {
             return broken();
         }
-        if flow.stalled || flow.bytes.len() >= this.writes.weather.room {
+        let most = this.writes.weather.room.max(1);
+        if flow.stalled || flow.bytes.len() >= most {
             flow.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
         drop(flow);
         let piece = ready!(this.writes.poll(cx));
-        let mut flow = this.outgoing.lock().unwrap();
-        let room = this.writes.weather.room - flow.bytes.len();
-        let left = this.writes.weather.cut_at.map(|at| at - flow.passed);
-        let left = usize::try_from(left.unwrap_or(u64::MAX)).unwrap();
+        let mut flow = lock(&this.outgoing);
+        let room = most.saturating_sub(flow.bytes.len());
+        let left = this.writes.weather.cut_at;
+        let left = left.map(|at| at.saturating_sub(flow.passed));
+        let left = usize::try_from(left.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         let most = piece.min(room).min(left);
         let mut len = 0;
         for part in parts {
-            let part = &part[..part.len().min(most - len)];
+            let part = part.get(..part.len().min(most - len)).unwrap_or_default();
             flow.bytes.extend(part);
             len += part.len();
         }
@@ -257,7 +247,7 @@ impl AsyncWrite for End {
         if let Some(reader) = reader {
             reader.wake();
         }
-        if len == 0 {
+        if len == 0 && parts.iter().any(|part| !part.is_empty()) {
             broken()
         } else {
             Poll::Ready(Ok(len))
@@ -271,7 +261,8 @@ impl AsyncWrite for End {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.reset()?;
-        if !this.writes.waited && this.writes.dice.once_in(20) {
+        let falters = this.writes.weather.pause_in > 0;
+        if falters && !this.writes.waited && this.writes.dice.once_in(20) {
             this.writes.waited = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -280,16 +271,16 @@ impl AsyncWrite for End {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut flow = self.outgoing.lock().unwrap();
+        let mut flow = lock(&self.outgoing);
         flow.closed = true;
         flow.wake();
         Poll::Ready(Ok(()))
     }
 }
 
-impl Drop for End {
+impl Drop for PipeEnd {
     fn drop(&mut self) {
-        let mut flow = self.outgoing.lock().unwrap();
+        let mut flow = lock(&self.outgoing);
         flow.closed = true;
         if std::mem::take(&mut flow.stalled) {
             // Somebody notices one day that nobody is there any more.
@@ -297,7 +288,7 @@ impl Drop for End {
         }
         flow.wake();
         drop(flow);
-        let mut flow = self.incoming.lock().unwrap();
+        let mut flow = lock(&self.incoming);
         flow.reader_gone = true;
         flow.wake();
     }

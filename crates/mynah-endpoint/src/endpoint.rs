@@ -1,0 +1,119 @@
+//! URLs that name an endpoint.
+
+use crate::dialects;
+use crate::error::EndpointError;
+use crate::limits::LimitChanges;
+use crate::place::Place;
+use crate::places::{SCHEMES, Scheme};
+use crate::query::Query;
+use mynah_codec::Dialect;
+use std::str::FromStr;
+
+/// Where, what is spoken there, and within which limits.
+///
+/// | URL | where |
+/// |---|---|
+/// | `tcp://host:port` | TCP; a listener takes a free port for port 0 |
+/// | `unix:/path`, `unix:@name` | a Unix socket: a file, or an abstract name of Linux. A `%` is written `%25`, a `?` `%3F` |
+/// | `systemd:`, `systemd:NAME` | a TCP or Unix socket that was passed to this process, the next one or the next of that name; to listen on only |
+/// | `stdio:` | stdin and stdout of this process, once; what it prints goes to stderr from then on |
+/// | `stdio:PROGRAM` | a child process that each connection starts, to be dialled only; a name without a slash is looked for in `PATH`. No shell reads it |
+/// | `memory:NAME` | a server of this process; there is no wire, so there are no options |
+///
+/// | option | values | what it chooses |
+/// |---|---|---|
+/// | `dialect` | `native`, `cbor-rpc` | the wire; native unless it is given |
+/// | `format` | `cbor`, `json`, `messagepack` | how it is spelled; CBOR unless it is given. cbor-rpc has no MessagePack |
+/// | `padding` | `newline`, `python` | cbor-rpc in JSON: what stands behind a message; a newline unless it is given |
+/// | `names` | `method`, `qualified` | cbor-rpc: whether calls name their service too, `service.method`; the method alone unless it is given |
+/// | `errors` | `text`, `rich` | cbor-rpc: whether errors go out as maps of code, message and data; texts unless it is given |
+/// | `mode` | octal, such as `0660` | unix, listening on a path: who may connect; 0600, the owner alone, unless it is given |
+/// | `peers` | `any`, `same-user`, numbers of users | unix, systemd: who may be on the other side; anybody who can open the file, or for an abstract name this user and root, unless it is given |
+/// | `arg` | text, any number of times | `stdio:PROGRAM`: its arguments, in order |
+/// | `env` | `NAME=VALUE`, any number of times | `stdio:PROGRAM`: variables added to its environment |
+/// | `cwd` | a path | `stdio:PROGRAM`: its working directory; that of this process unless it is given |
+/// | `stderr` | `lines`, `inherit`, `null` | `stdio:PROGRAM`: whether what it writes to stderr is heard as its log, goes to the stderr of this process, or nowhere; it is heard unless it is given |
+/// | a field of [`Limits`](mynah_protocol::Limits), such as `max_message_bytes` | [`LimitChanges`] | that limit, whatever the program or the dialect says |
+///
+/// An option that is unknown, is given twice, or is of a dialect that was not chosen is an error. In a `PROGRAM`, `arg`, `env`
+/// and `cwd`, `%26` is `&`, `%3F` is `?`, `%25` is `%`, and so on for any byte; a `+` is a plus.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// Where.
+    pub place: Box<dyn Place>,
+    /// What is spoken: the native dialect in CBOR unless the URL says otherwise. Of no account in process.
+    pub dialect: Box<dyn Dialect>,
+    /// What the URL says about limits.
+    pub limits: LimitChanges,
+}
+
+/// A URL, in parts.
+pub(crate) struct Url<'u> {
+    /// All of it.
+    pub(crate) text: &'u str,
+    /// What stands between the scheme's colon and the query.
+    pub(crate) address: &'u str,
+    pub(crate) query: Query<'u>,
+}
+
+impl Url<'_> {
+    pub(crate) fn wrong(&self, what: impl Into<String>) -> EndpointError {
+        EndpointError::Address {
+            url: self.text.to_owned(),
+            what: what.into(),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (place, query) = text.split_once('?').unwrap_or((text, ""));
+        let (scheme, address) = find(place).ok_or_else(|| EndpointError::Scheme {
+            url: text.to_owned(),
+            known: known(),
+        })?;
+        let read = scheme.read.ok_or_else(|| EndpointError::Feature {
+            url: text.to_owned(),
+            scheme: scheme.name,
+        })?;
+        let mut url = Url {
+            text,
+            address,
+            query: Query::read(text, query),
+        };
+        let place = read(&mut url)?;
+        let Url { mut query, .. } = url;
+        if scheme.wire {
+            let dialect = dialects::read(&mut query)?;
+            let limits = LimitChanges::read(&mut query)?;
+            query.finish()?;
+            return Ok(Self {
+                place,
+                dialect,
+                limits,
+            });
+        }
+        query.finish()?;
+        Ok(Self {
+            place,
+            dialect: Box::new(mynah_codec::dialect::native::Native::new()),
+            limits: LimitChanges::default(),
+        })
+    }
+}
+
+fn find(place: &str) -> Option<(&'static Scheme, &str)> {
+    let (name, address) = place.split_once(':')?;
+    let scheme = SCHEMES.iter().find(|scheme| scheme.name == name)?;
+    Some((scheme, address))
+}
+
+/// How the URLs of this program look.
+fn known() -> String {
+    let there = SCHEMES.iter().filter(|scheme| scheme.read.is_some());
+    let forms: Vec<&str> = there.map(|scheme| scheme.form).collect();
+    forms.join(", ")
+}

@@ -1,0 +1,78 @@
+//! One module for each transport. A new one is a module, a row of [`SCHEMES`], and a feature.
+
+#[cfg(feature = "memory")]
+mod memory;
+#[cfg(all(unix, feature = "stdio"))]
+mod stdio;
+#[cfg(all(unix, feature = "systemd"))]
+mod systemd;
+#[cfg(feature = "tcp")]
+mod tcp;
+#[cfg(all(unix, feature = "unix"))]
+mod unix;
+
+use crate::endpoint::Url;
+use crate::error::EndpointError;
+use crate::place::Place;
+
+/// A kind of URL.
+pub(crate) struct Scheme {
+    /// What stands before the colon, and the name of its feature.
+    pub(crate) name: &'static str,
+    /// How its URLs look.
+    pub(crate) form: &'static str,
+    /// Whether there is a wire, so that dialects and limits can be chosen.
+    pub(crate) wire: bool,
+    /// Reads the address, and takes the options that are its own. `None` without its feature.
+    pub(crate) read: Option<Read>,
+}
+
+type Read = fn(&mut Url<'_>) -> Result<Box<dyn Place>, EndpointError>;
+
+pub(crate) const SCHEMES: &[Scheme] = &[
+    Scheme {
+        name: "tcp",
+        form: "tcp://host:port",
+        wire: true,
+        #[cfg(feature = "tcp")]
+        read: Some(tcp::read),
+        #[cfg(not(feature = "tcp"))]
+        read: None,
+    },
+    Scheme {
+        name: "unix",
+        form: "unix:/path or unix:@name",
+        wire: true,
+        #[cfg(all(unix, feature = "unix"))]
+        read: Some(unix::read),
+        #[cfg(not(all(unix, feature = "unix")))]
+        read: None,
+    },
+    Scheme {
+        name: "stdio",
+        form: "stdio: or stdio:PROGRAM",
+        wire: true,
+        #[cfg(all(unix, feature = "stdio"))]
+        read: Some(stdio::read),
+        #[cfg(not(all(unix, feature = "stdio")))]
+        read: None,
+    },
+    Scheme {
+        name: "systemd",
+        form: "systemd:NAME",
+        wire: true,
+        #[cfg(all(unix, feature = "systemd"))]
+        read: Some(systemd::read),
+        #[cfg(not(all(unix, feature = "systemd")))]
+        read: None,
+    },
+    Scheme {
+        name: "memory",
+        form: "memory:NAME",
+        wire: false,
+        #[cfg(feature = "memory")]
+        read: Some(memory::read),
+        #[cfg(not(feature = "memory"))]
+        read: None,
+    },
+];

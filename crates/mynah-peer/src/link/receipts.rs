@@ -1,0 +1,64 @@
+//! What a carrier wants back for what it delivered: held while a handler runs, given back behind its answer.
+
+use mynah_connection::InboundKey;
+use mynah_protocol::{Receipt, Settled};
+use std::collections::{HashMap, VecDeque};
+
+/// The receipts of one connection over a carrier.
+///
+/// One whose handler is stopped because the connection ends is dropped: it was neither done nor not started, and what to
+/// do about that is for the carrier to know.
+#[derive(Debug, Default)]
+pub(crate) struct Receipts {
+    /// Of calls and notifications that run.
+    held: HashMap<InboundKey, Receipt>,
+    /// Of calls whose answers stand in the output: where, and in that order.
+    behind: VecDeque<(u64, Receipt)>,
+    /// To be given back now.
+    ready: VecDeque<(Receipt, Settled)>,
+}
+
+impl Receipts {
+    /// Keeps a receipt until its handler has ended.
+    pub(crate) fn hold(&mut self, key: InboundKey, receipt: Receipt) {
+        self.held.insert(key, receipt);
+    }
+
+    /// Gives a receipt back.
+    pub(crate) fn settle(&mut self, receipt: Receipt, settled: Settled) {
+        self.ready.push_back((receipt, settled));
+    }
+
+    /// The handler has ended, and its answer stands in the output at `place`. `None`: there is none.
+    pub(crate) fn ended(&mut self, key: InboundKey, place: Option<u64>) {
+        let Some(receipt) = self.held.remove(&key) else {
+            return;
+        };
+        match place {
+            Some(place) => self.behind.push_back((place, receipt)),
+            None => self.settle(receipt, Settled::Done),
+        }
+    }
+
+    /// What is to be given back once everything before `place` in the output was handed over.
+    pub(crate) fn next_before(&mut self, place: u64) -> Option<Receipt> {
+        let (stands_at, _) = self.behind.front()?;
+        if *stands_at >= place {
+            return None;
+        }
+        self.behind.pop_front().map(|(_, receipt)| receipt)
+    }
+
+    pub(crate) fn next_ready(&mut self) -> Option<(Receipt, Settled)> {
+        self.ready.pop_front()
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The connection ends: what is stopped now is not settled.
+    pub(crate) fn forget_held(&mut self) {
+        self.held.clear();
+    }
+}

@@ -1,0 +1,192 @@
+//! A router that is called from the same process.
+
+use crate::driver::drive_bytes;
+use crate::events::{Events, Queue};
+use crate::link::{Link, LinkConfig, Out};
+use crate::peer::{Peer, PeerBuilder};
+use crate::router::Router;
+use mynah_codec::dialect::native::Native;
+use mynah_codec::{Dialect as _, Side};
+use mynah_connection::CloseReason;
+use mynah_protocol::{EndReason, Evidence, EvidenceKey, Limits};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
+
+/// A router that is called from the same process.
+pub struct LocalServer {
+    pub(super) router: Arc<Router>,
+    pub(super) limits: Limits,
+    pub(super) evidence: Evidence,
+    pub(super) in_flight: AtomicUsize,
+    pub(super) draining: AtomicBool,
+    /// Subscriptions of callers in this process.
+    subscriptions: Mutex<Vec<Weak<Queue>>>,
+    /// Where calls go whose types are not the ones of the handler: over a wire, in memory.
+    encoded: Mutex<Option<Bridge>>,
+}
+
+/// A connection of a server with itself.
+struct Bridge {
+    near: Peer,
+    /// Of the side that answers.
+    far: Arc<Link>,
+}
+
+impl fmt::Debug for LocalServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalServer")
+            .field("router", &self.router)
+            .finish_non_exhaustive()
+    }
+}
+
+static NAMES: LazyLock<Mutex<HashMap<String, Weak<LocalServer>>>> = LazyLock::new(Mutex::default);
+
+impl LocalServer {
+    pub(crate) fn new(router: Arc<Router>, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            router,
+            limits,
+            evidence: Evidence::new().with(EvidenceKey::TRANSPORT, "memory"),
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            subscriptions: Mutex::default(),
+            encoded: Mutex::new(None),
+        })
+    }
+
+    pub(crate) const fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Makes it known under a name. `false` when the name is taken by a living server.
+    pub(crate) fn publish(self: &Arc<Self>, name: &str) -> bool {
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|_, server| server.strong_count() > 0);
+        if names.contains_key(name) {
+            return false;
+        }
+        names.insert(name.to_owned(), Arc::downgrade(self));
+        true
+    }
+
+    pub(crate) fn unpublish(self: &Arc<Self>, name: &str) {
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        if names
+            .get(name)
+            .is_some_and(|known| known.as_ptr() == Arc::as_ptr(self))
+        {
+            names.remove(name);
+        }
+    }
+
+    /// The server of a name.
+    pub(crate) fn named(name: &str) -> Option<Arc<Self>> {
+        NAMES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)?
+            .upgrade()
+    }
+
+    /// The events that it publishes.
+    pub(crate) fn events(&self) -> &Events {
+        self.router.events()
+    }
+
+    /// Takes no new calls, and ends what has no end of its own. Returns how many subscriptions that were.
+    pub(crate) fn start_drain(&self) -> usize {
+        self.draining.store(true, Ordering::SeqCst);
+        if let Some(far) = self.bridge() {
+            far.start_drain();
+        }
+        self.end_subscriptions(&EndReason::Draining)
+    }
+
+    /// Takes no new calls; nothing is published to anybody any more.
+    pub(crate) fn stop(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        if let Some(far) = self.bridge() {
+            far.cut(CloseReason::Local);
+        }
+        self.end_subscriptions(&EndReason::PeerGone);
+    }
+
+    pub(super) fn keep_subscription(&self, queue: &Arc<Queue>) {
+        let mut subscriptions = self
+            .subscriptions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        subscriptions.retain(|known| known.strong_count() > 0);
+        subscriptions.push(Arc::downgrade(queue));
+        drop(subscriptions);
+        // A drain that began meanwhile may not have seen it.
+        if self.draining.load(Ordering::SeqCst) {
+            self.end_subscriptions(&EndReason::Draining);
+        }
+    }
+
+    /// Ends the subscriptions of this process. Returns how many there were.
+    pub(crate) fn end_subscriptions(&self, reason: &EndReason) -> usize {
+        let subscriptions = std::mem::take(
+            &mut *self
+                .subscriptions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let mut ended = 0;
+        for queue in subscriptions.iter().filter_map(Weak::upgrade) {
+            ended += usize::from(!queue.is_closed());
+            if let Some(waker) = queue.close(reason.clone()) {
+                waker.wake();
+            }
+        }
+        ended
+    }
+
+    /// Calls that run and that their callers own.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// The connection of calls that are encoded, on the side that answers. `None`: there were no such calls.
+    pub(crate) fn bridge(&self) -> Option<Arc<Link>> {
+        let encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        encoded.as_ref().map(|bridge| Arc::clone(&bridge.far))
+    }
+
+    /// A connection of its own in memory, for calls that must be encoded.
+    pub(super) fn encoded(self: &Arc<Self>) -> Peer {
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Bridge { near, .. }) = &*encoded
+            && !near.is_closed()
+        {
+            return near.clone();
+        }
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let wire = Native::new().wire(Side::Accept, &self.limits);
+        let config = LinkConfig {
+            limits: Arc::new(self.limits.clone()),
+            router: Arc::clone(&self.router),
+            evidence: self.evidence.clone(),
+            default_timeout: None,
+            listeners: OnceLock::new(),
+        };
+        let link = Link::new(Out::wire(wire), config);
+        // The server's own handle: one that a handler drops must not be the last.
+        link.add_handle();
+        tokio::spawn(drive_bytes(far, None, Arc::clone(&link), ()));
+        let peer = PeerBuilder::over(near, &Native::new()).start_unchecked();
+        if self.draining.load(Ordering::SeqCst) {
+            // A drain that began meanwhile has not seen it.
+            link.start_drain();
+        }
+        *encoded = Some(Bridge {
+            near: peer.clone(),
+            far: link,
+        });
+        peer
+    }
+}

@@ -1,0 +1,183 @@
+//! Runs one case as a test, and writes down what it has shown.
+
+use crate::dialect;
+use crate::failure::{Failure, Verdict};
+use crate::transport::{ByteTransport, EnvelopeTransport};
+use crate::within;
+use mynah_codec::{Dialect, Side};
+use mynah_protocol::Limits;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+/// The variable that names a file to which each case that passes appends a line.
+const REPORT: &str = "MYNAH_CONFORMANCE_REPORT";
+
+/// The time for one case, by the clock of the machine. Far more than any takes: what reaches it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a line says.
+struct Entry<'a> {
+    /// `transport` or `dialect`.
+    suite: &'static str,
+    /// The name of the transport; of a dialect, a dash.
+    transport: &'a str,
+    /// Dialect and format; where no dialect is spoken, a dash.
+    wire: &'a str,
+    case: &'a str,
+}
+
+/// A case of a transport of bytes.
+pub fn run_bytes(transport: ByteTransport, case: &str) {
+    let name = transport.name();
+    let entry = Entry {
+        suite: "transport",
+        transport: name,
+        wire: "-",
+        case,
+    };
+    run(&entry, async { transport.check(case).await });
+}
+
+/// A case of calls over bytes.
+pub fn run_byte_calls((transport, dialect): (ByteTransport, impl Dialect), case: &str) {
+    let name = transport.name();
+    let entry = Entry {
+        suite: "transport",
+        transport: name,
+        wire: &name_of(&dialect),
+        case,
+    };
+    run(&entry, async {
+        transport.check_calls(case, &dialect).await
+    });
+}
+
+/// A case of a carrier.
+pub fn run_envelopes(transport: EnvelopeTransport, case: &str) {
+    let name = transport.name();
+    let entry = Entry {
+        suite: "transport",
+        transport: name,
+        wire: "-",
+        case,
+    };
+    run(&entry, async { transport.check(case).await });
+}
+
+/// A case of calls over a carrier.
+pub fn run_envelope_calls(transport: EnvelopeTransport, case: &str) {
+    let name = transport.name();
+    let entry = Entry {
+        suite: "transport",
+        transport: name,
+        wire: "envelopes",
+        case,
+    };
+    run(&entry, async { transport.check_calls(case).await });
+}
+
+/// A case of a dialect.
+pub fn run_dialect(subject: Box<dyn Dialect>, case: &str) {
+    let entry = Entry {
+        suite: "dialect",
+        transport: "-",
+        wire: &name_of(&*subject),
+        case,
+    };
+    run(&entry, async { dialect::check(case, &*subject) });
+}
+
+/// A case of calls in a dialect.
+pub fn run_dialect_calls(subject: Box<dyn Dialect>, case: &str) {
+    let entry = Entry {
+        suite: "dialect",
+        transport: "-",
+        wire: &name_of(&*subject),
+        case,
+    };
+    run(&entry, async {
+        dialect::check_calls(case, &*subject).await
+    });
+}
+
+/// Dialect and format, as reports have it.
+fn name_of(dialect: &dyn Dialect) -> String {
+    let wire = dialect.wire(Side::Dial, &Limits::DEFAULT);
+    format!("{}/{}", dialect.name(), wire.profile().format)
+}
+
+#[allow(clippy::panic, reason = "a test fails by panicking")]
+fn run(entry: &Entry<'_>, case: impl Future<Output = Verdict>) {
+    let fail = |why: &Failure| -> ! {
+        let Entry {
+            transport,
+            wire,
+            case,
+            ..
+        } = entry;
+        let mut of = String::new();
+        for name in [transport, wire] {
+            if **name != *"-" && write!(of, " {name}").is_err() {
+                of.clear();
+            }
+        }
+        panic!("{case} of{of}: {why}")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => fail(&Failure::new(format!("no runtime: {error}"))),
+    };
+    let verdict = runtime.block_on(async {
+        let verdict = within(PATIENCE, case).await;
+        let shown = verdict.map_err(|hangs| Failure::new(hangs.to_string()))??;
+        nothing_runs_on().await?;
+        Ok(shown)
+    });
+    let written = verdict.and_then(|shown| note(entry, shown.word()));
+    if let Err(why) = &written {
+        fail(why);
+    }
+}
+
+/// Whatever a case has opened is dropped: no task may be left of it.
+async fn nothing_runs_on() -> Result<(), Failure> {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    for round in 0..2_000 {
+        if metrics.num_alive_tasks() == 0 {
+            return Ok(());
+        }
+        if round < 100 {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    Err(Failure::new(format!(
+        "{} tasks run on though everything was dropped",
+        metrics.num_alive_tasks()
+    )))
+}
+
+/// Appends one line in one write: tests of several threads and processes share the file.
+fn note(entry: &Entry<'_>, shown: &str) -> Result<(), Failure> {
+    let Some(path) = std::env::var_os(REPORT) else {
+        return Ok(());
+    };
+    let Entry {
+        suite,
+        transport,
+        wire,
+        case,
+    } = entry;
+    let line = format!("{suite}\t{transport}\t{wire}\t{case}\t{shown}\n");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path);
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .map_err(|error| Failure::new(format!("cannot write to {}: {error}", path.display())))
+}

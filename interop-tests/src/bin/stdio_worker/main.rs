@@ -1,0 +1,73 @@
+//! A worker on its own stdin and stdout, for the tests of stdio.
+//!
+//! usage: `stdio_worker interop {cbor|json}`: the interop service, in cbor-rpc
+//!        `stdio_worker native`: the service `worker`
+//!        `stdio_worker json`: the service `worker`, in cbor-rpc over plain lines of JSON
+//!        `stdio_worker parent`: starts a child, prints its pid and ends
+//!        `stdio_worker take`: takes stdin and stdout, says READY and ends while it still reads
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "what a worker does to its stdout and to its process is what is tested"
+)]
+
+mod here;
+#[allow(dead_code, reason = "shared with the tests, which use all of it")]
+#[path = "../../../tests/it/service.rs"]
+mod service;
+#[path = "../../../tests/it/worker.rs"]
+mod worker;
+
+use mynah::dialect::{CborRpc, Dialect, Native};
+use mynah::stdio::{OwnStdio, OwnStdioListener, Program};
+use mynah::{Router, Server};
+use mynah_codec::dialect::cbor_rpc::Padding;
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["interop", "cbor"] => serve(service::Here::default().router(), CborRpc::cbor()).await,
+        ["interop", "json"] => {
+            let dialect = CborRpc::json(Padding::Python);
+            serve(service::Here::default().router(), dialect).await;
+        }
+        ["native"] => serve(here::router(), Native::new()).await,
+        ["json"] => serve(here::router(), CborRpc::json(Padding::Newline)).await,
+        ["take"] => {
+            let taken = OwnStdio::take().expect("stdin and stdout can be taken");
+            eprintln!("READY");
+            // Taken, and being read, until the process is over.
+            tokio::spawn(async move {
+                let mut stdio = taken.connection;
+                tokio::io::AsyncReadExt::read_u8(&mut stdio).await
+            });
+            tokio::task::yield_now().await;
+        }
+        ["parent"] => {
+            // It outlives its stdin, and this process does not wait for it.
+            let sleeps = Program::new("sleep").arg("60").spawn();
+            println!("{}", sleeps.expect("it starts").connection.handle().pid());
+        }
+        _ => {
+            eprintln!("stdio_worker: unknown arguments");
+            std::process::exit(64);
+        }
+    }
+}
+
+/// Serves until the other side has gone.
+async fn serve(router: Router, dialect: impl Dialect) {
+    let listener = OwnStdioListener::bind().expect("stdin and stdout can be taken");
+    let server = Server::new()
+        .router(router)
+        .listen_on(listener, dialect)
+        .start()
+        .await
+        .expect("the server starts");
+    eprintln!("READY");
+    server.finished().await;
+}
