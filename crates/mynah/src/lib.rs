@@ -215,8 +215,8 @@ mod guide {
         Transports: "transports";
         Stdio: "stdio";
         Limits: "limits";
-        Pipes: "pipes";
         TestingYourService: "testing-your-service";
         WritingATransport: "writing-a-transport";
+        Pipes: "pipes";
     }
 }

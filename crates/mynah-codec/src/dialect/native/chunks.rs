@@ -169,8 +169,8 @@ impl NativeWire {
 
     #[cold]
     fn heed_hello(&mut self, hello: &Hello<'_>) -> Result<(), WireError> {
-        self.check_custom(hello)?;
         self.heard_hello = true;
+        self.check_custom(hello)?;
         let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(limit) = hello.max_message_bytes {
             self.peer_limit = number(limit);
