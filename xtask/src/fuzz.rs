@@ -10,7 +10,7 @@ const FOLDER: &str = "crates/mynah-fuzz";
 const INSTALL: &str = "cargo install cargo-fuzz --locked";
 /// Inputs longer than this find nothing that shorter ones do not.
 const MAX_LEN: &str = "-max_len=4096";
-/// What is kept of a corpus: so many inputs of so many bytes at most, the smallest first.
+/// What is kept of a corpus: so many inputs of so many bytes at most, small and large ones.
 const KEPT: (usize, usize) = (300, 256);
 
 /// The chore.
@@ -113,7 +113,7 @@ impl Corpus {
         Ok(Self { file, folder })
     }
 
-    /// Keeps the smallest inputs that reach all that the corpus reaches, as far as they are small enough for the tree.
+    /// Keeps of the fewest inputs that reach all that the corpus reaches as many as the tree should hold.
     fn pack(&self, toolchain: &Toolchain, target: &str) -> Outcome {
         let least = self.folder.with_extension("least");
         fs::create_dir_all(&least)?;
@@ -127,10 +127,8 @@ impl Corpus {
         fs::remove_dir_all(&least)?;
         inputs.sort_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
         let (most, bytes) = KEPT;
-        let kept = inputs
-            .iter()
-            .filter(|input| input.len() <= bytes)
-            .take(most);
+        inputs.retain(|input| input.len() <= bytes);
+        let kept = inputs.iter().step_by(inputs.len().div_ceil(most).max(1));
         let lines: Vec<String> = kept.map(|input| hex(input)).collect();
         fs::write(&self.file, lines.join("\n") + "\n")?;
         Ok(())

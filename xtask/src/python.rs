@@ -1,4 +1,4 @@
-//! The Python environments of the interop tests.
+//! What the interop tests need of other languages: Python environments, and Node.
 
 use crate::{Outcome, process};
 use std::path::Path;
@@ -21,7 +21,20 @@ pub(crate) fn set_up() -> Outcome {
     for (folder, requirements) in ENVIRONMENTS {
         set_up_one(&tests.join(folder), &tests.join(requirements))?;
     }
-    Ok(())
+    require_node()
+}
+
+/// Sees that `node` is there, and installs it where that may be done.
+fn require_node() -> Outcome {
+    if process::on_path("node") {
+        return Ok(());
+    }
+    if process::can_apt_install() {
+        return process::apt_install(&["nodejs"]);
+    }
+    let hint =
+        "`sudo apt-get update && sudo apt-get install -y nodejs` or what your system has for it";
+    Err(format!("the interop tests need node; run {hint}").into())
 }
 
 fn set_up_one(folder: &Path, requirements: &Path) -> Outcome {

@@ -1,6 +1,7 @@
 //! A format of one's own: on the native wire between a client and a server, and on a pipe without RPC.
 //!
 //! Run it with `cargo run --example custom_format`.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use futures::{SinkExt as _, StreamExt as _};
 use mynah::codec::format::erased_serde::{Deserializer, Serialize};

@@ -121,11 +121,7 @@ fn with_head<'b, H: Head<'b>>(
             let call = head.id()?;
             let announced = head.optional_uint()?;
             let body = head.body(decode)?;
-            let split = match announced {
-                // Bytes stand behind the value, which does not tell where they end.
-                Some(len) => usize::try_from(len).unwrap_or(usize::MAX),
-                None => item_len(format, body, decode)?,
-            };
+            let split = value_len(announced, id, format, body, limits)?;
             let (value, note) = body.split_at_checked(split).unwrap_or((body, &[]));
             // Two JSON values may need white space between them.
             let note = if id == FormatId::Json {
@@ -233,6 +229,35 @@ fn with_head<'b, H: Head<'b>>(
         _ => return Ok(None),
     };
     Ok(Some(envelope))
+}
+
+/// How many bytes of the body of a progress are its value; what is behind them is its note.
+fn value_len(
+    announced: Option<u64>,
+    id: FormatId,
+    format: Format,
+    body: &[u8],
+    limits: &ReadLimits,
+) -> Result<usize, WireError> {
+    let own_len = || item_len(format, body, &limits.decode);
+    let Some(announced) = announced else {
+        return Ok(own_len()?);
+    };
+    let len = usize::try_from(announced).unwrap_or(usize::MAX);
+    // A length that cuts a value in two would be another message to whoever goes by the value.
+    let fits = match id {
+        FormatId::Other(_) => true,
+        // Bytes may stand behind the value, which does not tell where they end.
+        FormatId::Json => own_len()? <= len,
+        _ => own_len()? == len,
+    };
+    if fits && len <= body.len() {
+        Ok(len)
+    } else {
+        Err(violation(
+            "the length of a progress is not that of its value",
+        ))
+    }
 }
 
 /// The window of the result stream, and whether there is an input stream.

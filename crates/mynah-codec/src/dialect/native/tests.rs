@@ -216,6 +216,43 @@ fn framed(content: &[u8]) -> Vec<u8> {
     .concat()
 }
 
+/// Found by fuzzing: whoever passes the message on goes by the value, and would say another one.
+#[test]
+fn a_length_of_progress_cuts_no_value() {
+    let check = |format, head: &[u8], body: &[u8], fits: bool| {
+        let frame = framed(&[head, body].concat());
+        let mut wire = ready(format);
+        let step = wire.decode(&frame);
+        let whole = matches!(&step, Ok(Step::Envelope(_, Envelope::Progress(_))));
+        assert_eq!(whole, fits, "{format} {head:02x?}: {step:?}");
+        if let Err(error) = step {
+            assert_eq!(error.code(), ErrorCode::PROTOCOL_VIOLATION);
+        }
+    };
+    // A value of two bytes, and a note.
+    for (len, fits) in [(0, false), (1, false), (2, true), (3, false), (9, false)] {
+        check(FormatId::Cbor, &[0x83, 6, 3, len], &[0x61, b'a', 1], fits);
+        check(
+            FormatId::MessagePack,
+            &[0x93, 6, 3, len],
+            &[0xa1, b'a', 1],
+            fits,
+        );
+    }
+    // In JSON bytes may stand behind the value.
+    for (len, fits) in [
+        (0, false),
+        (1, false),
+        (2, true),
+        (3, true),
+        (4, true),
+        (5, false),
+    ] {
+        let head = format!("[6,3,{len}]");
+        check(FormatId::Json, head.as_bytes(), b"[]ab", fits);
+    }
+}
+
 #[test]
 fn golden_frames_of_the_page() {
     let request = hex("00000017 85 01 1a00010000 656172697468 63616464 197530 82 02 03");
