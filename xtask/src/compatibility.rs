@@ -94,25 +94,25 @@ fn read() -> Outcome<Report> {
     Report::parse(&text)
 }
 
-/// The crates that run the suites: the testkit itself, and whatever depends on it for its tests and has a binary of
-/// them that names a suite.
+/// The crates that run the suites: the testkit itself, and every transport that depends on it for its tests.
 fn packages() -> Outcome<Vec<String>> {
     let mut command =
         process::cargo(["metadata", "--format-version", "1", "--no-deps", "--locked"]);
     let metadata: serde_json::Value = serde_json::from_str(&process::read(&mut command)?)?;
-    let packages = metadata["packages"].as_array();
+    let packages = metadata.get("packages").and_then(|list| list.as_array());
     let packages = packages.ok_or("cargo metadata lists no packages")?;
+    let name_of = |item: &serde_json::Value| item.get("name")?.as_str().map(str::to_owned);
     let mut names = Vec::new();
     for package in packages {
-        let name = package["name"].as_str().unwrap_or_default();
-        let dependencies = package["dependencies"].as_array();
+        let name = name_of(package).unwrap_or_default();
+        let dependencies = package.get("dependencies").and_then(|list| list.as_array());
         let depends = dependencies
             .into_iter()
             .flatten()
-            .any(|dependency| dependency["name"].as_str() == Some(TESTKIT));
+            .any(|dependency| name_of(dependency).is_some_and(|name| name == TESTKIT));
         let is_transport = name.starts_with("mynah-transport-");
         if name == TESTKIT || depends && is_transport {
-            names.push(name.to_owned());
+            names.push(name);
         }
     }
     Ok(names)

@@ -15,8 +15,14 @@
 //! | `systemd` | `systemd:NAME`: sockets that were opened by whoever started the process |
 //! | `unix` | `unix:/path`, `unix:@name` |
 
+#![cfg_attr(
+    not(any(feature = "stdio", feature = "tcp", feature = "unix")),
+    allow(dead_code, reason = "without a transport little of a URL is read")
+)]
+
 mod dialects;
 mod endpoint;
+#[cfg(any(feature = "stdio", feature = "tcp", feature = "unix"))]
 mod erase;
 mod error;
 mod limits;

@@ -6,6 +6,7 @@ use crate::transport::{ByteTransport, EnvelopeTransport};
 use crate::within;
 use mynah_codec::{Dialect, Side};
 use mynah_protocol::Limits;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
@@ -23,7 +24,7 @@ struct Entry<'a> {
     /// The name of the transport; of a dialect, a dash.
     transport: &'a str,
     /// Dialect and format; where no dialect is spoken, a dash.
-    wire: &'a str,
+    wire: RefCell<String>,
     case: &'a str,
 }
 
@@ -33,7 +34,7 @@ pub fn run_bytes(transport: ByteTransport, case: &str) {
     let entry = Entry {
         suite: "transport",
         transport: name,
-        wire: "-",
+        wire: RefCell::new("-".to_owned()),
         case,
     };
     run(&entry, async { transport.check(case).await });
@@ -45,7 +46,7 @@ pub fn run_byte_calls((transport, dialect): (ByteTransport, impl Dialect), case:
     let entry = Entry {
         suite: "transport",
         transport: name,
-        wire: &name_of(&dialect),
+        wire: RefCell::new(name_of(&dialect)),
         case,
     };
     run(&entry, async {
@@ -59,7 +60,7 @@ pub fn run_envelopes(transport: EnvelopeTransport, case: &str) {
     let entry = Entry {
         suite: "transport",
         transport: name,
-        wire: "-",
+        wire: RefCell::new("-".to_owned()),
         case,
     };
     run(&entry, async { transport.check(case).await });
@@ -71,10 +72,14 @@ pub fn run_envelope_calls(transport: EnvelopeTransport, case: &str) {
     let entry = Entry {
         suite: "transport",
         transport: name,
-        wire: "envelopes",
+        wire: RefCell::new("envelopes".to_owned()),
         case,
     };
-    run(&entry, async { transport.check_calls(case).await });
+    run(&entry, async {
+        let format = transport.format().await?;
+        *entry.wire.borrow_mut() = format!("envelopes/{format}");
+        transport.check_calls(case).await
+    });
 }
 
 /// A case of a dialect.
@@ -82,7 +87,7 @@ pub fn run_dialect(subject: Box<dyn Dialect>, case: &str) {
     let entry = Entry {
         suite: "dialect",
         transport: "-",
-        wire: &name_of(&*subject),
+        wire: RefCell::new(name_of(&*subject)),
         case,
     };
     run(&entry, async { dialect::check(case, &*subject) });
@@ -93,7 +98,7 @@ pub fn run_dialect_calls(subject: Box<dyn Dialect>, case: &str) {
     let entry = Entry {
         suite: "dialect",
         transport: "-",
-        wire: &name_of(&*subject),
+        wire: RefCell::new(name_of(&*subject)),
         case,
     };
     run(&entry, async {
@@ -117,8 +122,9 @@ fn run(entry: &Entry<'_>, case: impl Future<Output = Verdict>) {
             ..
         } = entry;
         let mut of = String::new();
-        for name in [transport, wire] {
-            if **name != *"-" && write!(of, " {name}").is_err() {
+        let wire = wire.borrow();
+        for name in [*transport, wire.as_str()] {
+            if name != "-" && write!(of, " {name}").is_err() {
                 of.clear();
             }
         }
@@ -173,6 +179,7 @@ fn note(entry: &Entry<'_>, shown: &str) -> Result<(), Failure> {
         wire,
         case,
     } = entry;
+    let wire = wire.borrow();
     let line = format!("{suite}\t{transport}\t{wire}\t{case}\t{shown}\n");
     let file = std::fs::OpenOptions::new()
         .create(true)

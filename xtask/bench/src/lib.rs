@@ -5,8 +5,9 @@
 //!
 //! ```text
 //! PROGRAM server --variant V --runtime current|multi [--core N] [--count-allocations]
-//!                [--transport tcp|unix]
-//!   -> "listening tcp://127.0.0.1:PORT" or "listening unix:@NAME", an ADDRESS
+//!                [--transport tcp|unix|pipes]
+//!   -> "listening tcp://127.0.0.1:PORT" or "listening unix:@NAME", an ADDRESS;
+//!                                    or "listening pipes:PID/READ,WRITTEN/..", a pair for each connection
 //!   <- "snapshot"                    as often as wanted, while nothing is in flight
 //!   -> {"cpu_ns":..,"allocations":..,"allocated_bytes":..,"live_bytes":..,"rss_bytes":..}
 //!                                    since the process began; the last two: now

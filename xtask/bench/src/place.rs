@@ -4,19 +4,32 @@ use crate::Failure;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tokio::io::Join;
+use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
 /// An open connection.
-pub type Stream = Either<TcpStream, UnixStream>;
+pub type Stream = Either<TcpStream, Either<UnixStream, Pair>>;
 
-/// Where a server listens. Displayed, it is a URL of Mynah's.
+/// A pipe for each direction, as the stdin and stdout of a child are.
+pub type Pair = Join<pipe::Receiver, pipe::Sender>;
+
+/// Where a server listens. Displayed, it is a URL of Mynah's, but for pipes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     Tcp(SocketAddr),
     /// The abstract name of a Unix socket: no file is left behind, however a server ends.
     Unix(String),
+    /// Pipes of the server's process, by their numbers there: one to be read and one to be written for each connection.
+    Pipes {
+        pid: u32,
+        pairs: Vec<(i32, i32)>,
+    },
 }
 
 /// A server's listener.
@@ -24,7 +37,20 @@ pub enum Address {
 pub enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
+    Pipes(Pipes),
 }
+
+/// The server's ends of its pipes, until they are taken; and the client's, which stay open here, so that it finds them.
+#[derive(Debug, Default)]
+pub struct Pipes {
+    near: Mutex<Vec<Pair>>,
+    far: Vec<(OwnedFd, OwnedFd)>,
+}
+
+/// As many connections as any scenario needs in which pipes take part.
+const PAIRS: usize = 8;
+/// The next pair that a client of this process takes.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 impl Address {
     /// For contenders that know TCP only.
@@ -34,7 +60,7 @@ impl Address {
     pub fn tcp(self) -> Result<SocketAddr, Failure> {
         match self {
             Self::Tcp(address) => Ok(address),
-            Self::Unix(_) => Err("it speaks over tcp only".into()),
+            Self::Unix(_) | Self::Pipes { .. } => Err("it speaks over tcp only".into()),
         }
     }
 
@@ -49,7 +75,22 @@ impl Address {
                 stream.set_nodelay(true)?;
                 Ok(Either::Left(stream))
             }
-            Self::Unix(name) => Ok(Either::Right(UnixStream::connect(path(name)).await?)),
+            Self::Unix(name) => {
+                let stream = UnixStream::connect(path(name)).await?;
+                Ok(Either::Right(Either::Left(stream)))
+            }
+            Self::Pipes { pid, pairs } => {
+                let next = NEXT.fetch_add(1, Ordering::Relaxed);
+                let Some((read, written)) = pairs.get(next) else {
+                    return Err(io::Error::other("all pipes are in use"));
+                };
+                let options = pipe::OpenOptions::new();
+                let reader = options.open_receiver(format!("/proc/{pid}/fd/{read}"))?;
+                let writer = options.open_sender(format!("/proc/{pid}/fd/{written}"))?;
+                Ok(Either::Right(Either::Right(tokio::io::join(
+                    reader, writer,
+                ))))
+            }
         }
     }
 }
@@ -68,6 +109,14 @@ impl Listening {
                 let listener = UnixListener::bind(path(&name))?;
                 Ok((Self::Unix(listener), Address::Unix(name)))
             }
+            "pipes" => {
+                let pipes = Pipes::open()?;
+                let address = Address::Pipes {
+                    pid: std::process::id(),
+                    pairs: pipes.numbers(),
+                };
+                Ok((Self::Pipes(pipes), address))
+            }
             other => Err(format!("unknown transport {other}").into()),
         }
     }
@@ -79,7 +128,7 @@ impl Listening {
     pub fn tcp(self) -> Result<TcpListener, Failure> {
         match self {
             Self::Tcp(listener) => Ok(listener),
-            Self::Unix(_) => Err("it speaks over tcp only".into()),
+            Self::Unix(_) | Self::Pipes(_) => Err("it speaks over tcp only".into()),
         }
     }
 
@@ -94,8 +143,48 @@ impl Listening {
                 stream.set_nodelay(true)?;
                 Ok(Either::Left(stream))
             }
-            Self::Unix(listener) => Ok(Either::Right(listener.accept().await?.0)),
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Either::Right(Either::Left(stream)))
+            }
+            Self::Pipes(pipes) => match pipes.take() {
+                Some(pair) => Ok(Either::Right(Either::Right(pair))),
+                None => std::future::pending().await,
+            },
         }
+    }
+}
+
+impl Pipes {
+    fn open() -> io::Result<Self> {
+        let mut pipes = Self::default();
+        let mut near = Vec::new();
+        for _ in 0..PAIRS {
+            let (theirs_to_read, write) = io::pipe()?;
+            let (read, theirs_to_write) = io::pipe()?;
+            near.push(tokio::io::join(
+                pipe::Receiver::from_owned_fd(read.into())?,
+                pipe::Sender::from_owned_fd(write.into())?,
+            ));
+            let far = (theirs_to_read.into(), theirs_to_write.into());
+            pipes.far.push(far);
+        }
+        pipes.near = Mutex::new(near);
+        Ok(pipes)
+    }
+
+    /// The client's ends.
+    fn numbers(&self) -> Vec<(i32, i32)> {
+        let pairs = self.far.iter();
+        pairs
+            .map(|(read, written)| (read.as_raw_fd(), written.as_raw_fd()))
+            .collect()
+    }
+
+    /// The server's ends of one connection more.
+    pub fn take(&self) -> Option<Pair> {
+        let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        near.pop()
     }
 }
 
@@ -109,6 +198,12 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => write!(f, "tcp://{address}"),
             Self::Unix(name) => write!(f, "unix:@{name}"),
+            Self::Pipes { pid, pairs } => {
+                write!(f, "pipes:{pid}")?;
+                pairs
+                    .iter()
+                    .try_for_each(|(read, written)| write!(f, "/{read},{written}"))
+            }
         }
     }
 }
@@ -119,6 +214,16 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Failure> {
         if let Some(name) = text.strip_prefix("unix:@") {
             return Ok(Self::Unix(name.to_owned()));
+        }
+        if let Some(pipes) = text.strip_prefix("pipes:") {
+            let mut parts = pipes.split('/');
+            let pid = parts.next().unwrap_or_default().parse()?;
+            let pair = |text: &str| -> Result<(i32, i32), Failure> {
+                let (read, written) = text.split_once(',').ok_or("a pair of numbers")?;
+                Ok((read.parse()?, written.parse()?))
+            };
+            let pairs = parts.map(pair).collect::<Result<_, _>>()?;
+            return Ok(Self::Pipes { pid, pairs });
         }
         let address = text.strip_prefix("tcp://").unwrap_or(text);
         Ok(Self::Tcp(address.parse()?))

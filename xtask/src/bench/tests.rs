@@ -65,7 +65,7 @@ fn row(text: &str, start: &str) -> Vec<String> {
 
 #[test]
 fn each_kind_of_contender_has_one_floor() {
-    for kind in ["tcp", "unix", "in process"] {
+    for kind in ["tcp", "unix", "pipes", "in process"] {
         let contenders = listed();
         let floors = contenders
             .iter()

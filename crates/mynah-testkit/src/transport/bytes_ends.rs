@@ -3,9 +3,11 @@
 use super::pattern::Pattern;
 use super::{ByteEnd, ByteTransport, Case, cases};
 use crate::failure::{Because as _, Failure, Shown, Verdict, ensure};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub(super) const CASES: &[Case<ByteTransport>] =
@@ -104,17 +106,21 @@ async fn vanishing_reader(transport: &ByteTransport) -> Verdict {
     let (near, mut far) = transport.source.open().await?;
     const MOST: usize = 256 << 20;
     let piece = vec![0; 64 << 10];
+    let there = Cell::new(true);
     let mut write = pin!(async {
         let mut taken = 0;
-        while taken < MOST {
+        while there.get() && taken < MOST {
             if far.write_all(&piece).await.is_err() || far.flush().await.is_err() {
                 return Ok(());
             }
             taken += piece.len();
         }
-        Err(Failure::new(format!(
-            "{MOST} bytes were taken that nobody reads: what is on its way has no bound"
-        )))
+        if there.get() {
+            return Err(Failure::new(format!(
+                "{MOST} bytes were taken that nobody reads: what is on its way has no bound"
+            )));
+        }
+        refused(&mut far).await
     });
     // The peer takes nothing: some day the writer has to wait.
     for _ in 0..200 {
@@ -126,6 +132,7 @@ async fn vanishing_reader(transport: &ByteTransport) -> Verdict {
             }
         }
     }
+    there.set(false);
     drop(near);
     write.await?;
     Ok(Shown::Holds)
@@ -142,16 +149,22 @@ async fn ended(end: &mut ByteEnd) -> Result<(), Failure> {
     }
 }
 
-/// Writing to a peer that is gone fails before long.
+/// Writing to a peer that is gone fails before long: a process that is stopped gently takes its time.
 async fn refused(end: &mut ByteEnd) -> Result<(), Failure> {
+    const AT_ONCE: u32 = 500;
+    const ALL: u32 = 2_500;
     let piece = vec![0; 64 << 10];
-    for _ in 0..1_000 {
+    for number in 0..ALL {
         if end.write_all(&piece).await.is_err() || end.flush().await.is_err() {
             return Ok(());
         }
-        tokio::task::yield_now().await;
+        if number < AT_ONCE {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
-    Err(Failure::new(
-        "64 MB were written to a peer that is gone, without an error",
-    ))
+    Err(Failure::new(format!(
+        "{ALL} pieces were written to a peer that is gone, without an error"
+    )))
 }

@@ -40,7 +40,7 @@ use crate::calls::{self, Joint};
 use crate::failure::{Because as _, Failure, Shown, Verdict};
 use ends::{BoxFuture, Listening, Source};
 use mynah_codec::Dialect;
-use mynah_protocol::{Accepted, Dialer, Listener, Transport, TransportError};
+use mynah_protocol::{Accepted, Dialer, FormatId, Listener, Transport, TransportError};
 use std::fmt;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -250,6 +250,15 @@ impl EnvelopeTransport {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The format of its payloads.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be opened.
+    pub async fn format(&self) -> Result<FormatId, Failure> {
+        let (near, _far) = self.source.open().await?;
+        Ok(near.profile().format)
     }
 
     /// The names of the cases that look at envelopes; those after `address` are for carriers that are dialled.

@@ -2,6 +2,7 @@
 
 use crate::Dice;
 use crate::failure::{Because as _, Failure, ensure};
+use mynah_protocol::PeerEnd;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// An endless row of bytes that repeats after a prime number of them: no shift by a power of two, or by the size of
@@ -92,7 +93,7 @@ impl Pattern {
         Ok(())
     }
 
-    /// The same to the end of the stream, which must come behind exactly these bytes.
+    /// The same to the end of the stream, which must come behind exactly these bytes; it may say how the peer ended.
     pub(crate) async fn read_to_end(
         &self,
         from: &mut (impl AsyncRead + Unpin),
@@ -102,10 +103,14 @@ impl Pattern {
         let end = span.end;
         self.read(from, span, sizes).await?;
         let mut more = [0; 64];
-        let len = from.read(&mut more).await;
-        let len = len.because("read the end of the stream")?;
-        ensure(len == 0, || {
-            format!("{len} bytes came behind the {end} that were written")
-        })
+        match from.read(&mut more).await {
+            Ok(0) => Ok(()),
+            Ok(len) => Err(Failure::new(format!(
+                "{len} bytes came behind the {end} that were written"
+            ))),
+            // An end that says how the peer ended is an end.
+            Err(error) if error.get_ref().is_some_and(|error| error.is::<PeerEnd>()) => Ok(()),
+            Err(error) => Err(error).because("read the end of the stream"),
+        }
     }
 }

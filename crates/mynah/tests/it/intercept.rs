@@ -554,7 +554,7 @@ impl Interceptor for Adds {
     fn before(&self, call: &mut InterceptedCall<'_>) -> Before {
         assert_eq!(call.side(), CallSide::Server);
         let transport = call.evidence().unwrap().text(EvidenceKey::TRANSPORT);
-        assert!(matches!(transport, None | Some("tcp" | "memory")));
+        assert!(matches!(transport, None | Some("tcp" | "unix" | "memory")));
         if self.waits {
             return Before::wait(async {
                 for _ in 0..3 {

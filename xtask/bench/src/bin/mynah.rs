@@ -3,11 +3,11 @@
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
 use futures::{Stream, StreamExt as _, stream};
-use mynah::Limits;
 use mynah::dialect::Native;
 use mynah::prelude::*;
 use mynah::tcp::TcpListener;
 use mynah::unix::UnixListener;
+use mynah::{Evidence, Limits};
 use mynah_bench::{
     Address, Bytes, Contender, Echo, Failure, Item, Listening, Load, MAX_MESSAGE, Seen, Taken,
     Tally, TypedEcho, echo_tasks,
@@ -80,6 +80,8 @@ impl Contender for Mynah {
         let server = Server::new()
             .register(EchoingService::new(Handler))
             .limits(limits());
+        // The far ends of its pipes stay open as long as this does.
+        let mut held = None;
         let server = match listener {
             Listening::Tcp(listener) => {
                 server.listen_on(TcpListener::from_bound(listener)?, Native::new())
@@ -88,7 +90,16 @@ impl Contender for Mynah {
                 let listener = UnixListener::from_std(listener.into_std()?)?;
                 server.listen_on(listener, Native::new())
             }
+            Listening::Pipes(pipes) => {
+                let mut server = server;
+                while let Some(pair) = pipes.take() {
+                    server = server.attach(pair, Native::new(), Evidence::new());
+                }
+                held = Some(pipes);
+                server
+            }
         };
+        let _held = held;
         let _server = server.start().await?;
         std::future::pending().await
     }
@@ -107,10 +118,17 @@ impl Contender for Mynah {
             });
         }
         let address = address.ok_or("mynah over a wire needs an address")?;
-        let peer = mynah::connector(&format!("{address}?format={variant}"))?
-            .limits(limits())
-            .connect()
-            .await?;
+        let peer = if let Address::Pipes { .. } = address {
+            // The stream of a child is these two and a look at whether it lives.
+            Peer::over(address.connect().await?, &Native::new())
+                .limits(limits())
+                .start()?
+        } else {
+            mynah::connector(&format!("{address}?format={variant}"))?
+                .limits(limits())
+                .connect()
+                .await?
+        };
         Ok(Self {
             client: peer.client(),
             peer,
