@@ -286,6 +286,10 @@ impl<O: Default, I: Default> Connection<O, I> {
             (CloseReason::PeerGone | CloseReason::PeerEnded(_), Some((code, text))) => {
                 CloseReason::Refused(code, text)
             }
+            // It said before that it goes.
+            (CloseReason::PeerGone | CloseReason::PeerEnded(_), None) if self.peer_drains() => {
+                CloseReason::Drained
+            }
             (reason, _) => reason,
         };
         self.state = State::Closed(reason);
@@ -383,6 +387,12 @@ impl<O: Default, I: Default> Connection<O, I> {
     #[must_use]
     pub const fn is_draining(&self) -> bool {
         matches!(self.state, State::Draining { .. })
+    }
+
+    /// Whether the peer has said that it drains, and not that it ends the connection for another reason.
+    #[must_use]
+    pub const fn peer_drains(&self) -> bool {
+        matches!(self.state, State::Draining { remote: true, .. }) && self.farewell.is_none()
     }
 
     /// Calls of this side that wait for an answer.

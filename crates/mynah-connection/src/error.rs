@@ -16,7 +16,8 @@ pub enum CloseReason {
     PeerEnded(Arc<PeerEnd>),
     /// The peer ended it and said why.
     Refused(ErrorCode, Arc<str>),
-    /// Both sides finished after a drain.
+    /// It was drained: both sides finished, or the peer said that it goes away and then went, whatever was still in
+    /// flight.
     Drained,
     /// The peer was silent, or took nothing, for too long.
     TimedOut(&'static str),

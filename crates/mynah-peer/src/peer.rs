@@ -19,7 +19,6 @@ use mynah_connection::CloseReason;
 use mynah_protocol::{Evidence, Limits, Transport};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -275,7 +274,7 @@ impl Peer {
     /// Whether the other side has said that it goes away.
     pub(crate) fn is_departing(&self) -> bool {
         match &self.kind {
-            Kind::Linked(handle) => handle.link.departing.load(Ordering::Acquire),
+            Kind::Linked(handle) => handle.link.is_departing(),
             Kind::Local(_) => false,
         }
     }

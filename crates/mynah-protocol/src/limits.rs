@@ -52,7 +52,7 @@ pub struct Limits {
     /// Requests of the peer that may be unanswered at once; one more is answered `busy`.
     /// A request counts until its response has left the output buffer.
     pub calls_in_flight: u32,
-    /// Calls of this side that may wait for an answer at once; one more waits for its turn.
+    /// Calls of this side that may wait for an answer at once; one more fails as busy.
     pub outgoing_calls: u32,
     /// Bytes of output above which new calls wait, and progress and logs are dropped and counted.
     pub output_high_water_bytes: usize,

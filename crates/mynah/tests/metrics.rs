@@ -13,6 +13,8 @@ use mynah::prelude::*;
 use mynah::{Events, Lag, Limits, SlowThresholds};
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 #[mynah::service]
@@ -103,6 +105,16 @@ fn run<F: Future<Output = ()>>(
     limits: Limits,
     test: impl FnOnce(Peer, mynah::ServerHandle, Snapshotter, Events) -> F,
 ) {
+    let slow = SlowThresholds::default().handler(Some(Duration::ZERO));
+    run_with(limits, slow, test);
+}
+
+/// The same with thresholds of the server.
+fn run_with<F: Future<Output = ()>>(
+    limits: Limits,
+    slow: SlowThresholds,
+    test: impl FnOnce(Peer, mynah::ServerHandle, Snapshotter, Events) -> F,
+) {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let _guard = metrics::set_default_local_recorder(&recorder);
@@ -116,7 +128,7 @@ fn run<F: Future<Output = ()>>(
             .register(CountedService::new(MyCounted))
             .events(events.clone())
             .limits(limits)
-            .warn_slow(SlowThresholds::default().handler(Some(Duration::ZERO)))
+            .warn_slow(slow)
             .listen("tcp://127.0.0.1:0")
             .start()
             .await
@@ -230,6 +242,63 @@ fn refusals_and_what_is_lost_are_counted() {
         let counts = Counts::take(&snapshotter);
         assert_eq!(counts.of("mynah_dropped_total{what=event}"), lost as f64);
     });
+}
+
+/// Only those of handlers that are at or above the threshold.
+#[test]
+fn slow_polls_are_counted() {
+    for (threshold, slow) in [(Some(Duration::ZERO), true), (None, false)] {
+        let thresholds = SlowThresholds::off().poll(threshold);
+        run_with(
+            Limits::default(),
+            thresholds,
+            async |peer, _server, snapshotter, _events| {
+                let client: CountedClient = peer.client();
+                for _ in 0..3 {
+                    assert_eq!(client.add(2, 3).await.unwrap(), 5);
+                }
+                let counts = Counts::take(&snapshotter);
+                // A handler that waits for nothing is polled once.
+                assert_eq!(
+                    counts.of("mynah_slow_polls_total{method=counted.add}"),
+                    if slow { 3.0 } else { 0.0 }
+                );
+                assert_eq!(
+                    counts.of("mynah_slow_handlers_total{method=counted.add}"),
+                    0.0
+                );
+            },
+        );
+    }
+}
+
+/// On the side that says too much for its output, and on the one that takes too little.
+#[test]
+fn progress_that_is_lost_is_counted() {
+    let ample = Limits::default().with_side_messages(1000);
+    for (server, client) in [
+        (ample.clone().with_output_high_water_bytes(100), &ample),
+        (ample.clone(), &ample.clone().with_side_messages(10)),
+        (ample.clone(), &ample),
+    ] {
+        let loses = server != ample || *client != ample;
+        run(server, async |_peer, server, snapshotter, _events| {
+            let peer = mynah::connector(server.address()).unwrap();
+            let peer = peer.limits(client.clone()).connect().await.unwrap();
+            let client: CountedClient = peer.client();
+            let heard = Arc::new(AtomicU64::new(0));
+            let hears = Arc::clone(&heard);
+            let says = client.says().on_progress(move |_: u64| {
+                hears.fetch_add(1, Ordering::Relaxed);
+            });
+            says.await.unwrap();
+            let heard = heard.load(Ordering::Relaxed);
+            assert_eq!(heard < 100, loses, "{heard}");
+            let counts = Counts::take(&snapshotter);
+            let lost = counts.of("mynah_dropped_total{what=side_message}");
+            assert_eq!(lost, (100 - heard) as f64);
+        });
+    }
 }
 
 #[test]

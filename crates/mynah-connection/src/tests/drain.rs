@@ -337,7 +337,7 @@ fn a_peer_that_says_why_it_closes_is_heard() {
     );
     assert_eq!(
         says(ErrorCode::DRAINING, "draining").as_deref(),
-        Some("peer closed the connection")
+        Some("drained")
     );
     let long = says(
         ErrorCode::PROTOCOL_VIOLATION,

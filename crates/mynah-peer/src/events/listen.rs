@@ -24,7 +24,8 @@ pub(crate) struct Listeners {
 struct Books {
     topics: HashMap<Box<str>, Vec<Arc<Queue>>>,
     logs: Vec<Arc<Queue>>,
-    closed: bool,
+    /// Why nothing more is said.
+    closed: Option<EndReason>,
 }
 
 impl Listeners {
@@ -52,8 +53,8 @@ impl Listeners {
     ) -> Near {
         let queue = Arc::new(Queue::new(lag, capacity, limits.decode.max_message_bytes));
         let mut books = self.lock();
-        if books.closed {
-            drop(queue.close(EndReason::PeerGone));
+        if let Some(reason) = &books.closed {
+            drop(queue.close(reason.clone()));
         } else {
             let listeners = books.topics.entry(topic.into()).or_default();
             listeners.push(Arc::clone(&queue));
@@ -72,8 +73,8 @@ impl Listeners {
         let (capacity, max_bytes) = (limits.side_messages, limits.decode.max_message_bytes);
         let queue = Arc::new(Queue::new(Lag::DropOldest, capacity, max_bytes));
         let mut books = self.lock();
-        if books.closed {
-            drop(queue.close(EndReason::PeerGone));
+        if let Some(reason) = &books.closed {
+            drop(queue.close(reason.clone()));
         } else {
             books.logs.push(Arc::clone(&queue));
         }
@@ -122,12 +123,12 @@ impl Listeners {
     }
 
     /// Nothing more is said.
-    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
+    pub(crate) fn close(&self, reason: &EndReason, wakers: &mut Vec<Waker>) {
         let mut books = self.lock();
-        books.closed = true;
+        books.closed.get_or_insert_with(|| reason.clone());
         let queues = std::mem::take(&mut books.topics).into_values().flatten();
         for queue in queues.chain(std::mem::take(&mut books.logs)) {
-            wakers.extend(queue.close(EndReason::PeerGone));
+            wakers.extend(queue.close(reason.clone()));
         }
     }
 }
@@ -189,7 +190,7 @@ impl Drop for EarlyListeners {
     fn drop(&mut self) {
         let mut wakers = Vec::new();
         if let Some(listeners) = &self.listeners {
-            listeners.close(&mut wakers);
+            listeners.close(&EndReason::PeerGone, &mut wakers);
         }
         wakers.into_iter().for_each(Waker::wake);
     }

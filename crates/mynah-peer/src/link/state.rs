@@ -11,8 +11,8 @@ use crate::router::Router;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName, Response,
-    RpcError,
+    CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
+    Response, RpcError,
 };
 use std::collections::VecDeque;
 use std::fmt;
@@ -204,6 +204,21 @@ impl Link {
                 && (len > LARGE && state.out.bulk_held() > high || state.out.awaits_hello(len))
     }
 
+    /// Whether the other side has said that it goes away.
+    pub(crate) fn is_departing(&self) -> bool {
+        self.departing.load(Ordering::Acquire)
+    }
+
+    /// Whether the other side drains, or the connection has ended with that.
+    #[cold]
+    pub(crate) fn is_drained(&self) -> bool {
+        let state = self.lock();
+        state.connection.closed().map_or_else(
+            || state.connection.peer_drains(),
+            |reason| matches!(reason, CloseReason::Drained),
+        )
+    }
+
     /// Why the connection ended, `None` while its task goes on.
     pub(crate) fn end_reason(&self) -> Option<CloseReason> {
         let state = self.lock();
@@ -234,7 +249,8 @@ impl Link {
     /// The connection has ended: nobody hears anything of it any more, and nothing is pushed to it.
     pub(crate) fn close_ears(self: &Arc<Self>, wakers: &mut Vec<Waker>) {
         if let Some(listeners) = self.config.listeners.get() {
-            listeners.close(wakers);
+            let reason = ears_reason(&self.lock());
+            listeners.close(&reason, wakers);
         }
         self.config.router.events().starve(self);
     }
@@ -252,7 +268,7 @@ impl Link {
                 listeners.set_codec(facts.format, facts.decode);
             }
             if state.ended {
-                listeners.close(&mut Vec::new());
+                listeners.close(&ears_reason(&state), &mut Vec::new());
             }
             Arc::new(listeners)
         })
@@ -306,6 +322,14 @@ impl Link {
         let waker = state.kick();
         drop(state);
         wake(waker);
+    }
+}
+
+/// Why those who listen to what the peer says unasked hear no more.
+fn ears_reason(state: &State) -> EndReason {
+    match state.connection.closed() {
+        Some(CloseReason::Drained) => EndReason::Draining,
+        _ => EndReason::PeerGone,
     }
 }
 

@@ -237,6 +237,7 @@ fn over_reason(state: &State, key: InboundKey) -> EndReason {
 fn stopped_reason(state: &State, key: InboundKey) -> Option<EndReason> {
     let gone = match state.connection.closed() {
         Some(CloseReason::Local) if state.drained => Some(EndReason::Draining),
+        Some(CloseReason::Drained) => Some(EndReason::Draining),
         Some(_) => Some(EndReason::PeerGone),
         None => None,
     };

@@ -9,7 +9,8 @@ use crate::link::{Batch, BeginOptions, CallEnd, Link, Sides, WireFacts};
 use crate::local::InProcess;
 use crate::trace::TraceContext;
 use mynah_codec::Format;
-use mynah_protocol::{CancelReason, DecodeLimits, Limits, Metadata, RpcError, Window};
+use mynah_connection::CloseReason;
+use mynah_protocol::{CancelReason, DecodeLimits, ErrorCode, Limits, Metadata, RpcError, Window};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -120,7 +121,7 @@ impl Caller for Peer {
         let polled = handle
             .link
             .poll_outcome(cx.waker(), ticket.id(), reply, sides);
-        polled.map(|outcome| outcome.map_err(ended))
+        polled.map(|outcome| outcome.map_err(|end| ended(&handle.link, end)))
     }
 
     fn poll_items(
@@ -140,7 +141,7 @@ impl Caller for Peer {
         polled.map(|outcome| {
             outcome
                 .map(|found| matches!(found, Batch::Items))
-                .map_err(ended)
+                .map_err(|end| ended(&handle.link, end))
         })
     }
 
@@ -228,8 +229,12 @@ impl Caller for Peer {
 }
 
 /// What the end of a call means to its caller.
-fn ended(end: CallEnd) -> CallError<RpcError> {
+fn ended(link: &Link, end: CallEnd) -> CallError<RpcError> {
     match end {
+        CallEnd::Error(error) if error.code() == ErrorCode::CANCELLED && link.is_drained() => {
+            // Nobody here has cancelled it: its handler was stopped because the grace of a drain was over.
+            CallError::Indeterminate(CloseReason::Drained)
+        }
         CallEnd::Error(error) => CallError::Application(*error),
         CallEnd::Deadline => CallError::Deadline,
         CallEnd::Lost { sent: true, reason } => CallError::Indeterminate(reason),

@@ -73,8 +73,8 @@ fn meant(peer: &Peer, error: CallError<RpcError>) -> CallError<RpcError> {
         // It crossed the word that the other side goes away: it was not run.
         ErrorCode::DRAINING if peer.is_departing() => CallError::Disconnected(CloseReason::Drained),
         // Nobody here has cancelled it: its handler was stopped because the connection ends.
-        ErrorCode::CANCELLED if peer.is_departing() || peer.is_closed() => {
-            CallError::Indeterminate(peer.end_reason().unwrap_or(CloseReason::Drained))
+        ErrorCode::CANCELLED if peer.is_closed() => {
+            CallError::Indeterminate(peer.end_reason().unwrap_or(CloseReason::PeerGone))
         }
         _ => error,
     }

@@ -132,6 +132,57 @@ async fn after_the_end_of_its_call_it_is_over() {
     }
 }
 
+/// Whether its call was over before or ended with it.
+#[tokio::test]
+async fn after_the_end_of_its_connection_it_is_an_error() {
+    for way in LINKED {
+        for hangs in [false, true] {
+            let flow = MyFlow::new();
+            let joined = Setup::new(flow.service()).join(way).await;
+            let client: FlowClient = joined.client.client();
+            let (notes, pen) = notebook();
+            let asked = Arc::new(());
+            let held = Arc::clone(&asked);
+            let ask = move |_| {
+                let held = Arc::clone(&held);
+                async move {
+                    drop(held);
+                    Ok(1)
+                }
+            };
+            let call = if hangs {
+                Some(client.keep_and_hang(pen, ask).start())
+            } else {
+                let keep = client.keep(pen, ask);
+                within("keep", keep.into_future()).await.unwrap();
+                None
+            };
+            until("it was kept", || flow.0.kept.lock().unwrap().is_some()).await;
+            let (told, ask) = flow.0.kept.lock().unwrap().clone().unwrap();
+            let heard = notes.lock().unwrap().len();
+            let far = joined.far().await.unwrap();
+            joined.client.close();
+            within("end", far.closed()).await;
+            if let Some(call) = call {
+                assert!(within("end", call).await.is_err());
+            }
+            let told = within("told", told.send(2)).await.unwrap_err();
+            let asks = within("asked", ask.call(2)).await.unwrap_err();
+            assert!(
+                matches!(told, CallError::Cancelled(By::Caller)),
+                "{way:?}, {hangs}: {told:?}"
+            );
+            assert!(
+                matches!(asks, CallError::Cancelled(By::Caller)),
+                "{way:?}, {hangs}: {asks:?}"
+            );
+            until("the handler is over", || flow.0.calls.alive() == 0).await;
+            assert_eq!(notes.lock().unwrap().len(), heard, "{way:?}, {hangs}");
+            until("its closure was dropped", || Arc::strong_count(&asked) == 1).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn dropping_the_call_drops_what_was_asked() {
     for way in STREAMS {

@@ -145,8 +145,9 @@ async fn g1_drain_ends_at_its_grace_and_says_what_it_cut() {
         assert!(within("end", call).await.is_err());
     }
     assert!(within("end", waits.next()).await.unwrap().is_err());
+    assert_eq!(waits.end_reason(), Some(&EndReason::Draining));
     let reason = within("end", consumer).await.unwrap();
-    assert!(reason.is_some_and(|reason| reason != EndReason::Finished));
+    assert_eq!(reason, Some(EndReason::Draining));
     until("every handler is over", || {
         probe.0.calls.alive() == 0 && flow.0.calls.alive() == 0 && server.peers().is_empty()
     })

@@ -364,7 +364,7 @@ async fn a_program_overrules_the_contract() {
 #[tokio::test]
 async fn a_drain_ends_subscriptions_and_says_so() {
     for way in [Way::TcpCbor, Way::TcpJson, Way::InProcess] {
-        let (mut joined, client, events) = joined(way).await;
+        let (joined, client, events) = joined(way).await;
         let mut noted = client.noted().await.unwrap();
         let note = Note {
             number: 1,

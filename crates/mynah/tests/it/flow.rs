@@ -78,6 +78,8 @@ pub(crate) trait Flow {
     async fn ask(&self, up_to: u64, asked: Callback<u64, i64>) -> Result<i64, RpcError>;
     /// Keeps the callback beyond the call.
     async fn keep(&self, told: Callback<u64>, asked: Callback<u64, i64>);
+    /// The same, and never answers.
+    async fn keep_and_hang(&self, told: Callback<u64>, asked: Callback<u64, i64>);
     /// Asks, and is dropped meanwhile.
     async fn ask_and_hang(&self, asked: Callback<u64, i64>);
     /// Asks for each item of its results.
@@ -313,6 +315,12 @@ impl Flow for MyFlow {
         let _alive = self.0.calls.enter();
         told.send(1).await.unwrap();
         *self.0.kept.lock().unwrap() = Some((told, asked));
+    }
+
+    async fn keep_and_hang(&self, told: Callback<u64>, asked: Callback<u64, i64>) {
+        let _alive = self.0.calls.enter();
+        *self.0.kept.lock().unwrap() = Some((told, asked));
+        std::future::pending().await
     }
 
     async fn ask_and_hang(&self, asked: Callback<u64, i64>) {

@@ -16,6 +16,7 @@ mod crossing;
 mod deadlines;
 mod deadlock;
 mod draining;
+mod ends;
 mod errors;
 mod events;
 mod floods;

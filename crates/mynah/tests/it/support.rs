@@ -294,11 +294,22 @@ impl Joined {
     }
 
     /// Drains the server, where there is one.
-    pub(crate) async fn drain(&mut self) -> Option<DrainReport> {
-        match &mut self.far {
-            Far::Server(server) => Some(server.drain(Duration::from_secs(5)).await),
+    pub(crate) async fn drain(&self) -> Option<DrainReport> {
+        self.drain_within(Duration::from_secs(5)).await
+    }
+
+    /// The same, with the time that calls have.
+    pub(crate) async fn drain_within(&self, grace: Duration) -> Option<DrainReport> {
+        match &self.far {
+            Far::Server(server) => Some(server.drain(grace).await),
             Far::Peer(_) => None,
         }
+    }
+
+    /// The other side leaves as a program does that ends.
+    pub(crate) fn leave(self) -> Peer {
+        drop(self.far);
+        self.client
     }
 
     /// Waits until nothing is in use on either side.

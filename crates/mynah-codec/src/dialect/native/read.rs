@@ -241,7 +241,10 @@ fn value_len(
 ) -> Result<usize, WireError> {
     let own_len = || item_len(format, body, &limits.decode);
     let Some(announced) = announced else {
-        return Ok(own_len()?);
+        return match id {
+            FormatId::Other(_) => Err(violation("a progress does not say how long its value is")),
+            _ => Ok(own_len()?),
+        };
     };
     let len = usize::try_from(announced).unwrap_or(usize::MAX);
     // A length that cuts a value in two would be another message to whoever goes by the value.
