@@ -4,6 +4,7 @@
 //!        `stdio_worker native`: the service `worker`
 //!        `stdio_worker json`: the service `worker`, in cbor-rpc over plain lines of JSON
 //!        `stdio_worker parent`: starts a child, prints its pid and ends
+//!        `stdio_worker refused`: fails to take stdin and stdout, says why, and ends when nobody reads stdin
 //!        `stdio_worker take`: takes stdin and stdout, says READY and ends while it still reads
 #![allow(
     clippy::expect_used,
@@ -47,6 +48,14 @@ async fn main() {
             });
             tokio::task::yield_now().await;
         }
+        ["refused"] => {
+            let error = OwnStdio::take().expect_err("one of them cannot be taken");
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            while is_thread("mynah-stdin") {
+                tokio::task::yield_now().await;
+            }
+            eprintln!("{error}: {}", source.unwrap_or_default());
+        }
         ["parent"] => {
             // It outlives its stdin, and this process does not wait for it.
             let sleeps = Program::new("sleep").arg("60").spawn();
@@ -57,6 +66,15 @@ async fn main() {
             std::process::exit(64);
         }
     }
+}
+
+/// Whether this process has such a thread.
+fn is_thread(name: &str) -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").expect("/proc");
+    threads.flatten().any(|thread| {
+        let its = std::fs::read_to_string(thread.path().join("comm"));
+        its.is_ok_and(|its| its.trim_end() == name)
+    })
 }
 
 /// Serves until the other side has gone.

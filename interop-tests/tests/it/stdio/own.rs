@@ -184,6 +184,27 @@ fn tempfile() -> File {
         .into()
 }
 
+/// What cannot be taken is left as it was: nothing of stdin is read.
+#[tokio::test]
+async fn what_is_refused_was_not_read() {
+    let mut requests = tempfile();
+    requests.write_all(b"for somebody else").expect("written");
+    requests.rewind().expect("a file");
+    let (_near, far) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
+    let child = worker("refused")
+        .stdin(Stdio::from(requests.try_clone().expect("a clone")))
+        .stdout(Stdio::from(OwnedFd::from(far)))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the worker starts");
+    let output = within("the worker ends", child.wait_with_output()).await;
+    let output = output.expect("stderr can be read");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("datagrams"), "{said}");
+    assert_eq!(requests.stream_position().expect("a file"), 0);
+}
+
 #[tokio::test]
 async fn nothing_at_all_is_an_end_at_once() {
     let child = worker("native")
