@@ -270,7 +270,7 @@ impl<O: Default, I: Default> Connection<O, I> {
     }
 
     /// Whether nothing more is to be waited for from a peer that was asked with [`Self::ask_heard`]: it has answered, or
-    /// has not in a second.
+    /// nothing has come of it for a second.
     #[must_use]
     pub const fn is_heard(&self) -> bool {
         self.unheard.is_none()

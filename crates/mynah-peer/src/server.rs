@@ -235,7 +235,8 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         self.attached.push(Box::new(move |shared| {
-            shared.run_bytes(stream, &dialect, &std::convert::identity, evidence)
+            let same = &std::convert::identity;
+            shared.run_bytes(stream, &dialect, same, evidence, shared.attached())
         }));
         self
     }
@@ -244,7 +245,8 @@ impl Server {
     pub fn attach_transport(mut self, transport: impl Transport + 'static) -> Self {
         self.attached.push(Box::new(move |shared| {
             let evidence = transport.evidence().clone();
-            shared.run_carrier(transport, &std::convert::identity, evidence)
+            let same = &std::convert::identity;
+            shared.run_carrier(transport, same, evidence, shared.attached())
         }));
         self
     }

@@ -77,7 +77,7 @@ pub struct Limits {
     pub max_metadata_entries: usize,
     /// Bytes of metadata in one request.
     pub max_metadata_bytes: usize,
-    /// Connections that one listener holds open.
+    /// Connections that one listener holds open; those that were attached to a server count together.
     pub connections: usize,
     /// Time until a new connection has said what it is.
     pub handshake_timeout: Duration,

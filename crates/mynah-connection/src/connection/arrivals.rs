@@ -84,8 +84,12 @@ impl<O: Default, I: Default> Connection<O, I> {
 
     /// So many bytes arrived: the peer is alive. To be said before the envelopes in them are handled: pings and pongs
     /// alone do not keep a connection that is not used, and neither does a message that comes a byte now and then.
-    pub const fn handle_bytes(&mut self, now: Moment, bytes: usize) {
+    pub fn handle_bytes(&mut self, now: Moment, bytes: usize) {
         self.silence.heard(now, bytes);
+        if self.asked && self.unheard.is_some() {
+            // What it sent before it heard of the drain is still on its way.
+            self.unheard = Some(self.patience(now));
+        }
     }
 
     /// A message arrived that means nothing on this wire, or names a method that nobody has.

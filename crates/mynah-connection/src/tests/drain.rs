@@ -185,6 +185,14 @@ fn a_drain_waits_until_the_peer_has_heard_of_it() {
     passes(&mut one, at(1100));
     assert!(one.is_heard());
     assert_eq!(arrives(&mut one, at(1200), Envelope::Pong(0)), []);
+
+    // A large request may take longer to come: while something comes, it is waited for.
+    assert_eq!(asks(&mut one, at(2000)), [Seen::Ping(0)]);
+    one.handle_bytes(at(2900), 64 << 10);
+    passes(&mut one, at(3000));
+    assert!(!one.is_heard());
+    passes(&mut one, at(3900));
+    assert!(one.is_heard());
 }
 
 /// The answer to the question goes behind what was said before it, and other answers go ahead.

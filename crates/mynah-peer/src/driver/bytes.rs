@@ -153,10 +153,11 @@ impl<S: ByteStream> ByteTask<S> {
     /// One turn: bounded work, then `Pending` with a wake-up under way if there is more.
     fn poll_turn(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         for _ in 0..TURN_BATCHES {
-            let polls_left = self.core.poll_running(cx);
             if self.side_lines.is_some() {
                 side_lines::hear(&mut self.side_lines, &mut self.core, cx);
             }
+            // Behind what may start handlers without a read: it has the task woken for them.
+            let polls_left = self.core.poll_running(cx);
             let read = match self.read_and_decode(cx) {
                 Ok(read) => read,
                 Err(reason) => return Poll::Ready(reason),
@@ -214,17 +215,19 @@ impl<S: ByteStream> ByteTask<S> {
         };
         match filling.poll_read(&mut self.stream, cx) {
             Poll::Ready(Ok(0)) => return Err(CloseReason::PeerGone),
-            Poll::Ready(Ok(read)) => self.unheard = self.unheard.wrapping_add(read),
+            Poll::Ready(Ok(read)) => {
+                metrics::bytes_in(read);
+                self.unheard = self.unheard.wrapping_add(read);
+            }
             Poll::Ready(Err(error)) => return Err(broken(&error)),
             Poll::Pending => return Ok(false),
         }
         if !filling.is_complete() {
-            if self.core.link.watches_silence() {
+            let link = &self.core.link;
+            let mut state = link.lock();
+            if link.watches_silence() || state.drained {
                 let read = std::mem::take(&mut self.unheard);
-                let mut state = self.core.link.lock();
-                state
-                    .connection
-                    .handle_bytes(self.core.link.clock.now(), read);
+                state.connection.handle_bytes(link.clock.now(), read);
             }
             return Ok(true);
         }
@@ -313,9 +316,12 @@ impl<S: ByteStream> ByteTask<S> {
     ) -> Result<(Decoded, usize), Trouble> {
         let mut clock = LazyClock::new(link, &mut self.last_look);
         let State {
-            connection, out, ..
+            connection,
+            out,
+            drained,
+            ..
         } = state;
-        if link.watches_silence() {
+        if link.watches_silence() || *drained {
             connection.handle_bytes(clock.look(), std::mem::take(&mut self.unheard));
         }
         let input = self
@@ -330,8 +336,9 @@ impl<S: ByteStream> ByteTask<S> {
             && let Out::Wire { wire, .. } = &mut *fx.out
             && let Some(envelope) = wire.filled(buffer).map_err(Trouble::Wire)?
         {
+            fx.now = clock.look();
             connection
-                .handle(clock.look(), envelope, &mut fx)
+                .handle(fx.now, envelope, &mut fx)
                 .map_err(|violation| Trouble::Close(violated(&violation)))?;
         }
         let mut consumed = 0;
@@ -572,7 +579,7 @@ impl<S: ByteStream> ByteTask<S> {
         if let Some(since) = self.blocked_since {
             due = due.min(since.after(limits.write_timeout));
         }
-        if !state.out.is_ready() {
+        if state.handshake_pending() {
             due = due.min(self.started.after(limits.handshake_timeout));
         }
         due
@@ -589,7 +596,8 @@ impl<S: ByteStream> ByteTask<S> {
             return Some(CloseReason::TimedOut("peer takes no data"));
         }
         let late = self.started.after(limits.handshake_timeout) <= now;
-        (late && link.facts_pending()).then_some(CloseReason::TimedOut("handshake took too long"))
+        (late && link.lock().handshake_pending())
+            .then_some(CloseReason::TimedOut("handshake took too long"))
     }
 
     /// Nothing more is decoded: what is left to do may take a while, and needs no buffer of what was read.

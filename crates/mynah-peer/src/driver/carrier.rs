@@ -217,8 +217,11 @@ impl CarrierTask {
         else {
             return;
         };
+        if !self.sending.is_empty() {
+            // What the carrier does not take stays where it is counted.
+            return;
+        }
         self.sending.extend(control.drain(..).map(Outbound::Send));
-        // At most one receipt for each envelope that came: they cannot pile up.
         if let Some(receipts) = &mut state.receipts {
             while let Some((receipt, settled)) = receipts.next_ready() {
                 self.sending.push_back(Outbound::Settle(receipt, settled));
@@ -255,6 +258,10 @@ impl CarrierTask {
         }
         // A flush that waits does not keep new output from being handed over.
         let blocked = !self.sending.is_empty();
+        let receipts = state.receipts.as_ref().map_or(0, |it| it.ready_bytes());
+        if blocked && receipts > link.config.limits.control_bytes {
+            return Rest::Close(CloseReason::TimedOut("carrier takes no receipts back"));
+        }
         let due = match self.blocked_since {
             Some(since) => state
                 .connection

@@ -50,13 +50,16 @@ impl Filling {
 
     /// Makes room for the rest of the message, but for no more than has arrived, or a fixed amount.
     fn reserve(&mut self) {
-        if self.buffer.capacity() == 0
-            && let Some(buffer) = scratch::take_large(self.whole.saturating_add(BEYOND))
+        let len = self.buffer.len();
+        // Memory that is there is lent for what has arrived in good part, not on the word of a head.
+        if len > 0
+            && len >= self.whole / 8
+            && let Some(mut buffer) = scratch::take_large(self.whole.saturating_add(BEYOND))
         {
+            buffer.extend_from_slice(&self.buffer);
             self.buffer = buffer;
             return;
         }
-        let len = self.buffer.len();
         let left = self.whole - len.min(self.whole);
         self.buffer.reserve(left.min(TRUSTED.max(len)) + BEYOND + 1);
         if self.buffer.capacity() > self.whole.saturating_add(BEYOND) {

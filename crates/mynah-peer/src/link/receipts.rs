@@ -53,6 +53,11 @@ impl Receipts {
         self.ready.pop_front()
     }
 
+    /// About how many bytes wait to be given back: there may be one for every envelope that came.
+    pub(crate) fn ready_bytes(&self) -> usize {
+        self.ready.len() * 64
+    }
+
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }

@@ -310,6 +310,11 @@ impl Link {
 }
 
 impl State {
+    /// Whether the peer has still to say what it is and what it takes.
+    pub(crate) fn handshake_pending(&self) -> bool {
+        !self.out.is_ready() || self.out.awaits_hello(usize::MAX)
+    }
+
     /// Wakes this waker when there is room, or the handshake is over.
     /// `len`: bytes of what is to be said.
     pub(crate) fn wait_for_room(&mut self, waker: &Waker, len: usize) {

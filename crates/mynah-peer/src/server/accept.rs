@@ -28,11 +28,16 @@ pub(super) struct Shared {
     limits: Option<Limits>,
     default_timeout: Option<Duration>,
     open: Mutex<Open>,
+    /// Connections that no listener brought.
+    attached: Held,
     /// Listeners that may still bring a connection.
     listening: AtomicUsize,
     /// Rung when a connection or a listener ends.
     pub(super) ended: Notify,
 }
+
+/// How many connections of one listener are open.
+pub(super) type Held = Arc<AtomicUsize>;
 
 #[derive(Debug, Default)]
 struct Open {
@@ -75,9 +80,15 @@ impl Shared {
             limits,
             default_timeout,
             open: Mutex::default(),
+            attached: Held::default(),
             listening: AtomicUsize::new(0),
             ended: Notify::new(),
         }
+    }
+
+    /// What counts connections that no listener brought.
+    pub(super) const fn attached(&self) -> &Held {
+        &self.attached
     }
 
     pub(super) fn links(&self) -> Vec<Arc<Link>> {
@@ -102,18 +113,21 @@ impl Shared {
 
     /// Takes a connection into the books, unless there are too many, or none may come any more.
     fn admit(
-        &self,
+        self: &Arc<Self>,
         out: Out,
         limits: Limits,
         evidence: Evidence,
-    ) -> Result<(u64, Arc<Link>), AttachError> {
+        held: &Held,
+    ) -> Result<(Forget, Arc<Link>), AttachError> {
         let mut open = self.lock();
         if open.stopped {
             return Err(AttachError::Stopped);
         }
-        if open.links.len() >= limits.connections {
+        // Under the lock, so that two at once do not both find room.
+        if held.load(Ordering::Acquire) >= limits.connections {
             return Err(AttachError::Full);
         }
+        held.fetch_add(1, Ordering::AcqRel);
         let config = LinkConfig {
             limits: open.share(limits),
             router: Arc::clone(&self.router),
@@ -127,7 +141,7 @@ impl Shared {
         let id = open.next;
         open.next += 1;
         open.links.insert(id, Arc::clone(&link));
-        Ok((id, link))
+        Ok((Forget(Arc::clone(self), id, Arc::clone(held)), link))
     }
 
     /// Runs a connection over a stream of bytes.
@@ -137,12 +151,12 @@ impl Shared {
         dialect: &(impl Dialect + ?Sized),
         change: &dyn Fn(Limits) -> Limits,
         evidence: Evidence,
+        held: &Held,
     ) -> Result<Arc<Link>, AttachError> {
         let limits = self.limits.clone();
         let limits = change(limits.unwrap_or_else(|| dialect.limits()));
         let out = Out::wire(dialect.wire(Side::Accept, &limits));
-        let (id, link) = self.admit(out, limits, evidence)?;
-        let forget = Forget(Arc::clone(self), id);
+        let (forget, link) = self.admit(out, limits, evidence, held)?;
         let running = Arc::clone(&link);
         tokio::spawn(drive_bytes(stream, None, running, forget));
         Ok(link)
@@ -154,11 +168,11 @@ impl Shared {
         transport: impl Transport + 'static,
         change: &dyn Fn(Limits) -> Limits,
         evidence: Evidence,
+        held: &Held,
     ) -> Result<Arc<Link>, AttachError> {
         let limits = change(self.limits.clone().unwrap_or_default());
         let out = Out::carrier(transport.profile().clone(), &limits);
-        let (id, link) = self.admit(out, limits, evidence)?;
-        let forget = Forget(Arc::clone(self), id);
+        let (forget, link) = self.admit(out, limits, evidence, held)?;
         let running = Arc::clone(&link);
         tokio::spawn(async move {
             let _forget = forget;
@@ -184,7 +198,9 @@ impl Shared {
     }
 
     fn forget(&self, id: u64) {
-        self.lock().links.remove(&id);
+        let gone = self.lock().links.remove(&id);
+        // Code of the user may go with it, which may ask who is connected.
+        drop(gone);
         self.ended.notify_waiters();
     }
 }
@@ -200,10 +216,11 @@ impl Drop for Listening {
 }
 
 /// Takes a connection out of the books, however its task ends.
-struct Forget(Arc<Shared>, u64);
+struct Forget(Arc<Shared>, u64, Held);
 
 impl Drop for Forget {
     fn drop(&mut self) {
+        self.2.fetch_sub(1, Ordering::AcqRel);
         self.0.forget(self.1);
     }
 }
@@ -258,12 +275,14 @@ where
         shared: Arc<Shared>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            let held = Held::default();
             while let Some(accepted) = next(&mut self.listener).await {
                 let Accepted {
                     connection,
                     evidence,
                 } = accepted;
-                let running = shared.run_bytes(connection, &self.dialect, &self.change, evidence);
+                let (dialect, change) = (&self.dialect, &self.change);
+                let running = shared.run_bytes(connection, dialect, change, evidence, &held);
                 if let Err(error) = running {
                     tracing::warn!(%error, "connection refused");
                 }
@@ -291,12 +310,14 @@ where
         shared: Arc<Shared>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            let held = Held::default();
             while let Some(accepted) = next(&mut self.listener).await {
                 let Accepted {
                     connection,
                     evidence,
                 } = accepted;
-                if let Err(error) = shared.run_carrier(connection, &self.change, evidence) {
+                let running = shared.run_carrier(connection, &self.change, evidence, &held);
+                if let Err(error) = running {
                     tracing::warn!(%error, "connection refused");
                 }
             }

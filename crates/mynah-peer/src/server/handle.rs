@@ -107,9 +107,9 @@ impl ServerHandle {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let link = self
-            .shared
-            .run_bytes(stream, dialect, &std::convert::identity, evidence)?;
+        let shared = &self.shared;
+        let same = &std::convert::identity;
+        let link = shared.run_bytes(stream, dialect, same, evidence, shared.attached())?;
         Ok(Peer::linked(link))
     }
 
@@ -125,9 +125,9 @@ impl ServerHandle {
         transport: impl Transport + 'static,
     ) -> Result<Peer, AttachError> {
         let evidence = transport.evidence().clone();
-        let link = self
-            .shared
-            .run_carrier(transport, &std::convert::identity, evidence)?;
+        let shared = &self.shared;
+        let same = &std::convert::identity;
+        let link = shared.run_carrier(transport, same, evidence, shared.attached())?;
         Ok(Peer::linked(link))
     }
 
