@@ -2,6 +2,7 @@
 
 use crate::dialects;
 use crate::error::EndpointError;
+use crate::hide;
 use crate::limits::LimitChanges;
 use crate::place::Place;
 use crate::places::{SCHEMES, Scheme};
@@ -60,7 +61,7 @@ pub(crate) struct Url<'u> {
 impl Url<'_> {
     pub(crate) fn wrong(&self, what: impl Into<String>) -> EndpointError {
         EndpointError::Address {
-            url: self.text.to_owned(),
+            url: hide::url(self.text),
             what: what.into(),
         }
     }
@@ -72,11 +73,11 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         let (scheme, address) = find(place).ok_or_else(|| EndpointError::Scheme {
-            url: text.to_owned(),
+            url: hide::url(text),
             known: known(),
         })?;
         let read = scheme.read.ok_or_else(|| EndpointError::Feature {
-            url: text.to_owned(),
+            url: hide::url(text),
             scheme: scheme.name,
         })?;
         let mut url = Url {

@@ -1,13 +1,16 @@
 //! What is wrong with a URL.
 
 /// A URL that names no endpoint.
+///
+/// What it says and holds may go to a log: the values of `arg` and `env`, of an option whose name speaks of a password, a
+/// secret, a token, a key or a credential, and what stands before an `@` in `scheme://user:password@host`, are `…` in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// There is no scheme, or an unknown one.
     #[error("\"{url}\" has no known scheme; known are {known}")]
     Scheme {
-        /// The URL.
+        /// The URL, without secrets.
         url: String,
         /// What would be known.
         known: String,
@@ -17,7 +20,7 @@ pub enum EndpointError {
         "\"{url}\": {scheme} was left out of this program; build it with the feature `{scheme}`"
     )]
     Feature {
-        /// The URL.
+        /// The URL, without secrets.
         url: String,
         /// The scheme, which is the name of the feature too.
         scheme: &'static str,
@@ -25,7 +28,7 @@ pub enum EndpointError {
     /// What is behind the scheme is not enough, or wrong.
     #[error("\"{url}\": {what}")]
     Address {
-        /// The URL.
+        /// The URL, without secrets.
         url: String,
         /// What is missing, or wrong.
         what: String,
@@ -33,11 +36,11 @@ pub enum EndpointError {
     /// An option that is unknown, or has an unknown value.
     #[error("\"{url}\": {option}={value} is unknown; {known}")]
     Option {
-        /// The URL.
+        /// The URL, without secrets.
         url: String,
         /// The name of the option.
         option: String,
-        /// Its value.
+        /// Its value, or `…`.
         value: String,
         /// What would be known.
         known: String,
@@ -45,7 +48,7 @@ pub enum EndpointError {
     /// An option that is given twice.
     #[error("\"{url}\": {option} is given twice")]
     Twice {
-        /// The URL.
+        /// The URL, without secrets.
         url: String,
         /// The name of the option.
         option: String,

@@ -25,6 +25,7 @@ mod endpoint;
 #[cfg(any(feature = "stdio", feature = "tcp", feature = "unix"))]
 mod erase;
 mod error;
+mod hide;
 mod limits;
 #[cfg(all(unix, feature = "systemd"))]
 mod passed;

@@ -1,6 +1,7 @@
 //! What stands behind the `?`.
 
 use crate::error::EndpointError;
+use crate::hide;
 
 /// The options of a URL, until somebody takes them.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl<'u> Query<'u> {
         let taken = self.take_next(option, known, read)?;
         if taken.is_some() && self.left.iter().any(|(name, _)| *name == option) {
             return Err(EndpointError::Twice {
-                url: self.url.to_owned(),
+                url: hide::url(self.url),
                 option: option.to_owned(),
             });
         }
@@ -113,9 +114,9 @@ impl<'u> Query<'u> {
 
     fn error(&self, option: &str, value: &str, known: String) -> EndpointError {
         EndpointError::Option {
-            url: self.url.to_owned(),
+            url: hide::url(self.url),
             option: option.to_owned(),
-            value: value.to_owned(),
+            value: hide::value(option, value).into_owned(),
             known,
         }
     }

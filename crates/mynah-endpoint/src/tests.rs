@@ -51,6 +51,57 @@ fn urls_name_a_place_and_a_dialect() {
 }
 
 #[test]
+fn errors_do_not_say_what_may_be_secret() {
+    let check = |url: &str, shown: &str, part: &str| {
+        let error = url.parse::<Endpoint>().unwrap_err();
+        for text in [error.to_string(), format!("{error:?}")] {
+            assert!(text.contains(shown), "{url}: {text}");
+            assert!(!text.contains("hush"), "{url}: {text}");
+        }
+        assert!(error.to_string().contains(part), "{url}: {error}");
+    };
+    let program = "a program is stdio:PROGRAM";
+    check("stdio:?arg=hush", "stdio:?arg=…", program);
+    let digits = "two hexadecimal digits";
+    check("stdio:a?arg=hush%2", "stdio:a?arg=…", digits);
+    check("stdio:a?env=A=hush%2", "stdio:a?env=A=…", digits);
+    check("stdio:a?env=hush", "stdio:a?env=…", "NAME=VALUE");
+    check("stdio:a?env==hush", "stdio:a?env==…", "NAME=VALUE");
+    let options = "options are arg, env, cwd, stderr, dialect";
+    check(
+        "stdio:x?env=TOKEN=hush=hush&colour=1",
+        "stdio:x?env=TOKEN=…&colour=1",
+        options,
+    );
+    check(
+        "stdio:x?arg=hush&arg=&env=A=hush&stderr=loud",
+        "stdio:x?arg=…&arg=&env=A=…&stderr=loud",
+        "known for stderr",
+    );
+    check("stdio:a%zz?arg=hush", "stdio:a%zz?arg=…", digits);
+    check(
+        "stdio:x?env=A=hush&cwd=/&cwd=/",
+        "stdio:x?env=A=…&cwd=/&cwd=/",
+        "given twice",
+    );
+    check(
+        "tcp://h:1?arg=hush&arg=hush",
+        "tcp://h:1?arg=…&arg=…",
+        "options are dialect",
+    );
+    let unknown = "=… is unknown";
+    check("tcp://h:1?Password=hush", "tcp://h:1?Password=…", unknown);
+    check("tcp://h:1?api_key=hush", "tcp://h:1?api_key=…", unknown);
+    let address = "host and a port";
+    check("tcp://me:hush@h", "tcp://…@h", address);
+    check(
+        "http://me:hush@h:1/a?token=hush",
+        "http://…@h:1/a?token=…",
+        "no known scheme",
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_url_is_said() {
     let check = |url: &str, part: &str| {
         let error = url.parse::<Endpoint>().unwrap_err().to_string();
@@ -72,11 +123,7 @@ fn what_is_wrong_with_a_url_is_said() {
     check("unix:@", "unix:/path or unix:@name");
     check("unix://host/path", "unix has no host");
     check("unix:/a%zz", "two hexadecimal digits");
-    check("stdio:?arg=x", "a program is stdio:PROGRAM");
     check("stdio:a%zz", "two hexadecimal digits");
-    check("stdio:a?arg=%2", "two hexadecimal digits");
-    check("stdio:a?env=A", "NAME=VALUE");
-    check("stdio:a?env==1", "NAME=VALUE");
     check("stdio:a?cwd=", "cwd is a path");
     check("stdio:a?cwd=/&cwd=/", "given twice");
     check(
@@ -87,7 +134,6 @@ fn what_is_wrong_with_a_url_is_said() {
         "stdio:a?colour=red",
         "options are arg, env, cwd, stderr, dialect",
     );
-    check("tcp://h:1?arg=x&arg=y", "options are dialect");
     check("unix:/a?mode=0888", "octal");
     check("unix:/a?mode=1777", "octal");
     check("unix:/a?mode=rw", "octal");

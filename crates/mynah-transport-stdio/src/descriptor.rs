@@ -10,6 +10,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead as _, Interest, ReadBuf};
 
+/// Bytes that are read at once, at most: what a pipe holds unless somebody makes it larger.
+const READ_BYTES: usize = 64 << 10;
+
 /// What a file descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -147,12 +150,12 @@ impl Watched {
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let room = buffer.initialize_unfilled();
-        if room.is_empty() {
+        if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
         loop {
             let mut ready = ready!(self.fd.poll_read_ready(cx))?;
+            let room = room(buffer);
             let read = ready.try_io(|fd| match self.kind {
                 Kind::Socket => {
                     let received = rustix::net::recv(fd, &mut *room, RecvFlags::DONTWAIT);
@@ -195,6 +198,11 @@ impl Watched {
             }
         }
     }
+}
+
+/// Room for one read, zeroed: of a buffer for many MiB no more than arrives at once as a rule.
+pub(crate) fn room<'b>(buffer: &'b mut ReadBuf<'_>) -> &'b mut [u8] {
+    buffer.initialize_unfilled_to(buffer.remaining().min(READ_BYTES))
 }
 
 /// The replacement of this is `unsafe`, for the sake of types whose descriptor may change or close under the runtime. An

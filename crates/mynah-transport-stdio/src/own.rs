@@ -70,9 +70,10 @@ impl OwnStdio {
         let (read, written) = (Kind::of(stdin())?, Kind::of(stdout())?);
         // Two names of one terminal are two places on it, and as it should be.
         let stderr_is_stdout = written != Kind::Device && is_same(stdout(), stderr())?;
-        let input = Input::open(fcntl_dupfd_cloexec(stdin(), FIRST_FREE)?, read)?;
-        let output = Output::open(fcntl_dupfd_cloexec(stdout(), FIRST_FREE)?, written)?;
         let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        let output = Output::open(fcntl_dupfd_cloexec(stdout(), FIRST_FREE)?, written)?;
+        // Last of what can fail: a file is read ahead from here on.
+        let input = Input::open(fcntl_dupfd_cloexec(stdin(), FIRST_FREE)?, read)?;
         dup2_stdin(&nothing)?;
         if stderr_is_stdout {
             dup2_stderr(&nothing)?;

@@ -5,8 +5,9 @@ use mynah_protocol::{Dialer as _, EvidenceKey, PeerEnd, SideLine, TransportError
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 /// Waits for something that has to happen; generous, because it is a bound and no measure.
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -349,4 +350,72 @@ async fn d4_a_child_that_reads_nothing_and_says_much_is_stopped_with_both_pipes_
     drop(child);
     let exit = within("it is stopped", handle.wait()).await;
     assert_eq!(exit.signal(), Some(15), "{exit}");
+}
+
+/// A pending write is told how a child ended that was stopped meanwhile.
+#[tokio::test]
+async fn a_write_that_waits_hears_how_a_stopped_child_ended() {
+    let quick = StopTimes::default().with_after_eof(Duration::from_millis(50));
+    let mut child = run(&sh("printf R; exec sleep 60").stop_times(quick));
+    ready(&mut child).await;
+    let handle = child.handle();
+    let (mut reader, mut writer) = tokio::io::split(child);
+    let (mut said, data) = (Vec::new(), vec![0; 1 << 20]);
+    let both = async {
+        tokio::join!(
+            reader.read_to_end(&mut said),
+            writer.write_all(&data),
+            handle.stop()
+        )
+    };
+    let (read, written, stopped) = within("the end", both).await;
+    assert_eq!(stopped.unwrap().signal(), Some(15));
+    for error in [read.unwrap_err(), written.unwrap_err()] {
+        let signal = end_of(&error).facts().fact(EvidenceKey::SIGNAL);
+        assert_eq!(signal, Some(&15_i64.into()), "{error}");
+    }
+}
+
+/// A process of its own that goes on writing to stderr is not read for ever.
+#[tokio::test]
+async fn stderr_ends_although_another_process_never_stops_writing_to_it() {
+    let mut child = run(&sh("yes >&2 & exit 3"));
+    let _flood = Flood(child.handle().pid());
+    let mut lines = child.take_stderr().unwrap();
+    let (_, end) = read_to_end(&mut child).await;
+    assert_eq!(
+        end.facts().fact(EvidenceKey::EXIT_STATUS),
+        Some(&3_i64.into())
+    );
+    let end = async { while next_line(&mut lines).await.is_some() {} };
+    within("the end of stderr", end).await;
+}
+
+/// What a child has left running in its process group, which is killed at the end.
+struct Flood(u32);
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        let group = rustix::process::Pid::from_raw(self.0.cast_signed()).unwrap();
+        // It may have ended by the end of its pipe.
+        let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
+/// Of a large buffer, nothing is touched before there is something to read, and little then.
+#[tokio::test]
+async fn a_large_buffer_is_filled_as_it_is_needed() {
+    let (reader, writer) = io::pipe().unwrap();
+    let mut input = descriptor::Input::open(reader.into(), descriptor::Kind::Pipe).unwrap();
+    assert!(matches!(input, descriptor::Input::Watched(_)));
+    let mut memory = Box::<[u8]>::new_uninit_slice(1 << 20);
+    let mut buffer = ReadBuf::uninit(&mut memory);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(input.poll_read(&mut cx, &mut buffer).is_pending());
+    assert_eq!(buffer.initialized().len(), 0);
+    rustix::io::write(&writer, b"some").unwrap();
+    let read = poll_fn(|cx| input.poll_read(cx, &mut buffer));
+    within("what was written", read).await.unwrap();
+    assert_eq!(buffer.filled(), b"some");
+    assert!(buffer.initialized().len() <= 64 << 10);
 }

@@ -1,13 +1,15 @@
-//! Floods and slow feeds against a server in a process of its own, over each byte transport and in each dialect: what the
+//! Floods and slow feeds against a server in a process of its own, over each byte transport, in each dialect and format: what the
 //! server has left for a healthy peer, how much memory it takes, and how much time.
 
 use crate::harness::{ServerProcess, read_to_end, within};
 use futures::future::join_all;
 use interop_tests::served::ServedClient;
 use mynah::Endpoint;
+use mynah::codec::Format;
 use mynah::endpoint::{Dialing, EndpointStream};
 use mynah::prelude::*;
 use mynah_protocol::Dialer as _;
+use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
@@ -16,43 +18,59 @@ use tokio::time::{Instant, sleep, timeout};
 struct Case {
     /// Where to listen.
     url: String,
-    dialect: &'static str,
+    /// The dialect and the format, as options.
+    options: &'static str,
+    native: bool,
+    format: Format,
     /// Removes the socket file.
     _directory: Option<tempfile::TempDir>,
 }
 
-const NATIVE: &str = "format=json";
-const CBOR_RPC: &str = "dialect=cbor-rpc&format=json";
+/// What is spoken: the options, whether it is native, and the format.
+type Spoken = (&'static str, bool, Format);
+
+const LINES: [Spoken; 2] = [
+    ("format=json", true, Format::Json),
+    ("dialect=cbor-rpc&format=json", false, Format::Json),
+];
+const BINARY: [Spoken; 3] = [
+    ("format=cbor", true, Format::Cbor),
+    ("format=messagepack", true, Format::MessagePack),
+    ("dialect=cbor-rpc&format=cbor", false, Format::Cbor),
+];
 
 impl Case {
-    /// Each transport with each dialect. All speak JSON, so that bytes can be written by hand.
+    /// Each transport with each dialect in JSON, and one of them with each in the other formats.
     fn each() -> Vec<Self> {
         let mut cases = Vec::new();
-        for dialect in [NATIVE, CBOR_RPC] {
-            cases.push(Self {
-                url: "tcp://127.0.0.1:0".to_owned(),
-                dialect,
-                _directory: None,
-            });
+        for spoken in LINES {
+            cases.push(Self::tcp(spoken));
             let directory = tempfile::tempdir().expect("a directory");
             cases.push(Self {
                 url: format!("unix:{}/socket", directory.path().display()),
-                dialect,
                 _directory: Some(directory),
+                ..Self::tcp(spoken)
             });
         }
+        cases.extend(BINARY.map(Self::tcp));
         cases
     }
 
-    fn is_native(&self) -> bool {
-        self.dialect == NATIVE
+    fn tcp((options, native, format): Spoken) -> Self {
+        Self {
+            url: "tcp://127.0.0.1:0".to_owned(),
+            options,
+            native,
+            format,
+            _directory: None,
+        }
     }
 
     /// A server with more options.
     async fn serve(&self, options: &str) -> Served {
-        let url = format!("{}?{}&{options}", self.url, self.dialect);
+        let url = format!("{}?{}&{options}", self.url, self.options);
         let process = ServerProcess::start(&[&url]).await;
-        let healthy = format!("{}?{}", process.addresses[0], self.dialect);
+        let healthy = format!("{}?{}", process.addresses[0], self.options);
         let peer = within("connect", mynah::connect(&healthy)).await;
         let peer = peer.expect("the server listens");
         Served {
@@ -62,47 +80,97 @@ impl Case {
         }
     }
 
-    /// What a peer says before anything else, and the start of a request that it does not finish.
+    /// What a peer says before anything else.
     fn greeting(&self) -> Vec<u8> {
-        if self.is_native() {
-            [b"MYNAH\x01J\n".to_vec(), frame("[0,1]", "")].concat()
+        if !self.native {
+            return Vec::new();
+        }
+        let format = match self.format {
+            Format::Json => b'J',
+            Format::Cbor => b'C',
+            _ => b'M',
+        };
+        let mut greeting = b"MYNAH\x01".to_vec();
+        greeting.extend([format, b'\n']);
+        greeting.extend(self.frame(&json!([0, 1]), None));
+        greeting
+    }
+
+    /// A request for a method with one text, or none.
+    fn call(&self, id: u64, method: &str, texts: &[&str]) -> Vec<u8> {
+        if self.native {
+            self.frame(&json!([1, id, "served", method]), Some(&json!(texts)))
         } else {
-            Vec::new()
+            self.message(&json!([1, 0, id, method, texts]))
         }
     }
 
     /// A request for `hang`.
     fn request(&self, id: u64) -> Vec<u8> {
-        if self.is_native() {
-            frame(&format!("[1,{id},\"served\",\"hang\"]"), "[]")
-        } else {
-            format!("[1,0,{id},\"hang\",[]]\n").into_bytes()
+        self.call(id, "hang", &[])
+    }
+
+    /// The start of a request whose text is longer than may be, or has no end.
+    fn endless(&self) -> Vec<u8> {
+        if self.native {
+            let mut start = 0x7fff_ffff_u32.to_be_bytes().to_vec();
+            start.extend(self.encode(&json!([1, 1, "served", "echo"])));
+            return start;
         }
+        let mut start = self.message(&json!([1, 0, 1, "echo", [""]]));
+        if matches!(self.format, Format::Json) {
+            // The end of the text, of both arrays, and of the line.
+            start.truncate(start.len() - "\"]]\n".len());
+        } else {
+            // A text of 2^40 bytes in place of the empty one.
+            start.pop();
+            start.push(0x7b);
+            start.extend((1_u64 << 40).to_be_bytes());
+        }
+        start
     }
 
     /// The cancel of a request.
     fn cancel(&self, id: u64) -> Vec<u8> {
-        if self.is_native() {
-            frame(&format!("[5,{id}]"), "")
+        if self.native {
+            self.frame(&json!([5, id]), None)
         } else {
-            format!("[1,3,{id}]\n").into_bytes()
+            self.message(&json!([1, 3, id]))
         }
     }
 
     /// Something that no peer says: an answer to a call that was never made.
     fn breach(&self, id: u64) -> Vec<u8> {
-        if self.is_native() {
-            frame(&format!("[2,{id}]"), "1")
+        if self.native {
+            self.frame(&json!([2, id]), Some(&json!(1)))
         } else {
-            format!("[1,2,{id},true,null]\n").into_bytes()
+            self.message(&json!([1, 2, id, true, null]))
         }
     }
-}
 
-/// A frame of the native wire in JSON.
-fn frame(head: &str, body: &str) -> Vec<u8> {
-    let length = u32::try_from(head.len() + body.len()).expect("it is short");
-    [&length.to_be_bytes(), head.as_bytes(), body.as_bytes()].concat()
+    fn encode(&self, value: &Json) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let encoded = self.format.encode(value, &mut bytes);
+        encoded.expect("every format has it");
+        bytes
+    }
+
+    /// A frame of the native wire.
+    fn frame(&self, head: &Json, body: Option<&Json>) -> Vec<u8> {
+        let mut content = self.encode(head);
+        content.extend(body.map(|body| self.encode(body)).unwrap_or_default());
+        let length = u32::try_from(content.len()).expect("it is short");
+        [length.to_be_bytes().as_slice(), &content].concat()
+    }
+
+    /// A message of cbor-rpc.
+    fn message(&self, message: &Json) -> Vec<u8> {
+        let mut bytes = self.encode(message);
+        if matches!(self.format, Format::Json) {
+            bytes.push(b'\n');
+        }
+        bytes
+    }
 }
 
 /// A server and a healthy peer of it.
@@ -139,14 +207,14 @@ impl Served {
         println!(
             "{} {}: {now} KiB now, {grown} KiB more at most, {} ms of processor time",
             case.url,
-            case.dialect,
+            case.options,
             self.process.cpu_ticks() * 10
         );
         assert!(
             grown <= kib,
             "{} {}: {grown} KiB more than before, bound {kib}",
             case.url,
-            case.dialect
+            case.options
         );
     }
 }
@@ -167,16 +235,16 @@ async fn slow_l3_a_thousand_slow_peers_leave_a_healthy_one_alone() {
         let before = served.process.memory_kib();
         let ticks = served.process.cpu_ticks();
         // Half of them get stuck in what they say first, half of them in a request.
-        let first = if case.is_native() {
-            b"MYNAH\x01J\n\x00\x00\x00\x05[0,1]".to_vec()
-        } else {
-            format!("[1,0,1,\"echo\",[\"{}", "x".repeat(100)).into_bytes()
-        };
         let long = "x".repeat(100);
-        let request = if case.is_native() {
-            frame("[1,1,\"served\",\"echo\"]", &format!("[\"{long}\"]"))
+        let mut request = case.call(1, "echo", &[&long]);
+        if !case.native && matches!(case.format, Format::Json) {
+            // Without the end of its line, so that it is not complete before its last byte.
+            request.pop();
+        }
+        let first = if case.native {
+            case.greeting()
         } else {
-            first.clone()
+            request.clone()
         };
         let later = [case.greeting(), request].concat();
         let greeted = case.greeting().len();
@@ -238,17 +306,12 @@ async fn l4_a_line_without_an_end_is_cut_off_at_the_limit() {
         let served = case.serve("max_message_bytes=1MiB").await;
         served.healthy().await;
         let before = served.process.memory_kib();
-        let start: &[u8] = if case.is_native() {
-            // Longer than it may be, and never complete.
-            b"\x7f\xff\xff\xff[1,1,\"served\",\"echo\"][\""
-        } else {
-            b"[1,0,1,\"echo\",[\""
-        };
+        let start = case.endless();
         for _ in 0..4 {
             let mut stream = served.raw().await;
             let flooding = async {
                 if stream.write_all(&case.greeting()).await.is_err()
-                    || stream.write_all(start).await.is_err()
+                    || stream.write_all(&start).await.is_err()
                 {
                     return;
                 }
@@ -304,7 +367,7 @@ async fn f1_calls_and_cancels_are_bounded() {
         let bytes = within("the answers", reading).await.expect("no panic");
         assert!(!through || bytes > 0, "{}: no answer", case.url);
         let [now, most] = hanging(&served).await;
-        assert_eq!(now, 0, "{} {}", case.url, case.dialect);
+        assert_eq!(now, 0, "{} {}", case.url, case.options);
         assert!((1..=16).contains(&most), "{most} ran at once");
         served.bounded(&case, before, 16 << 10);
         served.process.end().await;
@@ -349,7 +412,7 @@ async fn f2_breaches_past_the_budget_end_the_connection() {
                     return;
                 }
             }
-            panic!("{} {}: never cut off", case.url, case.dialect);
+            panic!("{} {}: never cut off", case.url, case.options);
         };
         let calling = async {
             for _ in 0..20 {
@@ -363,4 +426,59 @@ async fn f2_breaches_past_the_budget_end_the_connection() {
         assert!(served.process.cpu_ticks() - ticks < 100);
         served.process.end().await;
     }
+}
+
+/// Requests by the hundred thousand in one write: those beyond the permits are refused, each of them, and nothing else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f3_a_burst_of_requests_is_refused_beyond_the_permits() {
+    const CALLS: u64 = 100_000;
+    const PERMITS: usize = 16;
+    /// What each refusal says, in every format.
+    const REFUSED: &[u8] = b"too many calls in flight";
+    for case in Case::each() {
+        let served = case.serve(&format!("calls_in_flight={PERMITS}")).await;
+        served.healthy().await;
+        let before = served.process.memory_kib();
+        let (mut reader, mut writer) = tokio::io::split(served.raw().await);
+        let refusals = usize::try_from(CALLS).expect("small") - PERMITS;
+        let reading = tokio::spawn(async move {
+            let (mut heard, mut found) = (Vec::new(), 0);
+            let mut piece = vec![0; 64 << 10];
+            while found < refusals {
+                let read = reader.read(&mut piece).await;
+                let Ok(read @ 1..) = read else {
+                    panic!("{read:?} after {found} refusals");
+                };
+                heard.extend_from_slice(&piece[..read]);
+                let mut looked = 0;
+                while let Some(at) = find(&heard[looked..], REFUSED) {
+                    looked += at + REFUSED.len();
+                    found += 1;
+                }
+                heard.drain(..looked);
+            }
+            reader
+        });
+        let mut said = case.greeting();
+        said.extend((1..=CALLS).flat_map(|id| case.request(id)));
+        let flooding = async { writer.write_all(&said).await.expect("it is read") };
+        let calling = async {
+            for _ in 0..20 {
+                served.healthy().await;
+            }
+        };
+        within("the burst", async { tokio::join!(flooding, calling) }).await;
+        let reader = within("the refusals", reading).await.expect("all of them");
+        let hanging = within("hanging", served.client.hanging().into_future()).await;
+        let [now, most] = hanging.map(|(now, most)| [now, most]).expect("an answer");
+        let permits = u64::try_from(PERMITS).expect("small");
+        assert_eq!([now, most], [permits; 2], "{} {}", case.url, case.options);
+        served.bounded(&case, before, 16 << 10);
+        drop((reader, writer));
+        served.process.end().await;
+    }
+}
+
+fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).position(|part| part == text)
 }

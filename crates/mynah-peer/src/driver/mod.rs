@@ -17,6 +17,7 @@ mod writer;
 
 pub(crate) use self::bytes::drive_bytes;
 pub(crate) use carrier::drive_carrier;
+pub(crate) use side_lines::trace_all as trace_lines;
 
 use mynah_connection::CloseReason;
 use mynah_protocol::PeerEnd;

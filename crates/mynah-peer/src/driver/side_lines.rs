@@ -10,6 +10,9 @@ use std::task::{self, Poll};
 /// Lines heard in one go.
 const BATCH_LINES: usize = 64;
 
+/// Lines heard at the end of a connection, at most: whoever writes them need not pause.
+const LAST_LINES: usize = 1024;
+
 /// The level under which they are heard: nothing is known of it.
 const INFO: i64 = 3;
 
@@ -32,17 +35,27 @@ pub(super) fn hear(lines: &mut Option<SideLines>, core: &mut Core, cx: &mut task
 /// side.
 pub(super) fn hear_out(mut lines: SideLines, core: &mut Core) {
     let mut cx = task::Context::from_waker(task::Waker::noop());
-    loop {
+    for _ in 0..LAST_LINES {
         match lines.as_mut().poll_next(&mut cx) {
             Poll::Ready(Some(line)) => hear_line(core, &line),
             Poll::Ready(None) => return,
             Poll::Pending => break,
         }
     }
-    let peer = core.link.config.evidence.to_string();
+    trace_all(lines, core.link.config.evidence.to_string());
+}
+
+/// Has lines go to the log of this side until they end, in a task of their own.
+pub(crate) fn trace_all(mut lines: SideLines, peer: String) {
     tokio::spawn(async move {
+        let mut heard = 0_usize;
         while let Some(line) = std::future::poll_fn(|cx| lines.as_mut().poll_next(cx)).await {
             trace(&peer, &line);
+            heard = heard.wrapping_add(1);
+            // Nothing else makes it pause: they may be there as fast as they are taken.
+            if heard.is_multiple_of(BATCH_LINES) {
+                tokio::task::yield_now().await;
+            }
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_TIMEOUT, Peer};
 use crate::context::Context;
-use crate::driver::{ByteStream, drive_bytes, drive_carrier};
+use crate::driver::{ByteStream, drive_bytes, drive_carrier, trace_lines};
 use crate::events::{EarlyListeners, Events, LogLine, Logs, Subscription};
 use crate::handler::Service;
 use crate::intercept::Interceptor;
@@ -161,7 +161,7 @@ impl PeerBuilder {
     /// Lines that arrive beside the bytes: what a process at the other end writes to its stderr. They are heard as lines
     /// of the other side's log, by [`logs`](Self::logs) and [`on_log`](Self::on_log), and [`LogLine::stderr`] tells them
     /// from the rest. When nobody listens they go to `tracing`, target `mynah::stderr`, level info; what comes when the
-    /// connection is over goes there too.
+    /// connection is over goes there too, and so does everything beside a transport that carries messages.
     pub fn side_lines(mut self, lines: impl Stream<Item = SideLine> + Send + 'static) -> Self {
         self.side_lines = Some(Box::pin(lines));
         self
@@ -226,6 +226,9 @@ impl PeerBuilder {
             Medium::Carrier(transport) => {
                 let out = Out::carrier(transport.profile().clone(), &config.limits);
                 let link = start_link(out, config, self.side);
+                if let Some(lines) = self.side_lines {
+                    trace_lines(lines, link.config.evidence.to_string());
+                }
                 tokio::spawn(drive_carrier(transport, Arc::clone(&link)));
                 Peer::linked(link)
             }

@@ -14,11 +14,15 @@ use tokio::net::unix::pipe;
 /// Bytes that are read at once.
 const READ_BYTES: usize = 8 << 10;
 
+/// Bytes that a pipe can hold, unless root has made it larger: more than that, read after the end of a process, comes
+/// from others.
+const PIPE_BYTES: usize = 1 << 20;
+
 /// What a child writes to stderr, line by line and in order.
 ///
 /// It is read all the time, so that the child never waits for it: when lines are taken too slowly the oldest are
 /// dropped, and counted in the next one. Bytes that are no UTF-8 arrive as U+FFFD. Ends when the child has closed its
-/// stderr, or has ended. Dropped, the lines go nowhere.
+/// stderr, or has ended and what it wrote before was read, at most 1 MiB. Dropped, the lines go nowhere.
 #[derive(Debug)]
 #[must_use = "dropped, it hears nothing"]
 pub struct StderrLines {
@@ -110,13 +114,19 @@ pub(super) async fn read(
     let _ended = Ended(Arc::clone(&process), Arc::clone(&queue));
     let mut splitter = Splitter::new(line_bytes);
     let mut buffer = vec![0; READ_BYTES];
-    loop {
+    let mut left = PIPE_BYTES;
+    // A child of its own that never pauses would be read for ever.
+    while left > 0 {
+        let ended = process.exit().is_some();
         let read = tokio::select! {
             biased;
             read = pipe.read(&mut buffer) => read,
             _exit = process.wait() => rest(&pipe, &mut buffer),
         };
         let Ok(read @ 1..) = read else { break };
+        if ended {
+            left = left.saturating_sub(read);
+        }
         let bytes = buffer.get(..read).unwrap_or_default();
         hand_over(&queue, |push| splitter.split(bytes, push));
     }

@@ -3,6 +3,7 @@
 use super::exit::ChildExit;
 use super::process::{Process, StopTimes};
 use super::stderr::StderrLines;
+use crate::descriptor::room;
 use mynah_protocol::{PeerEnd, TransportError, TransportErrorKind};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -118,7 +119,15 @@ impl ChildProcess {
                 written => return written,
             }
         } else if self.ending.is_none() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            if !self.process.is_closing() {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            // It is being stopped, which takes its own time: how it ends is worth the wait.
+            self.process.wake_at_event(cx.waker());
+            if self.process.exit().is_none() {
+                return Poll::Pending;
+            }
+            self.begin_end("stdin");
         }
         // What it has said is read meanwhile.
         self.poll_end(cx).map(Err)
@@ -152,7 +161,7 @@ impl AsyncRead for ChildProcess {
                         return this.poll_end(cx).map(Err);
                     }
                     // It has ended; the runtime need not have seen yet what it wrote before.
-                    match rustix::io::read(&*output, buffer.initialize_unfilled()) {
+                    match rustix::io::read(&*output, room(buffer)) {
                         Ok(0) | Err(Errno::AGAIN) => this.output = None,
                         Ok(read) => {
                             buffer.advance(read);

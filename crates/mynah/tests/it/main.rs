@@ -32,6 +32,7 @@ mod points;
 mod probe;
 mod reconnect;
 mod serving;
+mod side_lines;
 mod sides;
 mod spans;
 mod storm;

@@ -17,7 +17,7 @@ type Fields = BTreeMap<String, String>;
 
 /// Keeps spans and events.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Recorded>>);
+pub(crate) struct Recorder(Arc<Mutex<Recorded>>);
 
 #[derive(Default)]
 struct Recorded {
@@ -80,6 +80,13 @@ impl Subscriber for Recorder {
 }
 
 impl Recorder {
+    /// What was said, in order.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let recorded = self.0.lock().unwrap();
+        let messages = recorded.events.iter().map(|event| event["message"].clone());
+        messages.collect()
+    }
+
     fn spans(&self, kind: &str, method: &str) -> Vec<Fields> {
         let recorded = self.0.lock().unwrap();
         assert!(recorded.entered.is_empty(), "no span is left entered");

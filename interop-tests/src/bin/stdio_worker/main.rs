@@ -4,6 +4,10 @@
 //!        `stdio_worker native`: the service `worker`
 //!        `stdio_worker json`: the service `worker`, in cbor-rpc over plain lines of JSON
 //!        `stdio_worker parent`: starts a child, prints its pid and ends
+//!        `stdio_worker listen URL`: the service `worker`, where and how the URL says
+//!        `stdio_worker flooded`: starts a child that says one endless line of JSON, and prints by how many KiB its own
+//!        memory has grown in the end and how the connection ended
+//!        `stdio_worker refused`: fails to take stdin and stdout, says why, and ends when nobody reads stdin
 //!        `stdio_worker take`: takes stdin and stdout, says READY and ends while it still reads
 #![allow(
     clippy::expect_used,
@@ -21,8 +25,9 @@ mod service;
 mod worker;
 
 use mynah::dialect::{CborRpc, Dialect, Native};
+use mynah::prelude::*;
 use mynah::stdio::{OwnStdio, OwnStdioListener, Program};
-use mynah::{Router, Server};
+use mynah::{Limits, Peer, Router, Server};
 use mynah_codec::dialect::cbor_rpc::Padding;
 
 #[tokio::main]
@@ -47,6 +52,35 @@ async fn main() {
             });
             tokio::task::yield_now().await;
         }
+        ["listen", url] => {
+            let server = Server::new().router(here::router()).listen(url).start();
+            let server = server.await.expect("the server starts");
+            eprintln!("READY");
+            server.finished().await;
+        }
+        ["flooded"] => {
+            let script = "printf '[1,0,1,\"'; exec tr '\\0' x </dev/zero";
+            let child = Program::new("sh").args(["-c", script]).spawn();
+            let child = child.expect("it starts");
+            let handle = child.connection.handle();
+            let before = most_memory_kib();
+            let limits = Limits::default().with_max_message_bytes(1 << 20);
+            let peer = Peer::over(child.connection, &CborRpc::json(Padding::Newline))
+                .limits(limits)
+                .start()
+                .expect("nothing is registered");
+            let reason = peer.closed().await;
+            handle.wait().await;
+            println!("{} {reason}", most_memory_kib() - before);
+        }
+        ["refused"] => {
+            let error = OwnStdio::take().expect_err("one of them cannot be taken");
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            while is_thread("mynah-stdin") {
+                tokio::task::yield_now().await;
+            }
+            eprintln!("{error}: {}", source.unwrap_or_default());
+        }
         ["parent"] => {
             // It outlives its stdin, and this process does not wait for it.
             let sleeps = Program::new("sleep").arg("60").spawn();
@@ -57,6 +91,23 @@ async fn main() {
             std::process::exit(64);
         }
     }
+}
+
+/// The most memory that this process has had.
+fn most_memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.expect("VmHWM").parse().expect("a number")
+}
+
+/// Whether this process has such a thread.
+fn is_thread(name: &str) -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").expect("/proc");
+    threads.flatten().any(|thread| {
+        let its = std::fs::read_to_string(thread.path().join("comm"));
+        its.is_ok_and(|its| its.trim_end() == name)
+    })
 }
 
 /// Serves until the other side has gone.

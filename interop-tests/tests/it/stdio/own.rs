@@ -184,6 +184,96 @@ fn tempfile() -> File {
         .into()
 }
 
+/// A worker that speaks lines is sent one that has no end.
+#[tokio::test]
+async fn l4_a_line_without_an_end_closes_a_worker_at_the_limit() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_stdio_worker"))
+        .args([
+            "listen",
+            "stdio:?dialect=cbor-rpc&format=json&errors=rich&max_message_bytes=1MiB",
+        ])
+        .kill_on_drop(true)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the worker starts");
+    ready(&mut child).await;
+    let pid = child.id().expect("it runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    stdin
+        .write_all(b"[1, 0, 1, \"say\", [\"before\"]]\n")
+        .await
+        .expect("it is read");
+    let mut line = String::new();
+    within("the answer", stdout.read_line(&mut line))
+        .await
+        .expect("a line");
+    assert_eq!(line, "[1,2,1,true,\"before\"]\n");
+    let before = most_kib(pid).expect("it runs");
+    let mut grown = 0;
+    let flooding = async {
+        let piece = vec![b'x'; 64 << 10];
+        let mut written = stdin.write_all(b"[1, 0, 2, \"say\", [\"").await;
+        while written.is_ok() {
+            grown = most_kib(pid).map_or(grown, |now| now - before);
+            written = stdin.write_all(&piece).await;
+        }
+    };
+    within("it is cut off", flooding).await;
+    let mut rest = String::new();
+    let reading = tokio::io::AsyncReadExt::read_to_string(&mut stdout, &mut rest);
+    within("the end", reading).await.expect("text");
+    // cbor-rpc has no word for the end of a connection, and half an answer is none.
+    assert_eq!(rest, "");
+    assert!(
+        (1..8 << 10).contains(&grown),
+        "{grown} KiB more than before"
+    );
+    ends_well(child).await;
+}
+
+/// The most memory that a process has had; `None` once it has ended.
+fn most_kib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line?.split_whitespace().next()?.parse().ok()
+}
+
+/// A parent hears such a line from its child.
+#[tokio::test]
+async fn l4_a_line_without_an_end_from_a_child_is_cut_off_at_the_limit() {
+    let parent = worker("flooded").output();
+    let output = within("the parent ends", parent).await.expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (grown, reason) = said.trim().split_once(' ').expect("two words");
+    let grown: u64 = grown.parse().expect("a number");
+    assert!(grown < 8 << 10, "{grown} KiB more than before");
+    assert!(reason.contains("1048576"), "{reason}");
+}
+
+/// What cannot be taken is left as it was: nothing of stdin is read.
+#[tokio::test]
+async fn what_is_refused_was_not_read() {
+    let mut requests = tempfile();
+    requests.write_all(b"for somebody else").expect("written");
+    requests.rewind().expect("a file");
+    let (_near, far) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
+    let child = worker("refused")
+        .stdin(Stdio::from(requests.try_clone().expect("a clone")))
+        .stdout(Stdio::from(OwnedFd::from(far)))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the worker starts");
+    let output = within("the worker ends", child.wait_with_output()).await;
+    let output = output.expect("stderr can be read");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("datagrams"), "{said}");
+    assert_eq!(requests.stream_position().expect("a file"), 0);
+}
+
 #[tokio::test]
 async fn nothing_at_all_is_an_end_at_once() {
     let child = worker("native")
