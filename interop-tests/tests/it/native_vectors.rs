@@ -204,7 +204,7 @@ fn messages(wire: &mut dyn Wire, mut bytes: &[u8]) -> Result<Vec<Envelope<'stati
                 used
             }
             Step::Skip(used) | Step::Ignore(used) => used,
-            step => panic!("{step:?}"),
+            step @ Step::Need(_) => panic!("{step:?}"),
         };
         bytes = &bytes[used..];
     }

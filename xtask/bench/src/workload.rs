@@ -10,7 +10,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 /// The longest message that a contender has to take: the payload of `mixed`, and room for its head.
-pub const MAX_MESSAGE: usize = 32 << 20;
+pub const MAX_MESSAGE: usize = 80 << 20;
 
 /// The workload W1: this value, there and back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

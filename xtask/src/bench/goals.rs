@@ -218,7 +218,7 @@ pub(crate) fn all() -> Vec<Goal> {
         ),
         goal(
             native,
-            "p99 of small calls beside payloads of 16 MiB",
+            "p99 of small calls beside payloads of 64 MiB",
             "x alone",
             at_most(5.0),
             Figure::Median(large, Sample::slowdown),

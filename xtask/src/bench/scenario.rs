@@ -99,7 +99,7 @@ const STREAM_ITEMS: usize = 1_000_000;
 /// The payload of `bulk`.
 pub(crate) const PAYLOAD: usize = 1 << 20;
 /// The payloads beside which small calls are made.
-pub(crate) const MIXED_PAYLOADS: [usize; 2] = [PAYLOAD, 16 << 20];
+pub(crate) const MIXED_PAYLOADS: [usize; 2] = [PAYLOAD, 64 << 20];
 /// Connections that say a byte a second.
 const SLOW_PEERS: usize = 1_000;
 /// Open and used before the idle ones are opened, so that what is allocated once is left out.

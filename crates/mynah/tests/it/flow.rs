@@ -320,7 +320,7 @@ impl Flow for MyFlow {
     async fn keep_and_hang(&self, told: Callback<u64>, asked: Callback<u64, i64>) {
         let _alive = self.0.calls.enter();
         *self.0.kept.lock().unwrap() = Some((told, asked));
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn ask_and_hang(&self, asked: Callback<u64, i64>) {

@@ -26,22 +26,22 @@ async fn a_handler_that_a_line_started_goes_on_although_the_connection_is_silent
         Router::new(),
         Limits::new(),
     );
-    let (say, said) = mpsc::unbounded_channel();
-    let lines = stream::unfold(said, |mut said: mpsc::UnboundedReceiver<SideLine>| async {
+    let (say, said) = mpsc::channel(1);
+    let lines = stream::unfold(said, |mut said: mpsc::Receiver<SideLine>| async {
         Some((said.recv().await?, said))
     });
-    let (started, mut starts) = mpsc::unbounded_channel();
+    let (started, mut starts) = mpsc::channel(1);
     let peer = Peer::over(near, &Native::new())
         .side_lines(lines)
         .on_log(move |_cx, line| {
             let started = started.clone();
             async move {
                 let (go_on, wait) = oneshot::channel();
-                started.send(go_on).unwrap();
+                started.send(go_on).await.unwrap();
                 wait.await.unwrap();
                 let (done, _) = oneshot::channel();
                 assert_eq!(line.stderr(), Some("a line"));
-                started.send(done).unwrap();
+                started.send(done).await.unwrap();
             }
         })
         .start()
@@ -49,7 +49,7 @@ async fn a_handler_that_a_line_started_goes_on_although_the_connection_is_silent
     // Once it has settled down, the line is all that happens.
     settle().await;
     for _ in 0..3 {
-        say.send(SideLine::new("a line")).unwrap();
+        say.send(SideLine::new("a line")).await.unwrap();
         let go_on = within("the handler starts", starts.recv()).await.unwrap();
         settle().await;
         go_on.send(()).unwrap();
