@@ -307,7 +307,7 @@ impl Context {
         };
         slot.shields = slot.shields.saturating_sub(1);
         let task = if slot.shields == 0 && cancelled {
-            state.unshielded.push(*key);
+            state.strays.get_or_insert_default().unshielded.push(*key);
             state.kick()
         } else {
             None

@@ -73,9 +73,9 @@ struct ByteTask<S> {
     side_lines: Option<SideLines>,
     input: Input,
     /// A large message that is being read; the input is empty meanwhile.
-    filling: Option<Filling>,
+    filling: Option<Box<Filling>>,
     /// A large message that was read and is to be handled first.
-    filled: Option<BytesMut>,
+    filled: Option<Box<BytesMut>>,
     /// Bytes that were read since the connection was told of some last; of account where it watches the peer's silence.
     unheard: usize,
     writer: Writer,
@@ -232,7 +232,7 @@ impl<S: ByteStream> ByteTask<S> {
             return Ok(true);
         }
         self.input.append(filling.beyond());
-        self.filled = self.filling.take().map(Filling::finish);
+        self.filled = self.filling.take().map(|it| Box::new(it.finish()));
         self.decode()?;
         Ok(true)
     }
@@ -334,7 +334,7 @@ impl<S: ByteStream> ByteTask<S> {
             .reading(buffer, self.core.last_route);
         if let Some(buffer) = self.filled.take()
             && let Out::Wire { wire, .. } = &mut *fx.out
-            && let Some(envelope) = wire.filled(buffer).map_err(Trouble::Wire)?
+            && let Some(envelope) = wire.filled(*buffer).map_err(Trouble::Wire)?
         {
             fx.now = clock.look();
             connection
@@ -362,7 +362,7 @@ impl<S: ByteStream> ByteTask<S> {
                     if self.input.wanted > fill::WORTH
                         && let Some(begun) = wire.begin_fill(rest)
                     {
-                        self.filling = Some(Filling::begin(begun, rest));
+                        self.filling = Some(Box::new(Filling::begin(begun, rest)));
                         self.input.wanted = 0;
                         consumed = input.len();
                     }

@@ -1,19 +1,28 @@
 //! Time, as a connection's task lets it pass.
 
 use super::core::Core;
-use crate::link::{CancelOrder, DriverEffects, State};
+use crate::link::{CancelOrder, DriverEffects, State, Strays};
 use mynah_protocol::Moment;
 use std::future::Future as _;
 use std::task;
 
 impl Core {
-    /// Lets time pass: deadlines, silence, and calls whose shield was lifted. Under the lock.
-    pub(super) fn handle_time(&mut self, state: &mut State) {
-        while let Some(key) = state.unshielded.pop() {
+    /// Stops what was ended outside the task.
+    #[cold]
+    fn stop_strays(&mut self, state: &mut State) {
+        let Some(strays) = state.strays.take() else {
+            return;
+        };
+        let Strays {
+            unshielded,
+            mut stopped_inputs,
+        } = *strays;
+        let collected = &mut self.turn.get().collected;
+        for key in unshielded {
             let reason = state.connection.cancelled(key);
             if let (Some(reason), Some(slot)) = (reason, state.connection.handler_mut(key)) {
                 let handler = std::mem::take(&mut slot.handler);
-                self.turn.get().collected.cancels.push(CancelOrder {
+                collected.cancels.push(CancelOrder {
                     key,
                     reason,
                     handler,
@@ -21,9 +30,13 @@ impl Core {
                 });
             }
         }
-        if !state.stopped_inputs.is_empty() {
-            let stopped = &mut self.turn.get().collected.stopped_inputs;
-            stopped.append(&mut state.stopped_inputs);
+        collected.stopped_inputs.append(&mut stopped_inputs);
+    }
+
+    /// Lets time pass: deadlines, silence, and calls whose shield was lifted. Under the lock.
+    pub(super) fn handle_time(&mut self, state: &mut State) {
+        if state.strays.is_some() {
+            self.stop_strays(state);
         }
         if state.drained && !self.told_drain {
             self.told_drain = true;

@@ -284,7 +284,10 @@ impl Link {
                 .closing
                 .get_or_insert(CloseReason::TimedOut("peer takes no control messages"));
         }
-        state.stopped_inputs.append(&mut collected.stopped_inputs);
+        if !collected.stopped_inputs.is_empty() {
+            let strays = state.strays.get_or_insert_default();
+            strays.stopped_inputs.append(&mut collected.stopped_inputs);
+        }
         let task = state.kick();
         drop(guard);
         drop(waker);

@@ -92,10 +92,8 @@ pub(crate) struct State {
     pub(crate) ended: bool,
     /// Nothing is written any more: what handlers still answer is dropped.
     pub(crate) mute: bool,
-    /// Calls of the peer whose shield was lifted after they were cancelled.
-    pub(crate) unshielded: Vec<InboundKey>,
-    /// Input streams whose calls were given up outside the task, at their places in the set of the task.
-    pub(crate) stopped_inputs: Vec<(usize, CallId)>,
+    /// What handles leave for the task to stop. There is hardly ever any.
+    pub(crate) strays: Option<Box<Strays>>,
     /// Answers in the output that I/O has not taken.
     pub(crate) answers: usize,
     /// Side messages dropped since the last log that went out, because the peer is slow.
@@ -130,8 +128,7 @@ impl Link {
                 drain_untold: false,
                 ended: false,
                 mute: false,
-                unshielded: Vec::new(),
-                stopped_inputs: Vec::new(),
+                strays: None,
                 answers: 0,
                 dropped_logs: 0,
                 receipts: None,
@@ -331,6 +328,15 @@ fn ears_reason(state: &State) -> EndReason {
         Some(CloseReason::Drained) => EndReason::Draining,
         _ => EndReason::PeerGone,
     }
+}
+
+/// What was ended outside the task, and is to be stopped in it.
+#[derive(Debug, Default)]
+pub(crate) struct Strays {
+    /// Calls of the peer whose shield was lifted after they were cancelled.
+    pub(crate) unshielded: Vec<InboundKey>,
+    /// Input streams whose calls were given up, at their places in the set of the task.
+    pub(crate) stopped_inputs: Vec<(usize, CallId)>,
 }
 
 impl State {
