@@ -4,7 +4,12 @@ use crate::{Outcome, bench, compatibility, fuzz, layers, process, python, releas
 use std::time::{Duration, Instant};
 
 /// The crates without I/O; what is wrong there makes the rest fail too.
-const PURE: [&str; 3] = ["mynah-protocol", "mynah-codec", "mynah-connection"];
+const PURE: [&str; 4] = [
+    "mynah-protocol",
+    "mynah-codec",
+    "mynah-connection",
+    "mynah-contract",
+];
 const INTEROP: &str = "interop-tests";
 const PROBE: &str = "xtask/no-std-probe";
 
@@ -112,8 +117,9 @@ fn summary(done: &[(&str, Duration)], failure: Option<&str>) {
 }
 
 fn pure() -> Outcome {
-    // Pipes over async bytes are no default, and have tests of their own.
-    let mut command = process::cargo(["test", "--features", "mynah-codec/io"]);
+    // Pipes over async bytes and schemas of types are no default, and have tests of their own.
+    let features = "mynah-codec/io,mynah-contract/schema";
+    let mut command = process::cargo(["test", "--features", features]);
     for name in PURE {
         command.args(["--package", name]);
     }

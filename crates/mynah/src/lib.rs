@@ -99,6 +99,7 @@
 //! | `mynah-protocol` | what is said: envelopes, ids, errors, limits, transport traits |
 //! | `mynah-codec` | how it is written: formats, framings, dialects |
 //! | `mynah-connection` | the rules of one connection, without I/O |
+//! | `mynah-contract` | contracts as values, and what a change of them breaks |
 //! | `mynah-peer` | what a program uses |
 //! | `mynah-transport-…` | one adapter each |
 //! | `mynah` | this one: re-exports, and URLs |
@@ -148,6 +149,10 @@ pub use mynah_protocol as protocol;
 
 /// Formats, framings and wires.
 pub use mynah_codec as codec;
+
+/// Contracts as values: manifests, hashes, and what a change breaks.
+#[doc(inline)]
+pub use mynah_contract as contract;
 
 /// Layers of tower around calls. With the feature `tower`.
 #[cfg(feature = "tower")]
