@@ -235,6 +235,40 @@ impl Contract {
         contract
     }
 
+    /// The same contract with what another one of the same service has beyond it: where both have a method or an event,
+    /// the one of this contract stays.
+    ///
+    /// # Errors
+    /// [`ContractError::TooComplex`] for schemas that are too large to be looked at.
+    pub fn with_rest_of(mut self, other: &Self) -> Result<Self, ContractError> {
+        let whole =
+            |schema: &Option<Schema>| schema.as_ref().map(|one| other.definitions.whole(one));
+        for mut method in other.methods.clone() {
+            if self.method(&method.name).is_some() {
+                continue;
+            }
+            for param in &mut method.params {
+                param.schema = whole(&param.schema);
+                param.reply = whole(&param.reply);
+            }
+            method.result = whole(&method.result);
+            for error in &mut method.errors {
+                error.data = whole(&error.data);
+            }
+            self = self.with_method(method)?;
+        }
+        for mut event in other.events.clone() {
+            if self.event(&event.topic).is_none() {
+                event.message = whole(&event.message);
+                self = self.with_event(event)?;
+            }
+        }
+        if self.docs.is_none() {
+            self.docs.clone_from(&other.docs);
+        }
+        Ok(self)
+    }
+
     /// The text that is hashed for a method: one line of JSON. Equal texts mean that the same travels in calls of both.
     ///
     /// # Errors
@@ -309,7 +343,7 @@ fn bound(method: &Method) -> Result<(), ContractError> {
         method.kind,
         crate::MethodKind::ClientStream | crate::MethodKind::BothStreams
     );
-    if streams != usize::from(takes) {
+    if streams != usize::from(takes) && method.form != ParamsForm::Unknown {
         return wrong(
             "one stream among the params of a method with a stream of the caller, and none otherwise",
         );
@@ -320,6 +354,9 @@ fn bound(method: &Method) -> Result<(), ContractError> {
     }
     if method.form == ParamsForm::Object && (values != 1 || method.params.len() != 1) {
         return wrong("one value as the object of all params");
+    }
+    if method.form == ParamsForm::Unknown && !method.params.is_empty() {
+        return wrong("no params where nothing is known of them");
     }
     Ok(())
 }

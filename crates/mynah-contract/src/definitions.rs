@@ -96,6 +96,23 @@ impl Definitions {
         Ok(names)
     }
 
+    /// A schema with the definitions that it refers to.
+    pub(crate) fn whole(&self, schema: &Schema) -> Schema {
+        let used = self.used(std::iter::once(schema)).0;
+        let Value::Map(members) = schema.as_value() else {
+            return schema.clone();
+        };
+        if used.is_empty() {
+            return schema.clone();
+        }
+        let definitions = used
+            .into_iter()
+            .map(|(name, schema)| (name.into(), schema.into_value()));
+        let mut members = members.clone();
+        members.push(("$defs".into(), Value::Map(definitions.collect())));
+        Schema::trusted(Value::Map(members))
+    }
+
     /// Those that these schemas refer to, directly or not.
     pub(crate) fn used<'a>(&self, schemas: impl Iterator<Item = &'a Schema>) -> Self {
         let mut used = BTreeMap::new();

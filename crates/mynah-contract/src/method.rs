@@ -28,6 +28,8 @@ pub enum ParamsForm {
     Separate,
     /// There is one, and it is an object that is sent as all of the params.
     Object,
+    /// Nothing is known of them, as of a method made by hand without an entry in a contract.
+    Unknown,
 }
 
 /// What a param is.
@@ -105,6 +107,17 @@ impl MethodKind {
     }
 }
 
+impl ParamsForm {
+    /// Its name in a manifest; params that are separate need none.
+    pub(crate) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Separate => None,
+            Self::Object => Some("object"),
+            Self::Unknown => Some("unknown"),
+        }
+    }
+}
+
 impl ParamKind {
     /// Every kind.
     pub const ALL: [Self; 4] = [
@@ -166,6 +179,14 @@ impl Method {
     pub fn with_object(mut self, param: Param) -> Self {
         self.form = ParamsForm::Object;
         self.params = vec![param];
+        self
+    }
+
+    /// The same method, of whose params nothing is known.
+    #[must_use]
+    pub fn with_unknown_params(mut self) -> Self {
+        self.form = ParamsForm::Unknown;
+        self.params.clear();
         self
     }
 

@@ -175,7 +175,7 @@ fn method(contract: &Contract, method: &Method, names: &Names) -> Value {
     let mut members: Members = vec![("name", name.into())];
     described(&mut members, method.docs());
     let structure = match method.form() {
-        ParamsForm::Separate => "either",
+        ParamsForm::Separate | ParamsForm::Unknown => "either",
         ParamsForm::Object => "by-name",
     };
     members.push(("paramStructure", structure.into()));

@@ -27,6 +27,7 @@ mod router;
 mod scratch;
 mod server;
 mod stream;
+mod system;
 mod trace;
 
 pub use call::{
@@ -59,6 +60,7 @@ pub use server::{
     AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
+pub use system::{CheckError, Contracted, Shown};
 pub use trace::TraceContext;
 
 /// The version of this crate, shared by every crate of the workspace.

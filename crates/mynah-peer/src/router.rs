@@ -5,7 +5,9 @@ use crate::events::{Events, Hearers, LogLine};
 use crate::handler::{Declaration, Method, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::observe::{self, SlowThresholds};
-use mynah_protocol::MethodName;
+use crate::system::{Contracts, Shown};
+use mynah_contract::Contract;
+use mynah_protocol::{Evidence, MethodName};
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::collections::HashMap;
@@ -34,6 +36,7 @@ pub struct Router {
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    contracts: Contracts,
 }
 
 /// A registration that cannot work.
@@ -49,6 +52,9 @@ pub enum RegisterError {
     /// Something that a peer says has one handler at most.
     #[error("{0} has two handlers")]
     Handlers(String),
+    /// A contract promises a method that nobody answers.
+    #[error("the contract has a method {0}, and there is no handler for it")]
+    Unanswered(String),
 }
 
 impl fmt::Debug for Router {
@@ -70,6 +76,7 @@ impl Router {
     pub fn register(mut self, service: impl Service) -> Self {
         let mut routes = Routes::default();
         service.register(&mut routes);
+        self.contracts.extend(routes.take_contracts());
         let (routes, declarations) = routes.into_parts();
         for declaration in declarations {
             declaration.apply(&self.events);
@@ -81,6 +88,37 @@ impl Router {
             }
         }
         self
+    }
+
+    /// Says what is known of methods: what `describe` tells of them. Handlers made by hand get their entries from it; each
+    /// method in it must have a handler when something starts with this router.
+    #[must_use]
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.contracts.give(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: asked for each method and event when a peer wants to know what is offered. Without
+    /// it everybody is told everything. It does not decide who may call: that is for an interceptor.
+    #[must_use]
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.contracts.show(Arc::new(show));
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts, on wires whose hello has room for them. A client
+    /// that checks its contract then asks only if something is different.
+    #[must_use]
+    pub fn announce_contracts(mut self) -> Self {
+        self.contracts.announce();
+        self
+    }
+
+    pub(crate) const fn contracts(&self) -> &Contracts {
+        &self.contracts
     }
 
     /// Has an interceptor stand around every call of the services that this side offers, of its callbacks and of
@@ -173,9 +211,14 @@ impl Router {
     /// # Errors
     /// The first one that cannot.
     pub fn check(&self) -> Result<(), RegisterError> {
-        self.errors
-            .first()
-            .map_or(Ok(()), |error| Err(error.clone()))
+        if let Some(error) = self.errors.first() {
+            return Err(error.clone());
+        }
+        let mut promised = self.contracts.promised();
+        match promised.find(|name| self.look_up(name).is_none()) {
+            Some(name) => Err(RegisterError::Unanswered(name.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// All methods, in the order of registration.

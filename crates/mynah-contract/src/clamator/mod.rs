@@ -121,6 +121,7 @@ pub fn params_text(
     }
     let params = match (method.form(), method.params()) {
         (ParamsForm::Object, [param]) => of_param(param),
+        (ParamsForm::Unknown, _) => anything(),
         (_, params) => object_of(params),
     };
     text(contract, &params, target)

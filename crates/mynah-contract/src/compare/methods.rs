@@ -3,7 +3,9 @@
 use super::shapes::{self, Found};
 use super::{Change, Reason};
 use crate::shape::Shapes;
-use crate::{Contract, ContractError, Event, Method, MethodKind, Param, ParamKind, Schema};
+use crate::{
+    Contract, ContractError, Event, Method, MethodKind, Param, ParamKind, ParamsForm, Schema,
+};
 use mynah_protocol::Value;
 
 /// Who writes what a schema stands for.
@@ -81,7 +83,9 @@ impl<'a> Members<'a> {
             let (old, new) = (old.kind(), new.kind());
             self.add("", Reason::KindChanged { old, new }, true, true);
         }
-        if old.form() != new.form() {
+        if [old.form(), new.form()].contains(&ParamsForm::Unknown) {
+            // Nothing can be said of them.
+        } else if old.form() != new.form() {
             self.add("params", Reason::FormChanged, true, true);
         } else {
             self.params(shapes, old.params(), new.params());

@@ -7,7 +7,7 @@ use crate::schema::MAX_PARTS;
 use crate::shape::{
     Alternative, Arrays, Bound, Extra, Integers, Node, Numbers, Objects, Rest, Shapes, Texts,
 };
-use crate::{Contract, ContractError, Event, Hash, Method, Param, ParamsForm, Schema, json};
+use crate::{Contract, ContractError, Event, Hash, Method, Param, Schema, json};
 use mynah_protocol::Value;
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ pub(crate) fn method(shapes: &Shapes, method: &Method) -> Result<String, Contrac
     let mut canon = Canon::new(shapes);
     let mut members = BTreeMap::new();
     members.insert("kind", method.kind.name().into());
-    if method.form == ParamsForm::Object {
-        members.insert("form", "object".into());
+    if let Some(form) = method.form.name() {
+        members.insert("form", form.into());
     }
     let params: Result<_, _> = method
         .params

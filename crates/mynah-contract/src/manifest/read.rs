@@ -98,7 +98,8 @@ fn method(name: &str, place: &Place<'_>) -> Result<Method, ContractError> {
     method.form = match place.text("form")? {
         None => ParamsForm::Separate,
         Some("object") => ParamsForm::Object,
-        Some(_) => return Err(place.wrong("form", "`object`, or nothing")),
+        Some("unknown") => ParamsForm::Unknown,
+        Some(_) => return Err(place.wrong("form", "`object`, `unknown`, or nothing")),
     };
     for (index, value) in place.elements("params")?.iter().enumerate() {
         let inner = Place::new(place.at(&format!("params[{index}]")), value)?;

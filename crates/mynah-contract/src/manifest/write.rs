@@ -3,8 +3,7 @@
 use super::{Manifest, canonical};
 use crate::shape::Shapes;
 use crate::{
-    Contract, ContractError, ErrorEntry, Event, Hash, Method, Param, ParamKind, ParamsForm, Schema,
-    json,
+    Contract, ContractError, ErrorEntry, Event, Hash, Method, Param, ParamKind, Schema, json,
 };
 use mynah_protocol::Value;
 
@@ -60,8 +59,8 @@ fn method(shapes: &Shapes, method: &Method) -> Result<Value, ContractError> {
         ("kind".into(), method.kind.name().into()),
     ];
     text(&mut members, "docs", method.docs());
-    if method.form == ParamsForm::Object {
-        members.push(("form".into(), "object".into()));
+    if let Some(form) = method.form.name() {
+        members.push(("form".into(), form.into()));
     }
     let params = method.params.iter().map(param).collect();
     members.push(("params".into(), Value::Array(params)));

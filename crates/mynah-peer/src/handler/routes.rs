@@ -9,6 +9,7 @@ use crate::error::DomainError;
 use crate::events::{Events, Lag};
 use crate::method::MethodInfo;
 use crate::router::Route;
+use mynah_contract::Contract;
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct Routes {
     routes: Vec<Route>,
     events: Vec<Declaration>,
+    contracts: Vec<fn() -> Contract>,
 }
 
 /// What a contract says of a topic.
@@ -197,6 +199,15 @@ impl Routes {
             handler,
             typed,
         });
+    }
+
+    /// What makes the contract of the service when somebody asks.
+    pub fn contract(&mut self, contract: fn() -> Contract) {
+        self.contracts.push(contract);
+    }
+
+    pub(crate) fn take_contracts(&mut self) -> Vec<fn() -> Contract> {
+        std::mem::take(&mut self.contracts)
     }
 
     pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {

@@ -8,13 +8,14 @@ use crate::events::{self, Listeners};
 use crate::handler::Method;
 use crate::intercept::{Observed, Outcome};
 use crate::router::Router;
+use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    Response, RpcError,
+    Opaque, Response, RpcError,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,6 +56,8 @@ pub(crate) struct Link {
     pub(crate) callbacks: CallbackTable,
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
+    /// The hashes of its contracts, if the peer has said any in its hello.
+    pub(crate) announced: OnceLock<Box<BTreeMap<Box<str>, Opaque>>>,
 }
 
 /// What is known of the wire once it is ready.
@@ -141,6 +144,7 @@ impl Link {
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
             subscriptions: AtomicUsize::new(0),
+            announced: OnceLock::new(),
         };
         Arc::new(link)
     }
@@ -226,6 +230,9 @@ impl Link {
     /// What the peer may call that nobody registered.
     #[cold]
     pub(crate) fn built_in(&self, name: &MethodName<'_>) -> Option<Arc<dyn Method>> {
+        if system::is_system(name) {
+            return system::built_in(name, &self.config.router);
+        }
         if !name.service.starts_with('$') {
             return None;
         }
