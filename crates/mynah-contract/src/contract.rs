@@ -96,6 +96,29 @@ impl Contract {
         }
     }
 
+    /// What the macro makes of a trait whose names it has checked. A method whose schemas are too large to be looked at
+    /// has none.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_parts(
+        name: &str,
+        docs: Option<&str>,
+        methods: Vec<Method>,
+        events: Vec<Event>,
+    ) -> Self {
+        let mut contract = Self::new(name);
+        contract.docs = docs.map(str::to_owned);
+        for method in methods {
+            let added = contract.clone().with_method(method.clone());
+            let added = added.or_else(|_| contract.clone().with_method(method.bare()));
+            contract = added.unwrap_or(contract);
+        }
+        for event in events {
+            contract = contract.clone().with_event(event).unwrap_or(contract);
+        }
+        contract
+    }
+
     /// The same contract with what people should know of it.
     #[must_use]
     pub fn with_docs(mut self, docs: impl Into<String>) -> Self {

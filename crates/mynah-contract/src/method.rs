@@ -204,6 +204,24 @@ impl Method {
         self
     }
 
+    /// The same method without schemas.
+    pub(crate) fn bare(mut self) -> Self {
+        for param in &mut self.params {
+            param.schema = None;
+            param.reply = None;
+        }
+        self.result = None;
+        self.errors.iter_mut().for_each(|error| error.data = None);
+        self
+    }
+
+    /// The same method with these errors as well.
+    #[must_use]
+    pub fn with_errors(mut self, errors: impl IntoIterator<Item = ErrorEntry>) -> Self {
+        self.errors.extend(errors);
+        self
+    }
+
     /// The same method, of which a second call changes nothing.
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
@@ -326,6 +344,15 @@ impl Param {
         self.optional = true;
         self.default = Some(value.into());
         self
+    }
+
+    /// The same, with any value that JSON can say; of another one it is only said that the param may be left out.
+    #[must_use]
+    pub fn with_default_of<T: serde::Serialize + ?Sized>(self, value: &T) -> Self {
+        match Value::from_serialize(value) {
+            Ok(value) if crate::schema::check_value(&value).is_ok() => self.with_default(value),
+            _ => self.optional(),
+        }
     }
 
     /// The same param with its shape: that of the value, of each item, or of what a callback is told.

@@ -305,8 +305,8 @@ fn check_name(name: &str) -> Result<(), RegisterError> {
     if name.is_empty() {
         return wrong("it is empty");
     }
-    if name.starts_with('$') {
-        return wrong("it begins with `$`, which is for what every peer has");
+    if name.starts_with(['$', '#']) {
+        return wrong("it begins with `$` or `#`, which are for what every peer has");
     }
     if name.len() > 128 {
         return wrong("it is longer than 128 bytes");

@@ -114,15 +114,18 @@ pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Admission, AttachError, Attempt, Backoff, Before, Call, CallError, CallFuture, CallKind,
-    CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError, DomainError,
-    DrainReport, EarlyListeners, Events, Extensions, FinishedCall, Incoming, Intercepted,
-    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodInfo,
-    NoReply, Notify, Outcome, Peer, PeerBuilder, PeerStats, Published, Reconnect, ReconnectState,
-    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
-    ServerError, ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall,
-    Streaming, Subscribe, Subscription, TraceContext, WaitFor, WasSent,
+    Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
+    CallFuture, CallKind, CallSide, Callback, Caller, CallerExt, Context, CutCall, CutConnection,
+    DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, FinishedCall,
+    Incoming, Intercepted, InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine,
+    Logs, MethodInfo, NoReply, Notify, Object, Outcome, Params, Peer, PeerBuilder, PeerStats,
+    Published, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,
+    RegisterError, Router, RunKind, Server, ServerError, ServerHandle, Service, ServiceClient,
+    Shield, SlowThresholds, StreamCall, Streaming, Subscribe, Subscription, TraceContext, WaitFor,
+    WasSent,
 };
+#[doc(inline)]
+pub use mynah_peer::{CheckError, Contracted, Shown};
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
@@ -154,6 +157,12 @@ pub use mynah_codec as codec;
 #[doc(inline)]
 pub use mynah_contract as contract;
 
+/// The contract of a service, from a type that the macro made of it: `contract_of::<ArithClient>()`.
+#[must_use]
+pub fn contract_of<K: Contracted>() -> contract::Contract {
+    K::contract()
+}
+
 /// Layers of tower around calls. With the feature `tower`.
 #[cfg(feature = "tower")]
 pub use mynah_tower as tower;
@@ -176,6 +185,7 @@ pub use mynah_transport_memory as memory;
 
 /// What most programs need.
 pub mod prelude {
+    pub use crate::CallerExt as _;
     pub use crate::url::Listen as _;
     pub use crate::{
         CallError, Callback, Context, ErrorCode, Incoming, Peer, RpcError, Server, Stream,
@@ -186,13 +196,41 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use futures_core::Stream;
+    pub use mynah_contract::{Contract, ErrorEntry, Event, Method, MethodKind, Param};
+    #[cfg(feature = "schema")]
+    pub use mynah_contract::{received, sent};
+    pub use mynah_peer::Contracted;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, StreamSink, Subscribe,
+        Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature, Spelled,
+        StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};
     pub use std::sync::Arc;
+    #[cfg(not(feature = "schema"))]
+    pub use without_schema::{received, sent};
+
+    /// Says what is missing when `#[service(schema)]` is written without the feature.
+    #[cfg(not(feature = "schema"))]
+    mod without_schema {
+        use mynah_contract::Schema;
+
+        #[diagnostic::on_unimplemented(
+            message = "`#[service(schema)]` needs the feature `schema` of the crate `mynah`",
+            label = "no schema of this type can be made",
+            note = "write `mynah = { features = [\"schema\"], .. }`, and derive `schemars::JsonSchema`"
+        )]
+        pub trait FeatureSchema {}
+
+        pub fn received<T: FeatureSchema + ?Sized>() -> Schema {
+            Schema::any()
+        }
+
+        pub fn sent<T: FeatureSchema + ?Sized>() -> Schema {
+            Schema::any()
+        }
+    }
 }
 
 /// The version of this crate, shared by every crate of the workspace.

@@ -1,10 +1,13 @@
 //! The attributes of ours: on the trait and on its methods.
 
 use crate::errors::Errors;
-use crate::{names, options};
+use crate::names::{self, Case};
+use crate::options;
 use proc_macro2::{Ident, TokenStream};
+use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Lit, LitStr, Meta};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Lit, LitStr, Meta, Token};
 
 /// What the options look like.
 const EXAMPLE: &str = "name = \"...\"";
@@ -20,6 +23,8 @@ pub(crate) struct Marks {
     pub(crate) event: Option<(Attribute, EventOptions)>,
     /// `#[method(...)]`, with the name if it is a good one.
     pub(crate) method: Option<(Attribute, Option<String>)>,
+    /// What `#[role("...")]` says, in order.
+    pub(crate) roles: Vec<String>,
     /// All other attributes.
     pub(crate) rest: Vec<Attribute>,
 }
@@ -41,13 +46,69 @@ const LAGS: [(&str, &str); 5] = [
     ("block", "Block"),
 ];
 
-/// Reads the options of `#[service(...)]`: the name, if it is there and good.
-pub(crate) fn service_name(options: TokenStream, errors: &mut Errors) -> Option<String> {
-    let mut name = None;
+/// What the options of `#[service(...)]` say, as far as they are good ones.
+#[derive(Default)]
+pub(crate) struct ServiceOptions {
+    /// The name on the wire. Empty: methods are called by their own names alone.
+    pub(crate) name: Option<String>,
+    /// How methods and events are written on the wire that say nothing else.
+    rename_all: Option<Case>,
+    /// How params are.
+    rename_all_params: Option<Case>,
+    /// Whether the contract holds the shapes of what travels.
+    pub(crate) schema: bool,
+}
+
+impl ServiceOptions {
+    /// The name on the wire of a method that says nothing else.
+    pub(crate) fn method_name(&self, ident: &Ident) -> String {
+        cased(self.rename_all, ident)
+    }
+
+    /// The name on the wire of a parameter.
+    pub(crate) fn param_name(&self, ident: &Ident) -> String {
+        cased(self.rename_all_params, ident)
+    }
+}
+
+fn cased(case: Option<Case>, ident: &Ident) -> String {
+    let name = ident.unraw().to_string();
+    case.map_or_else(|| name.clone(), |case| case.of(&name))
+}
+
+/// Reads the options of `#[service(...)]`.
+pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> ServiceOptions {
+    let mut read = ServiceOptions::default();
     errors.take(options::read(options, EXAMPLE, |meta| {
-        read_name(meta, &mut name, "service")
+        if meta.path.is_ident("name") {
+            let text = options::text(meta)?;
+            let name = if text.value().is_empty() {
+                String::new()
+            } else {
+                names::checked(&text, "service")?
+            };
+            let twice = read.name.replace(name);
+            return no_second(meta, twice.is_some());
+        }
+        if meta.path.is_ident("schema") {
+            let twice = std::mem::replace(&mut read.schema, true);
+            return no_second(meta, twice);
+        }
+        for (option, case) in [
+            ("rename_all", &mut read.rename_all),
+            ("rename_all_params", &mut read.rename_all_params),
+        ] {
+            if meta.path.is_ident(option) {
+                let twice = case.replace(Case::read(&options::text(meta)?)?);
+                return no_second(meta, twice.is_some());
+            }
+        }
+        Err(meta.error(
+            "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"`, \
+             `rename_all_params = \"...\"` and `schema`",
+        ))
     }));
-    name
+    read
 }
 
 /// Sorts the attributes of a method.
@@ -64,6 +125,10 @@ pub(crate) fn read(attrs: Vec<Attribute>, errors: &mut Errors) -> Marks {
             } else {
                 marks.method = Some((attr, name));
             }
+            continue;
+        }
+        if attr.path().is_ident("role") {
+            errors.take(roles(&attr, &mut marks.roles));
             continue;
         }
         if attr.path().is_ident("event") {
@@ -115,6 +180,33 @@ fn method_name(attr: &Attribute, name: &mut Option<String>) -> syn::Result<()> {
             options::read(tokens, EXAMPLE, |meta| read_name(meta, name, "method"))
         }
     }
+}
+
+/// Reads `#[role("admin", "auditor")]`; several stand behind each other.
+fn roles(attr: &Attribute, roles: &mut Vec<String>) -> syn::Result<()> {
+    let named = |list: &syn::MetaList| {
+        list.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)
+    };
+    let names = match &attr.meta {
+        Meta::List(list) => named(list)?,
+        _ => Punctuated::new(),
+    };
+    if names.is_empty() {
+        return Err(syn::Error::new_spanned(
+            attr,
+            "say who may call it: `#[role(\"admin\")]`",
+        ));
+    }
+    for name in names {
+        if name.value().is_empty() || roles.contains(&name.value()) {
+            return Err(syn::Error::new(
+                name.span(),
+                "a role has a name, and is named once",
+            ));
+        }
+        roles.push(name.value());
+    }
+    Ok(())
 }
 
 fn event_options(attr: &Attribute, options: &mut EventOptions) -> syn::Result<()> {

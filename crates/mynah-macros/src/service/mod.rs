@@ -1,12 +1,14 @@
 //! `#[service]`: from a trait to its server side and its client.
 
 mod checks;
+mod contract;
 mod events;
 mod expand_client;
 mod expand_service;
 mod expand_trait;
 mod marks;
 mod model;
+mod param_marks;
 mod parse;
 mod shapes;
 
@@ -33,6 +35,7 @@ fn generate(service: &model::Service) -> TokenStream {
     let service_impls = expand_service::impls(service);
     let client_impls = expand_client::impls(service);
     let events_impls = events::impls(service);
+    let contract = contract::impls(service);
     let cfgs = &service.cfgs;
     quote! {
         #definition
@@ -46,6 +49,7 @@ fn generate(service: &model::Service) -> TokenStream {
             #service_impls
             #client_impls
             #events_impls
+            #contract
         };
     }
 }

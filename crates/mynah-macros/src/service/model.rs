@@ -1,5 +1,6 @@
 //! What is known of a service after its trait was read.
 
+use crate::owned::is_path_to;
 use proc_macro2::Ident;
 use quote::format_ident;
 use syn::ext::IdentExt as _;
@@ -18,6 +19,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) methods: Vec<Method>,
     pub(crate) events: Vec<Event>,
+    /// Whether its contract holds the shapes of what travels.
+    pub(crate) schema: bool,
 }
 
 /// What it publishes under a topic.
@@ -39,7 +42,7 @@ pub(crate) struct Event {
 pub(crate) struct Method {
     /// The attributes that stay on the trait's method.
     pub(crate) attrs: Vec<Attribute>,
-    /// The signature as it was written.
+    /// The signature as it was written, the attributes of ours aside.
     pub(crate) signature: Signature,
     /// The name on the wire.
     pub(crate) name: String,
@@ -49,11 +52,19 @@ pub(crate) struct Method {
     pub(crate) answer: Answer,
     pub(crate) run: Run,
     pub(crate) idempotent: bool,
+    /// Its one param is all of its params, as one object.
+    pub(crate) object: bool,
+    /// Who may call it, by the words of the program.
+    pub(crate) roles: Vec<String>,
 }
 
 /// A parameter that is sent.
 pub(crate) struct Param {
     pub(crate) ident: Ident,
+    /// The name on the wire.
+    pub(crate) name: String,
+    /// `#[default]`, and what stands behind it.
+    pub(crate) default: Option<Attribute>,
     pub(crate) ty: Type,
     pub(crate) kind: Kind,
 }
@@ -118,6 +129,13 @@ impl Service {
 
     pub(crate) fn topic(&self, event: &Event) -> String {
         format!("{}.{}", self.name, event.name)
+    }
+}
+
+impl Param {
+    /// Whether a call may leave it out.
+    pub(crate) fn may_be_absent(&self) -> bool {
+        self.default.is_some() || is_path_to(&self.ty, "Option")
     }
 }
 

@@ -9,14 +9,10 @@ pub(crate) use contracts::Contracts;
 pub use contracts::Shown;
 pub(crate) use serve::{built_in, is_system};
 
-use crate::call::Call;
 use crate::error::CallError;
-use crate::method::Target;
 use crate::peer::Peer;
 use mynah_contract::{Comparison, Hash, Manifest};
-use mynah_protocol::Opaque;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use mynah_protocol::{Opaque, Value};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -36,7 +32,7 @@ impl Peer {
     ///
     /// Cancel safety: dropping it cancels the call.
     pub async fn describe(&self) -> Result<Manifest, CallError> {
-        self.described([(); 0]).await
+        self.described(None).await
     }
 
     /// The same for one service.
@@ -46,7 +42,7 @@ impl Peer {
     ///
     /// Cancel safety: dropping it cancels the call.
     pub async fn describe_service(&self, service: &str) -> Result<Manifest, CallError> {
-        self.described((service.to_owned(),)).await
+        self.described(Some(service)).await
     }
 
     /// Asks the other side for an answer to nothing, and says how long it took. Unlike the pings of a connection it goes
@@ -59,7 +55,8 @@ impl Peer {
     pub async fn ping(&self) -> Result<Duration, CallError> {
         let start = Instant::now();
         if self.local_server().is_none() {
-            let answer: String = self.system(PING, [(); 0]).await?;
+            let answer = self.call(SYSTEM_SERVICE, PING).result::<String>().await;
+            let answer = answer.map_err(|error| error.typed(true))?;
             if answer != serve::PONG {
                 return Err(CallError::Remote(serve::no_answer("a pong")));
             }
@@ -91,31 +88,22 @@ impl Peer {
         check::held_against(&own, &theirs)
     }
 
-    async fn described<P>(&self, params: P) -> Result<Manifest, CallError>
-    where
-        P: Serialize + AsService + Send + 'static,
-    {
-        let value = match self.local_server() {
-            Some(server) => {
-                let router = &server.router;
-                let described = router.described(server.evidence(), params.service());
-                described.map_err(|error| CallError::Remote(*error))?
-            }
-            None => self.system(DESCRIBE, params).await?,
+    async fn described(&self, service: Option<&str>) -> Result<Manifest, CallError> {
+        let value = if let Some(server) = self.local_server() {
+            let described = server.router.described(server.evidence(), service);
+            described.map_err(|error| CallError::Remote(*error))?
+        } else {
+            let call = self.call(SYSTEM_SERVICE, DESCRIBE);
+            let answer = match service {
+                Some(service) => call.args((service.to_owned(),)).result::<Value>().await,
+                None => call.result::<Value>().await,
+            };
+            answer.map_err(|error| error.typed(true))?
         };
         Manifest::from_value(&value).map_err(|error| {
             let text = format!("the other side describes itself with no manifest: {error}");
             CallError::Remote(serve::internal(text))
         })
-    }
-
-    async fn system<P, T>(&self, method: &'static str, params: P) -> Result<T, CallError>
-    where
-        P: Serialize + Send + 'static,
-        T: DeserializeOwned + Send + 'static,
-    {
-        let target = Target::named(SYSTEM_SERVICE, method);
-        Call::to(self.clone(), target, params).await
     }
 }
 
@@ -124,22 +112,5 @@ fn is_hash(announced: &Opaque, hash: Hash) -> bool {
     match announced {
         Opaque::Bytes(bytes) => **bytes == *hash.as_bytes(),
         Opaque::Text(text) => Hash::from_hex(text) == Some(hash),
-    }
-}
-
-/// Params of `describe`.
-trait AsService {
-    fn service(&self) -> Option<&str>;
-}
-
-impl AsService for [(); 0] {
-    fn service(&self) -> Option<&str> {
-        None
-    }
-}
-
-impl AsService for (String,) {
-    fn service(&self) -> Option<&str> {
-        Some(&self.0)
     }
 }
