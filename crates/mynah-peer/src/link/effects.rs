@@ -459,7 +459,7 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             .filter(|more| !more.contracts.is_empty())
         {
             // A second hello never comes so far.
-            let _first = self.link.announced.set(Box::new(more.contracts.clone()));
+            let _first = self.link.announced.set(more.contracts.clone());
         }
         self.collected.met = true;
     }

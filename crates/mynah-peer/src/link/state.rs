@@ -58,7 +58,7 @@ pub(crate) struct Link {
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
     /// The hashes of its contracts, if the peer has said any in its hello.
-    pub(crate) announced: OnceLock<Box<BTreeMap<Box<str>, Opaque>>>,
+    pub(crate) announced: OnceLock<BTreeMap<Box<str>, Opaque>>,
 }
 
 /// What is known of the wire once it is ready.

@@ -138,7 +138,7 @@ pub struct NativeWire {
     heard_preface: bool,
     dials: bool,
     /// What the hello says of this side's contracts.
-    contracts: Option<Box<BTreeMap<Box<str>, Opaque>>>,
+    contracts: Option<BTreeMap<Box<str>, Opaque>>,
 }
 
 impl NativeWire {
@@ -307,7 +307,7 @@ impl Wire for NativeWire {
 
     fn announce(&mut self, contracts: &BTreeMap<Box<str>, Opaque>) {
         if !contracts.is_empty() {
-            self.contracts = Some(Box::new(contracts.clone()));
+            self.contracts = Some(contracts.clone());
         }
     }
 
@@ -328,7 +328,7 @@ impl Wire for NativeWire {
         }
         hello.agent = concat!("mynah/", env!("CARGO_PKG_VERSION")).into();
         if let Some(contracts) = self.contracts.take() {
-            hello.more_mut().contracts = hello::as_said(*contracts, self.profile.format);
+            hello.more_mut().contracts = hello::as_said(contracts, self.profile.format);
         }
         let written = self.encode(&Envelope::Hello(hello), Lane::Control, out);
         debug_assert!(written.is_ok(), "a hello always fits");
