@@ -42,8 +42,8 @@ pub use events::{
 };
 pub use handler::{Routes, Service, StreamSink};
 pub use intercept::{
-    Admission, Before, CallKind, CallSide, Extensions, FinishedCall, Intercepted, InterceptedCall,
-    Interceptor, Interceptors, Outcome,
+    Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,
+    InterceptedCall, Interceptor, Interceptors,
 };
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};

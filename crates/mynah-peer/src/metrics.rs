@@ -36,7 +36,7 @@ pub(crate) enum Dropped {
 #[cfg(feature = "metrics")]
 mod on {
     use super::Dropped;
-    use crate::intercept::{CallKind, CallSide, Outcome};
+    use crate::intercept::{CallKind, CallOutcome, CallSide};
     use metrics::{counter, gauge, histogram};
     use mynah_protocol::{CALLBACK_SERVICE, ErrorCode, MethodName};
     use std::time::Duration;
@@ -62,7 +62,7 @@ mod on {
         side: CallSide,
         kind: CallKind,
         name: &MethodName<'_>,
-        outcome: Outcome,
+        outcome: CallOutcome,
         elapsed: Option<Duration>,
         items: u64,
     ) {
@@ -145,7 +145,7 @@ mod on {
 )]
 mod off {
     use super::Dropped;
-    use crate::intercept::{CallKind, CallSide, Outcome};
+    use crate::intercept::{CallKind, CallOutcome, CallSide};
     use mynah_protocol::{ErrorCode, MethodName};
     use std::time::Duration;
 
@@ -157,7 +157,7 @@ mod off {
         _: CallSide,
         _: CallKind,
         _: &MethodName<'_>,
-        _: Outcome,
+        _: CallOutcome,
         _: Option<Duration>,
         _: u64,
     ) {

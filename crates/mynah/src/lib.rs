@@ -114,12 +114,12 @@ pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attempt, Backoff, Before, Call, CallError, CallFuture, CallKind,
-    CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError, DomainError,
-    DrainReport, EarlyListeners, Events, Extensions, FinishedCall, Incoming, Intercepted,
-    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodInfo,
-    NoReply, Notify, Outcome, Peer, PeerBuilder, PeerStats, Published, Reconnect, ReconnectState,
-    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
-    ServerError, ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall,
+    CallOutcome, CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError,
+    DomainError, DrainReport, EarlyListeners, Events, Extensions, FinishedCall, Incoming,
+    Intercepted, InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs,
+    MethodInfo, NoReply, Notify, Peer, PeerBuilder, PeerStats, Published, Reconnect,
+    ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind,
+    Server, ServerError, ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall,
     Streaming, Subscribe, Subscription, TraceContext, WaitFor, WasSent,
 };
 #[doc(inline)]

@@ -5,7 +5,7 @@ use super::running::{Handler, Owner, Work};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Invocation, Method, Produce, Progress, Running, panics};
-use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Outcome, Passage};
+use crate::intercept::{CallKind, CallOutcome, CallSide, Entering, Gate, Name, Observed, Passage};
 use crate::link::{Arrived, Body, HandlerRef, Link};
 use crate::observe::{self, Start};
 use crate::trace::TraceContext;
@@ -335,7 +335,7 @@ impl Produce for ObservedProducer {
             let internal = |error: &RpcError| error.code() == ErrorCode::INTERNAL;
             // What panics is caught further in, so that the items before it are kept.
             if result.as_ref().is_err_and(|error| internal(error)) && panics() != panics_before {
-                self.observed.ended(Outcome::Panicked);
+                self.observed.ended(CallOutcome::Panicked);
             }
             return (count, progress);
         }

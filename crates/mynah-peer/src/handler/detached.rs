@@ -4,7 +4,7 @@ use super::{Called, Invocation, Method, decode, encode, panicked};
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
 use crate::error::DomainError;
-use crate::intercept::Outcome;
+use crate::intercept::CallOutcome;
 use crate::link::HandlerRef;
 use crate::scratch;
 use mynah_codec::Format;
@@ -182,7 +182,7 @@ fn finish<T: Serialize, E: DomainError>(
     result: Caught<Result<T, E>>,
 ) {
     if let (Err(_), Some(observed)) = (&result, context.observed()) {
-        observed.ended(Outcome::Panicked);
+        observed.ended(CallOutcome::Panicked);
     }
     scratch::with_encoded(|buffer| {
         let encoded = match result {

@@ -6,7 +6,7 @@ use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
 use crate::events::{self, Listeners};
 use crate::handler::Method;
-use crate::intercept::{Observed, Outcome};
+use crate::intercept::{CallOutcome, Observed};
 use crate::router::Router;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
@@ -473,8 +473,8 @@ impl State {
         match self.connection.cancelled(key) {
             // A handler that came to its result under a shield was not stopped.
             Some(reason) if error.is_some() => observed.ended(match reason {
-                CancelReason::Deadline => Outcome::Deadline,
-                _ => Outcome::Cancelled,
+                CancelReason::Deadline => CallOutcome::Deadline,
+                _ => CallOutcome::Cancelled,
             }),
             _ => observed.ended_with(error),
         }
