@@ -115,17 +115,19 @@ pub use mynah_macros::{DomainError, service};
 pub use mynah_peer::{
     Admission, AttachError, Attempt, Backoff, Before, Call, CallError, CallFuture, CallKind,
     CallOutcome, CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError,
-    DomainError, DrainReport, EarlyListeners, Events, Extensions, FinishedCall, Incoming,
-    Intercepted, InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs,
-    MethodInfo, NoReply, Notify, Peer, PeerBuilder, PeerStats, Published, Reconnect,
-    ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind,
-    Server, ServerError, ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall,
-    Streaming, Subscribe, Subscription, TraceContext, WaitFor, WasSent,
+    DomainError, DrainReport, EarlyListeners, Events, Extensions, Fault, Faults, FinishedCall,
+    FromContext, Handler, Incoming, Intercepted, InterceptedCall, Interceptor, Interceptors, Lag,
+    LocalServer, LogLine, Logs, MethodEntry, MethodInfo, MethodKind, Methods, Needs, NoReply,
+    Notify, Peer, PeerBuilder, PeerStats, Published, RawAnswer, RawCall, Reconnect, ReconnectState,
+    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
+    ServerError, ServerHandle, ServerState, Service, ServiceClient, Shield, SlowThresholds, State,
+    Step, StreamCall, Streaming, Subscribe, Subscription, TraceContext, Validate, WaitFor, WasSent,
+    validated,
 };
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
-    Metadata, PeerEnd, RpcError, Value,
+    Metadata, MethodName, Outcome, PeerEnd, RpcError, Value,
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 

@@ -3,7 +3,8 @@
 use super::logs::LogLine;
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
-use crate::handler::{Called, Inline, Invocation, Method};
+use crate::handler::{Called, Direct, Inline, Invocation, Method, ViaResult};
+use crate::validate::Unchecked;
 use mynah_connection::Said;
 use mynah_protocol::Value;
 use serde::de::DeserializeOwned;
@@ -105,7 +106,8 @@ where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), Infallible>> + Send + 'static,
 {
-    Arc::new(Heard(Inline::new(handler)))
+    let inline: Arc<Inline<_, P, ViaResult, Unchecked>> = Inline::new(Direct(handler), &[]);
+    Arc::new(Heard(inline))
 }
 
 /// A handler whose only param is the whole message, and whose answer nobody waits for.

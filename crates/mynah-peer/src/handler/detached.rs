@@ -1,15 +1,17 @@
 //! Handlers that run in a task or on a thread of their own.
 
+use super::inline::TypedError;
+use super::output::Output;
 use super::{Called, Invocation, Method, decode, encode, panicked};
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
-use crate::error::DomainError;
 use crate::intercept::CallOutcome;
 use crate::link::HandlerRef;
 use crate::scratch;
+use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,27 +20,29 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 /// An async handler in a task of its own.
-pub(super) struct Spawned<H, P> {
+pub(super) struct Spawned<H, P, O, C> {
     handler: Arc<H>,
-    params: PhantomData<fn(P)>,
+    names: &'static [&'static str],
+    kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P> Spawned<H, P> {
-    pub(super) const fn new(handler: Arc<H>) -> Self {
+impl<H, P, O, C> Spawned<H, P, O, C> {
+    pub(super) const fn new(handler: Arc<H>, names: &'static [&'static str]) -> Self {
         Self {
             handler,
-            params: PhantomData,
+            names,
+            kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, F, T, E> Method for Spawned<H, P>
+impl<H, P, F, O, C> Method for Spawned<H, P, O, C>
 where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
+    F: Future<Output: Output<O>> + Send + 'static,
     P: DeserializeOwned + Send + 'static,
-    T: Serialize + Send + 'static,
-    E: DomainError,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<<F::Output as Output<O>>::Value>,
 {
     fn call(
         &self,
@@ -53,7 +57,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = match decode::<P>(params, format, limits) {
+        let params = decode::<P>(params, format, limits, self.names);
+        let params = match params.and_then(|params| C::params(&params, self.names).map(|()| params))
+        {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -69,7 +75,7 @@ where
                 },
                 Err(payload) => Err(payload),
             };
-            finish(&context, format, result);
+            finish::<_, O, C>(&context, format, result);
         });
         Called::Elsewhere(HandlerRef::Spawned(task.abort_handle()))
     }
@@ -78,26 +84,29 @@ where
 }
 
 /// A plain function on the blocking pool.
-pub(super) struct Blocking<H, P> {
+pub(super) struct Blocking<H, P, O, C> {
     handler: Arc<H>,
-    params: PhantomData<fn(P)>,
+    names: &'static [&'static str],
+    kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P> Blocking<H, P> {
-    pub(super) const fn new(handler: Arc<H>) -> Self {
+impl<H, P, O, C> Blocking<H, P, O, C> {
+    pub(super) const fn new(handler: Arc<H>, names: &'static [&'static str]) -> Self {
         Self {
             handler,
-            params: PhantomData,
+            names,
+            kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, T, E> Method for Blocking<H, P>
+impl<H, P, R, O, C> Method for Blocking<H, P, O, C>
 where
-    H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
+    H: Fn(Context, P) -> R + Send + Sync + 'static,
     P: DeserializeOwned + Send + 'static,
-    T: Serialize + 'static,
-    E: DomainError,
+    R: Output<O>,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<R::Value>,
 {
     fn call(
         &self,
@@ -112,7 +121,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = match decode::<P>(params, format, limits) {
+        let params = decode::<P>(params, format, limits, self.names);
+        let params = match params.and_then(|params| C::params(&params, self.names).map(|()| params))
+        {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -121,7 +132,7 @@ where
             let result = catch_unwind(AssertUnwindSafe(|| {
                 in_span(&context, || handler(context.clone(), params))
             }));
-            finish(&context, format, result);
+            finish::<_, O, C>(&context, format, result);
         });
         Called::Elsewhere(HandlerRef::Blocking)
     }
@@ -176,10 +187,10 @@ fn answer(context: &Context, result: Result<Encoded<'_>, Box<RpcError>>) {
 }
 
 /// Answers the call. The cause of a cancellation is told instead of a result that nobody waits for.
-fn finish<T: Serialize, E: DomainError>(
+fn finish<R: Output<O>, O, C: CheckResult<R::Value>>(
     context: &Context,
     format: Format,
-    result: Caught<Result<T, E>>,
+    result: Caught<R>,
 ) {
     if let (Err(_), Some(observed)) = (&result, context.observed()) {
         observed.ended(CallOutcome::Panicked);
@@ -187,7 +198,16 @@ fn finish<T: Serialize, E: DomainError>(
     scratch::with_encoded(|buffer| {
         let encoded = match result {
             Ok(result) => {
-                let encoded = catch_unwind(AssertUnwindSafe(|| encode(result, format, buffer)));
+                let encoded = catch_unwind(AssertUnwindSafe(|| {
+                    let result = match result.into_result() {
+                        Ok(value) => match C::result(&value) {
+                            Ok(()) => Ok(value),
+                            Err(refused) => Err(TypedError::Refused(refused)),
+                        },
+                        Err(error) => Err(TypedError::Own(error)),
+                    };
+                    encode(result, format, buffer)
+                }));
                 encoded.unwrap_or_else(|payload| Err(panicked(&*payload)))
             }
             Err(payload) => Err(panicked(&*payload)),

@@ -2,16 +2,18 @@
 
 use super::Method;
 use super::detached::{Blocking, Spawned};
-use super::inline::{Inline, TypedMethod};
+use super::inline::{Direct, Inline, Start, TypedMethod};
+use super::output::{Output, ViaResult, ViaValue};
 use super::sink::{StreamSink, Streamed, TypedStreamMethod};
+use super::validated::ValidatedRoutes;
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::events::{Events, Lag};
-use crate::method::MethodInfo;
+use crate::method::{MethodInfo, MethodKind};
 use crate::router::Route;
+use crate::validate::{CheckParams, CheckResult, Unchecked};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,6 +55,11 @@ impl fmt::Debug for Routes {
 }
 
 impl Routes {
+    /// The same, with params and results held against [`Validate`](crate::Validate).
+    pub const fn validated(&mut self) -> ValidatedRoutes<'_> {
+        ValidatedRoutes { routes: self }
+    }
+
     /// A method that is polled where its request was read.
     pub fn unary<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
     where
@@ -62,9 +69,7 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let method = Inline::new(handler);
-        let typed: Arc<dyn TypedMethod<P, T, E>> = Arc::<Inline<H, P, F>>::clone(&method);
-        self.push(info, Box::new(method), typed);
+        self.inline::<_, _, ViaResult, Unchecked>(info, MethodKind::Unary, Direct(handler));
     }
 
     /// A notification that is polled where it was read.
@@ -74,13 +79,8 @@ impl Routes {
         F: Future<Output = ()> + Send + 'static,
         P: DeserializeOwned + Send + 'static,
     {
-        self.unary(info, move |context, params| {
-            let future = handler(context, params);
-            async move {
-                future.await;
-                Ok::<(), Infallible>(())
-            }
-        });
+        let start = Direct(handler);
+        self.inline::<_, _, ViaValue, Unchecked>(info, MethodKind::Notification, start);
     }
 
     /// A method that runs in a task of its own.
@@ -92,14 +92,7 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let handler = Arc::new(handler);
-        let method = Spawned::new(Arc::clone(&handler));
-        let typed = Inline::new(move |context, params: P| {
-            let task = AbortOnDrop(tokio::spawn(handler(context, params)));
-            task.joined()
-        });
-        let typed: Arc<dyn TypedMethod<P, T, E>> = typed;
-        self.push(info, Box::new(method), typed);
+        self.task::<_, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, handler);
     }
 
     /// A notification that runs in a task of its own.
@@ -109,13 +102,7 @@ impl Routes {
         F: Future<Output = ()> + Send + 'static,
         P: DeserializeOwned + Send + 'static,
     {
-        self.spawned(info, move |context, params| {
-            let future = handler(context, params);
-            async move {
-                future.await;
-                Ok::<(), Infallible>(())
-            }
-        });
+        self.task::<_, _, _, ViaValue, Unchecked>(info, MethodKind::Notification, handler);
     }
 
     /// A plain function that runs on the blocking pool.
@@ -126,17 +113,7 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let handler = Arc::new(handler);
-        let method = Blocking::new(Arc::clone(&handler));
-        let typed = Inline::new(move |context, params: P| {
-            let handler = Arc::clone(&handler);
-            let task = AbortOnDrop(tokio::task::spawn_blocking(move || {
-                handler(context, params)
-            }));
-            task.joined()
-        });
-        let typed: Arc<dyn TypedMethod<P, T, E>> = typed;
-        self.push(info, Box::new(method), typed);
+        self.thread::<_, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, handler);
     }
 
     /// A plain function without an answer that runs on the blocking pool.
@@ -145,10 +122,7 @@ impl Routes {
         H: Fn(Context, P) + Send + Sync + 'static,
         P: DeserializeOwned + Send + 'static,
     {
-        self.blocking(info, move |context, params| {
-            handler(context, params);
-            Ok::<(), Infallible>(())
-        });
+        self.thread::<_, _, _, ViaValue, Unchecked>(info, MethodKind::Notification, handler);
     }
 
     /// A method with a stream of results, polled as far as the caller gives credit. The future of the handler gives
@@ -161,10 +135,7 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let method = Streamed::new(handler);
-        let typed: Arc<dyn TypedStreamMethod<P, T, E>> =
-            Arc::<Streamed<H, P, T, E>>::clone(&method);
-        self.push_any(info, Box::new(method), Box::new(typed));
+        self.streamed::<_, _, _, _, _, Unchecked>(info, handler);
     }
 
     /// What happens under a topic when a subscriber is too slow. See [`Events::declare_default`].
@@ -176,33 +147,103 @@ impl Routes {
         });
     }
 
-    fn push<P: 'static, T: 'static, E: 'static>(
+    pub(super) fn inline<P, S, O, C>(
         &mut self,
         info: &'static MethodInfo,
-        handler: Box<dyn Method>,
-        typed: Arc<dyn TypedMethod<P, T, E>>,
-    ) {
-        self.push_any(info, handler, Box::new(typed));
+        kind: MethodKind,
+        start: S,
+    ) where
+        S: Start<P>,
+        S::Future: Future<Output: Output<O>>,
+        P: DeserializeOwned + Send + 'static,
+        O: 'static,
+        C: CheckParams<P> + CheckResult<Given<S::Future, O>>,
+    {
+        let method: Arc<Inline<S, P, O, C>> = Inline::new(start, info.params());
+        let typed: Arc<dyn TypedMethod<P, Given<S::Future, O>, Failed<S::Future, O>>> =
+            Arc::<Inline<S, P, O, C>>::clone(&method);
+        self.push(info, kind, Box::new(method), Box::new(typed));
     }
 
-    fn push_any(
+    pub(super) fn task<P, H, F, O, C>(
         &mut self,
         info: &'static MethodInfo,
+        kind: MethodKind,
+        handler: H,
+    ) where
+        H: Fn(Context, P) -> F + Send + Sync + 'static,
+        F: Future<Output: Output<O>> + Send + 'static,
+        P: DeserializeOwned + Send + 'static,
+        O: 'static,
+        C: CheckParams<P> + CheckResult<Given<F, O>>,
+    {
+        let handler = Arc::new(handler);
+        let method = Spawned::<H, P, O, C>::new(Arc::clone(&handler), info.params());
+        let start = Direct(move |context, params: P| {
+            AbortOnDrop(tokio::spawn(handler(context, params))).joined()
+        });
+        let typed: Arc<Inline<_, P, O, C>> = Inline::new(start, info.params());
+        let typed: Arc<dyn TypedMethod<P, Given<F, O>, Failed<F, O>>> = typed;
+        self.push(info, kind, Box::new(method), Box::new(typed));
+    }
+
+    pub(super) fn thread<P, H, R, O, C>(
+        &mut self,
+        info: &'static MethodInfo,
+        kind: MethodKind,
+        handler: H,
+    ) where
+        H: Fn(Context, P) -> R + Send + Sync + 'static,
+        P: DeserializeOwned + Send + 'static,
+        R: Output<O>,
+        O: 'static,
+        C: CheckParams<P> + CheckResult<R::Value>,
+    {
+        let handler = Arc::new(handler);
+        let method = Blocking::<H, P, O, C>::new(Arc::clone(&handler), info.params());
+        let start = Direct(move |context, params: P| {
+            let handler = Arc::clone(&handler);
+            let task = tokio::task::spawn_blocking(move || handler(context, params));
+            AbortOnDrop(task).joined()
+        });
+        let typed: Arc<Inline<_, P, O, C>> = Inline::new(start, info.params());
+        let typed: Arc<dyn TypedMethod<P, R::Value, R::Error>> = typed;
+        self.push(info, kind, Box::new(method), Box::new(typed));
+    }
+
+    pub(super) fn streamed<P, T, E, H, F, C>(&mut self, info: &'static MethodInfo, handler: H)
+    where
+        H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+        P: DeserializeOwned + Send + 'static,
+        T: Serialize + Send + 'static,
+        E: DomainError,
+        C: CheckParams<P> + CheckResult<T>,
+    {
+        let method = Streamed::<H, P, T, E, C>::new(handler, info.params(), false);
+        let typed: Arc<dyn TypedStreamMethod<P, T, E>> =
+            Arc::<Streamed<H, P, T, E, C>>::clone(&method);
+        self.push(info, MethodKind::Stream, Box::new(method), Box::new(typed));
+    }
+
+    fn push(
+        &mut self,
+        info: &'static MethodInfo,
+        kind: MethodKind,
         handler: Box<dyn Method>,
         typed: Box<dyn Any + Send + Sync>,
     ) {
-        self.routes.push(Route {
-            service: info.service().into(),
-            method: info.name().into(),
-            handler,
-            typed,
-        });
+        self.routes.push(Route::of(info, kind, handler, typed));
     }
 
     pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {
         (self.routes, self.events)
     }
 }
+
+/// What the future of a handler comes to, as a value and as an error.
+type Given<F, O> = <<F as Future>::Output as Output<O>>::Value;
+type Failed<F, O> = <<F as Future>::Output as Output<O>>::Error;
 
 /// A task that ends with whoever waits for it.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);

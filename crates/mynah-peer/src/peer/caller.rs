@@ -181,7 +181,7 @@ impl Caller for Peer {
 
     #[inline]
     fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.bound.as_ref()?.deadline(&self.kind)
     }
 
     #[inline]

@@ -1,0 +1,92 @@
+//! What answers for methods that nobody has.
+
+use crate::support::{Setup, Way};
+use mynah::prelude::*;
+use mynah::{FormatId, MethodInfo, RawCall, Router};
+
+static KNOWN: MethodInfo = MethodInfo::new("a", "known", &[]);
+static SUM: MethodInfo = MethodInfo::new("a", "sum", &[]);
+static ECHO: MethodInfo = MethodInfo::new("b", "echo", &[]);
+static WRONG: MethodInfo = MethodInfo::new("b", "wrong", &[]);
+static OTHER: MethodInfo = MethodInfo::new("b", "other", &[]);
+
+fn router() -> Router {
+    Router::new()
+        .method("a.known", || 1_i64)
+        .fallback(|_cx: Context, call: RawCall| async move {
+            match &*call.name().method {
+                "sum" => {
+                    tokio::task::yield_now().await;
+                    let (a, b): (i64, i64) = call.read()?;
+                    call.answer(&(a + b))
+                }
+                "echo" => call.answer_raw(call.params()),
+                // Not one value of its format.
+                "wrong" => call.answer_raw([0xff, 0xff]),
+                _ => Err(call.not_found()),
+            }
+        })
+}
+
+#[tokio::test]
+async fn a_fallback_has_name_and_payload_and_may_answer_raw() {
+    for way in Way::ALL {
+        let mut setup = Setup::default();
+        setup.server = router();
+        let joined = setup.join(way).await;
+        let call = |info, params: (i64, i64)| {
+            mynah::Call::<_, i64, RpcError, _>::new(joined.client.clone(), info, params)
+        };
+        let none: [(); 0] = [];
+        let known = mynah::Call::<_, i64, RpcError, _>::new(joined.client.clone(), &KNOWN, none);
+        assert_eq!(known.await.unwrap(), 1, "{way:?}");
+        assert_eq!(call(&SUM, (2, 3)).await.unwrap(), 5, "{way:?}");
+        let echo = mynah::Call::<_, (i64, i64), RpcError, _>::new(
+            joined.client.clone(),
+            &ECHO,
+            (7_i64, 8_i64),
+        );
+        assert_eq!(echo.await.unwrap(), (7, 8), "{way:?}");
+        let other = call(&OTHER, (1, 2)).await.unwrap_err();
+        let wrong = call(&WRONG, (1, 2)).await.unwrap_err();
+        if way != Way::CborRpc {
+            let code = |error: &CallError<RpcError>| match error {
+                CallError::Application(error) => Some(error.code()),
+                other => other.code(),
+            };
+            assert_eq!(
+                code(&other),
+                Some(ErrorCode::METHOD_NOT_FOUND),
+                "{way:?}: {other:?}"
+            );
+            assert_eq!(
+                code(&wrong),
+                Some(ErrorCode::UNENCODABLE),
+                "{way:?}: {wrong:?}"
+            );
+        }
+        joined.idle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_is_told_the_format() {
+    for (way, format) in [
+        (Way::TcpCbor, FormatId::Cbor),
+        (Way::TcpJson, FormatId::Json),
+        (Way::TcpPack, FormatId::MessagePack),
+    ] {
+        let mut setup = Setup::default();
+        setup.server = Router::new().fallback(move |_cx: Context, call: RawCall| async move {
+            assert_eq!(call.format(), format);
+            call.answer(&call.params().len())
+        });
+        let joined = setup.join(way).await;
+        let call = mynah::Call::<_, u64, RpcError, _>::new(
+            joined.client.clone(),
+            &SUM,
+            ("text".to_owned(),),
+        );
+        assert!(call.await.unwrap() > 5, "{way:?}");
+    }
+}
