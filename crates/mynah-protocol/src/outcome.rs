@@ -189,5 +189,5 @@ impl<'de, T: Deserialize<'de>, R: Deserialize<'de>> Visitor<'de> for OutcomeVisi
 
 /// What stands for nothing, if the type has something that does.
 fn absent<'de, T: Deserialize<'de>, E: serde::de::Error>(name: &'static str) -> Result<T, E> {
-    T::deserialize(UnitDeserializer::<E>::new()).map_err(|_: E| E::missing_field(name))
+    T::deserialize(UnitDeserializer::<E>::new()).map_err(|_nothing: E| E::missing_field(name))
 }

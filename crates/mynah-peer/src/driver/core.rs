@@ -294,7 +294,7 @@ impl Core {
     /// A notification has come to nothing: nobody is told but the log. Params that are wrong are charged to the peer.
     #[cold]
     pub(super) fn note_dropped(
-        &mut self,
+        &self,
         route: Option<usize>,
         name: Option<&str>,
         kind: CalledKind,

@@ -135,9 +135,24 @@ impl<S: Start<P>, P, O, C> Inline<S, P, O, C> {
 }
 
 /// What a future that a handler gave comes to.
-type Value<F, O> = <<F as Future>::Output as Output<O>>::Value;
+pub(super) type Value<F, O> = <<F as Future>::Output as Output<O>>::Value;
 type Error<F, O> = <<F as Future>::Output as Output<O>>::Error;
 type Answer<F, O> = Result<Value<F, O>, TypedError<Error<F, O>>>;
+
+impl<S, P, O, C> Inline<S, P, O, C>
+where
+    S: Start<P>,
+    S::Future: Future<Output: Output<O>>,
+    P: 'static,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
+{
+    /// The same for calls in the same process, as a route has it.
+    pub(crate) fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
+        let typed: Typed<P, S::Future, O> = self;
+        Box::new(typed)
+    }
+}
 
 impl<F, O, C> Cell<F, O, C>
 where
@@ -264,6 +279,7 @@ where
 }
 
 type Started<F, O> = Box<dyn TypedRunning<Value<F, O>, Error<F, O>>>;
+type Typed<P, F, O> = Arc<dyn TypedMethod<P, Value<F, O>, Error<F, O>>>;
 
 impl<F, O, C> TypedRunning<Value<F, O>, Error<F, O>> for Cell<F, O, C>
 where

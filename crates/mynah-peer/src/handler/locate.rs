@@ -81,7 +81,7 @@ struct Tracked<P>(PhantomData<P>);
 impl<'de, P: Deserialize<'de>> Deserialize<'de> for Tracked<P> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut erased = <dyn erased_serde::Deserializer<'_>>::erase(deserializer);
-        tracked::<P>(&mut erased).map_err(|error| D::Error::custom(error))
+        tracked::<P>(&mut erased).map_err(D::Error::custom)
     }
 }
 

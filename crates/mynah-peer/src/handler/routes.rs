@@ -2,7 +2,7 @@
 
 use super::Method;
 use super::detached::{Blocking, Spawned};
-use super::inline::{Direct, Inline, Start, TypedMethod};
+use super::inline::{Direct, Inline, Start, Value};
 use super::output::{Output, ViaResult, ViaValue};
 use super::sink::{StreamSink, Streamed, TypedStreamMethod};
 use super::validated::ValidatedRoutes;
@@ -157,12 +157,11 @@ impl Routes {
         S::Future: Future<Output: Output<O>>,
         P: DeserializeOwned + Send + 'static,
         O: 'static,
-        C: CheckParams<P> + CheckResult<Given<S::Future, O>>,
+        C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
     {
         let method: Arc<Inline<S, P, O, C>> = Inline::new(start, info.params());
-        let typed: Arc<dyn TypedMethod<P, Given<S::Future, O>, Failed<S::Future, O>>> =
-            Arc::<Inline<S, P, O, C>>::clone(&method);
-        self.push(info, kind, Box::new(method), Box::new(typed));
+        let typed = Arc::clone(&method).typed();
+        self.push(info, kind, Box::new(method), typed);
     }
 
     pub(super) fn task<P, H, F, O, C>(
@@ -175,7 +174,7 @@ impl Routes {
         F: Future<Output: Output<O>> + Send + 'static,
         P: DeserializeOwned + Send + 'static,
         O: 'static,
-        C: CheckParams<P> + CheckResult<Given<F, O>>,
+        C: CheckParams<P> + CheckResult<Value<F, O>>,
     {
         let handler = Arc::new(handler);
         let method = Spawned::<H, P, O, C>::new(Arc::clone(&handler), info.params());
@@ -183,8 +182,7 @@ impl Routes {
             AbortOnDrop(tokio::spawn(handler(context, params))).joined()
         });
         let typed: Arc<Inline<_, P, O, C>> = Inline::new(start, info.params());
-        let typed: Arc<dyn TypedMethod<P, Given<F, O>, Failed<F, O>>> = typed;
-        self.push(info, kind, Box::new(method), Box::new(typed));
+        self.push(info, kind, Box::new(method), typed.typed());
     }
 
     pub(super) fn thread<P, H, R, O, C>(
@@ -207,8 +205,7 @@ impl Routes {
             AbortOnDrop(task).joined()
         });
         let typed: Arc<Inline<_, P, O, C>> = Inline::new(start, info.params());
-        let typed: Arc<dyn TypedMethod<P, R::Value, R::Error>> = typed;
-        self.push(info, kind, Box::new(method), Box::new(typed));
+        self.push(info, kind, Box::new(method), typed.typed());
     }
 
     pub(super) fn streamed<P, T, E, H, F, C>(&mut self, info: &'static MethodInfo, handler: H)
@@ -240,10 +237,6 @@ impl Routes {
         (self.routes, self.events)
     }
 }
-
-/// What the future of a handler comes to, as a value and as an error.
-type Given<F, O> = <<F as Future>::Output as Output<O>>::Value;
-type Failed<F, O> = <<F as Future>::Output as Output<O>>::Error;
 
 /// A task that ends with whoever waits for it.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);

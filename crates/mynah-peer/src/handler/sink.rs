@@ -93,7 +93,7 @@ impl<T: Serialize + Send + 'static, E: DomainError> StreamSink<T, E> {
             Place::Batch(turn) => turn.progress = Progress::Ended(Err(travelling(error))),
         }
         // As at the end of a stream: the future is dropped by whoever finds that it is over.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Never ready: at the end of the stream its future is dropped, where a panic is caught.
@@ -229,8 +229,10 @@ pub(super) struct Streamed<H, P, T, E, C> {
     names: &'static [&'static str],
     /// Whether streams and callbacks in the params have to be bound to the call when they are decoded.
     binds: bool,
-    types: PhantomData<fn(P) -> (Result<T, E>, C)>,
+    types: Types<P, T, E, C>,
 }
+
+type Types<P, T, E, C> = PhantomData<fn(P) -> (T, E, C)>;
 
 impl<H, P, T, E, C> Streamed<H, P, T, E, C> {
     pub(super) fn new(handler: H, names: &'static [&'static str], binds: bool) -> Arc<Self> {

@@ -31,8 +31,7 @@ fn router() -> Router {
 #[tokio::test]
 async fn a_fallback_has_name_and_payload_and_may_answer_raw() {
     for way in Way::ALL {
-        let mut setup = Setup::default();
-        setup.server = router();
+        let setup = Setup::of(router());
         let joined = setup.join(way).await;
         let call = |info, params: (i64, i64)| {
             mynah::Call::<_, i64, RpcError, _>::new(joined.client.clone(), info, params)
@@ -76,11 +75,12 @@ async fn a_fallback_is_told_the_format() {
         (Way::TcpJson, FormatId::Json),
         (Way::TcpPack, FormatId::MessagePack),
     ] {
-        let mut setup = Setup::default();
-        setup.server = Router::new().fallback(move |_cx: Context, call: RawCall| async move {
-            assert_eq!(call.format(), format);
-            call.answer(&call.params().len())
-        });
+        let setup = Setup::of(Router::new().fallback(
+            move |_cx: Context, call: RawCall| async move {
+                assert_eq!(call.format(), format);
+                call.answer(&call.params().len())
+            },
+        ));
         let joined = setup.join(way).await;
         let call = mynah::Call::<_, u64, RpcError, _>::new(
             joined.client.clone(),

@@ -49,12 +49,11 @@ fn by_hand() -> Router {
 async fn a_refusal_is_no_error() {
     for way in Way::ALL {
         for typed in [true, false] {
-            let mut setup = Setup::default();
-            setup.server = if typed {
+            let setup = Setup::of(if typed {
                 Router::new().register(ShopService::new(MyShop))
             } else {
                 by_hand()
-            };
+            });
             let joined = setup.join(way).await;
             let shop: ShopClient = joined.client.client();
             let buy = async |what: &str, count| {

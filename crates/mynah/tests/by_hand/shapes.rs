@@ -4,14 +4,7 @@ use crate::support::{Setup, Way};
 use futures::{StreamExt as _, stream};
 use mynah::prelude::*;
 use mynah::{CallError, Evidence, MethodKind, Router, ServerState, State};
-use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Ping {
-    pub(crate) text: String,
-    pub(crate) times: u32,
-}
 
 #[derive(Debug, PartialEq, mynah::DomainError)]
 enum KitchenError {
@@ -144,8 +137,7 @@ fn kitchen() -> Router {
 #[tokio::test]
 async fn every_shape_of_handler_answers_the_typed_client() {
     for way in Way::ALL {
-        let mut setup = Setup::default();
-        setup.server = kitchen();
+        let setup = Setup::of(kitchen());
         let joined = setup.join(way).await;
         let client: KitchenClient = joined.client.client();
         assert_eq!(client.add(2, 3).await.unwrap(), 5, "{way:?}");
@@ -180,8 +172,7 @@ async fn every_shape_of_handler_answers_the_typed_client() {
 #[tokio::test]
 async fn streams_and_callbacks_are_parts_of_the_params() {
     for way in Way::NATIVE.into_iter().chain([Way::InProcess]) {
-        let mut setup = Setup::default();
-        setup.server = kitchen();
+        let setup = Setup::of(kitchen());
         let joined = setup.join(way).await;
         let client: StreamsClient = joined.client.client();
         let squares: Vec<_> = client
@@ -265,18 +256,19 @@ async fn what_a_handler_takes_of_its_call_is_that_of_the_context() {
     }
 
     for way in [Way::Duplex, Way::InProcess] {
-        let mut setup = Setup::default();
-        setup.server = Router::new()
-            .method("taken.count", |counter: State<Counter>| {
-                counter.0.0.fetch_add(1, Ordering::Relaxed) + 1
-            })
-            .method("taken.transport", |evidence: Evidence, _peer: Peer| {
-                evidence.to_string()
-            })
-            .method(
-                "taken.who",
-                |_: Context, caller: Caller| async move { caller.0 },
-            );
+        let setup = Setup::of(
+            Router::new()
+                .method("taken.count", |counter: State<Counter>| {
+                    counter.0.0.fetch_add(1, Ordering::Relaxed) + 1
+                })
+                .method("taken.transport", |evidence: Evidence, _peer: Peer| {
+                    evidence.to_string()
+                })
+                .method(
+                    "taken.who",
+                    |_: Context, caller: Caller| async move { caller.0 },
+                ),
+        );
         let joined = setup.join(way).await;
         let client: TakenClient = joined.client.client();
         assert_eq!(client.count().await.unwrap(), 1, "{way:?}");

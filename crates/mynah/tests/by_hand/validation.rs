@@ -31,7 +31,7 @@ struct Even(u32);
 
 impl Validate for Even {
     fn validate(&self, faults: &mut Faults) {
-        faults.require(self.0 % 2 == 0, "odd", "must be even");
+        faults.require(self.0.is_multiple_of(2), "odd", "must be even");
     }
 }
 
@@ -95,8 +95,7 @@ fn errors(error: &RpcError) -> Vec<(String, String, String)> {
 async fn params_are_checked_before_the_handler_and_results_after_it() {
     for way in Way::NATIVE.into_iter().chain([Way::InProcess]) {
         let ran = Arc::new(AtomicUsize::new(0));
-        let mut setup = Setup::default();
-        setup.server = by_hand(&ran);
+        let setup = Setup::of(by_hand(&ran));
         let joined = setup.join(way).await;
         let inn: InnClient = joined.client.client();
         assert_eq!(
@@ -147,8 +146,7 @@ async fn params_are_checked_before_the_handler_and_results_after_it() {
 async fn params_of_another_shape_are_refused_with_their_place() {
     for way in Way::NATIVE.into_iter().chain([Way::InProcess]) {
         let ran = Arc::new(AtomicUsize::new(0));
-        let mut setup = Setup::default();
-        setup.server = by_hand(&ran);
+        let setup = Setup::of(by_hand(&ran));
         let joined = setup.join(way).await;
         let loose: LooseClient = joined.client.client();
         let map = |entries: &[(&str, Value)]| {

@@ -3,7 +3,7 @@
 use super::Mounted;
 use super::function::Function;
 use crate::context::Context;
-use crate::handler::inline::{Inline, Start, TypedError, TypedMethod};
+use crate::handler::inline::{Inline, Start, TypedError, Value};
 use crate::handler::output::{Output, ViaResult};
 use crate::handler::sink::{StreamSink, Streamed, TypedStreamMethod};
 use crate::method::MethodKind;
@@ -218,20 +218,14 @@ where
     S::Future: Future<Output: Output<O>>,
     P: serde::de::DeserializeOwned + Send + 'static,
     O: 'static,
-    C: CheckParams<P> + CheckResult<<<S::Future as Future>::Output as Output<O>>::Value>,
+    C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
 {
     let method: Arc<Inline<S, P, O, C>> = Inline::new(start, names);
-    let typed: Arc<
-        dyn TypedMethod<
-                P,
-                <<S::Future as Future>::Output as Output<O>>::Value,
-                <<S::Future as Future>::Output as Output<O>>::Error,
-            >,
-    > = Arc::<Inline<S, P, O, C>>::clone(&method);
+    let typed = Arc::clone(&method).typed();
     Mounted {
         kind: MethodKind::Unary,
         handler: Box::new(method),
-        typed: Box::new(typed),
+        typed,
         names,
     }
 }
