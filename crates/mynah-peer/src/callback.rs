@@ -12,6 +12,7 @@ use crate::handler::{Bound, Direct, Inline, Method, ViaResult, catch, panicked, 
 use crate::intercept::{self, Observed};
 use crate::local::LocalCall;
 use crate::method::Target;
+use crate::params::Plain;
 use crate::peer::Peer;
 use crate::stream::Attachment;
 use crate::validate::Unchecked;
@@ -121,7 +122,8 @@ where
     T: Serialize + Send + 'static,
     E: DomainError,
 {
-    let inline: Arc<Inline<_, P, ViaResult, Unchecked>> = Inline::new(Direct(function), &[]);
+    let inline: Arc<Inline<_, P, Plain, ViaResult, Unchecked>> =
+        Inline::new(Direct(function), Plain);
     Arc::new(inline)
 }
 
@@ -333,7 +335,7 @@ impl Remote {
     }
 
     fn target(&self) -> Target {
-        Target::named(CALLBACK_SERVICE, self.number.clone())
+        Target::named(CALLBACK_SERVICE, self.number.to_string())
     }
 
     /// Whether the call that it came with is still in flight. A caller that has cancelled it listens no more.

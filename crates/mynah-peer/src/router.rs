@@ -128,7 +128,7 @@ impl Router {
     {
         H::needs(&mut self.needs);
         let route = names::split(name).map(|(service, method)| {
-            let mounted = handler.mount(&[]);
+            let mounted = handler.mount();
             Route::by_hand(service, method, kind, mounted)
         });
         if let Err(error) = route.and_then(|route| self.push(route)) {

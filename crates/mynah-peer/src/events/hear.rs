@@ -4,6 +4,7 @@ use super::logs::LogLine;
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Direct, Inline, Invocation, Method, ViaResult};
+use crate::params::Plain;
 use crate::validate::Unchecked;
 use mynah_connection::Said;
 use mynah_protocol::Value;
@@ -106,7 +107,8 @@ where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), Infallible>> + Send + 'static,
 {
-    let inline: Arc<Inline<_, P, ViaResult, Unchecked>> = Inline::new(Direct(handler), &[]);
+    let inline: Arc<Inline<_, P, Plain, ViaResult, Unchecked>> =
+        Inline::new(Direct(handler), Plain);
     Arc::new(Heard(inline))
 }
 

@@ -2,16 +2,16 @@
 
 use super::inline::TypedError;
 use super::output::Output;
-use super::{Called, Invocation, Method, decode, encode, panicked};
+use super::{Called, Invocation, Method, encode, panicked};
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
 use crate::intercept::CallOutcome;
 use crate::link::HandlerRef;
+use crate::params::Reads;
 use crate::scratch;
 use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
-use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,27 +20,28 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 /// An async handler in a task of its own.
-pub(super) struct Spawned<H, P, O, C> {
+pub(super) struct Spawned<H, P, R, O, C> {
     handler: Arc<H>,
-    names: &'static [&'static str],
+    reads: R,
     kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P, O, C> Spawned<H, P, O, C> {
-    pub(super) const fn new(handler: Arc<H>, names: &'static [&'static str]) -> Self {
+impl<H, P, R, O, C> Spawned<H, P, R, O, C> {
+    pub(super) const fn new(handler: Arc<H>, reads: R) -> Self {
         Self {
             handler,
-            names,
+            reads,
             kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, F, O, C> Method for Spawned<H, P, O, C>
+impl<H, P, R, F, O, C> Method for Spawned<H, P, R, O, C>
 where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
     F: Future<Output: Output<O>> + Send + 'static,
-    P: DeserializeOwned + Send + 'static,
+    R: Reads<P>,
+    P: Send + 'static,
     O: 'static,
     C: CheckParams<P> + CheckResult<<F::Output as Output<O>>::Value>,
 {
@@ -57,9 +58,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = decode::<P>(params, format, limits, self.names);
-        let params = match params.and_then(|params| C::params(&params, self.names).map(|()| params))
-        {
+        let read = self.reads.read(params, format, limits);
+        let names = self.reads.names();
+        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -84,29 +85,30 @@ where
 }
 
 /// A plain function on the blocking pool.
-pub(super) struct Blocking<H, P, O, C> {
+pub(super) struct Blocking<H, P, R, O, C> {
     handler: Arc<H>,
-    names: &'static [&'static str],
+    reads: R,
     kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P, O, C> Blocking<H, P, O, C> {
-    pub(super) const fn new(handler: Arc<H>, names: &'static [&'static str]) -> Self {
+impl<H, P, R, O, C> Blocking<H, P, R, O, C> {
+    pub(super) const fn new(handler: Arc<H>, reads: R) -> Self {
         Self {
             handler,
-            names,
+            reads,
             kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, R, O, C> Method for Blocking<H, P, O, C>
+impl<H, P, R, G, O, C> Method for Blocking<H, P, R, O, C>
 where
-    H: Fn(Context, P) -> R + Send + Sync + 'static,
-    P: DeserializeOwned + Send + 'static,
-    R: Output<O>,
+    H: Fn(Context, P) -> G + Send + Sync + 'static,
+    R: Reads<P>,
+    P: Send + 'static,
+    G: Output<O>,
     O: 'static,
-    C: CheckParams<P> + CheckResult<R::Value>,
+    C: CheckParams<P> + CheckResult<G::Value>,
 {
     fn call(
         &self,
@@ -121,9 +123,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = decode::<P>(params, format, limits, self.names);
-        let params = match params.and_then(|params| C::params(&params, self.names).map(|()| params))
-        {
+        let read = self.reads.read(params, format, limits);
+        let names = self.reads.names();
+        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };

@@ -2,13 +2,13 @@
 
 use super::bind;
 use super::output::Output;
-use super::{Called, Invocation, Method, Running, decode, encode};
+use super::{Called, Invocation, Method, Running, encode};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
+use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
-use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -73,10 +73,10 @@ where
 }
 
 /// An async handler, polled where its request was read. `O` says what it gives back, `C` what is held against it.
-pub(crate) struct Inline<S: Start<P>, P, O, C> {
+pub(crate) struct Inline<S: Start<P>, P, R, O, C> {
     start: S,
-    /// The names of the params, as far as they are known.
-    names: &'static [&'static str],
+    /// How it reads its params.
+    reads: R,
     /// Cells for futures: pinned once, used again and again.
     cells: Cells<S::Future, O, C>,
     params: PhantomData<fn(P)>,
@@ -123,11 +123,11 @@ impl<F, O, C> Cells<F, O, C> {
     }
 }
 
-impl<S: Start<P>, P, O, C> Inline<S, P, O, C> {
-    pub(crate) fn new(start: S, names: &'static [&'static str]) -> Arc<Self> {
+impl<S: Start<P>, P, R, O, C> Inline<S, P, R, O, C> {
+    pub(crate) fn new(start: S, reads: R) -> Arc<Self> {
         Arc::new(Self {
             start,
-            names,
+            reads,
             cells: Cells(Mutex::new(Vec::new())),
             params: PhantomData,
         })
@@ -139,10 +139,11 @@ pub(super) type Value<F, O> = <<F as Future>::Output as Output<O>>::Value;
 type Error<F, O> = <<F as Future>::Output as Output<O>>::Error;
 type Answer<F, O> = Result<Value<F, O>, TypedError<Error<F, O>>>;
 
-impl<S, P, O, C> Inline<S, P, O, C>
+impl<S, P, R, O, C> Inline<S, P, R, O, C>
 where
     S: Start<P>,
     S::Future: Future<Output: Output<O>>,
+    R: Reads<P>,
     P: 'static,
     O: 'static,
     C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
@@ -175,12 +176,13 @@ where
     }
 }
 
-impl<S, P, O, C> Method for Arc<Inline<S, P, O, C>>
+impl<S, P, R, O, C> Method for Arc<Inline<S, P, R, O, C>>
 where
     S: Start<P>,
     S::Future: Future,
     <S::Future as Future>::Output: Output<O>,
-    P: DeserializeOwned + 'static,
+    R: Reads<P>,
+    P: 'static,
     O: 'static,
     C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
 {
@@ -190,7 +192,7 @@ where
         task: &mut task::Context<'_>,
         reply: &mut EncodedBuffer,
     ) -> Called {
-        let (params, context, format) = match taken::<S, P, C>(invocation, self.names) {
+        let (params, context, format) = match taken::<S, P, R, C>(invocation, &self.reads) {
             Ok(taken) => taken,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -217,9 +219,9 @@ where
 
 /// Decodes the params of a call and holds them against what they must be.
 #[inline]
-fn taken<S: Start<P>, P: DeserializeOwned, C: CheckParams<P>>(
+fn taken<S: Start<P>, P, R: Reads<P>, C: CheckParams<P>>(
     invocation: Invocation<'_>,
-    names: &'static [&'static str],
+    reads: &R,
 ) -> Result<(P, Context, Format), Box<RpcError>> {
     let Invocation {
         context,
@@ -229,11 +231,11 @@ fn taken<S: Start<P>, P: DeserializeOwned, C: CheckParams<P>>(
         ..
     } = invocation;
     let params = if S::BINDS {
-        bind::params(&context, || decode(params, format, limits, names))
+        bind::params(&context, || reads.read(params, format, limits))
     } else {
-        decode::<P>(params, format, limits, names)
+        reads.read(params, format, limits)
     }?;
-    C::params(&params, names)?;
+    C::params(&params, reads.names())?;
     Ok((params, context, format))
 }
 
@@ -262,17 +264,19 @@ where
     }
 }
 
-impl<S, P, O, C> TypedMethod<P, Value<S::Future, O>, Error<S::Future, O>> for Inline<S, P, O, C>
+impl<S, P, R, O, C> TypedMethod<P, Value<S::Future, O>, Error<S::Future, O>>
+    for Inline<S, P, R, O, C>
 where
     S: Start<P>,
     S::Future: Future,
     <S::Future as Future>::Output: Output<O>,
+    R: Reads<P>,
     P: 'static,
     O: 'static,
     C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
 {
     fn start(&self, context: Context, params: P) -> Result<Started<S::Future, O>, Box<RpcError>> {
-        C::params(&params, self.names)?;
+        C::params(&params, self.reads.names())?;
         let future = self.start.start(context, params)?;
         Ok(self.cells.take(Format::Cbor, future))
     }

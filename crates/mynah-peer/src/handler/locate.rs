@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 /// exceed a limit.
 #[cold]
 #[inline(never)]
-pub(super) fn refused<P: DeserializeOwned>(
+pub(crate) fn refused<P: DeserializeOwned>(
     error: &DecodeError,
     params: &[u8],
     format: Format,

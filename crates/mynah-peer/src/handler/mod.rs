@@ -19,6 +19,7 @@ pub use by_hand::{
 };
 pub(crate) use detached::catch;
 pub(crate) use inline::{Direct, Inline, TypedError, TypedMethod, TypedRunning};
+pub(crate) use locate::refused;
 pub use output::Output;
 pub(crate) use output::ViaResult;
 pub(crate) use routes::Declaration;
@@ -102,7 +103,7 @@ pub(crate) fn decode<P: DeserializeOwned>(
 ) -> Result<P, Box<RpcError>> {
     format
         .decode(params, limits)
-        .map_err(|error| locate::refused::<P>(&error, params, format, limits, names))
+        .map_err(|error| refused::<P>(&error, params, format, limits, names))
 }
 
 /// Writes the result of a call, or turns its error into the one that travels.

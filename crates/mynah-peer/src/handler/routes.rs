@@ -10,9 +10,12 @@ use crate::context::Context;
 use crate::error::DomainError;
 use crate::events::{Events, Lag};
 use crate::method::{MethodInfo, MethodKind};
+use crate::params::Reads;
 use crate::router::Route;
 use crate::validate::{CheckParams, CheckResult, Unchecked};
-use serde::{Serialize, de::DeserializeOwned};
+use mynah_codec::Format;
+use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
+use serde::Serialize;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -61,81 +64,124 @@ impl Routes {
     }
 
     /// A method that is polled where its request was read.
-    pub fn unary<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn unary<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        self.inline::<_, _, ViaResult, Unchecked>(info, MethodKind::Unary, Direct(handler));
+        self.inline::<_, _, _, ViaResult, Unchecked>(
+            info,
+            MethodKind::Unary,
+            reads,
+            Direct(handler),
+        );
     }
 
     /// A notification that is polled where it was read.
-    pub fn notification<P, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn notification<P, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
     {
         let start = Direct(handler);
-        self.inline::<_, _, ViaValue, Unchecked>(info, MethodKind::Notification, start);
+        self.inline::<_, _, _, ViaValue, Unchecked>(info, MethodKind::Notification, reads, start);
     }
 
     /// A method that runs in a task of its own.
-    pub fn spawned<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn spawned<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        self.task::<_, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, handler);
+        self.task::<_, _, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, reads, handler);
     }
 
     /// A notification that runs in a task of its own.
-    pub fn spawned_notification<P, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn spawned_notification<P, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
     {
-        self.task::<_, _, _, ViaValue, Unchecked>(info, MethodKind::Notification, handler);
+        self.task::<_, _, _, _, ViaValue, Unchecked>(
+            info,
+            MethodKind::Notification,
+            reads,
+            handler,
+        );
     }
 
     /// A plain function that runs on the blocking pool.
-    pub fn blocking<P, T, E, H>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn blocking<P, T, E, H>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        self.thread::<_, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, handler);
+        self.thread::<_, _, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, reads, handler);
     }
 
     /// A plain function without an answer that runs on the blocking pool.
-    pub fn blocking_notification<P, H>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn blocking_notification<P, H>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) + Send + Sync + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
     {
-        self.thread::<_, _, _, ViaValue, Unchecked>(info, MethodKind::Notification, handler);
+        self.thread::<_, _, _, _, ViaValue, Unchecked>(
+            info,
+            MethodKind::Notification,
+            reads,
+            handler,
+        );
     }
 
     /// A method with a stream of results, polled as far as the caller gives credit. The future of the handler gives
     /// its stream to the sink, and so the stream may borrow from what the future owns.
-    pub fn stream<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn stream<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        self.streamed::<_, _, _, _, _, Unchecked>(info, handler);
+        self.streamed::<_, _, _, _, _, _, Unchecked>(info, reads, handler);
     }
 
     /// What happens under a topic when a subscriber is too slow. See [`Events::declare_default`].
@@ -147,79 +193,92 @@ impl Routes {
         });
     }
 
-    pub(super) fn inline<P, S, O, C>(
+    pub(super) fn inline<P, S, R, O, C>(
         &mut self,
         info: &'static MethodInfo,
         kind: MethodKind,
+        reads: R,
         start: S,
     ) where
         S: Start<P>,
         S::Future: Future<Output: Output<O>>,
-        P: DeserializeOwned + Send + 'static,
+        R: Reads<P>,
+        P: Send + 'static,
         O: 'static,
         C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
     {
-        let method: Arc<Inline<S, P, O, C>> = Inline::new(start, info.params());
+        let method: Arc<Inline<S, P, R, O, C>> = Inline::new(start, reads);
         let typed = Arc::clone(&method).typed();
         self.push(info, kind, Box::new(method), typed);
     }
 
-    pub(super) fn task<P, H, F, O, C>(
+    pub(super) fn task<P, H, F, R, O, C>(
         &mut self,
         info: &'static MethodInfo,
         kind: MethodKind,
+        reads: R,
         handler: H,
     ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output: Output<O>> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        R: Reads<P>,
+        P: Send + 'static,
         O: 'static,
         C: CheckParams<P> + CheckResult<Value<F, O>>,
     {
         let handler = Arc::new(handler);
-        let method = Spawned::<H, P, O, C>::new(Arc::clone(&handler), info.params());
+        let names = Named(reads.names());
+        let method = Spawned::<H, P, R, O, C>::new(Arc::clone(&handler), reads);
         let start = Direct(move |context, params: P| {
             AbortOnDrop(tokio::spawn(handler(context, params))).joined()
         });
-        let typed: Arc<Inline<_, P, O, C>> = Inline::new(start, info.params());
+        let typed: Arc<Inline<_, P, Named, O, C>> = Inline::new(start, names);
         self.push(info, kind, Box::new(method), typed.typed());
     }
 
-    pub(super) fn thread<P, H, R, O, C>(
+    pub(super) fn thread<P, H, G, R, O, C>(
         &mut self,
         info: &'static MethodInfo,
         kind: MethodKind,
+        reads: R,
         handler: H,
     ) where
-        H: Fn(Context, P) -> R + Send + Sync + 'static,
-        P: DeserializeOwned + Send + 'static,
-        R: Output<O>,
+        H: Fn(Context, P) -> G + Send + Sync + 'static,
+        G: Output<O>,
+        R: Reads<P>,
+        P: Send + 'static,
         O: 'static,
-        C: CheckParams<P> + CheckResult<R::Value>,
+        C: CheckParams<P> + CheckResult<G::Value>,
     {
         let handler = Arc::new(handler);
-        let method = Blocking::<H, P, O, C>::new(Arc::clone(&handler), info.params());
+        let names = Named(reads.names());
+        let method = Blocking::<H, P, R, O, C>::new(Arc::clone(&handler), reads);
         let start = Direct(move |context, params: P| {
             let handler = Arc::clone(&handler);
             let task = tokio::task::spawn_blocking(move || handler(context, params));
             AbortOnDrop(task).joined()
         });
-        let typed: Arc<Inline<_, P, O, C>> = Inline::new(start, info.params());
+        let typed: Arc<Inline<_, P, Named, O, C>> = Inline::new(start, names);
         self.push(info, kind, Box::new(method), typed.typed());
     }
 
-    pub(super) fn streamed<P, T, E, H, F, C>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub(super) fn streamed<P, T, E, H, F, R, C>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: R,
+        handler: H,
+    ) where
         H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        R: Reads<P>,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
         C: CheckParams<P> + CheckResult<T>,
     {
-        let method = Streamed::<H, P, T, E, C>::new(handler, info.params(), false);
-        let typed: Arc<dyn TypedStreamMethod<P, T, E>> =
-            Arc::<Streamed<H, P, T, E, C>>::clone(&method);
+        let method = Streamed::<H, P, R, T, E, C>::new(handler, reads, false);
+        let other = Arc::clone(&method);
+        let typed: Arc<dyn TypedStreamMethod<P, T, E>> = other;
         self.push(info, MethodKind::Stream, Box::new(method), Box::new(typed));
     }
 
@@ -235,6 +294,20 @@ impl Routes {
 
     pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {
         (self.routes, self.events)
+    }
+}
+
+/// For params that are never read: a caller in the same process passes them as they are.
+struct Named(&'static [&'static str]);
+
+impl<P> Reads<P> for Named {
+    fn names(&self) -> &'static [&'static str] {
+        self.0
+    }
+
+    fn read(&self, _: &[u8], _: Format, _: &DecodeLimits) -> Result<P, Box<RpcError>> {
+        let text = "these params are not read";
+        Err(Box::new(RpcError::new(ErrorCode::INTERNAL, text)))
     }
 }
 

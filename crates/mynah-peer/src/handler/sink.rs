@@ -8,15 +8,16 @@ use super::bind;
 use super::inline::TypedError;
 use super::output::{Output, ViaResult, ViaValue};
 use super::stream::fill;
-use super::{Called, Invocation, Method, Produce, Progress, decode, panicked};
+use super::{Called, Invocation, Method, Produce, Progress, panicked};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::error::DomainError;
+use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use futures_core::Stream;
 use mynah_codec::Format;
 use mynah_protocol::{ErrorCode, RpcError};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
@@ -224,9 +225,9 @@ pub(crate) trait TypedStreamMethod<P, T, E>: Send + Sync {
 
 /// A handler `H: Fn(Context, P, StreamSink<T, E>) -> F` whose future takes a stream to the sink. `C` says what is held
 /// against params and items.
-pub(super) struct Streamed<H, P, T, E, C> {
+pub(super) struct Streamed<H, P, R, T, E, C> {
     handler: H,
-    names: &'static [&'static str],
+    reads: R,
     /// Whether streams and callbacks in the params have to be bound to the call when they are decoded.
     binds: bool,
     types: Types<P, T, E, C>,
@@ -234,18 +235,18 @@ pub(super) struct Streamed<H, P, T, E, C> {
 
 type Types<P, T, E, C> = PhantomData<fn(P) -> (T, E, C)>;
 
-impl<H, P, T, E, C> Streamed<H, P, T, E, C> {
-    pub(super) fn new(handler: H, names: &'static [&'static str], binds: bool) -> Arc<Self> {
+impl<H, P, R, T, E, C> Streamed<H, P, R, T, E, C> {
+    pub(super) fn new(handler: H, reads: R, binds: bool) -> Arc<Self> {
         Arc::new(Self {
             handler,
-            names,
+            reads,
             binds,
             types: PhantomData,
         })
     }
 }
 
-impl<H, P, F, T, E, C> Streamed<H, P, T, E, C>
+impl<H, P, R, F, T, E, C> Streamed<H, P, R, T, E, C>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F,
     C: CheckResult<T>,
@@ -266,11 +267,12 @@ where
     }
 }
 
-impl<H, P, F, T, E, C> Method for Arc<Streamed<H, P, T, E, C>>
+impl<H, P, R, F, T, E, C> Method for Arc<Streamed<H, P, R, T, E, C>>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
-    P: DeserializeOwned + 'static,
+    R: Reads<P>,
+    P: 'static,
     T: Serialize + Send + 'static,
     E: DomainError,
     C: CheckParams<P> + CheckResult<T>,
@@ -293,14 +295,14 @@ where
             let error = RpcError::new(ErrorCode::INVALID_PARAMS, text);
             return Called::Done(Err(Box::new(error)));
         }
-        let decode = || decode::<P>(params, format, limits, self.names);
+        let read = || self.reads.read(params, format, limits);
         let params = if self.binds {
-            bind::params(&context, decode)
+            bind::params(&context, read)
         } else {
-            decode()
+            read()
         };
-        let params = match params.and_then(|params| C::params(&params, self.names).map(|()| params))
-        {
+        let names = self.reads.names();
+        let params = match params.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -322,17 +324,18 @@ where
     fn recycle(&self, _cell: Box<dyn Any>) {}
 }
 
-impl<H, P, F, T, E, C> TypedStreamMethod<P, T, E> for Streamed<H, P, T, E, C>
+impl<H, P, R, F, T, E, C> TypedStreamMethod<P, T, E> for Streamed<H, P, R, T, E, C>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
+    R: Reads<P>,
     P: 'static,
     T: Send + 'static,
     E: Send + 'static,
     C: CheckParams<P> + CheckResult<T>,
 {
     fn open(&self, context: Context, params: P) -> Result<LocalResults<T, E>, Box<RpcError>> {
-        C::params(&params, self.names)?;
+        C::params(&params, self.reads.names())?;
         let slot = Slot {
             item: None,
             over: false,

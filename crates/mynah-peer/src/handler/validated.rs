@@ -7,8 +7,9 @@ use super::sink::StreamSink;
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::method::{MethodInfo, MethodKind};
+use crate::params::Reads;
 use crate::validate::{Checked, Validate};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 /// The methods of a service whose params and results are held against [`Validate`]: made by [`Routes::validated`].
 ///
@@ -20,86 +21,134 @@ pub struct ValidatedRoutes<'a> {
 
 impl ValidatedRoutes<'_> {
     /// As [`Routes::unary`].
-    pub fn unary<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn unary<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        P: DeserializeOwned + Validate + Send + 'static,
+        P: Validate + Send + 'static,
         T: Serialize + Validate + Send + 'static,
         E: DomainError,
     {
-        self.routes
-            .inline::<_, _, ViaResult, Checked>(info, MethodKind::Unary, Direct(handler));
+        self.routes.inline::<_, _, _, ViaResult, Checked>(
+            info,
+            MethodKind::Unary,
+            reads,
+            Direct(handler),
+        );
     }
 
     /// As [`Routes::notification`].
-    pub fn notification<P, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn notification<P, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Validate + Send + 'static,
+        P: Validate + Send + 'static,
     {
         let start = Direct(handler);
-        self.routes
-            .inline::<_, _, ViaValue, Checked>(info, MethodKind::Notification, start);
+        self.routes.inline::<_, _, _, ViaValue, Checked>(
+            info,
+            MethodKind::Notification,
+            reads,
+            start,
+        );
     }
 
     /// As [`Routes::spawned`].
-    pub fn spawned<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn spawned<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        P: DeserializeOwned + Validate + Send + 'static,
+        P: Validate + Send + 'static,
         T: Serialize + Validate + Send + 'static,
         E: DomainError,
     {
         self.routes
-            .task::<_, _, _, ViaResult, Checked>(info, MethodKind::Unary, handler);
+            .task::<_, _, _, _, ViaResult, Checked>(info, MethodKind::Unary, reads, handler);
     }
 
     /// As [`Routes::spawned_notification`].
-    pub fn spawned_notification<P, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn spawned_notification<P, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Validate + Send + 'static,
+        P: Validate + Send + 'static,
     {
-        self.routes
-            .task::<_, _, _, ViaValue, Checked>(info, MethodKind::Notification, handler);
+        self.routes.task::<_, _, _, _, ViaValue, Checked>(
+            info,
+            MethodKind::Notification,
+            reads,
+            handler,
+        );
     }
 
     /// As [`Routes::blocking`].
-    pub fn blocking<P, T, E, H>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn blocking<P, T, E, H>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
-        P: DeserializeOwned + Validate + Send + 'static,
+        P: Validate + Send + 'static,
         T: Serialize + Validate + Send + 'static,
         E: DomainError,
     {
-        self.routes
-            .thread::<_, _, _, ViaResult, Checked>(info, MethodKind::Unary, handler);
+        self.routes.thread::<_, _, _, _, ViaResult, Checked>(
+            info,
+            MethodKind::Unary,
+            reads,
+            handler,
+        );
     }
 
     /// As [`Routes::blocking_notification`].
-    pub fn blocking_notification<P, H>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn blocking_notification<P, H>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) + Send + Sync + 'static,
-        P: DeserializeOwned + Validate + Send + 'static,
+        P: Validate + Send + 'static,
     {
-        self.routes
-            .thread::<_, _, _, ViaValue, Checked>(info, MethodKind::Notification, handler);
+        self.routes.thread::<_, _, _, _, ViaValue, Checked>(
+            info,
+            MethodKind::Notification,
+            reads,
+            handler,
+        );
     }
 
     /// As [`Routes::stream`].
-    pub fn stream<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn stream<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Validate + Send + 'static,
+        P: Validate + Send + 'static,
         T: Serialize + Validate + Send + 'static,
         E: DomainError,
     {
         self.routes
-            .streamed::<_, _, _, _, _, Checked>(info, handler);
+            .streamed::<_, _, _, _, _, _, Checked>(info, reads, handler);
     }
 }

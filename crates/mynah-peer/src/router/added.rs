@@ -191,7 +191,7 @@ impl Methods {
         if let Some(state) = self.router.lacks(&needs) {
             return Err(RegisterError::State(state));
         }
-        let route = Route::by_hand(service, method, kind, handler.mount(&[]));
+        let route = Route::by_hand(service, method, kind, handler.mount());
         if self.router.has_route(service, method) {
             return Err(RegisterError::Duplicate(route.name().to_string()));
         }

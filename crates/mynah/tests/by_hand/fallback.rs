@@ -2,13 +2,7 @@
 
 use crate::support::{Setup, Way};
 use mynah::prelude::*;
-use mynah::{FormatId, MethodInfo, RawCall, Router};
-
-static KNOWN: MethodInfo = MethodInfo::new("a", "known", &[]);
-static SUM: MethodInfo = MethodInfo::new("a", "sum", &[]);
-static ECHO: MethodInfo = MethodInfo::new("b", "echo", &[]);
-static WRONG: MethodInfo = MethodInfo::new("b", "wrong", &[]);
-static OTHER: MethodInfo = MethodInfo::new("b", "other", &[]);
+use mynah::{FormatId, RawCall, Router};
 
 fn router() -> Router {
     Router::new()
@@ -33,21 +27,15 @@ async fn a_fallback_has_name_and_payload_and_may_answer_raw() {
     for way in Way::ALL {
         let setup = Setup::of(router());
         let joined = setup.join(way).await;
-        let call = |info, params: (i64, i64)| {
-            mynah::Call::<_, i64, RpcError, _>::new(joined.client.clone(), info, params)
-        };
-        let none: [(); 0] = [];
-        let known = mynah::Call::<_, i64, RpcError, _>::new(joined.client.clone(), &KNOWN, none);
+        let peer = &joined.client;
+        let sum = |service, method| peer.call(service, method).args((2, 3)).result::<i64>();
+        let known = peer.call("a", "known").result::<i64>();
         assert_eq!(known.await.unwrap(), 1, "{way:?}");
-        assert_eq!(call(&SUM, (2, 3)).await.unwrap(), 5, "{way:?}");
-        let echo = mynah::Call::<_, (i64, i64), RpcError, _>::new(
-            joined.client.clone(),
-            &ECHO,
-            (7_i64, 8_i64),
-        );
+        assert_eq!(sum("a", "sum").await.unwrap(), 5, "{way:?}");
+        let echo = peer.call("b", "echo").args((7, 8)).result::<(i64, i64)>();
         assert_eq!(echo.await.unwrap(), (7, 8), "{way:?}");
-        let other = call(&OTHER, (1, 2)).await.unwrap_err();
-        let wrong = call(&WRONG, (1, 2)).await.unwrap_err();
+        let other = sum("b", "other").await.unwrap_err();
+        let wrong = sum("b", "wrong").await.unwrap_err();
         if way != Way::CborRpc {
             let code = |error: &CallError<RpcError>| match error {
                 CallError::Application(error) => Some(error.code()),
@@ -82,11 +70,11 @@ async fn a_fallback_is_told_the_format() {
             },
         ));
         let joined = setup.join(way).await;
-        let call = mynah::Call::<_, u64, RpcError, _>::new(
-            joined.client.clone(),
-            &SUM,
-            ("text".to_owned(),),
-        );
+        let call = joined
+            .client
+            .call("a", "len")
+            .args(("text",))
+            .result::<u64>();
         assert!(call.await.unwrap() > 5, "{way:?}");
     }
 }

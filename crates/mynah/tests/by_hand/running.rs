@@ -2,7 +2,7 @@
 
 use crate::support::until;
 use mynah::prelude::*;
-use mynah::{CallError, MethodInfo, MethodKind, RegisterError, Router, ServerError};
+use mynah::{CallError, MethodKind, RegisterError, Router, ServerError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
@@ -20,17 +20,28 @@ impl Fixed for MyFixed {
     }
 }
 
-static ECHO: MethodInfo = MethodInfo::new("tools", "echo", &["text"]);
-static FIRST: MethodInfo = MethodInfo::new("tools", "first", &[]);
-static BARE: MethodInfo = MethodInfo::new("", "bare", &[]);
-
 async fn echo(peer: &Peer, text: &str) -> Result<String, CallError> {
-    mynah::Call::new(peer.clone(), &ECHO, (text.to_owned(),)).await
+    peer.call("tools", "echo")
+        .args((text.to_owned(),))
+        .result()
+        .await
+        .map_err(plain)
 }
 
-async fn ask(peer: &Peer, method: &'static MethodInfo) -> Result<String, CallError> {
-    let none: [(); 0] = [];
-    mynah::Call::new(peer.clone(), method, none).await
+async fn ask(
+    peer: &Peer,
+    service: &'static str,
+    method: &'static str,
+) -> Result<String, CallError> {
+    peer.call(service, method).result().await.map_err(plain)
+}
+
+/// What a call by name fails with, its own errors among the others.
+fn plain(error: CallError<RpcError>) -> CallError {
+    match error {
+        CallError::Application(error) => CallError::Remote(error),
+        other => other.map_application(|_| unreachable!()),
+    }
 }
 
 fn absent<T: std::fmt::Debug>(result: Result<T, CallError>) {
@@ -63,7 +74,7 @@ async fn methods_are_added_and_removed_while_it_runs() {
         assert_eq!(echo(&peer, "a").await.unwrap(), "a");
         assert_eq!(echo(&peer, "b").await.unwrap(), "b");
         methods.method("bare", || "bare".to_owned()).unwrap();
-        assert_eq!(ask(&peer, &BARE).await.unwrap(), "bare");
+        assert_eq!(ask(&peer, "", "bare").await.unwrap(), "bare");
 
         let names: Vec<_> = methods
             .list()
@@ -87,17 +98,17 @@ async fn what_was_registered_by_hand_can_be_replaced() {
     let peer = mynah::connect(server.address()).await.unwrap();
     let local = server.local();
     for peer in [&peer, &local] {
-        assert_eq!(ask(peer, &FIRST).await.unwrap(), "first");
+        assert_eq!(ask(peer, "tools", "first").await.unwrap(), "first");
     }
     assert!(methods.remove("tools.first"));
     for peer in [&peer, &local] {
-        absent(ask(peer, &FIRST).await);
+        absent(ask(peer, "tools", "first").await);
     }
     methods
         .method("tools.first", || "second".to_owned())
         .unwrap();
     for peer in [&peer, &local] {
-        assert_eq!(ask(peer, &FIRST).await.unwrap(), "second");
+        assert_eq!(ask(peer, "tools", "first").await.unwrap(), "second");
     }
     // A service stays, and keeps its names.
     assert!(!methods.remove("fixed.here"));

@@ -55,14 +55,14 @@ pub struct ViaBorrow<P, R, O>(PhantomData<(P, R, O)>);
 pub struct ViaBorrowAlone<R, O>(PhantomData<(R, O)>);
 
 /// Makes a method of a function whose future is none of the user's.
-fn mount<F, Fut, A, O>(function: F, names: &'static [&'static str]) -> Mounted
+fn mount<F, Fut, A, O>(function: F) -> Mounted
 where
     F: super::Function<A, Returned = Fut>,
     Fut: Future<Output: Output<O>> + Send + 'static,
     A: 'static,
     O: 'static,
 {
-    <Fut as Respond<ViaFuture<O>>>::mount::<F, A, Unchecked>(function, names)
+    <Fut as Respond<ViaFuture<O>>>::mount::<F, A, Unchecked>(function)
 }
 
 impl<F, P, R, O> Handler<ViaBorrow<P, R, O>> for F
@@ -74,13 +74,13 @@ where
 {
     fn needs(_: &mut Needs) {}
 
-    fn mount(self, names: &'static [&'static str]) -> Mounted {
+    fn mount(self) -> Mounted {
         let function = move |cx: Context, params: P| {
             // A named function is no more than its type: a copy costs nothing.
             let function = self.clone();
             async move { function(&cx, params).await }
         };
-        mount::<_, _, super::function::Takes<(Context,), P>, O>(function, names)
+        mount::<_, _, super::function::Takes<(Context,), P>, O>(function)
     }
 }
 
@@ -92,11 +92,11 @@ where
 {
     fn needs(_: &mut Needs) {}
 
-    fn mount(self, names: &'static [&'static str]) -> Mounted {
+    fn mount(self) -> Mounted {
         let function = move |cx: Context| {
             let function = self.clone();
             async move { function(&cx).await }
         };
-        mount::<_, _, super::function::TakesNone<(Context,)>, O>(function, names)
+        mount::<_, _, super::function::TakesNone<(Context,)>, O>(function)
     }
 }

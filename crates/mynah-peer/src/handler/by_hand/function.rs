@@ -1,7 +1,9 @@
 //! What a handler takes.
 
 use super::extract::{FromContext, Needs};
+use super::read::AsWhole;
 use crate::context::Context;
+use crate::params::{Reads, Signature, Spelled};
 use mynah_protocol::RpcError;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -16,7 +18,10 @@ use std::marker::PhantomData;
 )]
 pub trait Function<A>: Send + Sync + 'static {
     /// Its params, as one value.
-    type Params: DeserializeOwned + Send + 'static;
+    type Params: Send + 'static;
+    /// How they are read.
+    #[doc(hidden)]
+    type Reads: Reads<Self::Params> + Default;
     /// What it returns when it is called.
     type Returned: Send + 'static;
 
@@ -41,8 +46,16 @@ pub struct Takes<C, P>(PhantomData<(C, P)>);
 #[derive(Debug)]
 pub struct TakesNone<C>(PhantomData<C>);
 
-/// The params of a method that has none: an array of none, as the macro has it.
-type NoParams = [(); 0];
+/// The params of a method that has none.
+#[derive(Debug)]
+pub struct NoParams;
+
+impl Signature for NoParams {
+    type Params = ();
+
+    const NAMES: &'static [&'static str] = &[];
+    const DEFAULTS: () = ();
+}
 
 macro_rules! functions {
     ($($first:ident $first_value:ident $($rest:ident $rest_value:ident)*)?) => {
@@ -54,6 +67,7 @@ macro_rules! functions {
             P: DeserializeOwned + Send + 'static,
         {
             type Params = P;
+            type Reads = AsWhole;
             type Returned = Out;
 
             const BINDS: bool = true;
@@ -81,7 +95,8 @@ macro_rules! functions {
             Out: Send + 'static,
             $($first: FromContext, $($rest: FromContext,)*)?
         {
-            type Params = NoParams;
+            type Params = ();
+            type Reads = Spelled<NoParams>;
             type Returned = Out;
 
             const BINDS: bool = false;
@@ -93,7 +108,7 @@ macro_rules! functions {
 
             #[inline]
             #[allow(unused_variables, clippy::allow_attributes, reason = "there may be none")]
-            fn call(&self, cx: Context, _: NoParams) -> Result<Out, RpcError> {
+            fn call(&self, cx: Context, (): ()) -> Result<Out, RpcError> {
                 $(
                     $(let $rest_value = $rest::from_context(&cx)?;)*
                     let $first_value = $first::from_owned(cx)?;

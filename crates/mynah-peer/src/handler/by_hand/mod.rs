@@ -12,6 +12,7 @@
 mod borrowed;
 mod extract;
 mod function;
+mod read;
 mod respond;
 
 pub use extract::{FromContext, Needs, ServerState, State};
@@ -24,7 +25,8 @@ pub mod markers {
     pub use super::super::output::{ViaResult, ViaValue};
     pub use super::ViaValidated;
     pub use super::borrowed::{Borrows, BorrowsAlone, ViaBorrow, ViaBorrowAlone};
-    pub use super::function::{Takes, TakesNone};
+    pub use super::function::{NoParams, Takes, TakesNone};
+    pub use super::read::AsWhole;
     pub use super::respond::{
         ViaFuture, ViaFutureResultStream, ViaFutureStream, ViaNow, ViaStream,
     };
@@ -64,9 +66,9 @@ pub trait Handler<M>: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn needs(needs: &mut Needs);
 
-    /// Makes a method of it. `names`: of the params, as far as they are known.
+    /// Makes a method of it.
     #[doc(hidden)]
-    fn mount(self, names: &'static [&'static str]) -> Mounted;
+    fn mount(self) -> Mounted;
 }
 
 /// A handler that is a method: what a router keeps of it.
@@ -97,8 +99,8 @@ where
         F::needs(needs);
     }
 
-    fn mount(self, names: &'static [&'static str]) -> Mounted {
-        F::Returned::mount::<F, A, Unchecked>(self, names)
+    fn mount(self) -> Mounted {
+        F::Returned::mount::<F, A, Unchecked>(self)
     }
 }
 
@@ -131,7 +133,7 @@ where
         F::needs(needs);
     }
 
-    fn mount(self, names: &'static [&'static str]) -> Mounted {
-        F::Returned::mount::<F, A, Checked>(self.0, names)
+    fn mount(self) -> Mounted {
+        F::Returned::mount::<F, A, Checked>(self.0)
     }
 }

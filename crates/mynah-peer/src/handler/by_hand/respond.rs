@@ -7,6 +7,7 @@ use crate::handler::inline::{Inline, Start, TypedError, Value};
 use crate::handler::output::{Output, ViaResult};
 use crate::handler::sink::{StreamSink, Streamed, TypedStreamMethod};
 use crate::method::MethodKind;
+use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use futures_core::Stream;
 use mynah_protocol::RpcError;
@@ -27,7 +28,7 @@ pub trait Respond<M>: Sized + Send + 'static {
 
     /// Makes a method of a function that gives this.
     #[doc(hidden)]
-    fn mount<F, A, C>(function: F, names: &'static [&'static str]) -> Mounted
+    fn mount<F, A, C>(function: F) -> Mounted
     where
         F: Function<A, Returned = Self>,
         A: 'static,
@@ -101,13 +102,13 @@ where
 {
     type Value = <R::Output as Output<O>>::Value;
 
-    fn mount<F, A, C>(function: F, names: &'static [&'static str]) -> Mounted
+    fn mount<F, A, C>(function: F) -> Mounted
     where
         F: Function<A, Returned = Self>,
         A: 'static,
         C: CheckParams<F::Params> + CheckResult<Self::Value>,
     {
-        inline::<_, _, O, C>(Async(function, PhantomData), names)
+        inline::<_, _, F::Reads, O, C>(Async(function, PhantomData))
     }
 }
 
@@ -118,13 +119,13 @@ where
 {
     type Value = R::Value;
 
-    fn mount<F, A, C>(function: F, names: &'static [&'static str]) -> Mounted
+    fn mount<F, A, C>(function: F) -> Mounted
     where
         F: Function<A, Returned = Self>,
         A: 'static,
         C: CheckParams<F::Params> + CheckResult<Self::Value>,
     {
-        inline::<_, _, O, C>(Now(function, PhantomData), names)
+        inline::<_, _, F::Reads, O, C>(Now(function, PhantomData))
     }
 }
 
@@ -135,7 +136,7 @@ where
 {
     type Value = <R::Item as Output<O>>::Value;
 
-    fn mount<F, A, C>(function: F, names: &'static [&'static str]) -> Mounted
+    fn mount<F, A, C>(function: F) -> Mounted
     where
         F: Function<A, Returned = Self>,
         A: 'static,
@@ -150,7 +151,7 @@ where
                 }
             }
         };
-        streamed::<_, _, _, _, _, C>(handler, names, F::BINDS)
+        streamed::<_, _, _, _, _, F::Reads, C>(handler, F::BINDS)
     }
 }
 
@@ -161,7 +162,7 @@ where
 {
     type Value = <<R::Output as Stream>::Item as Output<O>>::Value;
 
-    fn mount<F, A, C>(function: F, names: &'static [&'static str]) -> Mounted
+    fn mount<F, A, C>(function: F) -> Mounted
     where
         F: Function<A, Returned = Self>,
         A: 'static,
@@ -176,7 +177,7 @@ where
                 }
             }
         };
-        streamed::<_, _, _, _, _, C>(handler, names, F::BINDS)
+        streamed::<_, _, _, _, _, F::Reads, C>(handler, F::BINDS)
     }
 }
 
@@ -190,7 +191,7 @@ where
 {
     type Value = T;
 
-    fn mount<F, A, C>(function: F, names: &'static [&'static str]) -> Mounted
+    fn mount<F, A, C>(function: F) -> Mounted
     where
         F: Function<A, Returned = Self>,
         A: 'static,
@@ -208,19 +209,22 @@ where
                 }
             }
         };
-        streamed::<_, _, _, _, _, C>(handler, names, F::BINDS)
+        streamed::<_, _, _, _, _, F::Reads, C>(handler, F::BINDS)
     }
 }
 
-fn inline<S, P, O, C>(start: S, names: &'static [&'static str]) -> Mounted
+fn inline<S, P, R, O, C>(start: S) -> Mounted
 where
     S: Start<P>,
     S::Future: Future<Output: Output<O>>,
-    P: serde::de::DeserializeOwned + Send + 'static,
+    R: Reads<P> + Default,
+    P: Send + 'static,
     O: 'static,
     C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
 {
-    let method: Arc<Inline<S, P, O, C>> = Inline::new(start, names);
+    let reads = R::default();
+    let names = reads.names();
+    let method: Arc<Inline<S, P, R, O, C>> = Inline::new(start, reads);
     let typed = Arc::clone(&method).typed();
     Mounted {
         kind: MethodKind::Unary,
@@ -230,17 +234,21 @@ where
     }
 }
 
-fn streamed<P, T, E, H, F, C>(handler: H, names: &'static [&'static str], binds: bool) -> Mounted
+fn streamed<P, T, E, H, F, R, C>(handler: H, binds: bool) -> Mounted
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
-    P: serde::de::DeserializeOwned + Send + 'static,
+    R: Reads<P> + Default,
+    P: Send + 'static,
     T: serde::Serialize + Send + 'static,
     E: crate::DomainError,
     C: CheckParams<P> + CheckResult<T>,
 {
-    let method = Streamed::<H, P, T, E, C>::new(handler, names, binds);
-    let typed: Arc<dyn TypedStreamMethod<P, T, E>> = Arc::<Streamed<H, P, T, E, C>>::clone(&method);
+    let reads = R::default();
+    let names = reads.names();
+    let method = Streamed::<H, P, R, T, E, C>::new(handler, reads, binds);
+    let other = Arc::clone(&method);
+    let typed: Arc<dyn TypedStreamMethod<P, T, E>> = other;
     Mounted {
         kind: MethodKind::Stream,
         handler: Box::new(method),
