@@ -1,6 +1,8 @@
 //! What a router knows of the contracts of its services, and who may see it.
 
-use mynah_contract::{Contract, ContractError, Event, Manifest, Method, MethodKind};
+use crate::method::MethodKind;
+use crate::router::MethodEntry;
+use mynah_contract::{Contract, ContractError, Event, Manifest, Method, Param};
 use mynah_protocol::{Evidence, MethodName, Opaque};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -92,11 +94,11 @@ impl Contracts {
     }
 
     /// What a caller may see. `all`: the methods that are there, of which some may have no entry.
-    pub(crate) fn seen<'a>(
+    pub(crate) fn seen(
         &self,
         caller: &Evidence,
         service: Option<&str>,
-        all: impl Iterator<Item = MethodName<'a>>,
+        all: Vec<MethodEntry>,
     ) -> Result<Manifest, ContractError> {
         let manifest = self.manifest()?;
         let wanted = |name: &str| service.is_none_or(|service| service == name);
@@ -105,18 +107,17 @@ impl Contracts {
             .filter(|contract| wanted(contract.name()))
             .map(|contract| (contract.name().to_owned(), contract.clone()))
             .collect();
-        for name in all.filter(|name| wanted(&name.service)) {
-            let contract = by_name
-                .remove(&*name.service)
-                .unwrap_or_else(|| Contract::new(&*name.service));
-            let known = contract.method(&name.method).is_some();
-            let contract = if known {
-                contract
-            } else {
-                let method = Method::new(&*name.method, MethodKind::Unary).with_unknown_params();
-                contract.with_method(method)?
-            };
-            by_name.insert(name.service.into_owned(), contract);
+        for entry in all {
+            let name = &entry.name;
+            if !wanted(&name.service) {
+                continue;
+            }
+            let known = by_name.remove(&*name.service);
+            let mut contract = known.unwrap_or_else(|| Contract::new(&*name.service));
+            if contract.method(&name.method).is_none() {
+                contract = contract.with_method(by_hand(&entry))?;
+            }
+            by_name.insert(contract.name().to_owned(), contract);
         }
         let Some(show) = &self.show else {
             return Manifest::new(by_name.into_values());
@@ -153,4 +154,19 @@ impl Contracts {
         });
         Some(hashes)
     }
+}
+
+/// What is known of a method that no contract names.
+fn by_hand(entry: &MethodEntry) -> Method {
+    let kind = match entry.kind {
+        MethodKind::Unary => mynah_contract::MethodKind::Unary,
+        MethodKind::Notification => mynah_contract::MethodKind::Notification,
+        MethodKind::Stream => mynah_contract::MethodKind::ServerStream,
+    };
+    let method = Method::new(&*entry.name.method, kind);
+    if entry.params.is_empty() {
+        return method.with_unknown_params();
+    }
+    let params = entry.params.iter();
+    params.fold(method, |method, name| method.with_param(Param::new(*name)))
 }

@@ -185,3 +185,31 @@ async fn nothing_begins_with_the_signs_of_the_namespace() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn methods_made_by_hand_are_listed_with_what_is_known_of_them() {
+    let entry = Contract::new("math")
+        .with_method(
+            Method::new("half", MethodKind::Unary)
+                .with_docs("A half.")
+                .with_param(Param::new("number")),
+        )
+        .unwrap();
+    let router = mynah::Router::new()
+        .method("math.half", |number: u64| async move { number / 2 })
+        .method("math.third", |number: u64| async move { number / 3 })
+        .describe(entry);
+    let server = start(Server::new().router(router), "format=cbor")
+        .await
+        .unwrap();
+    let peer = connect(&server, "format=cbor").await;
+    let described = peer.describe().await.unwrap();
+    let math = described.contract("math").unwrap();
+    assert_eq!(math.method("half").unwrap().docs(), Some("A half."));
+    assert_eq!(
+        math.method("third").unwrap().form(),
+        mynah::contract::ParamsForm::Unknown
+    );
+    let half: u64 = peer.call("math", "half").args((9,)).result().await.unwrap();
+    assert_eq!(half, 4);
+}
