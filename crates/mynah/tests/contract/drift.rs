@@ -13,18 +13,18 @@ mod newer {
     use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-    pub struct Total {
+    pub(crate) struct Total {
         pub sum: i64,
         pub carry: Option<bool>,
     }
 
     #[mynah::service(name = "counter", schema)]
-    pub trait Counter {
+    pub(crate) trait Counter {
         async fn total(&self, from: u8) -> Total;
         async fn reset(&self, hard: bool);
     }
 
-    pub struct MyCounter;
+    pub(crate) struct MyCounter;
 
     impl Counter for MyCounter {
         async fn total(&self, from: u8) -> Total {
@@ -43,13 +43,13 @@ mod older {
     use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-    pub struct Total {
+    pub(crate) struct Total {
         pub sum: i64,
         pub count: u64,
     }
 
     #[mynah::service(name = "counter", schema)]
-    pub trait Counter {
+    pub(crate) trait Counter {
         async fn total(&self, from: u8) -> Total;
     }
 }

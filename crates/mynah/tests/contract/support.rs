@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-pub struct Doc {
+pub(crate) struct Doc {
     /// What it is called.
     pub title: String,
     #[serde(default)]
@@ -15,7 +15,7 @@ pub struct Doc {
 }
 
 #[derive(Clone, Debug, PartialEq, mynah::DomainError)]
-pub enum ShelfError {
+pub(crate) enum ShelfError {
     #[error(code = 2, message = "{title} is lent")]
     Lent { title: String },
     #[error(code = 1)]
@@ -26,7 +26,7 @@ pub enum ShelfError {
 ///
 /// For a while.
 #[mynah::service(schema)]
-pub trait Shelf {
+pub(crate) trait Shelf {
     /// Puts a document there.
     #[idempotent]
     #[role("clerk", "admin")]
@@ -50,7 +50,7 @@ pub trait Shelf {
     fn changed(doc: Doc);
 }
 
-pub struct MyShelf;
+pub(crate) struct MyShelf;
 
 impl Shelf for MyShelf {
     async fn put(
@@ -86,11 +86,11 @@ impl Shelf for MyShelf {
 
 /// The same without schemas.
 #[mynah::service]
-pub trait Plain {
+pub(crate) trait Plain {
     async fn add(&self, a: i64, b: i64) -> i64;
 }
 
-pub struct MyPlain;
+pub(crate) struct MyPlain;
 
 impl Plain for MyPlain {
     async fn add(&self, a: i64, b: i64) -> i64 {
@@ -99,21 +99,21 @@ impl Plain for MyPlain {
 }
 
 /// A wire that clients and servers speak to each other.
-pub const WIRES: [&str; 4] = [
+pub(crate) const WIRES: [&str; 4] = [
     "format=cbor",
     "format=json",
     "format=messagepack",
     "dialect=cbor-rpc",
 ];
 
-pub async fn start(server: Server, wire: &str) -> Result<ServerHandle, ServerError> {
+pub(crate) async fn start(server: Server, wire: &str) -> Result<ServerHandle, ServerError> {
     server
         .listen(&format!("tcp://127.0.0.1:0?{wire}"))
         .start()
         .await
 }
 
-pub async fn connect(server: &ServerHandle, wire: &str) -> Peer {
+pub(crate) async fn connect(server: &ServerHandle, wire: &str) -> Peer {
     let address = server.address().split('?').next().expect("an address");
     mynah::connect(&format!("{address}?{wire}"))
         .await
