@@ -1,6 +1,8 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
-use crate::{Outcome, bench, compatibility, fuzz, layers, process, python, release_check};
+use crate::{
+    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, release_check,
+};
 use std::time::{Duration, Instant};
 
 /// The crates without I/O; what is wrong there makes the rest fail too.
@@ -47,6 +49,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests with metrics",
         run: with_metrics,
+    },
+    Step {
+        name: "contracts are those of the lock file",
+        run: manifest::check,
+    },
+    Step {
+        name: "tests with contracts that have schemas",
+        run: with_schema,
     },
     Step {
         name: "the examples run",
@@ -130,6 +140,15 @@ fn pure() -> Outcome {
 fn with_metrics() -> Outcome {
     let mut command = process::cargo(["test", "--package", "mynah", "--features", "metrics,tower"]);
     command.args(["--test", "metrics"]);
+    process::run(&mut command)
+}
+
+/// Apart from the rest, which runs as most programs are built.
+fn with_schema() -> Outcome {
+    let mut command = process::cargo(["test", "--package", "mynah", "--features", "schema"]);
+    process::run(command.args(["--test", "contract"]))?;
+    let mut command = process::cargo(["run", "--quiet", "--package", "mynah"]);
+    command.args(["--features", "schema", "--example", "contract"]);
     process::run(&mut command)
 }
 
