@@ -25,6 +25,16 @@ pub enum OnTimeout {
     Close,
 }
 
+/// What it means that the peer's direction of a stream of bytes has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HalfClose {
+    /// The peer is gone: what runs for it is stopped.
+    Ends,
+    /// It has no more to ask, and still takes the answers to what it asked. Then the connection ends.
+    Answers,
+}
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -115,6 +125,8 @@ pub struct Profile {
     pub format: FormatId,
     /// What a timeout does.
     pub on_timeout: OnTimeout,
+    /// What the end of the peer's direction means.
+    pub half_close: HalfClose,
     /// Who is at the other end.
     pub remote: Remote,
     /// The depth that this dialect needs where real peers nest deeper than the default; `None`: the
@@ -136,6 +148,7 @@ impl Profile {
             params: ParamsShape::Positional,
             format,
             on_timeout: OnTimeout::Keep,
+            half_close: HalfClose::Ends,
             remote: Remote::One,
             max_depth: None,
             duplicate_keys: DuplicateKeys::Refuse,
@@ -154,6 +167,13 @@ impl Profile {
     #[must_use]
     pub const fn with_params(mut self, params: ParamsShape) -> Self {
         self.params = params;
+        self
+    }
+
+    /// The same profile with another meaning of the end of the peer's direction.
+    #[must_use]
+    pub const fn with_half_close(mut self, half_close: HalfClose) -> Self {
+        self.half_close = half_close;
         self
     }
 
