@@ -1,5 +1,6 @@
 //! What values of any shape hold true from one format to another.
 
+use mynah_codec::format::json::NonFinite;
 use mynah_codec::{DecodeErrorKind, Format};
 use mynah_protocol::value::BigInt;
 use mynah_protocol::{DecodeLimits, Value};
@@ -10,7 +11,7 @@ const FORMATS: [Format; 6] = [
     Format::MessagePack,
     Format::NativeJson,
     Format::PythonJson,
-    Format::PythonText,
+    Format::PythonText(NonFinite::Tokens),
 ];
 
 /// A value comes whole from one format into another, or it is an error that could be foreseen.
@@ -65,7 +66,7 @@ fn has_word(to: Format, value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Text(_) => true,
         Value::Float(float) => {
-            !is_json || matches!(to, Format::PythonText) || float.is_finite()
+            !is_json || matches!(to, Format::PythonText(_)) || float.is_finite()
         }
         Value::Big(big) => match to {
             Format::Cbor => true,

@@ -16,14 +16,14 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// The limits are those of the whole object. Words such as NaN are known, and half a surrogate pair does no harm.
-    pub(super) fn new(limits: &DecodeLimits) -> Self {
+    /// The limits are those of the whole object. Half a surrogate pair does no harm.
+    pub(super) fn new(limits: &DecodeLimits, options: Options) -> Self {
         let inner = DecodeLimits {
             max_depth: limits.max_depth.saturating_sub(1),
             ..*limits
         };
         Self {
-            scanner: Scanner::with_options(&inner, Options::PYTHON_TEXT).passing_half_pairs(),
+            scanner: Scanner::with_options(&inner, options).passing_half_pairs(),
             most: limits.max_collection_len,
         }
     }
@@ -32,11 +32,12 @@ impl Members {
     /// value. A key may come twice.
     ///
     /// # Errors
-    /// [`DecodeError`] at what no object within the limits has there. The members before it were handed on.
+    /// [`DecodeError`] at what no object within the limits has there. The members before it were handed on, and one whose
+    /// value is not all there as a key with `None`.
     pub(super) fn read<'b>(
         &mut self,
         text: &'b [u8],
-        mut member: impl FnMut(Cow<'b, str>, &'b [u8]),
+        mut member: impl FnMut(&str, Option<&'b [u8]>),
     ) -> Result<(), DecodeError> {
         let mut rest = Rest { text, at: 0 };
         rest.blank();
@@ -58,14 +59,22 @@ impl Members {
             rest.blank();
             rest.byte(b':', "a colon is missing")?;
             rest.blank();
-            let value = self.value(&mut rest)?;
+            // A key that is no text is none that anybody looks for.
+            let key = json_text(key).unwrap_or_default();
+            let value = match self.value(&mut rest) {
+                Ok(value) => value,
+                Err(error) => {
+                    member(&key, None);
+                    return Err(error);
+                }
+            };
             rest.blank();
             if rest.next().is_none() {
+                member(&key, None);
                 // It may be the start of a longer number.
                 return rest.fail(DecodeErrorKind::Truncated, "input ends within a value");
             }
-            // A key that is no text is none that anybody looks for.
-            member(json_text(key).unwrap_or_default(), value);
+            member(&key, Some(value));
             if rest.next() == Some(b'}') {
                 break;
             }
@@ -166,6 +175,7 @@ pub(super) fn number(spelling: &[u8]) -> Option<f64> {
 mod tests {
     use super::{Members, is_falsy};
     use crate::DecodeErrorKind as Kind;
+    use crate::format::json::Options;
     use mynah_protocol::DecodeLimits;
 
     fn read(text: &[u8]) -> (Vec<(String, String)>, Option<Kind>) {
@@ -175,11 +185,10 @@ mod tests {
             ..DecodeLimits::DEFAULT
         };
         let mut members = Vec::new();
-        let read = Members::new(&limits).read(text, |key, value| {
-            members.push((
-                key.into_owned(),
-                String::from_utf8_lossy(value).into_owned(),
-            ));
+        let mut reader = Members::new(&limits, Options::PYTHON_TEXT);
+        let read = reader.read(text, |key, value| {
+            let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
+            members.push((key.to_owned(), value.unwrap_or_default()));
         });
         (members, read.err().map(|error| error.kind()))
     }
@@ -209,20 +218,21 @@ mod tests {
     #[test]
     fn what_is_wrong_is_found_and_what_stands_before_it_was_read() {
         let a = || pairs(&[("a", "1")]);
+        let half = || pairs(&[("a", "1"), ("b", "")]);
         for (text, members, kind) in [
             (&b"[]"[..], vec![], Kind::Malformed),
             (b"", vec![], Kind::Truncated),
             (b"{", vec![], Kind::Malformed),
             (b"{\"a\"", vec![], Kind::Truncated),
-            (b"{\"a\":1", vec![], Kind::Truncated),
+            (b"{\"a\":1", pairs(&[("a", "")]), Kind::Truncated),
             (b"{\"a\":1,", a(), Kind::Malformed),
             (b"{\"a\":1,}", a(), Kind::Malformed),
             (b"{\"a\":1}}", a(), Kind::Trailing),
-            (b"{\"a\":1,\"b\":[[[[]]]]}", a(), Kind::TooDeep),
-            (b"{\"a\":1,\"b\":nul}", a(), Kind::Malformed),
-            (b"{\"a\":1,\"b\":\"\xff\"}", a(), Kind::InvalidUtf8),
+            (b"{\"a\":1,\"b\":[[[[]]]]}", half(), Kind::TooDeep),
+            (b"{\"a\":1,\"b\":nul}", half(), Kind::Malformed),
+            (b"{\"a\":1,\"b\":\"\xff\"}", half(), Kind::InvalidUtf8),
             (b"{\"a\":1,b:1}", a(), Kind::Malformed),
-            (b"{\"a\":1,\"b\":[1,2,3,4]}", a(), Kind::TooLong),
+            (b"{\"a\":1,\"b\":[1,2,3,4]}", half(), Kind::TooLong),
         ] {
             let shown = String::from_utf8_lossy(text);
             assert_eq!(read(text), (members, Some(kind)), "{shown}");

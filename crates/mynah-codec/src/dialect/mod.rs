@@ -1,6 +1,7 @@
 //! Whole wires, one module each.
 
 pub mod cbor_rpc;
+pub mod jsonrpc;
 pub mod kollabor;
 mod lines;
 mod members;

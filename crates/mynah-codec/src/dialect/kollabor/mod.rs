@@ -10,6 +10,7 @@ mod write;
 use crate::dialect::lines::{Line, Lines};
 use crate::dialect::members::Members;
 use crate::dialect::{Dialect, Side};
+use crate::format::json::{NonFinite, Options};
 use crate::{EncodeError, Format, FrameSpan, Output, Step, Wire, WireError};
 use fault::Kind;
 use mynah_protocol::{
@@ -128,7 +129,7 @@ impl KollaborWire {
         Self {
             profile,
             lines: Lines::new(decode.max_message_bytes),
-            members: Members::new(&decode),
+            members: Members::new(&decode, Options::PYTHON_TEXT),
             rules: read::Rules {
                 max_name_bytes: limits.max_name_bytes,
                 max_id_bytes: limits.max_id_bytes,
@@ -161,8 +162,7 @@ impl KollaborWire {
         }
         let mut fields = read::Fields::default();
         let read = if line.first() == Some(&b'{') {
-            self.members
-                .read(line, |key, value| fields.put(&key, value))
+            self.members.read(line, |key, value| fields.put(key, value))
         } else if whole {
             // Whether it is JSON makes no difference: it is no object.
             return self.ignore(next, "line is no object");
@@ -204,7 +204,7 @@ impl Wire for KollaborWire {
     }
 
     fn format(&self) -> Format {
-        Format::PythonText
+        Format::PythonText(NonFinite::Tokens)
     }
 
     fn decode<'b>(&mut self, input: &'b [u8]) -> Result<Step<'b>, WireError> {

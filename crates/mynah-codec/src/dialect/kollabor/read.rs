@@ -34,7 +34,7 @@ pub(super) struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    pub(super) fn put(&mut self, key: &str, value: &'b [u8]) {
+    pub(super) fn put(&mut self, key: &str, value: Option<&'b [u8]>) {
         let field = match key {
             "action" => &mut self.action,
             "request_id" => &mut self.request_id,
@@ -47,7 +47,7 @@ impl<'b> Fields<'b> {
             "reason" => &mut self.reason,
             _ => return,
         };
-        *field = Some(value);
+        *field = value;
     }
 }
 

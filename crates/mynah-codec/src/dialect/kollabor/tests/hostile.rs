@@ -3,7 +3,7 @@
 use super::super::{HUB_LINE_BYTES, Kollabor, KollaborWire, MAX_DEPTH, MAX_LINE_BYTES};
 use super::{Heard, encoded, hear, said, wire};
 use crate::format::json;
-use crate::{Dialect as _, EncodeError, Format, Output, Step, Wire as _};
+use crate::{Dialect as _, EncodeError, Output, Step, Wire as _};
 use mynah_protocol::{
     Envelope, ErrorCode, FormatId, Lane, Limits, Metadata, MethodName, Payload, Request, Response,
     RpcError, Streams, WireId,
@@ -312,7 +312,7 @@ fn half_a_pair_is_refused_where_it_is_read() {
     };
     let limits = wire().profile().decode_limits(&Limits::DEFAULT);
     let params = request.params.as_slice();
-    let decoded = Format::PythonText.decode::<serde_json::Value>(params, &limits);
+    let decoded = wire().format().decode::<serde_json::Value>(params, &limits);
     assert!(decoded.is_err_and(|error| error.to_string().contains("surrogate")));
     assert!(json::scan_with(params, &limits, json::Options::PYTHON_TEXT).is_err());
 }

@@ -148,25 +148,28 @@ fn lines_are_written_as_the_package_writes_them() {
 
 #[test]
 fn l5_a_stream_cut_anywhere_gives_the_same_steps() {
-    let mut stream = Vec::new();
-    for (number, vector) in vectors().iter().enumerate() {
-        let mut line = line(vector);
+    let mut lines: Vec<_> = vectors().iter().map(line).collect();
+    for (number, line) in lines.iter_mut().enumerate() {
         if number % 3 == 0 {
             // CR LF ends a line too.
             line.insert(line.len() - 1, b'\r');
         }
-        stream.extend(line);
-        stream.extend(&b"\n \r\n"[..number % 4]);
+        line.extend(&b"\n \r\n"[..number % 4]);
+        line.push(b'\n');
     }
-    stream.push(b'\n');
-    let whole = hear(&mut wire(), [&*stream]);
-    assert_eq!(whole.left, 0);
-    assert_eq!(whole.envelopes.len() + whole.ignored.len(), vectors().len());
-    for cut in 0..=stream.len() {
-        let (left, right) = stream.split_at(cut);
-        assert_eq!(hear(&mut wire(), [left, right]), whole, "cut at {cut}");
-    }
-    for size in [1, 7, 100] {
-        assert_eq!(hear(&mut wire(), stream.chunks(size)), whole, "by {size}");
+    let all = hear(&mut wire(), [&*lines.concat()]);
+    assert_eq!(all.left, 0);
+    assert_eq!(all.envelopes.len() + all.ignored.len(), lines.len());
+    for three in lines.windows(3) {
+        let stream = three.concat();
+        let whole = hear(&mut wire(), [&*stream]);
+        assert_eq!(whole.envelopes.len() + whole.ignored.len(), 3);
+        for cut in 0..=stream.len() {
+            let (left, right) = stream.split_at(cut);
+            assert_eq!(hear(&mut wire(), [left, right]), whole, "cut at {cut}");
+        }
+        for size in [1, 7, 100] {
+            assert_eq!(hear(&mut wire(), stream.chunks(size)), whole, "by {size}");
+        }
     }
 }
