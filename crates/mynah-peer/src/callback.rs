@@ -281,7 +281,7 @@ async fn admit(lease: Option<&LocalCall>, observed: &Arc<Observed>) -> Result<()
 
 impl Remote {
     fn target(&self) -> Target {
-        Target::named(CALLBACK_SERVICE, self.number.clone())
+        Target::named(CALLBACK_SERVICE, self.number.to_string())
     }
 
     /// Whether the call that it came with is still in flight. A caller that has cancelled it listens no more.

@@ -21,6 +21,7 @@ mod local;
 mod method;
 mod metrics;
 mod observe;
+mod params;
 mod peer;
 mod reconnect;
 mod router;
@@ -30,8 +31,8 @@ mod stream;
 mod trace;
 
 pub use call::{
-    Attachments, Attempt, Call, CallFuture, Caller, Notify, OutgoingCall, ResultStream,
-    ServiceClient, SideEffects, Ticket,
+    Attachments, Attempt, Call, CallBuilder, CallFuture, Caller, CallerExt, Notify, OutgoingCall,
+    ResultStream, ServiceClient, SideEffects, Ticket, WireFormat,
 };
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
@@ -50,6 +51,10 @@ pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
 pub use mynah_connection::Backoff;
 pub use observe::SlowThresholds;
+pub use params::{
+    And, Args, Attached, IntoArg, IntoArgs, NamedParams, Object, Params, Plain, ReadList, Reads,
+    Signature, Spelled, Spelling,
+};
 pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use reconnect::{
     DialError, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,

@@ -20,12 +20,12 @@ use crate::handler::{TypedMethod, panicked};
 use crate::intercept::{CallKind, Observed};
 use crate::method::Target;
 use crate::metrics;
+use crate::params::Params;
 use crate::peer::Peer;
 use call::Over;
 use mynah_codec::Format;
 use mynah_connection::CloseReason;
 use mynah_protocol::{Metadata, MethodName, Moment};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::future::IntoFuture as _;
@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
-use typed::TypedStage;
+use typed::{Heard, TypedStage};
 
 /// A caller's view of a [`LocalServer`].
 #[derive(Debug)]
@@ -50,7 +50,12 @@ pub struct InProcess {
     subscriptions: Arc<AtomicUsize>,
 }
 
-const USED_UP: &str = "a call was started twice";
+/// The params of a call that begins now.
+fn owned<P: Params, E>(params: &mut Option<P>) -> Result<P::Owned, CallError<E>> {
+    const USED_UP: &str = "a call was started twice";
+    let params = params.take().ok_or(CallError::Misuse(USED_UP))?;
+    params.into_owned().map_err(CallError::Encode)
+}
 
 impl InProcess {
     pub(crate) fn new(server: Arc<LocalServer>, caller: Option<Arc<LocalServer>>) -> Self {
@@ -79,7 +84,7 @@ impl InProcess {
         attachments: Attachments,
     ) -> Result<TypedCall<T, E>, CallError<E>>
     where
-        P: Serialize + Send + 'static,
+        P: Params,
         T: DeserializeOwned + Send + 'static,
         E: DomainError,
     {
@@ -87,15 +92,17 @@ impl InProcess {
             return Err(CallError::Deadline);
         }
         let timeout = self.capped(timeout);
-        let Some((route, typed)) = self.find::<Arc<dyn TypedMethod<P, T, E>>>(&name) else {
+        let Some((route, typed)) = self.find::<Arc<dyn TypedMethod<P::Owned, T, E>>>(&name) else {
             if self.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
             // An unknown method, or one of other types: the wire finds the words.
-            let params = params.take().ok_or(CallError::Misuse(USED_UP))?;
-            let target = Target::named(&*name.service, &*name.method);
-            let mut call = Call::<P, T, E, Peer>::to(self.server.encoded(), target, params);
+            let params = owned(params)?;
+            let target = Target::owned(&name);
+            let mut call = Call::<P::Owned, T, E, Peer>::to(self.server.encoded(), target, params);
             call.attachments = attachments;
+            let heard = listens.then(Heard::default);
+            call.listeners = heard.as_ref().map(Heard::listeners);
             call = match timeout {
                 Some(timeout) => call.deadline(timeout),
                 None => call.no_deadline(),
@@ -104,11 +111,20 @@ impl InProcess {
                 call = call.metadata(name, value);
             }
             return Ok(TypedCall {
-                stage: TypedStage::Encoded(Box::pin(call.into_future())),
+                stage: TypedStage::Encoded {
+                    future: Box::pin(call.into_future()),
+                    heard,
+                },
             });
         };
         self.take_permit()?;
-        let params = params.take().ok_or(CallError::Misuse(USED_UP))?;
+        let params = match owned(params) {
+            Ok(params) => params,
+            Err(error) => {
+                self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+                return Err(error);
+            }
+        };
         let observed = if self.server.router.observes() {
             let kind = if notified {
                 CallKind::Notification
@@ -159,10 +175,10 @@ impl InProcess {
         metadata: Metadata,
     ) -> Result<(), CallError>
     where
-        P: Serialize + Send + 'static,
+        P: Params,
     {
         if self
-            .find::<Arc<dyn TypedMethod<P, (), Infallible>>>(&name)
+            .find::<Arc<dyn TypedMethod<P::Owned, (), Infallible>>>(&name)
             .is_none()
         {
             return self.notify_encoded(&name, params, &metadata);
@@ -194,12 +210,13 @@ impl InProcess {
         metadata: &Metadata,
     ) -> Result<(), CallError>
     where
-        P: Serialize + Send + 'static,
+        P: Params,
     {
         if self.server.draining.load(Ordering::Acquire) {
             return Err(CallError::Disconnected(CloseReason::Drained));
         }
-        let target = Target::named(&*name.service, &*name.method);
+        let target = Target::owned(name);
+        let params = params.into_owned().map_err(CallError::Encode)?;
         let mut notify = Notify::to(self.server.encoded(), target, params);
         for (name, value) in metadata.iter() {
             notify = notify.metadata(name, value);

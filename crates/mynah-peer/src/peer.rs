@@ -7,7 +7,7 @@ mod events;
 pub use builder::PeerBuilder;
 pub(crate) use builder::start_link;
 
-use crate::call::ServiceClient;
+use crate::call::{CallBuilder, CallerExt, ServiceClient};
 use crate::error::CallError;
 use crate::intercept::{Interceptor, Interceptors};
 use crate::link::Link;
@@ -17,6 +17,7 @@ use crate::trace::TraceContext;
 use mynah_codec::Dialect;
 use mynah_connection::CloseReason;
 use mynah_protocol::{Evidence, Limits, Transport};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,6 +196,15 @@ impl Peer {
     #[must_use]
     pub fn client<K: ServiceClient<Self>>(&self) -> K {
         K::from_caller(self.clone())
+    }
+
+    /// A call by name. See [`CallerExt::call`].
+    pub fn call(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        method: impl Into<Cow<'static, str>>,
+    ) -> CallBuilder<Self> {
+        CallerExt::call(self, service, method)
     }
 
     /// What the transport knows about the other side. The peer cannot send any of it.

@@ -113,14 +113,15 @@ pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Admission, AttachError, Attempt, Backoff, Before, Call, CallError, CallFuture, CallKind,
-    CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError, DomainError,
-    DrainReport, EarlyListeners, Events, Extensions, FinishedCall, Incoming, Intercepted,
-    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodInfo,
-    NoReply, Notify, Outcome, Peer, PeerBuilder, PeerStats, Published, Reconnect, ReconnectState,
-    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
-    ServerError, ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall,
-    Streaming, Subscribe, Subscription, TraceContext, WaitFor, WasSent,
+    Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
+    CallFuture, CallKind, CallSide, Callback, Caller, CallerExt, Context, CutCall, CutConnection,
+    DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, FinishedCall,
+    Incoming, Intercepted, InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine,
+    Logs, MethodInfo, NoReply, Notify, Object, Outcome, Params, Peer, PeerBuilder, PeerStats,
+    Published, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,
+    RegisterError, Router, RunKind, Server, ServerError, ServerHandle, Service, ServiceClient,
+    Shield, SlowThresholds, StreamCall, Streaming, Subscribe, Subscription, TraceContext, WaitFor,
+    WasSent,
 };
 #[doc(inline)]
 pub use mynah_protocol::{
@@ -139,6 +140,7 @@ pub use mynah_endpoint as endpoint;
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
+    pub use mynah_codec::dialect::kollabor::Kollabor;
     pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
 }
@@ -171,6 +173,7 @@ pub use mynah_transport_memory as memory;
 
 /// What most programs need.
 pub mod prelude {
+    pub use crate::CallerExt as _;
     pub use crate::url::Listen as _;
     pub use crate::{
         CallError, Callback, Context, ErrorCode, Incoming, Peer, RpcError, Server, Stream,
@@ -183,7 +186,8 @@ pub mod __private {
     pub use futures_core::Stream;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, StreamSink, Subscribe,
+        Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature, Spelled,
+        StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};

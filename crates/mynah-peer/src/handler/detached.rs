@@ -1,15 +1,16 @@
 //! Handlers that run in a task or on a thread of their own.
 
-use super::{Called, Invocation, Method, decode, encode, panicked};
+use super::{Called, Invocation, Method, encode, panicked};
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
 use crate::error::DomainError;
 use crate::intercept::Outcome;
 use crate::link::HandlerRef;
+use crate::params::Reads;
 use crate::scratch;
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,25 +19,28 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 /// An async handler in a task of its own.
-pub(super) struct Spawned<H, P> {
+pub(super) struct Spawned<H, P, R> {
     handler: Arc<H>,
+    reads: R,
     params: PhantomData<fn(P)>,
 }
 
-impl<H, P> Spawned<H, P> {
-    pub(super) const fn new(handler: Arc<H>) -> Self {
+impl<H, P, R> Spawned<H, P, R> {
+    pub(super) const fn new(reads: R, handler: Arc<H>) -> Self {
         Self {
             handler,
+            reads,
             params: PhantomData,
         }
     }
 }
 
-impl<H, P, F, T, E> Method for Spawned<H, P>
+impl<H, P, R, F, T, E> Method for Spawned<H, P, R>
 where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
     F: Future<Output = Result<T, E>> + Send + 'static,
-    P: DeserializeOwned + Send + 'static,
+    R: Reads<P>,
+    P: Send + 'static,
     T: Serialize + Send + 'static,
     E: DomainError,
 {
@@ -53,7 +57,7 @@ where
             limits,
             ..
         } = invocation;
-        let params = match decode::<P>(params, format, limits) {
+        let params = match self.reads.read(params, format, limits) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -78,24 +82,27 @@ where
 }
 
 /// A plain function on the blocking pool.
-pub(super) struct Blocking<H, P> {
+pub(super) struct Blocking<H, P, R> {
     handler: Arc<H>,
+    reads: R,
     params: PhantomData<fn(P)>,
 }
 
-impl<H, P> Blocking<H, P> {
-    pub(super) const fn new(handler: Arc<H>) -> Self {
+impl<H, P, R> Blocking<H, P, R> {
+    pub(super) const fn new(reads: R, handler: Arc<H>) -> Self {
         Self {
             handler,
+            reads,
             params: PhantomData,
         }
     }
 }
 
-impl<H, P, T, E> Method for Blocking<H, P>
+impl<H, P, R, T, E> Method for Blocking<H, P, R>
 where
     H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
-    P: DeserializeOwned + Send + 'static,
+    R: Reads<P>,
+    P: Send + 'static,
     T: Serialize + 'static,
     E: DomainError,
 {
@@ -112,7 +119,7 @@ where
             limits,
             ..
         } = invocation;
-        let params = match decode::<P>(params, format, limits) {
+        let params = match self.reads.read(params, format, limits) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };

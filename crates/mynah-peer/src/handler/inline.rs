@@ -1,12 +1,13 @@
 //! Handlers that are polled where their request was read.
 
-use super::{Called, Invocation, Method, Running, decode, encode};
+use super::{Called, Invocation, Method, Running, encode};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::error::DomainError;
+use crate::params::{Plain, Reads};
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -28,9 +29,10 @@ pub(crate) trait TypedRunning<T, E>: Send {
     fn into_any_typed(self: Box<Self>) -> Box<dyn Any>;
 }
 
-/// An async handler `H: Fn(Context, P) -> F`.
-pub(crate) struct Inline<H, P, F> {
+/// An async handler `H: Fn(Context, P) -> F`, and how it reads its params.
+pub(crate) struct Inline<H, P, F, R = Plain> {
     handler: H,
+    reads: R,
     /// Cells for futures: pinned once, used again and again.
     cells: Cells<F>,
     params: PhantomData<fn(P)>,
@@ -80,8 +82,18 @@ where
     H: Fn(Context, P) -> F,
 {
     pub(crate) fn new(handler: H) -> Arc<Self> {
+        Self::reading(Plain, handler)
+    }
+}
+
+impl<H, P, F, R> Inline<H, P, F, R>
+where
+    H: Fn(Context, P) -> F,
+{
+    pub(crate) fn reading(reads: R, handler: H) -> Arc<Self> {
         Arc::new(Self {
             handler,
+            reads,
             cells: Cells(Mutex::new(Vec::new())),
             params: PhantomData,
         })
@@ -101,11 +113,12 @@ where
     }
 }
 
-impl<H, P, F, T, E> Method for Arc<Inline<H, P, F>>
+impl<H, P, F, R, T, E> Method for Arc<Inline<H, P, F, R>>
 where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
     F: Future<Output = Result<T, E>> + Send + 'static,
-    P: DeserializeOwned + 'static,
+    R: Reads<P>,
+    P: 'static,
     T: Serialize + 'static,
     E: DomainError,
 {
@@ -122,7 +135,7 @@ where
             limits,
             ..
         } = invocation;
-        let params = match decode::<P>(params, format, limits) {
+        let params = match self.reads.read(params, format, limits) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -167,10 +180,11 @@ where
     }
 }
 
-impl<H, P, F, T, E> TypedMethod<P, T, E> for Inline<H, P, F>
+impl<H, P, F, R, T, E> TypedMethod<P, T, E> for Inline<H, P, F, R>
 where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
     F: Future<Output = Result<T, E>> + Send + 'static,
+    R: Send + Sync,
     P: 'static,
 {
     fn start(&self, context: Context, params: P) -> Box<dyn TypedRunning<T, E>> {

@@ -17,7 +17,7 @@ pub(crate) use stream::{Produce, Progress, append_with, fill};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::link::HandlerRef;
-use mynah_codec::{DecodeErrorKind, Format};
+use mynah_codec::{DecodeError, DecodeErrorKind, Format};
 use mynah_protocol::{DecodeLimits, ErrorCode, RpcError, Streams};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
@@ -85,15 +85,21 @@ pub(crate) fn decode<P: DeserializeOwned>(
     format: Format,
     limits: &DecodeLimits,
 ) -> Result<P, Box<RpcError>> {
-    format.decode(params, limits).map_err(|error| {
-        let code = match error.kind() {
-            DecodeErrorKind::TooDeep | DecodeErrorKind::TooLong | DecodeErrorKind::TooLarge => {
-                ErrorCode::TOO_LARGE
-            }
-            _ => ErrorCode::INVALID_PARAMS,
-        };
-        Box::new(RpcError::new(code, format!("invalid params: {error}")))
-    })
+    format
+        .decode(params, limits)
+        .map_err(|error| invalid(&error))
+}
+
+/// What the caller hears of params that cannot be read.
+#[cold]
+pub(crate) fn invalid(error: &DecodeError) -> Box<RpcError> {
+    let code = match error.kind() {
+        DecodeErrorKind::TooDeep | DecodeErrorKind::TooLong | DecodeErrorKind::TooLarge => {
+            ErrorCode::TOO_LARGE
+        }
+        _ => ErrorCode::INVALID_PARAMS,
+    };
+    Box::new(RpcError::new(code, format!("invalid params: {error}")))
 }
 
 /// Writes the result of a call, or turns its error into the one that travels.

@@ -8,8 +8,9 @@ use crate::context::Context;
 use crate::error::DomainError;
 use crate::events::{Events, Lag};
 use crate::method::MethodInfo;
+use crate::params::Reads;
 use crate::router::Route;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
@@ -54,27 +55,36 @@ impl fmt::Debug for Routes {
 
 impl Routes {
     /// A method that is polled where its request was read.
-    pub fn unary<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn unary<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let method = Inline::new(handler);
-        let typed: Arc<dyn TypedMethod<P, T, E>> = Arc::<Inline<H, P, F>>::clone(&method);
+        let method = Inline::reading(reads, handler);
+        let other = Arc::clone(&method);
+        let typed: Arc<dyn TypedMethod<P, T, E>> = other;
         self.push(info, Box::new(method), typed);
     }
 
     /// A notification that is polled where it was read.
-    pub fn notification<P, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn notification<P, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
     {
-        self.unary(info, move |context, params| {
+        self.unary(info, reads, move |context, params| {
             let future = handler(context, params);
             async move {
                 future.await;
@@ -84,16 +94,20 @@ impl Routes {
     }
 
     /// A method that runs in a task of its own.
-    pub fn spawned<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn spawned<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
         let handler = Arc::new(handler);
-        let method = Spawned::new(Arc::clone(&handler));
+        let method = Spawned::new(reads, Arc::clone(&handler));
         let typed = Inline::new(move |context, params: P| {
             let task = AbortOnDrop(tokio::spawn(handler(context, params)));
             task.joined()
@@ -103,13 +117,17 @@ impl Routes {
     }
 
     /// A notification that runs in a task of its own.
-    pub fn spawned_notification<P, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn spawned_notification<P, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
     {
-        self.spawned(info, move |context, params| {
+        self.spawned(info, reads, move |context, params| {
             let future = handler(context, params);
             async move {
                 future.await;
@@ -119,15 +137,19 @@ impl Routes {
     }
 
     /// A plain function that runs on the blocking pool.
-    pub fn blocking<P, T, E, H>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn blocking<P, T, E, H>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
         let handler = Arc::new(handler);
-        let method = Blocking::new(Arc::clone(&handler));
+        let method = Blocking::new(reads, Arc::clone(&handler));
         let typed = Inline::new(move |context, params: P| {
             let handler = Arc::clone(&handler);
             let task = AbortOnDrop(tokio::task::spawn_blocking(move || {
@@ -140,12 +162,16 @@ impl Routes {
     }
 
     /// A plain function without an answer that runs on the blocking pool.
-    pub fn blocking_notification<P, H>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn blocking_notification<P, H>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P) + Send + Sync + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
     {
-        self.blocking(info, move |context, params| {
+        self.blocking(info, reads, move |context, params| {
             handler(context, params);
             Ok::<(), Infallible>(())
         });
@@ -153,17 +179,21 @@ impl Routes {
 
     /// A method with a stream of results, polled as far as the caller gives credit. The future of the handler gives
     /// its stream to the sink, and so the stream may borrow from what the future owns.
-    pub fn stream<P, T, E, H, F>(&mut self, info: &'static MethodInfo, handler: H)
-    where
+    pub fn stream<P, T, E, H, F>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: impl Reads<P>,
+        handler: H,
+    ) where
         H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
-        P: DeserializeOwned + Send + 'static,
+        P: Send + 'static,
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let method = Streamed::new(handler);
-        let typed: Arc<dyn TypedStreamMethod<P, T, E>> =
-            Arc::<Streamed<H, P, T, E>>::clone(&method);
+        let method = Streamed::new(reads, handler);
+        let other = Arc::clone(&method);
+        let typed: Arc<dyn TypedStreamMethod<P, T, E>> = other;
         self.push_any(info, Box::new(method), Box::new(typed));
     }
 

@@ -5,14 +5,15 @@
 //! within the process.
 
 use super::stream::fill;
-use super::{Called, Invocation, Method, Produce, Progress, decode, panicked};
+use super::{Called, Invocation, Method, Produce, Progress, panicked};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::error::DomainError;
+use crate::params::Reads;
 use futures_core::Stream;
 use mynah_codec::Format;
 use mynah_protocol::{ErrorCode, RpcError};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
@@ -176,21 +177,23 @@ pub(crate) trait TypedStreamMethod<P, T, E>: Send + Sync {
 }
 
 /// A handler `H: Fn(Context, P, StreamSink<T, E>) -> F` whose future takes a stream to the sink.
-pub(super) struct Streamed<H, P, T, E> {
+pub(super) struct Streamed<H, P, R, T, E> {
     handler: H,
+    reads: R,
     types: PhantomData<fn(P) -> Result<T, E>>,
 }
 
-impl<H, P, T, E> Streamed<H, P, T, E> {
-    pub(super) fn new(handler: H) -> Arc<Self> {
+impl<H, P, R, T, E> Streamed<H, P, R, T, E> {
+    pub(super) fn new(reads: R, handler: H) -> Arc<Self> {
         Arc::new(Self {
             handler,
+            reads,
             types: PhantomData,
         })
     }
 }
 
-impl<H, P, F, T, E> Streamed<H, P, T, E>
+impl<H, P, R, F, T, E> Streamed<H, P, R, T, E>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F,
 {
@@ -208,11 +211,12 @@ where
     }
 }
 
-impl<H, P, F, T, E> Method for Arc<Streamed<H, P, T, E>>
+impl<H, P, R, F, T, E> Method for Arc<Streamed<H, P, R, T, E>>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
-    P: DeserializeOwned + 'static,
+    R: Reads<P>,
+    P: 'static,
     T: Serialize + Send + 'static,
     E: DomainError,
 {
@@ -234,7 +238,7 @@ where
             let error = RpcError::new(ErrorCode::INVALID_PARAMS, text);
             return Called::Done(Err(Box::new(error)));
         }
-        let params = match decode::<P>(params, format, limits) {
+        let params = match self.reads.read(params, format, limits) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -256,10 +260,11 @@ where
     fn recycle(&self, _cell: Box<dyn Any>) {}
 }
 
-impl<H, P, F, T, E> TypedStreamMethod<P, T, E> for Streamed<H, P, T, E>
+impl<H, P, R, F, T, E> TypedStreamMethod<P, T, E> for Streamed<H, P, R, T, E>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
+    R: Send + Sync,
     P: 'static,
     T: Send + 'static,
     E: Send + 'static,

@@ -35,7 +35,9 @@ impl Name {
     pub(crate) fn of(target: &Target) -> Self {
         match target {
             Target::Method(info) => Self::Method(info),
-            Target::Named { service, method } => Self::Named(service.clone(), method.clone()),
+            Target::Named {
+                service, method, ..
+            } => Self::Named((&**service).into(), (&**method).into()),
         }
     }
 

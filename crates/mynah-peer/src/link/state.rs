@@ -2,6 +2,7 @@
 
 use super::slots::{InSlot, OutSlot};
 use super::{Clock, Out, Receipts, Sent};
+use crate::call::WireFormat;
 use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
 use crate::events::{self, Listeners};
@@ -12,7 +13,7 @@ use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    Response, RpcError,
+    ParamsShape, Response, RpcError,
 };
 use std::collections::VecDeque;
 use std::fmt;
@@ -64,6 +65,20 @@ pub(crate) struct WireFacts {
     pub(crate) decode: mynah_protocol::DecodeLimits,
     pub(crate) dialect: &'static str,
     pub(crate) capabilities: mynah_protocol::Capabilities,
+    params: ParamsShape,
+    only_params: bool,
+}
+
+impl WireFacts {
+    /// What a call has to know of them.
+    #[inline]
+    pub(crate) const fn wire_format(&self) -> WireFormat {
+        let mut wire = WireFormat::new(self.format, self.decode);
+        wire.params = self.params;
+        wire.only_params = self.only_params;
+        wire.dialect = self.dialect;
+        wire
+    }
 }
 
 /// The rules of the connection, with what is kept for each call.
@@ -183,6 +198,8 @@ impl Link {
             decode: profile.decode_limits(&self.config.limits),
             dialect: profile.dialect,
             capabilities: profile.capabilities,
+            params: profile.params,
+            only_params: profile.only_params,
         };
         if let Some(listeners) = self.config.listeners.get() {
             listeners.set_codec(facts.format, facts.decode);
@@ -381,6 +398,9 @@ impl State {
         }
         if let Some(reason) = &self.closing {
             return Some(reason.clone());
+        }
+        if self.connection.is_answered() {
+            return Some(CloseReason::PeerGone);
         }
         (self.drained && self.connection.is_idle() && self.connection.is_heard())
             .then_some(CloseReason::Drained)

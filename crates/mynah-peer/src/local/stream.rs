@@ -8,12 +8,13 @@ use crate::error::{CallError, DomainError};
 use crate::handler::{TypedStreamMethod, panicked};
 use crate::intercept::CallKind;
 use crate::method::Target;
+use crate::params::Params;
 use crate::peer::Peer;
 use crate::stream::Streaming;
 use futures_core::Stream;
 use mynah_connection::CloseReason;
 use mynah_protocol::{By, EndReason, Metadata, MethodName, Moment};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -73,7 +74,7 @@ impl InProcess {
         attachments: Attachments,
     ) -> Result<LocalStream<T, E>, CallError<E>>
     where
-        P: Serialize + Send + 'static,
+        P: Params + 'static,
         T: DeserializeOwned + Send + 'static,
         E: DomainError,
     {
@@ -86,7 +87,7 @@ impl InProcess {
             if self.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
-            let target = Target::named(&*name.service, &*name.method);
+            let target = Target::owned(&name);
             let mut call = Call::<P, T, E, Peer>::to(self.server.encoded(), target, params);
             call.attachments = attachments;
             call = match whole {
