@@ -57,6 +57,8 @@ pub(crate) struct ServiceOptions {
     rename_all_params: Option<Case>,
     /// Whether the contract holds the shapes of what travels.
     pub(crate) schema: bool,
+    /// Whether params and results are validated.
+    pub(crate) validate: bool,
 }
 
 impl ServiceOptions {
@@ -94,6 +96,10 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
             let twice = std::mem::replace(&mut read.schema, true);
             return no_second(meta, twice);
         }
+        if meta.path.is_ident("validate") {
+            let twice = std::mem::replace(&mut read.validate, true);
+            return no_second(meta, twice);
+        }
         for (option, case) in [
             ("rename_all", &mut read.rename_all),
             ("rename_all_params", &mut read.rename_all_params),
@@ -105,7 +111,7 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
         }
         Err(meta.error(
             "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"`, \
-             `rename_all_params = \"...\"` and `schema`",
+             `rename_all_params = \"...\"`, `schema` and `validate`",
         ))
     }));
     read
