@@ -14,6 +14,8 @@ type Members = Vec<(Value, Value)>;
 ///   by a format alone: `u8` has both, `u32` and `u64` have a minimum of 0.
 /// - A field that may be left out and may be null is `.optional()`: what zod has for it refuses null.
 ///
+/// An enum of which some variants have docs and some have not loses its order: schemars lists those without first.
+///
 /// Members keep the order of the fields only if `schemars` has its feature `preserve_order`; without it they are in the
 /// order of their names, and hashes are not those of zod.
 ///

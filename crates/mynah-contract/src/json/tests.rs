@@ -48,6 +48,19 @@ fn lines_are_those_of_stringify_with_two_spaces() {
 }
 
 #[test]
+fn numbers_are_read_to_the_last_bit() {
+    for text in [
+        "123456789012345680000",
+        "0.1",
+        "5e-324",
+        "1.7976931348623157e+308",
+        "2.2250738585072014e-308",
+    ] {
+        assert_eq!(compact(&parse(text).unwrap()), text);
+    }
+}
+
+#[test]
 fn what_is_no_json_or_twice_there_is_refused() {
     assert!(matches!(parse("{"), Err(ContractError::Json(_))));
     assert!(matches!(parse("[1] 2"), Err(ContractError::Json(_))));
