@@ -20,6 +20,7 @@ mod link;
 mod local;
 mod method;
 mod metrics;
+mod mock;
 mod observe;
 mod params;
 mod peer;
@@ -49,6 +50,7 @@ pub use intercept::{
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
+pub use mock::MockCalls;
 pub use mynah_connection::Backoff;
 pub use observe::SlowThresholds;
 pub use params::{

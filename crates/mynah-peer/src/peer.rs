@@ -144,6 +144,17 @@ impl Peer {
         Self::in_process(local)
     }
 
+    /// A peer that is these services, in the same process: they live as long as its handles and clients. Values are
+    /// passed as they are where caller and handler have the same types.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when one of them cannot be registered.
+    pub fn of(router: Router) -> Result<Self, RegisterError> {
+        router.check()?;
+        let server = LocalServer::new(Arc::new(router), Limits::DEFAULT);
+        Ok(Self::local(&server, None))
+    }
+
     pub(crate) fn in_process(local: InProcess) -> Self {
         Self {
             kind: Kind::Local(Arc::new(local)),

@@ -82,6 +82,8 @@ pub struct Capabilities {
     pub streams: bool,
     /// Calling what was passed as a param.
     pub callbacks: bool,
+    /// Ids of calls that are texts, so that a program may choose them.
+    pub text_ids: bool,
 }
 
 impl Capabilities {
@@ -99,6 +101,7 @@ impl Capabilities {
         going_away: true,
         streams: true,
         callbacks: true,
+        text_ids: true,
     };
     /// Calls and answers only.
     pub const NONE: Self = Self {
@@ -114,6 +117,7 @@ impl Capabilities {
         going_away: false,
         streams: false,
         callbacks: false,
+        text_ids: false,
     };
 }
 

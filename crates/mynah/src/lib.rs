@@ -186,8 +186,8 @@ pub mod __private {
     pub use futures_core::Stream;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature, Spelled,
-        StreamCall, StreamSink, Subscribe,
+        MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature,
+        Spelled, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};

@@ -155,7 +155,7 @@ impl Format {
     pub fn is_array(&self, bytes: &[u8]) -> Option<bool> {
         match self {
             Self::Cbor => Some(cbor::is_array(bytes)),
-            Self::Json | Self::PythonJson | Self::NativeJson => {
+            Self::Json | Self::PythonJson | Self::PythonText(_) | Self::NativeJson => {
                 let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
                 Some(first == Some(&b'['))
             }

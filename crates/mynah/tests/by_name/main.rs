@@ -9,6 +9,9 @@
 
 mod bodies;
 mod callers;
+mod events;
+mod ids;
+mod mocks;
 mod service;
 mod spellings;
 mod ways;

@@ -21,7 +21,7 @@ pub(crate) struct Order {
     pub(crate) count: u32,
 }
 
-#[mynah::service]
+#[mynah::service(mock)]
 pub(crate) trait Desk {
     async fn add(&self, a: i64, b: i64) -> Result<i64, RpcError>;
     async fn greet(
@@ -42,6 +42,9 @@ pub(crate) trait Desk {
     async fn note(&self, text: String);
     async fn noted(&self) -> Vec<String>;
     async fn hang(&self);
+    async fn ring(&self, cx: &Context, times: u64);
+    #[blocking]
+    fn digest(&self, data: Vec<u8>) -> u64;
     #[event]
     fn rang(times: u64);
 }
@@ -115,6 +118,14 @@ impl Desk for Clerk {
 
     async fn noted(&self) -> Vec<String> {
         self.notes.lock().unwrap().clone()
+    }
+
+    async fn ring(&self, cx: &Context, times: u64) {
+        DeskEvents::from_context(cx).rang(&times).await.unwrap();
+    }
+
+    fn digest(&self, data: Vec<u8>) -> u64 {
+        data.iter().map(|byte| u64::from(*byte)).sum()
     }
 
     async fn hang(&self) {

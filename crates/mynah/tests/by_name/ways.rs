@@ -15,7 +15,7 @@ pub(crate) struct Joined {
     pub(crate) client: Peer,
     pub(crate) clerk: Arc<Clerk>,
     /// Of the side that serves, where there is a connection.
-    _far: Option<Peer>,
+    pub(crate) far: Option<Peer>,
     _server: Option<mynah::ServerHandle>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn over(dialect: &impl Dialect) -> Joined {
     Joined {
         client: client.start().unwrap(),
         clerk,
-        _far: Some(far.start().unwrap()),
+        far: Some(far.start().unwrap()),
         _server: None,
     }
 }
@@ -48,7 +48,7 @@ pub(crate) async fn in_process() -> Joined {
     Joined {
         client: mynah::connect(&url).await.unwrap(),
         clerk,
-        _far: None,
+        far: None,
         _server: Some(server),
     }
 }
