@@ -210,6 +210,7 @@ mod guide {
     pages! {
         Introduction: "introduction";
         FirstService: "first-service";
+        CallingByName: "calling-by-name";
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";
