@@ -45,7 +45,11 @@ class Client:
                     continue
                 self.lines.put_nowait(line)
                 if message.get("action") == "rpc_reply":
-                    self.rpc.on_reply(message)
+                    try:
+                        self.rpc.on_reply(message)
+                    except TypeError:
+                        # The package looks an id up in a dictionary, whatever it is.
+                        pass
         except ConnectionError:
             pass
         self.rpc.close()

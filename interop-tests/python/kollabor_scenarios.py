@@ -140,7 +140,7 @@ async def requests(client, check, request):
     reply = await client.reply()
     check("the last of two keys", (reply["request_id"], reply["result"]) == ("r3", 2), reply=reply)
     reply = await remaining(method="state.echo", params={"value": 1, "unknown": 2})
-    check("an unknown parameter", reply["result"] == 1, reply=reply)
+    check("an unknown parameter", reply["error_kind"] == "handler" and "unknown" in reply["error"], reply=reply)
     await usable(client, check, "requests")
 
 
@@ -183,8 +183,8 @@ async def unusable(client, check, request):
 # 8
 
 async def ends(client, check, request):
-    line = request("r1", "echo", {"value": 1})
-    await client.send(line.rstrip(b"\n") + b"\r\n" + line.rstrip(b"\n") + b"\r\n")
+    lines = [request(f"r{i}", "echo", {"value": 1}).rstrip(b"\n") for i in range(2)]
+    await client.send(b"\r\n".join([*lines, b""]))
     check("CR LF", [(await client.reply())["result"] for _ in range(2)] == [1, 1])
     # Two that still run, and a last line without an end.
     await client.send(request("slow", "sleep", {"milliseconds": 300}) + request("quick", "sleep", {"milliseconds": 100}))
@@ -283,7 +283,10 @@ async def peer_closes(client, check, request):
     check("they run", await until(lambda: running(third, 3)))
     await client.send(request("r1", "close"))
     errors = await asyncio.gather(*calls, return_exceptions=True)
-    check("pending calls fail", [str(error) for error in errors] == ["rpc client closed"] * 3, errors=errors)
+    # A server that closes says what becomes of them, if it still can.
+    ends = {"call was cancelled", "rpc client closed"}
+    check("pending calls fail", {str(error) for error in errors} <= ends, errors=errors)
+    await asyncio.wait_for(client.closed.wait(), 10)
     error = await error_of(client.call("echo", value=1))
     check("later ones too", str(error) == "client closed", error=error)
     check("their handlers are stopped", await until(lambda: running(third, 0)))

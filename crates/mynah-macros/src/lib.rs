@@ -28,6 +28,7 @@ use proc_macro::TokenStream;
 ///   `rename_all_params = "camelCase"` those of parameters. The cases are those of serde.
 /// - `mock` makes `ArithMock` as well, for tests of code that calls: `ArithMock::new().on_add(async |a, b| Ok(a + b))`
 ///   and `client()`.
+/// - `validate` has params and results held against `mynah::Validate`, which their types implement.
 ///
 /// # Methods
 /// - The receiver is `&self`. After it may come the context, as `cx: &Context`; it is not sent.

@@ -28,8 +28,10 @@ mod reconnect;
 mod router;
 mod scratch;
 mod server;
+mod states;
 mod stream;
 mod trace;
+mod validate;
 
 pub use call::{
     Attachments, Attempt, Call, CallBuilder, CallFuture, Caller, CallerExt, Notify, OutgoingCall,
@@ -42,10 +44,13 @@ pub use error::{CallError, DomainError, WasSent};
 pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
 };
-pub use handler::{Routes, Service, StreamSink};
+pub use handler::{
+    FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState, Service,
+    State, StreamSink, Validated, ValidatedRoutes, markers, validated,
+};
 pub use intercept::{
-    Admission, Before, CallKind, CallSide, Extensions, FinishedCall, Intercepted, InterceptedCall,
-    Interceptor, Interceptors, Outcome,
+    Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,
+    InterceptedCall, Interceptor, Interceptors,
 };
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
@@ -61,12 +66,13 @@ pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use reconnect::{
     DialError, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,
 };
-pub use router::{RegisterError, Router};
+pub use router::{MethodEntry, Methods, RawAnswer, RawCall, RegisterError, Router};
 pub use server::{
     AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
 pub use trace::TraceContext;
+pub use validate::{CheckParams, CheckResult, Checked, Fault, Faults, Step, Unchecked, Validate};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -11,11 +11,11 @@ use crate::call::{CallBuilder, CallerExt, ServiceClient};
 use crate::error::CallError;
 use crate::intercept::{Interceptor, Interceptors};
 use crate::link::Link;
-use crate::local::{InProcess, LocalServer};
+use crate::local::{InProcess, LocalCall, LocalServer};
 use crate::router::{RegisterError, Router};
 use crate::trace::TraceContext;
 use mynah_codec::Dialect;
-use mynah_connection::CloseReason;
+use mynah_connection::{CloseReason, InboundKey};
 use mynah_protocol::{Evidence, Limits, Transport};
 use std::borrow::Cow;
 use std::fmt;
@@ -33,8 +33,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Peer {
     kind: Kind,
-    /// Calls end no later: set on the peer that a handler gets from its context.
-    deadline: Option<Instant>,
+    /// Calls end no later while this call runs: set on the peer that a handler gets from its context.
+    bound: Option<Bound>,
     /// Present when something stands around calls through this handle.
     around: Option<Arc<Around>>,
 }
@@ -51,6 +51,49 @@ struct Around {
 enum Kind {
     Linked(Arc<Handle>),
     Local(Arc<InProcess>),
+}
+
+/// A call that bounds those that its handler makes.
+#[derive(Clone)]
+pub(crate) struct Bound {
+    deadline: Instant,
+    call: BoundBy,
+}
+
+#[derive(Clone)]
+enum BoundBy {
+    /// A call over the connection of this peer.
+    Linked(InboundKey),
+    Local(Arc<LocalCall>),
+}
+
+impl Bound {
+    pub(crate) const fn linked(deadline: Instant, key: InboundKey) -> Self {
+        Self {
+            deadline,
+            call: BoundBy::Linked(key),
+        }
+    }
+
+    pub(crate) const fn local(deadline: Instant, call: Arc<LocalCall>) -> Self {
+        Self {
+            deadline,
+            call: BoundBy::Local(call),
+        }
+    }
+
+    /// The deadline, as long as the call runs.
+    fn deadline(&self, kind: &Kind) -> Option<Instant> {
+        let runs = match (&self.call, kind) {
+            (BoundBy::Linked(key), Kind::Linked(handle)) => {
+                handle.link.lock().connection.is_live(*key)
+            }
+            (BoundBy::Linked(_), Kind::Local(_)) => false,
+            // Over, for it, is also that its time has passed.
+            (BoundBy::Local(call), _) => !call.is_over(),
+        };
+        runs.then_some(self.deadline)
+    }
 }
 
 /// Counts as one handle of its link.
@@ -158,7 +201,7 @@ impl Peer {
     pub(crate) fn in_process(local: InProcess) -> Self {
         Self {
             kind: Kind::Local(Arc::new(local)),
-            deadline: None,
+            bound: None,
             around: None,
         }
     }
@@ -167,14 +210,14 @@ impl Peer {
         link.add_handle();
         Self {
             kind: Kind::Linked(Arc::new(Handle { link })),
-            deadline: None,
+            bound: None,
             around: None,
         }
     }
 
-    /// The same peer, whose calls end no later.
-    pub(crate) fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
-        self.deadline = deadline;
+    /// The same peer, whose calls end no later than another while that runs.
+    pub(crate) fn within(mut self, bound: Option<Bound>) -> Self {
+        self.bound = bound;
         self
     }
 

@@ -114,19 +114,20 @@ pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
-    CallFuture, CallKind, CallSide, Callback, Caller, CallerExt, Context, CutCall, CutConnection,
-    DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, FinishedCall,
-    Incoming, Intercepted, InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine,
-    Logs, MethodInfo, NoReply, Notify, Object, Outcome, Params, Peer, PeerBuilder, PeerStats,
-    Published, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,
-    RegisterError, Router, RunKind, Server, ServerError, ServerHandle, Service, ServiceClient,
-    Shield, SlowThresholds, StreamCall, Streaming, Subscribe, Subscription, TraceContext, WaitFor,
-    WasSent,
+    CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
+    CutConnection, DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, Fault,
+    Faults, FinishedCall, FromContext, Handler, Incoming, Intercepted, InterceptedCall,
+    Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry, MethodInfo,
+    MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder, PeerStats,
+    Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch,
+    Reconnecting, RegisterError, Router, RunKind, Server, ServerError, ServerHandle, ServerState,
+    Service, ServiceClient, Shield, SlowThresholds, State, Step, StreamCall, Streaming, Subscribe,
+    Subscription, TraceContext, Validate, WaitFor, WasSent, validated,
 };
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
-    Metadata, PeerEnd, RpcError, Value,
+    Metadata, MethodName, Outcome, PeerEnd, RpcError, Value,
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 

@@ -2,8 +2,8 @@
 
 use crate::service::{Here, StateClient, StateService};
 use interop_tests::python::{Listening, Venv, within};
-use mynah::prelude::*;
 use mynah::ServerHandle;
+use mynah::prelude::*;
 use std::path::PathBuf;
 
 /// A directory with one socket in it.

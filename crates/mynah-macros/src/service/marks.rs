@@ -54,6 +54,8 @@ pub(crate) struct ServiceOptions {
     pub(crate) mock: bool,
     /// How params are.
     rename_all_params: Option<Case>,
+    /// Whether params and results are validated.
+    pub(crate) validate: bool,
 }
 
 impl ServiceOptions {
@@ -87,6 +89,10 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
             let twice = read.name.replace(name);
             return no_second(meta, twice.is_some());
         }
+        if meta.path.is_ident("validate") {
+            let twice = std::mem::replace(&mut read.validate, true);
+            return no_second(meta, twice);
+        }
         for (option, case) in [
             ("rename_all", &mut read.rename_all),
             ("rename_all_params", &mut read.rename_all_params),
@@ -104,7 +110,7 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
         }
         Err(meta.error(
             "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"`, \
-             `rename_all_params = \"...\"` and `mock`",
+             `rename_all_params = \"...\"`, `validate` and `mock`",
         ))
     }));
     read

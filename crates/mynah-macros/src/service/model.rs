@@ -18,6 +18,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     /// Whether a mock is asked for.
     pub(crate) mock: bool,
+    /// Whether params and results are validated.
+    pub(crate) validate: bool,
     pub(crate) methods: Vec<Method>,
     pub(crate) events: Vec<Event>,
 }

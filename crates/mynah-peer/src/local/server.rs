@@ -57,6 +57,10 @@ impl LocalServer {
         })
     }
 
+    pub(crate) const fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+
     pub(crate) const fn evidence(&self) -> &Evidence {
         &self.evidence
     }

@@ -182,7 +182,7 @@ impl Caller for Peer {
 
     #[inline]
     fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.bound.as_ref()?.deadline(&self.kind)
     }
 
     #[inline]

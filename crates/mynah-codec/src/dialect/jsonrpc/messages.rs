@@ -44,13 +44,15 @@ impl Messages {
             .with_capabilities(capabilities)
             .with_duplicate_keys(DuplicateKeys::LastWins)
             .with_half_close(HalfClose::Answers);
-        profile.params = match dialect.named {
-            true => ParamsShape::Named,
-            false => ParamsShape::Positional,
+        profile = match (dialect.flavor, dialect.named) {
+            (Flavor::Standard, false) => profile
+                .with_params(ParamsShape::Positional)
+                .with_any_params(),
+            (Flavor::Standard, true) => profile.with_params(ParamsShape::Named).with_any_params(),
+            (Flavor::Clamator, _) => profile
+                .with_params(ParamsShape::Named)
+                .with_max_depth(CLAMATOR_MAX_DEPTH),
         };
-        if clamator {
-            profile = profile.with_max_depth(CLAMATOR_MAX_DEPTH);
-        }
         let decode = profile.decode_limits(limits);
         let options = match dialect.flavor {
             Flavor::Standard => Options::STRICT,

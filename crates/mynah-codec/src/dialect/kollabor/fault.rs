@@ -113,7 +113,7 @@ fn text_of(code: ErrorCode, error: &[u8]) -> RpcError {
 }
 
 /// The text that goes out for an error. A kind of this side's own is none to a Python client without a text.
-pub(super) fn text<'e>(error: &'e RpcError, kind: Kind) -> &'e str {
+pub(super) fn text(error: &RpcError, kind: Kind) -> &str {
     let own = !matches!(kind, Kind::NotFound | Kind::Handler | Kind::Serialization);
     match error.message() {
         "" if own => kind.name(),
