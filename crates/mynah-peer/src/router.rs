@@ -63,6 +63,19 @@ pub enum RegisterError {
     /// Something that a peer says has one handler at most.
     #[error("{0} has two handlers")]
     Handlers(String),
+    /// A wire calls methods by their own names alone, and several services have one of this name.
+    #[error(
+        "{dialect} calls methods by their own names, and `{method}` is that of {services}: rename one, or have \
+         the names of services said as well"
+    )]
+    Ambiguous {
+        /// The wire.
+        dialect: &'static str,
+        /// The name.
+        method: String,
+        /// Whose methods they are.
+        services: String,
+    },
     /// A handler takes server state of a type that the router was not given.
     #[error("a handler takes server state of type {0}, which was not given: `Router::state`")]
     State(&'static str),
@@ -264,6 +277,35 @@ impl Router {
         }
         self.lacks(&self.needs)
             .map_or(Ok(()), |state| Err(RegisterError::State(state)))
+    }
+
+    /// Whether each method can be told by its own name, on a wire that says no other.
+    pub(crate) fn check_bare(&self, dialect: &'static str) -> Result<(), RegisterError> {
+        // In the order of registration, so that it is the same method each time.
+        let several = self.routes.iter().find(|route| {
+            let bare = MethodName::new("", &route.method);
+            self.services_of(&bare).is_some()
+        });
+        let Some(route) = several else { return Ok(()) };
+        let services = self.services_of(&MethodName::new("", &route.method));
+        Err(RegisterError::Ambiguous {
+            dialect,
+            method: route.method.to_string(),
+            services: services.unwrap_or_default(),
+        })
+    }
+
+    /// The services that have a method of this bare name, when there are several and none is meant before others.
+    pub(crate) fn services_of(&self, name: &MethodName<'_>) -> Option<String> {
+        let ambiguous = name.service.is_empty()
+            && matches!(self.by_method.get(&*name.method), Some(None))
+            && self.look_up(name).is_none();
+        ambiguous.then(|| {
+            let routes = self.routes.iter();
+            let of = routes.filter(|route| *route.method == *name.method);
+            let names: Vec<_> = of.map(|route| format!("`{}`", route.service)).collect();
+            names.join(" and ")
+        })
     }
 
     /// The name of a type of server state that is needed and was not given.

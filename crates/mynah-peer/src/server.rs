@@ -19,7 +19,7 @@ use crate::observe::SlowThresholds;
 use crate::peer::DEFAULT_TIMEOUT;
 use crate::router::{RegisterError, Router};
 use accept::{Accepting, Shared};
-use mynah_codec::Dialect;
+use mynah_codec::{Dialect, Side};
 use mynah_protocol::{Evidence, Limits, Listener, Transport, TransportError};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -38,6 +38,8 @@ pub struct Server {
     binds: Vec<Bind>,
     names: Vec<String>,
     attached: Vec<Attach>,
+    /// A dialect of a listener that says the names of methods and not those of services.
+    bare_names: Option<&'static str>,
 }
 
 /// A listener that is bound when the server starts.
@@ -87,6 +89,7 @@ impl Server {
             binds: Vec::new(),
             names: Vec::new(),
             attached: Vec::new(),
+            bare_names: None,
         }
     }
 
@@ -203,6 +206,10 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
+        let wire = dialect.wire(Side::Accept, &dialect.limits());
+        if wire.profile().bare_names {
+            self.bare_names = Some(wire.profile().dialect);
+        }
         self.binds.push(Box::pin(async move {
             let listener = bind.await?;
             let dialect = dialect.clone_box();
@@ -279,6 +286,9 @@ impl Server {
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<ServerHandle, ServerError> {
         self.router.check()?;
+        if let Some(dialect) = self.bare_names {
+            self.router.check_bare(dialect)?;
+        }
         let mut listeners = Vec::new();
         for bind in self.binds {
             listeners.push(bind.await?);

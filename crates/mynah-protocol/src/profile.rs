@@ -134,6 +134,8 @@ pub struct Profile {
     /// Whether it has no other spelling: a call that gives its params in one that the wire cannot say fails where it
     /// is made.
     pub only_params: bool,
+    /// Whether methods of services are called by their own names, without the service before them.
+    pub bare_names: bool,
     /// The format in which payloads travel.
     pub format: FormatId,
     /// What a timeout does.
@@ -161,6 +163,7 @@ impl Profile {
             capabilities: Capabilities::ALL,
             params: ParamsShape::Positional,
             only_params: false,
+            bare_names: false,
             format,
             on_timeout: OnTimeout::Keep,
             half_close: HalfClose::Ends,
@@ -197,6 +200,13 @@ impl Profile {
     #[must_use]
     pub const fn with_half_close(mut self, half_close: HalfClose) -> Self {
         self.half_close = half_close;
+        self
+    }
+
+    /// The same profile of a wire that calls methods by their own names, without a service.
+    #[must_use]
+    pub const fn with_bare_names(mut self, bare: bool) -> Self {
+        self.bare_names = bare;
         self
     }
 

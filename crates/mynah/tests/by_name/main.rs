@@ -12,6 +12,7 @@ mod callers;
 mod events;
 mod ids;
 mod mocks;
+mod names;
 mod service;
 mod spellings;
 mod ways;
