@@ -30,6 +30,7 @@ mod scratch;
 mod server;
 mod states;
 mod stream;
+mod system;
 mod trace;
 mod validate;
 
@@ -71,6 +72,7 @@ pub use server::{
     AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
+pub use system::{CheckError, Contracted, Shown};
 pub use trace::TraceContext;
 pub use validate::{CheckParams, CheckResult, Checked, Fault, Faults, Step, Unchecked, Validate};
 

@@ -16,10 +16,11 @@ use crate::router::{RegisterError, Router};
 use crate::trace::TraceContext;
 use mynah_codec::Dialect;
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{Evidence, Limits, Transport};
+use mynah_protocol::{Evidence, Limits, Opaque, Transport};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -268,6 +269,31 @@ impl Peer {
             Kind::Linked(handle) => &handle.link.config.evidence,
             Kind::Local(local) => local.server().evidence(),
         }
+    }
+
+    /// The server of this process to which calls go, if it is one.
+    pub(crate) fn local_server(&self) -> Option<&Arc<LocalServer>> {
+        match &self.kind {
+            Kind::Linked(_) => None,
+            Kind::Local(local) => Some(local.server()),
+        }
+    }
+
+    /// The hash that the other side has said of its contract of a service. Waits for its hello on wires that have one.
+    pub(crate) async fn announced(&self, service: &str) -> Option<Opaque> {
+        let Kind::Linked(handle) = &self.kind else {
+            return None;
+        };
+        std::future::poll_fn(|cx| {
+            let mut state = handle.link.lock();
+            if state.handshake_pending() && state.connection.closed().is_none() {
+                state.wait_for_room(cx.waker(), 0);
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        handle.link.announced.get()?.get(service).cloned()
     }
 
     fn ready_link(&self) -> Result<Option<(&Arc<Link>, &crate::link::WireFacts)>, CallError> {

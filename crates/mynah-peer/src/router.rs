@@ -19,7 +19,9 @@ use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
 use crate::states::States;
-use mynah_protocol::MethodName;
+use crate::system::{Contracts, Shown};
+use mynah_contract::Contract;
+use mynah_protocol::{Evidence, MethodName};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -48,6 +50,7 @@ pub struct Router {
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    contracts: Contracts,
 }
 
 /// A registration that cannot work.
@@ -76,6 +79,9 @@ pub enum RegisterError {
         /// Whose methods they are.
         services: String,
     },
+    /// A contract promises a method that nobody answers.
+    #[error("the contract has a method {0}, and there is no handler for it")]
+    Unanswered(String),
     /// A handler takes server state of a type that the router was not given.
     #[error("a handler takes server state of type {0}, which was not given: `Router::state`")]
     State(&'static str),
@@ -100,6 +106,7 @@ impl Router {
     pub fn register(mut self, service: impl Service) -> Self {
         let mut routes = Routes::default();
         service.register(&mut routes);
+        self.contracts.extend(routes.take_contracts());
         let (routes, declarations) = routes.into_parts();
         for declaration in declarations {
             declaration.apply(&self.events);
@@ -111,6 +118,37 @@ impl Router {
             }
         }
         self
+    }
+
+    /// Says what is known of methods: what `describe` tells of them. Handlers made by hand get their entries from it; each
+    /// method in it must have a handler when something starts with this router.
+    #[must_use]
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.contracts.give(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: asked for each method and event when a peer wants to know what is offered. Without
+    /// it everybody is told everything. It does not decide who may call: that is for an interceptor.
+    #[must_use]
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.contracts.show(Arc::new(show));
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts, on wires whose hello has room for them. A client
+    /// that checks its contract then asks only if something is different.
+    #[must_use]
+    pub fn announce_contracts(mut self) -> Self {
+        self.contracts.announce();
+        self
+    }
+
+    pub(crate) const fn contracts(&self) -> &Contracts {
+        &self.contracts
     }
 
     /// Adds a method made by hand: a function or closure under a name. See [`Handler`] for what it may take and give.
@@ -275,8 +313,14 @@ impl Router {
         if let Some(error) = self.errors.first() {
             return Err(error.clone());
         }
-        self.lacks(&self.needs)
-            .map_or(Ok(()), |state| Err(RegisterError::State(state)))
+        if let Some(state) = self.lacks(&self.needs) {
+            return Err(RegisterError::State(state));
+        }
+        let mut promised = self.contracts.promised();
+        let unanswered = promised.find(|name| self.look_up(name).is_none());
+        unanswered.map_or(Ok(()), |name| {
+            Err(RegisterError::Unanswered(name.to_string()))
+        })
     }
 
     /// Whether each method can be told by its own name, on a wire that says no other.

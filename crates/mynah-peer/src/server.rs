@@ -18,8 +18,10 @@ use crate::local::LocalServer;
 use crate::observe::SlowThresholds;
 use crate::peer::DEFAULT_TIMEOUT;
 use crate::router::{RegisterError, Router};
+use crate::system::Shown;
 use accept::{Accepting, Shared};
 use mynah_codec::{Dialect, Side};
+use mynah_contract::Contract;
 use mynah_protocol::{Evidence, Limits, Listener, Transport, TransportError};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -123,6 +125,27 @@ impl Server {
     /// What the server publishes, in place of events of its own.
     pub fn events(mut self, events: Events) -> Self {
         self.router = self.router.with_events(events);
+        self
+    }
+
+    /// Says what is known of methods made by hand: [`Router::describe`].
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.router = self.router.describe(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: [`Router::show`].
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.router = self.router.show(show);
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts: [`Router::announce_contracts`].
+    pub fn announce_contracts(mut self) -> Self {
+        self.router = self.router.announce_contracts();
         self
     }
 

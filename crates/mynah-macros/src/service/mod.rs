@@ -1,6 +1,7 @@
 //! `#[service]`: from a trait to its server side and its client.
 
 mod checks;
+mod contract;
 mod events;
 mod expand_client;
 mod expand_mock;
@@ -37,6 +38,7 @@ fn generate(service: &model::Service) -> TokenStream {
     let client_impls = expand_client::impls(service);
     let events_impls = events::impls(service);
     let mock_impls = expand_mock::impls(service);
+    let contract = contract::impls(service);
     let cfgs = &service.cfgs;
     quote! {
         #definition
@@ -52,6 +54,7 @@ fn generate(service: &model::Service) -> TokenStream {
             #client_impls
             #events_impls
             #mock_impls
+            #contract
         };
     }
 }

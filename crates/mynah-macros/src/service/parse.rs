@@ -71,6 +71,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         ident: item.ident,
         methods,
         events,
+        schema: options.schema,
     }
 }
 
@@ -129,6 +130,7 @@ fn method(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) 
         run,
         idempotent: marks.idempotent.is_some(),
         object,
+        roles: marks.roles,
     })
 }
 

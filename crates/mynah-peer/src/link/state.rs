@@ -10,13 +10,14 @@ use crate::handler::Method;
 use crate::intercept::{CallOutcome, Observed};
 use crate::router::{FallbackMethod, Router, Unrouted};
 use crate::states::States;
+use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    ParamsShape, Response, RpcError,
+    Opaque, ParamsShape, Response, RpcError,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -57,6 +58,8 @@ pub(crate) struct Link {
     pub(crate) callbacks: CallbackTable,
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
+    /// The hashes of its contracts, if the peer has said any in its hello.
+    pub(crate) announced: OnceLock<BTreeMap<Box<str>, Opaque>>,
     /// What handlers keep for the connection.
     pub(crate) states: States,
 }
@@ -159,6 +162,7 @@ impl Link {
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
             subscriptions: AtomicUsize::new(0),
+            announced: OnceLock::new(),
             states: States::default(),
         };
         Arc::new(link)
@@ -251,6 +255,9 @@ impl Link {
         name: &MethodName<'_>,
     ) -> Option<(Arc<dyn Method>, CalledKind)> {
         let router = &self.config.router;
+        if system::is_system(name) {
+            return Some((system::built_in(name, router)?, CalledKind::BuiltIn));
+        }
         if name.service.starts_with('$') {
             let built_in = self
                 .callbacks

@@ -16,7 +16,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 
 /// A router that is called from the same process.
 pub struct LocalServer {
-    pub(super) router: Arc<Router>,
+    pub(crate) router: Arc<Router>,
     pub(super) limits: Limits,
     pub(super) evidence: Evidence,
     pub(super) in_flight: AtomicUsize,
