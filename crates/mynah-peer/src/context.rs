@@ -6,6 +6,7 @@ use crate::link::{Link, WireFacts};
 use crate::local::LocalCall;
 use crate::peer::Peer;
 use crate::scratch;
+use crate::server::Peers;
 use crate::trace::TraceContext;
 use mynah_connection::InboundKey;
 use mynah_protocol::{EndReason, Evidence, Metadata, Moment};
@@ -112,6 +113,34 @@ impl Context {
         match &self.inner {
             Inner::Linked { link, .. } => link.config.router.events().clone(),
             Inner::Local(call) => call.events(),
+        }
+    }
+
+    /// What the program keeps for the connection, by its type: [`Session::set_state`](crate::Session::set_state),
+    /// [`Self::set_state`]. `None` for a type that was not set, and within the process, where there is no connection.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.state().value(),
+            Inner::Local(_) => None,
+        }
+    }
+
+    /// Sets what the program keeps for the connection, in place of what it kept of this type before, until its end.
+    /// Dropped at once within the process, where there is no connection.
+    pub fn set_state<T: Send + Sync + 'static>(&self, value: T) {
+        if let Inner::Linked { link, .. } = &self.inner {
+            link.state().set(value);
+        }
+    }
+
+    /// The clients of the server that answers the call, to call them, emit to them or broadcast. Empty on a side that is
+    /// no server.
+    #[must_use]
+    pub fn peers(&self) -> Peers {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.config.router.peers(),
+            Inner::Local(call) => call.peers(),
         }
     }
 

@@ -26,6 +26,7 @@ mod reconnect;
 mod router;
 mod scratch;
 mod server;
+mod state;
 mod stream;
 mod trace;
 
@@ -56,7 +57,9 @@ pub use reconnect::{
 };
 pub use router::{RegisterError, Router};
 pub use server::{
-    AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
+    AttachError, CutCall, CutConnection, DEFAULT_GRACE, DrainReport, IdTaken, PeerId, Peers,
+    Server, ServerError, ServerHandle, Session, SessionLimit, SessionPermit, SessionPolicy,
+    Verdict,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
 pub use trace::TraceContext;

@@ -5,12 +5,13 @@ use crate::events::{Events, Hearers, LogLine};
 use crate::handler::{Declaration, Method, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::observe::{self, SlowThresholds};
-use mynah_protocol::MethodName;
+use crate::server::Peers;
+use mynah_protocol::{MethodName, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A handler under its name.
 pub(crate) struct Route {
@@ -34,6 +35,10 @@ pub struct Router {
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    /// The clients of the server that has this router.
+    peers: OnceLock<Peers>,
+    /// Why a connection is refused that was not admitted: nothing else is ever said to it.
+    refusal: Option<Box<RpcError>>,
 }
 
 /// A registration that cannot work.
@@ -146,6 +151,30 @@ impl Router {
             self.errors.push(error);
         }
         self
+    }
+
+    /// The router of a connection that was not admitted.
+    pub(crate) fn refusing(error: RpcError) -> Self {
+        Self {
+            refusal: Some(Box::new(error)),
+            ..Self::default()
+        }
+    }
+
+    /// Why everything is refused, if it is.
+    pub(crate) fn refusal(&self) -> Option<&RpcError> {
+        self.refusal.as_deref()
+    }
+
+    /// The server that has this router makes its clients known.
+    pub(crate) fn serve(&self, peers: Peers) {
+        // A router has one server at most.
+        let _first = self.peers.set(peers);
+    }
+
+    /// The clients of the server that has this router.
+    pub(crate) fn peers(&self) -> Peers {
+        self.peers.get().cloned().unwrap_or_default()
     }
 
     pub(crate) const fn hearers(&self) -> &Hearers {

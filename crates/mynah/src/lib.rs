@@ -115,12 +115,13 @@ pub use mynah_macros::{DomainError, service};
 pub use mynah_peer::{
     Admission, AttachError, Attempt, Backoff, Before, Call, CallError, CallFuture, CallKind,
     CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError, DomainError,
-    DrainReport, EarlyListeners, Events, Extensions, FinishedCall, Incoming, Intercepted,
+    DrainReport, EarlyListeners, Events, Extensions, FinishedCall, IdTaken, Incoming, Intercepted,
     InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodInfo,
-    NoReply, Notify, Outcome, Peer, PeerBuilder, PeerStats, Published, Reconnect, ReconnectState,
-    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
-    ServerError, ServerHandle, Service, ServiceClient, Shield, SlowThresholds, StreamCall,
-    Streaming, Subscribe, Subscription, TraceContext, WaitFor, WasSent,
+    NoReply, Notify, Outcome, Peer, PeerBuilder, PeerId, PeerStats, Peers, Published, Reconnect,
+    ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind,
+    Server, ServerError, ServerHandle, Service, ServiceClient, Session, SessionLimit,
+    SessionPermit, SessionPolicy, Shield, SlowThresholds, StreamCall, Streaming, Subscribe,
+    Subscription, TraceContext, Verdict, WaitFor, WasSent,
 };
 #[doc(inline)]
 pub use mynah_protocol::{

@@ -273,6 +273,11 @@ impl Core {
 
     /// `name`: absent for a callback that is over, which what the peer says may cross.
     pub(super) fn refuse_unknown(&mut self, key: InboundKey, name: Option<&str>, answered: bool) {
+        if let Some(error) = self.link.config.router.refusal() {
+            // Whether its wire can say why the connection ends or not: this it can say.
+            let error = Box::new(error.clone());
+            return self.turn.get().refuse(key, error);
+        }
         if let (Some(name), false) = (name, answered) {
             tracing::debug!(method = name, "notification for a method that nobody has");
             let link = Arc::clone(&self.link);

@@ -12,7 +12,6 @@ mod subscription;
 mod wait;
 
 pub(crate) use hear::Hearers;
-pub(crate) use hub::PerFormat;
 pub use hub::{Events, Published};
 pub use listen::EarlyListeners;
 pub(crate) use listen::Listeners;

@@ -8,6 +8,8 @@ use crate::events::{self, Listeners};
 use crate::handler::Method;
 use crate::intercept::{Observed, Outcome};
 use crate::router::Router;
+use crate::server::Shared;
+use crate::state::ConnectionState;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
@@ -17,7 +19,7 @@ use mynah_protocol::{
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -31,6 +33,10 @@ pub(crate) struct LinkConfig {
     pub(crate) default_timeout: Option<Duration>,
     /// Who listens to what the peer says unasked, once somebody does: see [`Link::listeners`].
     pub(crate) listeners: OnceLock<Arc<Listeners>>,
+    /// The server that it is a connection of, and its number there.
+    pub(crate) server: Option<(Weak<Shared>, u64)>,
+    /// What the program keeps for it, once it keeps something: see [`Link::state`].
+    pub(crate) state: OnceLock<Arc<ConnectionState>>,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
@@ -223,10 +229,15 @@ impl Link {
         state.ended.then(|| reason.unwrap_or(CloseReason::PeerGone))
     }
 
+    /// What the program keeps for this connection.
+    pub(crate) fn state(&self) -> &Arc<ConnectionState> {
+        self.config.state.get_or_init(Arc::default)
+    }
+
     /// What the peer may call that nobody registered.
     #[cold]
     pub(crate) fn built_in(&self, name: &MethodName<'_>) -> Option<Arc<dyn Method>> {
-        if !name.service.starts_with('$') {
+        if !name.service.starts_with('$') || self.config.router.refusal().is_some() {
             return None;
         }
         self.callbacks
@@ -368,7 +379,7 @@ impl State {
     /// Why the connection is to end now, whatever still waits: it was cut, or the peer broke the rules.
     pub(crate) fn cut_short(&self) -> Option<CloseReason> {
         let reason = self.closing.as_ref()?;
-        (self.cut || reason.wire_code().is_some()).then(|| reason.clone())
+        (self.cut || reason.is_fault()).then(|| reason.clone())
     }
 
     /// Why the connection is to end now, `None` if it is not. `quiet`: I/O has nothing left.

@@ -7,6 +7,7 @@ use crate::events::Events;
 use crate::intercept::Observed;
 use crate::peer::{DEFAULT_TIMEOUT, Peer};
 use crate::router::Router;
+use crate::server::Peers;
 use mynah_codec::Format;
 use mynah_protocol::{By, EndReason, Evidence};
 use serde::Serialize;
@@ -102,6 +103,11 @@ impl LocalCall {
     /// The events that the server publishes.
     pub(crate) fn events(&self) -> Events {
         self.server.router.events().clone()
+    }
+
+    /// The clients of the server.
+    pub(crate) fn peers(&self) -> Peers {
+        self.server.router.peers()
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

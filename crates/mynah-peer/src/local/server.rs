@@ -173,11 +173,13 @@ impl LocalServer {
             evidence: self.evidence.clone(),
             default_timeout: None,
             listeners: OnceLock::new(),
+            server: None,
+            state: OnceLock::new(),
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.
         link.add_handle();
-        tokio::spawn(drive_bytes(far, None, Arc::clone(&link), ()));
+        tokio::spawn(drive_bytes(far, None, Arc::clone(&link), (), &[]));
         let peer = PeerBuilder::over(near, &Native::new()).start_unchecked();
         if self.draining.load(Ordering::SeqCst) {
             // A drain that began meanwhile has not seen it.
