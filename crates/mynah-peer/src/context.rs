@@ -1,5 +1,6 @@
 //! What a handler sees of its call.
 
+use crate::blocking::BlockingPool;
 use crate::events::Events;
 use crate::intercept::Observed;
 use crate::link::{Link, WireFacts};
@@ -105,6 +106,14 @@ impl Context {
     /// What is known of the wire of a call over a connection.
     pub(crate) fn facts(&self) -> Option<&WireFacts> {
         self.link()?.0.facts()
+    }
+
+    /// Where `#[blocking]` handlers of this side run.
+    pub(crate) fn blocking_pool(&self) -> &BlockingPool {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.config.router.blocking(),
+            Inner::Local(call) => call.blocking_pool(),
+        }
     }
 
     /// The events that this side publishes.

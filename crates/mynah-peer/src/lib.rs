@@ -7,6 +7,7 @@
 //!
 //! Programs depend on the facade crate `mynah`, which re-exports this one.
 
+pub mod blocking;
 mod call;
 mod callback;
 mod context;

@@ -1,5 +1,6 @@
 //! Which handler answers which name.
 
+use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::events::{Events, Hearers, LogLine};
 use crate::handler::{Declaration, Method, Routes, Service};
@@ -37,6 +38,8 @@ pub struct Router {
     hearers: Hearers,
     /// The clients of the server that has this router.
     peers: OnceLock<Peers>,
+    /// Where `#[blocking]` handlers run.
+    blocking: BlockingPool,
     /// Why a connection is refused that was not admitted: nothing else is ever said to it.
     refusal: Option<Box<RpcError>>,
 }
@@ -151,6 +154,17 @@ impl Router {
             self.errors.push(error);
         }
         self
+    }
+
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    #[must_use]
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.blocking = pool;
+        self
+    }
+
+    pub(crate) const fn blocking(&self) -> &BlockingPool {
+        &self.blocking
     }
 
     /// The router of a connection that was not admitted.

@@ -21,6 +21,7 @@ pub use session::Session;
 pub use shared::AttachError;
 pub(crate) use shared::Shared;
 
+use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::events::{Events, LogLine};
 use crate::handler::Service;
@@ -125,6 +126,12 @@ impl Server {
     /// What the server publishes, in place of events of its own.
     pub fn events(mut self, events: Events) -> Self {
         self.router = self.router.with_events(events);
+        self
+    }
+
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.router = self.router.blocking_pool(pool);
         self
     }
 

@@ -103,6 +103,7 @@
 //! | `mynah-transport-…` | one adapter each |
 //! | `mynah` | this one: re-exports, and URLs |
 
+pub mod blocking;
 mod url;
 
 #[doc(inline)]
@@ -182,6 +183,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use futures_core::Stream;
+    pub use mynah_peer::blocking::IntoInput;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
         Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, StreamSink, Subscribe,

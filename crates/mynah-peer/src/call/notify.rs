@@ -51,6 +51,10 @@ impl<P, C> Notify<P, C> {
         }
     }
 
+    pub(crate) const fn caller(&self) -> &C {
+        &self.caller
+    }
+
     /// Adds an entry that travels beside the params.
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.options.metadata.insert(name, value);

@@ -1,6 +1,7 @@
 //! Handlers that run in a task or on a thread of their own.
 
 use super::{Called, Invocation, Method, decode, encode, panicked};
+use crate::blocking::PoolFull;
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
 use crate::error::DomainError;
@@ -8,7 +9,7 @@ use crate::intercept::Outcome;
 use crate::link::HandlerRef;
 use crate::scratch;
 use mynah_codec::Format;
-use mynah_protocol::RpcError;
+use mynah_protocol::{EndReason, ErrorCode, RpcError};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::marker::PhantomData;
@@ -117,16 +118,36 @@ where
             Err(error) => return Called::Done(Err(error)),
         };
         let handler = Arc::clone(&self.handler);
-        tokio::task::spawn_blocking(move || {
+        let pool = context.blocking_pool().clone();
+        let runtime = tokio::runtime::Handle::current();
+        let taken = pool.run(move || {
+            let _entered = runtime.enter();
+            if let Some(stopped) = stopped_waiting(&context) {
+                return answer(&context, Err(Box::new(stopped)));
+            }
             let result = catch_unwind(AssertUnwindSafe(|| {
                 in_span(&context, || handler(context.clone(), params))
             }));
             finish(&context, format, result);
         });
-        Called::Elsewhere(HandlerRef::Blocking)
+        match taken {
+            Ok(()) => Called::Elsewhere(HandlerRef::Blocking),
+            Err(PoolFull) => Called::Done(Err(Box::new(RpcError::new(ErrorCode::BUSY, FULL)))),
+        }
     }
 
     fn recycle(&self, _cell: Box<dyn Any>) {}
+}
+
+const FULL: &str = "every thread for blocking handlers is busy";
+
+/// Why a call that waited for a thread is not to be run any more.
+fn stopped_waiting(context: &Context) -> Option<RpcError> {
+    let code = match context.end_reason()? {
+        EndReason::Deadline => ErrorCode::DEADLINE_EXCEEDED,
+        _ => ErrorCode::CANCELLED,
+    };
+    Some(RpcError::from_code(code))
 }
 
 type Caught<T> = Result<T, Box<dyn Any + Send>>;

@@ -1,6 +1,7 @@
 //! What a handler's context knows of a call within the process.
 
 use super::{InProcess, LocalServer};
+use crate::blocking::BlockingPool;
 use crate::call::SideEffects;
 use crate::error::CallError;
 use crate::events::Events;
@@ -103,6 +104,11 @@ impl LocalCall {
     /// The events that the server publishes.
     pub(crate) fn events(&self) -> Events {
         self.server.router.events().clone()
+    }
+
+    /// Where `#[blocking]` handlers of the server run.
+    pub(crate) fn blocking_pool(&self) -> &BlockingPool {
+        self.server.router.blocking()
     }
 
     /// The clients of the server.
