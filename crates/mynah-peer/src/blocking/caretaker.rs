@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 /// not in their way.
 const QUIET: Duration = Duration::from_millis(20);
 /// How long the end of a connection may take that nobody holds any more: its last words, and its tasks.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the threads that wait and the caretaker tell each other.
 #[derive(Debug, Default)]

@@ -27,13 +27,12 @@ impl Context {
         let handle = Handle::try_current().map_err(|_none| NO_RUNTIME)?;
         let mut future = pin!(future);
         let mut stopped = pin!(self.cancelled());
-        let waited = Runner::lent(handle).wait_within(poll_fn(|cx| {
+        Runner::lent(handle).wait_within(poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
             stopped.as_mut().poll(cx).map(|reason| Err(stop(reason)))
-        }))?;
-        waited
+        }))?
     }
 }
 

@@ -58,7 +58,7 @@ impl InAsync {
 }
 
 /// Whether this thread may be blocked. Only a task of tokio has a budget, which can be seen by using it up.
-fn may_block() -> bool {
+pub(super) fn may_block() -> bool {
     /// More than what a task has.
     const TRIES: usize = 256;
     if Handle::try_current().is_err() {

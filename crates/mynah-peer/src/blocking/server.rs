@@ -1,7 +1,8 @@
 //! A server for programs without a runtime.
 
+use super::caretaker::LAST_WORDS;
 use super::peer::Peer;
-use super::runner::Runner;
+use super::runner::{Runner, may_block};
 use crate::error::CallError;
 use crate::events::{Events, Published};
 use crate::handler::Service;
@@ -98,7 +99,7 @@ impl Server {
     }
 }
 
-/// A running server in a program without a runtime. Dropped, it stops without waiting; [`drain`](Self::drain) lets calls
+/// A running server in a program without a runtime. Dropped, it stops, and its addresses are free again; [`drain`](Self::drain) lets calls
 /// finish.
 #[must_use = "the server stops when its handle is dropped"]
 pub struct ServerHandle {
@@ -209,7 +210,13 @@ impl ServerHandle {
 impl Drop for ServerHandle {
     fn drop(&mut self) {
         self.server = None;
-        if let Some(runtime) = self.runtime.take() {
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        if may_block() {
+            // Its addresses are free when this is over.
+            runtime.shutdown_timeout(LAST_WORDS);
+        } else {
             runtime.shutdown_background();
         }
     }

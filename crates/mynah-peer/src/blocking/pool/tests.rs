@@ -28,8 +28,7 @@ fn no_more_run_than_may_and_no_more_wait() {
         let begun = begun.clone();
         pool.run(move || {
             begun.send(number).unwrap();
-            // Open, or gone.
-            drop(gate.recv());
+            let _open_or_gone = gate.recv();
         })
         .unwrap();
     }
