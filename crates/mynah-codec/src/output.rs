@@ -55,6 +55,8 @@ pub struct Output {
     pace: Option<Box<Pace>>,
     /// What the receiver has taken of chunks since the clock was looked at.
     bulk_taken: u64,
+    /// Something went into the lane of data since large messages were looked at.
+    others: bool,
 }
 
 /// Bytes of whole frames, one lane.
@@ -133,7 +135,9 @@ impl Output {
             self.pace.get_or_insert_default().take(taken, now);
         }
         if let Some(bulk) = &mut self.bulk {
-            bulk.take(unit, self.pace.get_or_insert_default(), now);
+            let pace = self.pace.get_or_insert_default();
+            pace.listen(std::mem::take(&mut self.others), now);
+            bulk.take(unit, pace, now);
         }
     }
 
@@ -248,6 +252,7 @@ impl Output {
             return Err(error);
         }
         chunk.ends.push(chunk.bytes.len());
+        self.others |= matches!(lane, Lane::Data);
         Ok(FrameSpan {
             start: base + start as u64,
             len: chunk.bytes.len() - start,

@@ -214,6 +214,10 @@ fn every_byte_behind_the_json_is_named_once_in_order() {
         b"[{\"$bytes\":[0,1]},{\"$bytes\":[2,1]}]abc",
         b"{\"$bytes\":[18446744073709551615,1]}a",
         b"{\"$bytes\":[0,18446744073709551615]}a",
+        b"{\"$bytes\":[0,-1]}",
+        b"[{ \"$bytes\" : null }]",
+        b"{\"$bytes\":[0,1],\"x\":1}",
+        b"[{\"$bytes\":[0,1]},{\"$bytes\":[1,0.5]}]a",
         b"[1]x",
         b"[\"{\\\"$bytes\\\":[0,1]}\"]x",
     ] {

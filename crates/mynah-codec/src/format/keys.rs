@@ -41,6 +41,32 @@ pub(super) fn filter_bit(key: &[u8]) -> u64 {
     1 << (mixed >> 26)
 }
 
+/// Whether two names are the same. Most are short, and a call to compare them takes longer than they do.
+#[inline]
+pub(super) fn same_name(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    // Two ends that overlap, or meet, are the whole.
+    if let (Some(first_a), Some(first_b), Some(last_a), Some(last_b)) = (
+        a.first_chunk::<8>(),
+        b.first_chunk(),
+        a.last_chunk::<8>(),
+        b.last_chunk(),
+    ) {
+        return a.len() <= 16 && first_a == first_b && last_a == last_b || a == b;
+    }
+    if let (Some(first_a), Some(first_b), Some(last_a), Some(last_b)) = (
+        a.first_chunk::<4>(),
+        b.first_chunk(),
+        a.last_chunk::<4>(),
+        b.last_chunk(),
+    ) {
+        return first_a == first_b && last_a == last_b;
+    }
+    a.iter().zip(b).all(|(a, b)| a == b)
+}
+
 /// So many keys of a map are kept in place.
 const FEW: usize = 16;
 /// So many keys of a map are compared one by one, with those that the filter cannot tell apart.

@@ -28,6 +28,8 @@ pub struct BulkRules {
     pub prefix: usize,
     /// Bytes of a chunk; a message with no more leaves whole. `usize::MAX`: the peer takes no chunks.
     pub chunk_bytes: usize,
+    /// Bytes of the largest chunk, which is made while nothing else is said.
+    pub most_chunk_bytes: usize,
     /// How many messages may be in chunks at once.
     pub messages: usize,
     /// Bytes that the messages in chunks may have together, if they are more than one.
@@ -217,7 +219,7 @@ impl Bulk {
             self.out = true;
             let before = message.left;
             let paced = message.is_paced();
-            let (all, content) = message.emit(unit);
+            let (all, content) = message.emit(unit, pace);
             len += all;
             if paced {
                 pace.send(content, now);
@@ -282,7 +284,7 @@ impl Message {
     }
 
     /// Appends its next frame; returns how many bytes that has, and how many of them are of the message.
-    fn emit(&mut self, unit: &mut BulkUnit) -> (usize, usize) {
+    fn emit(&mut self, unit: &mut BulkUnit, pace: &Pace) -> (usize, usize) {
         if !self.chunked {
             let len = std::mem::take(&mut self.left);
             unit.parts.append(&mut self.parts);
@@ -294,7 +296,10 @@ impl Message {
             self.left
         });
         self.begun = true;
-        let len = self.left.min(self.rules.chunk_bytes);
+        let len = self.left.min(
+            pace.chunk_bytes(self.rules.chunk_bytes)
+                .min(self.rules.most_chunk_bytes),
+        );
         let mut head = Vec::with_capacity(48);
         (self.rules.head)(self.number, total, len, &mut head);
         let all = head.len() + len;

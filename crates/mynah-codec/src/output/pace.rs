@@ -3,6 +3,9 @@
 //! What was handed to the network cannot be overtaken. The receiver says what it has taken; so much more than the
 //! network holds by itself is not sent ahead, or small messages would wait behind it. What the network holds is
 //! measured: bytes taken in the time that a chunk needs at least from here to there and back.
+//!
+//! While nothing else is said, there is nothing that could wait. Then as much is sent ahead as leaves in a moment, in
+//! larger chunks: whoever speaks up first waits that moment, and the ones behind it wait no more than ever.
 
 use mynah_protocol::Moment;
 use std::collections::VecDeque;
@@ -12,6 +15,11 @@ use std::time::Duration;
 const LEAST: u64 = 128 << 10;
 /// And never more than so much.
 const MOST: u64 = 64 << 20;
+/// While nothing else is said: what leaves in so much time, and never more than so much.
+const AHEAD: Duration = Duration::from_millis(1);
+const MOST_AHEAD: u64 = 1 << 20;
+/// How long nothing else must have been said.
+const QUIET: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -24,6 +32,11 @@ pub(super) struct Pace {
     shortest: Duration,
     /// When the receiver said last that it had taken something.
     taken_at: Moment,
+    /// What the receiver takes in [`AHEAD`], at the best of late.
+    ahead: u64,
+    /// When something else was said last.
+    other_at: Option<Moment>,
+    quiet: bool,
 }
 
 #[derive(Debug)]
@@ -34,6 +47,8 @@ struct Chunk {
     /// What the receiver had taken by then, and since when that was known.
     taken: u64,
     taken_at: Moment,
+    /// Sent while more than usual was sent ahead: of what the network holds by itself it says nothing.
+    ahead: bool,
 }
 
 impl Default for Pace {
@@ -45,6 +60,9 @@ impl Default for Pace {
             chunks: VecDeque::new(),
             shortest: Duration::MAX,
             taken_at: Moment::ZERO,
+            ahead: 0,
+            other_at: None,
+            quiet: false,
         }
     }
 }
@@ -60,7 +78,46 @@ impl Pace {
     pub(super) const fn is_open(&self) -> bool {
         // The shortest time is measured with little on its way: what is much takes longer by itself.
         let measures = self.shortest.as_nanos() == Duration::MAX.as_nanos();
-        self.on_its_way() < if measures { LEAST } else { self.window }
+        self.on_its_way()
+            < if self.quiet {
+                self.ahead_now()
+            } else if measures {
+                LEAST
+            } else {
+                self.window
+            }
+    }
+
+    /// Notes whether something else was said since the last time, or is to be said now.
+    pub(super) fn listen(&mut self, other: bool, now: Moment) {
+        if other {
+            self.other_at = Some(now);
+        }
+        self.quiet = self.other_at.is_none_or(|at| now.since(at) >= QUIET);
+    }
+
+    /// How many bytes a chunk may have: `least` while it could hold up anything.
+    pub(super) fn chunk_bytes(&self, least: usize) -> usize {
+        if self.quiet {
+            // Two are on the way, so that the line is never empty.
+            least.max(usize::try_from(self.ahead / 2).unwrap_or(least))
+        } else {
+            least
+        }
+    }
+
+    /// What may be on its way while nothing else is said.
+    const fn ahead_now(&self) -> u64 {
+        let window = if self.window > LEAST {
+            self.window
+        } else {
+            LEAST
+        };
+        if self.ahead > window {
+            self.ahead
+        } else {
+            window
+        }
     }
 
     /// A chunk goes.
@@ -75,6 +132,7 @@ impl Pace {
             at: now,
             taken: self.taken,
             taken_at: self.taken_at,
+            ahead: self.quiet && self.ahead > LEAST,
         });
     }
 
@@ -89,11 +147,16 @@ impl Pace {
         }
         self.taken_at = now;
         let Some(chunk) = last else { return };
-        let delay = now.since(chunk.at);
-        self.shortest = self.shortest.min(delay);
         // Words of many chunks may come at once: the time counts from the word before.
         let moved = u128::from(self.taken - chunk.taken);
         let elapsed = now.since(chunk.taken_at).as_nanos().max(1);
+        let ahead = u64::try_from(moved * AHEAD.as_nanos() / elapsed).unwrap_or(MOST_AHEAD);
+        self.ahead = ahead.min(MOST_AHEAD).max(self.ahead - self.ahead / 16);
+        if chunk.ahead {
+            return;
+        }
+        let delay = now.since(chunk.at);
+        self.shortest = self.shortest.min(delay);
         let held = moved * self.shortest.as_nanos() / elapsed;
         // More than that, so that it is found out when the network holds more: much more while nothing has to wait.
         let waits = delay > self.shortest + self.shortest / 4;
@@ -149,6 +212,64 @@ mod tests {
         let (excess, taken) = run(64 << 10, 100);
         assert!(taken > 200 * (64 << 10), "{taken}");
         assert!(excess < 3 * 100 * (64 << 10), "{excess}");
+    }
+
+    /// Sends chunks over a line that takes a megabyte in a quarter of a millisecond, until it is known.
+    fn fast_line() -> (Pace, u64) {
+        let (mut pace, mut now) = (Pace::default(), 100_000_000);
+        for _ in 0..8 {
+            pace.listen(false, Moment::from_nanos(now));
+            let len = pace.chunk_bytes(64 << 10);
+            pace.send(len, Moment::from_nanos(now));
+            now += len as u64 / 4;
+            pace.take(len as u64, Moment::from_nanos(now));
+        }
+        (pace, now)
+    }
+
+    #[test]
+    fn much_goes_ahead_only_while_nothing_else_is_said() {
+        let (mut pace, now) = fast_line();
+        pace.listen(false, Moment::from_nanos(now));
+        let chunk = pace.chunk_bytes(64 << 10);
+        assert!(chunk as u64 > LEAST && chunk as u64 <= MOST_AHEAD / 2);
+        pace.send(chunk, Moment::from_nanos(now));
+        assert!(pace.is_open());
+        pace.listen(true, Moment::from_nanos(now));
+        assert!(!pace.is_open());
+        assert_eq!(pace.chunk_bytes(64 << 10), 64 << 10);
+
+        // It is quiet again a while after the last word, not at once.
+        let soon = now + 1_000_000;
+        pace.take(u64::MAX, Moment::from_nanos(soon));
+        pace.listen(false, Moment::from_nanos(soon));
+        assert_eq!(pace.chunk_bytes(64 << 10), 64 << 10);
+        pace.listen(false, Moment::from_nanos(now + 30_000_000));
+        assert!(pace.chunk_bytes(64 << 10) as u64 > LEAST);
+    }
+
+    #[test]
+    fn what_goes_ahead_does_not_widen_the_window_of_others() {
+        let (mut pace, now) = fast_line();
+        pace.listen(true, Moment::from_nanos(now));
+        let mut sent = 0;
+        while pace.is_open() {
+            pace.send(64 << 10, Moment::from_nanos(now));
+            sent += 64 << 10;
+        }
+        assert!(sent <= LEAST, "{sent}");
+    }
+
+    #[test]
+    fn a_slow_line_gets_no_more_ahead_in_quiet() {
+        let mut pace = Pace::default();
+        for number in 0..50 {
+            let now = Moment::from_nanos(number * 10_000_000);
+            pace.listen(false, now);
+            assert_eq!(pace.chunk_bytes(64 << 10), 64 << 10);
+            pace.send(64 << 10, now);
+            pace.take(64 << 10, Moment::from_nanos((number + 1) * 10_000_000));
+        }
     }
 
     #[test]

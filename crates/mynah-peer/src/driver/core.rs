@@ -2,6 +2,7 @@
 //! stopped and answered; time passes; the end comes.
 
 use super::TURN_POLLS;
+use super::end::wake_all;
 use super::running::{Handler, Owner, Work};
 use super::streams::drop_stream;
 use super::told::Told;
@@ -97,16 +98,14 @@ impl Core {
         if !self.turn.get().collected.held.is_empty() {
             self.look_at_held();
         }
-        for waker in self.turn.get().collected.wakers.drain(..) {
-            waker.wake();
-        }
+        wake_all(&mut self.turn.get().collected.wakers);
         if std::mem::take(&mut self.turn.get().collected.departing) {
             self.link.over.notify_waiters();
         }
         if std::mem::take(&mut self.turn.get().collected.met) {
             // What is large may have waited for it.
-            let woken: Vec<_> = self.link.lock().room.drain(..).collect();
-            woken.into_iter().for_each(Waker::wake);
+            let mut woken: Vec<_> = self.link.lock().room.drain(..).collect();
+            wake_all(&mut woken);
         }
         if self.turn.get().collected.has_streams() {
             self.carry_out_streams();

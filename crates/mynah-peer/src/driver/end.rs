@@ -11,7 +11,7 @@ use mynah_connection::CloseReason;
 use mynah_protocol::{CancelReason, Envelope, GoingAway, Lane, TransportErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 impl Core {
     /// Ends the connection: every call ends, every handler is stopped, everybody is told.
@@ -79,9 +79,7 @@ impl Core {
         self.write_done(&mut state);
         drop(state);
         link.over.notify_waiters();
-        for waker in self.turn.get().collected.wakers.drain(..) {
-            waker.wake();
-        }
+        wake_all(&mut self.turn.get().collected.wakers);
     }
 }
 
@@ -92,6 +90,10 @@ impl Drop for Core {
         let mut guard = link.lock();
         let state = &mut *guard;
         if state.ended {
+            drop(guard);
+            // The end itself may have been cut short, by a panic in code that is not ours.
+            link.over.notify_waiters();
+            wake_all(&mut self.turn.get().collected.wakers);
             return;
         }
         let gone = "the task of the connection is gone";
@@ -119,10 +121,19 @@ impl Drop for Core {
         self.link
             .callbacks
             .revoke(&self.turn.get().collected.revoked);
-        for waker in self.turn.get().collected.wakers.drain(..) {
-            // One that panics must not keep the others asleep, nor end the process during an unwinding.
-            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-        }
+        wake_all(&mut self.turn.get().collected.wakers);
+    }
+}
+
+/// Wakes all of them. One that panics keeps none of the others asleep, and ends neither the connection nor, during an
+/// unwinding, the process.
+#[inline]
+pub(super) fn wake_all(wakers: &mut Vec<Waker>) {
+    let mut wakers = wakers.drain(..);
+    while let Err(payload) =
+        catch_unwind(AssertUnwindSafe(|| wakers.by_ref().for_each(Waker::wake)))
+    {
+        panicked(&*payload);
     }
 }
 

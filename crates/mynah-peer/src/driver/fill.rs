@@ -61,7 +61,9 @@ impl Filling {
             return;
         }
         let left = self.whole - len.min(self.whole);
-        self.buffer.reserve(left.min(TRUSTED.max(len)) + BEYOND + 1);
+        // No more than it takes to be lent memory: what is there then is copied.
+        let trusted = TRUSTED.min(self.whole / 8 + 1).max(WORTH).max(len);
+        self.buffer.reserve(left.min(trusted) + BEYOND + 1);
         if self.buffer.capacity() > self.whole.saturating_add(BEYOND) {
             scratch::keep_large(&mut self.buffer);
         }

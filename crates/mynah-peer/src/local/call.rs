@@ -150,7 +150,9 @@ impl LocalCall {
     pub(crate) async fn cancelled(&self) {
         let ended = self.ended.get_or_init(Notify::new);
         let waiting = ended.notified();
-        if !self.is_cancelled() {
+        // A step on `over`, not only a look: of this one and that of `end` one is first, and the other sees what was
+        // done before it.
+        if self.over.fetch_add(0, Ordering::AcqRel) == 0 {
             waiting.await;
         }
     }
@@ -161,7 +163,7 @@ impl LocalCall {
         if self.is_cancelled() {
             return;
         }
-        self.over.store(how as u8, Ordering::Release);
+        self.over.swap(how as u8, Ordering::AcqRel);
         self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
         if let Some(ended) = self.ended.get() {
             ended.notify_waiters();

@@ -9,7 +9,7 @@ use crate::error::{CallError, DomainError};
 use crate::local::{InProcess, LocalStream};
 use crate::peer::Peer;
 use futures_core::Stream;
-use mynah_codec::Format;
+use mynah_codec::{DecodeError, Format};
 use mynah_protocol::{By, CancelReason, DecodeLimits, EndReason, RpcError, Window};
 use sending::Unsent;
 use serde::{Serialize, de::DeserializeOwned};
@@ -58,7 +58,7 @@ enum Stage<T, E> {
 /// What a look at the stream found.
 enum Step<T, E> {
     Out(Option<Result<T, CallError<E>>>),
-    /// It has begun once more.
+    /// It has to be looked at once more: items have come, or it has begun again.
     Again,
 }
 
@@ -324,49 +324,61 @@ where
         }
     }
 
+    /// Asks for the next batch, once there is nothing left of the last.
+    #[cold]
     fn poll_open(&mut self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<Step<T, E>> {
-        loop {
-            if let (Some(item), Some((format, limits))) = (self.batch.next(), &self.format) {
-                return Poll::Ready(Step::Out(match format.decode(item, limits) {
-                    Ok(item) => {
-                        if let Some(taken) = self.batch.take_worthy() {
-                            self.caller.taken(ticket, taken);
-                        }
-                        Some(Ok(item))
-                    }
-                    Err(error) => {
-                        self.give_up();
-                        let text = format!("item is not of the expected shape: {error}");
-                        let reason = RpcError::new(mynah_protocol::ErrorCode::PARSE_ERROR, text);
-                        self.end = Some(EndReason::Error(Box::new(reason)));
-                        Some(Err(CallError::Decode(error)))
-                    }
-                }));
-            }
-            let taken = self.batch.take_taken();
-            let sides = self
-                .listeners
-                .as_mut()
-                .map(|listeners| &mut listeners.sides);
-            let polled = self
-                .caller
-                .poll_items(cx, ticket, &mut self.batch.bytes, taken, sides);
-            if let (Some(listeners), Some((format, limits))) = (&mut self.listeners, &self.format) {
-                listeners.hand_out(*format, limits);
-            }
-            match task::ready!(polled) {
-                Ok(true) => {
-                    self.begun = true;
-                    self.batch.restart();
-                }
-                Ok(false) => {
-                    self.stage = Stage::Done;
-                    self.end = Some(EndReason::Finished);
-                    return Poll::Ready(Step::Out(None));
-                }
-                Err(error) => return Poll::Ready(self.fail(error)),
-            }
+        let taken = self.batch.take_taken();
+        let sides = self
+            .listeners
+            .as_mut()
+            .map(|listeners| &mut listeners.sides);
+        let polled = self
+            .caller
+            .poll_items(cx, ticket, &mut self.batch.bytes, taken, sides);
+        if let (Some(listeners), Some((format, limits))) = (&mut self.listeners, &self.format) {
+            listeners.hand_out(*format, limits);
         }
+        Poll::Ready(match task::ready!(polled) {
+            Ok(true) => {
+                self.begun = true;
+                self.batch.restart();
+                Step::Again
+            }
+            Ok(false) => {
+                self.stage = Stage::Done;
+                self.end = Some(EndReason::Finished);
+                Step::Out(None)
+            }
+            Err(error) => self.fail(error),
+        })
+    }
+
+    /// The next item of the batch, if there is one.
+    #[inline]
+    fn next_of_batch(&mut self) -> Option<Result<T, CallError<E>>> {
+        let Stage::Open(ticket) = self.stage else {
+            return None;
+        };
+        let (format, limits) = self.format.as_ref()?;
+        let item = self.batch.next()?;
+        match format.decode(item, limits) {
+            Ok(item) => {
+                if let Some(taken) = self.batch.take_worthy() {
+                    self.caller.taken(ticket, taken);
+                }
+                Some(Ok(item))
+            }
+            Err(error) => Some(Err(self.misshapen(error))),
+        }
+    }
+
+    #[cold]
+    fn misshapen(&mut self, error: DecodeError) -> CallError<E> {
+        self.give_up();
+        let text = format!("item is not of the expected shape: {error}");
+        let reason = RpcError::new(mynah_protocol::ErrorCode::PARSE_ERROR, text);
+        self.end = Some(EndReason::Error(Box::new(reason)));
+        CallError::Decode(error)
     }
 }
 
@@ -378,6 +390,7 @@ where
 {
     type Item = Result<T, CallError<E>>;
 
+    #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.watch.is_some() {
@@ -396,6 +409,10 @@ where
     #[inline]
     fn poll_plain(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<T, CallError<E>>>> {
         loop {
+            // Nearly every poll ends here.
+            if let Some(item) = self.next_of_batch() {
+                return Poll::Ready(Some(item));
+            }
             match task::ready!(self.poll_step(cx)) {
                 Step::Again => {}
                 Step::Out(item) => return Poll::Ready(item),

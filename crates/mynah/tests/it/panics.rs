@@ -6,7 +6,9 @@ use mynah::Router;
 use mynah::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{self, Wake, Waker};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber, span};
 
@@ -415,4 +417,53 @@ async fn f4_types_of_the_caller_that_panic() {
         peer.stats() == mynah::PeerStats::default()
     })
     .await;
+}
+
+/// Whoever wakes a call is not the connection's: its panic keeps no other call asleep, and the connection lives.
+#[tokio::test]
+async fn f4_wakers_that_panic() {
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("trap in waker");
+        }
+    }
+    let router = || Router::new().register(MyProbe::new().service());
+    let (mut raw, peer) = raw_server(router(), mynah::Limits::new(), 1 << 16);
+    raw.hear_greeting().await;
+    raw.send(&preface(b'J')).await;
+    let probe: ProbeClient = peer.client();
+    let bad = Waker::from(Arc::new(Bad));
+    let mut first = pin!(probe.echo("a".into()).start());
+    assert!(
+        first
+            .as_mut()
+            .poll(&mut task::Context::from_waker(&bad))
+            .is_pending()
+    );
+    let second = tokio::spawn(probe.echo("b".into()).into_future());
+    let heads = [raw.next().await.unwrap(), raw.next().await.unwrap()];
+    let answers =
+        heads.map(|request| frame(&serde_json::json!([RESULT, request.head[1]]), "\"x\""));
+    raw.send(&answers.concat()).await;
+    assert_eq!(second.await.unwrap().unwrap(), "x");
+    assert_eq!(first.await.unwrap(), "x");
+
+    // And at the end of the connection.
+    let mut first = pin!(probe.echo("a".into()).start());
+    assert!(
+        first
+            .as_mut()
+            .poll(&mut task::Context::from_waker(&bad))
+            .is_pending()
+    );
+    let second = tokio::spawn(probe.echo("b".into()).into_future());
+    raw.next().await.unwrap();
+    raw.next().await.unwrap();
+    drop(raw);
+    assert!(matches!(
+        second.await.unwrap(),
+        Err(CallError::Indeterminate(_))
+    ));
+    assert!(matches!(first.await, Err(CallError::Indeterminate(_))));
 }

@@ -48,6 +48,7 @@ impl NativeWire {
             let rules = BulkRules {
                 prefix: LengthFraming::HEAD,
                 chunk_bytes: chunk,
+                most_chunk_bytes: chunk.max(self.peer_limit / 2),
                 messages: self.peer_partials.min(chunks::MESSAGES),
                 total_bytes: self.peer_limit.saturating_mul(chunks::TOTALS),
                 head: match self.profile.format {

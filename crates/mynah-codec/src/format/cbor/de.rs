@@ -1,6 +1,7 @@
 //! CBOR to values.
 
 mod access;
+mod fields;
 mod number;
 mod text;
 mod value;
@@ -11,6 +12,7 @@ use crate::format::failure::{Failure, Result};
 use crate::format::variant::{Located, OneEntry, UnitVariant};
 use crate::{DecodeError, DecodeErrorKind};
 use access::{Elements, Entries};
+use fields::Fields;
 use mynah_protocol::value::VALUE_NAME;
 use mynah_protocol::{DecodeLimits, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, Visitor};
@@ -133,9 +135,15 @@ impl<'de, 'a> Decoder<'de, 'a> {
             self.pass(1);
             return Ok(info.into());
         }
+        // Most numbers have no more than 16 bits.
+        if let (25, [_, a, b, rest @ ..]) = (info, self.rest) {
+            self.rest = rest;
+            return Ok(u16::from_be_bytes([*a, *b]).into());
+        }
         self.long_argument(info)
     }
 
+    #[inline(never)]
     fn long_argument(&mut self, info: u8) -> Result<u64> {
         let (argument, len) = match (info, self.rest) {
             (24, [_, byte, ..]) => (u64::from(*byte), 2),
@@ -290,7 +298,12 @@ impl<'de, 'a> Decoder<'de, 'a> {
 
     #[inline]
     fn map<V: Visitor<'de>>(&mut self, first: u8, visitor: V) -> Result<V::Value> {
-        self.fields(first, &[], visitor)
+        let (left, indefinite) = self.collection(first, 2)?;
+        let mut entries = Entries::new(self, left, indefinite);
+        let value = visitor.visit_map(&mut entries)?;
+        entries.end()?;
+        self.leave();
+        Ok(value)
     }
 
     /// A map in which these keys are to be expected.
@@ -298,15 +311,27 @@ impl<'de, 'a> Decoder<'de, 'a> {
     fn fields<V: Visitor<'de>>(
         &mut self,
         first: u8,
-        fields: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        let (left, indefinite) = self.collection(first, 2)?;
-        let mut entries = Entries::new(self, left, indefinite, fields);
-        let value = visitor.visit_map(&mut entries)?;
-        entries.end()?;
+        if first & INFO == head::INDEFINITE
+            || names.len() > Fields::MOST
+            || !self.overridden.is_empty()
+        {
+            return self.any_fields(first, visitor);
+        }
+        let (left, _) = self.collection(first, 2)?;
+        let mut fields = Fields::new(self, left, names);
+        let value = visitor.visit_map(&mut fields)?;
+        fields.end()?;
         self.leave();
         Ok(value)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_fields<V: Visitor<'de>>(&mut self, first: u8, visitor: V) -> Result<V::Value> {
+        self.map(first, visitor)
     }
 
     /// Reads what is there, when it is nothing of what was asked for: the visitor says what it thinks of it.

@@ -63,6 +63,9 @@ impl Area {
     }
 }
 
+/// What is wrong with an object that begins like a reference and is none.
+pub(super) const NO_REFERENCE: &str = "an object with the key `$bytes` does not name bytes";
+
 /// An object that stands for bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reference {
@@ -91,6 +94,14 @@ impl Reference {
             len,
             end: cursor.at,
         })
+    }
+
+    /// Whether the object at `at` begins like one: its first key stands for nothing else.
+    pub(super) fn begins(text: &[u8], at: usize) -> bool {
+        let mut cursor = Cursor { text, at };
+        [&b"{"[..], b"\"$bytes\"", b":"]
+            .into_iter()
+            .all(|token| cursor.token(token).is_some())
     }
 
     /// The bytes in an area of so many, if they are there.
@@ -153,6 +164,7 @@ pub(super) fn check(text: &[u8], behind: &[u8]) -> Result<(), DecodeError> {
                     named += reference.len;
                     at = reference.end;
                 }
+                None if Reference::begins(text, at) => return wrong(NO_REFERENCE, at),
                 None => at += 1,
             },
             _ => at += 1,

@@ -128,6 +128,9 @@ impl<'de> Decoder<'de> {
     #[cold]
     fn named_bytes(&mut self) -> Result<Option<&'de [u8]>> {
         let Some(reference) = Reference::at(self.input, self.at) else {
+            if Reference::begins(self.input, self.at) {
+                return Err(self.malformed(area::NO_REFERENCE));
+            }
             return Ok(None);
         };
         self.names_bytes = true;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Output;
+use crate::{Output, OutputChunk};
 use mynah_protocol::Lane;
 
 /// Number, total, length; as one byte each.
@@ -13,6 +13,7 @@ fn head(number: u64, total: Option<usize>, len: usize, out: &mut Vec<u8>) {
 const RULES: BulkRules = BulkRules {
     prefix: 4,
     chunk_bytes: 4096,
+    most_chunk_bytes: 4096,
     messages: 2,
     total_bytes: 20 << 10,
     head,
@@ -20,6 +21,7 @@ const RULES: BulkRules = BulkRules {
 
 const WHOLE: BulkRules = BulkRules {
     chunk_bytes: usize::MAX,
+    most_chunk_bytes: usize::MAX,
     messages: 0,
     ..RULES
 };
@@ -201,9 +203,16 @@ fn what_the_receiver_does_not_take_is_not_sent_ahead() {
     let mut out = Output::with_bulk();
     let rules = BulkRules {
         chunk_bytes: 64 << 10,
+        most_chunk_bytes: 64 << 10,
         total_bytes: 4 << 20,
         ..RULES
     };
+    let said = out.frame(Lane::Data, |buffer| {
+        buffer.push(1);
+        Ok(())
+    });
+    assert_eq!(said.map(|span| span.len), Ok(1));
+    out.take(Lane::Data, &mut OutputChunk::default());
     put(&mut out, 1, 200, rules);
     put(&mut out, 2, 200, rules);
     for _ in 0..2 {
@@ -221,4 +230,33 @@ fn what_the_receiver_does_not_take_is_not_sent_ahead() {
     assert!(out.is_ready());
     assert_eq!(take(&mut out).0.len(), 1);
     assert_eq!(take(&mut out).0, []);
+}
+
+#[test]
+fn chunks_grow_while_nothing_else_is_said() {
+    let mut out = Output::with_bulk();
+    let rules = BulkRules {
+        chunk_bytes: 8 << 10,
+        most_chunk_bytes: 100 << 10,
+        total_bytes: 4 << 20,
+        ..RULES
+    };
+    // Taken in no time at all, by the clock of these tests.
+    put(&mut out, 1, 16, rules);
+    assert_eq!(take(&mut out).0, [(0, 16, 8), (0, 0, 8)]);
+    out.note_bulk_taken(16 << 10);
+    put(&mut out, 2, 210, rules);
+    let sizes = |out: &mut Output| {
+        let (frames, _) = take(out);
+        frames.iter().map(|frame| frame.2).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&mut out), [100], "the most that the peer takes");
+    let said = out.frame(Lane::Data, |buffer| {
+        buffer.push(1);
+        Ok(())
+    });
+    assert_eq!(said.map(|span| span.len), Ok(1));
+    out.note_bulk_taken(100 << 10);
+    out.take(Lane::Data, &mut OutputChunk::default());
+    assert_eq!(sizes(&mut out), [8; 4], "somebody may wait");
 }

@@ -7,6 +7,7 @@
 )]
 
 mod differential;
+mod fields;
 mod limits;
 mod scanner;
 mod typed;

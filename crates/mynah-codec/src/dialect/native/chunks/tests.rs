@@ -390,7 +390,9 @@ fn what_was_said_through_a_callback_precedes_every_answer() {
 fn a_pong_in_the_lane_of_data_overtakes_no_request() {
     let requests = [1, 2].map(|id| request(id, body(FormatId::Cbor, 200_000, 1)));
     let [one, two] = requests;
-    let seen = order(&[one, two, Envelope::Pong(0)], FormatId::Cbor);
+    let mut seen = order(&[one, two, Envelope::Pong(0)], FormatId::Cbor);
+    // Which request is the first to be complete is nobody's promise.
+    seen[..2].sort_unstable();
     assert_eq!(seen, [("request", 1), ("request", 2), ("pong", 0)]);
 }
 

@@ -4,7 +4,6 @@ use super::super::keys::Cbor;
 use super::{Decoder, Failure, Result, head};
 use crate::format::cbor::fault;
 use crate::format::keys::Keys;
-use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
 /// The elements of an array.
@@ -96,9 +95,6 @@ impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de, '_> {
     }
 }
 
-/// So many of the next fields are looked at for a key.
-const LEFT_OUT: usize = 4;
-
 /// The entries of a map.
 #[derive(Debug)]
 pub(super) struct Entries<'b, 'de, 'a> {
@@ -106,45 +102,17 @@ pub(super) struct Entries<'b, 'de, 'a> {
     left: usize,
     indefinite: bool,
     keys: Keys<Cbor>,
-    /// The names that are expected next, when it is a struct that is read.
-    fields: &'static [&'static str],
 }
 
 impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
     #[inline]
-    pub(super) fn new(
-        decoder: &'b mut Decoder<'de, 'a>,
-        left: usize,
-        indefinite: bool,
-        fields: &'static [&'static str],
-    ) -> Self {
+    pub(super) fn new(decoder: &'b mut Decoder<'de, 'a>, left: usize, indefinite: bool) -> Self {
         Self {
             decoder,
             left,
             indefinite,
             keys: Keys::default(),
-            fields,
         }
-    }
-
-    /// Passes the key that starts here when it is one of the next fields, which needs no check of its UTF-8.
-    #[inline]
-    fn expected(&mut self) -> Option<&'static str> {
-        let (first, rest) = self.decoder.rest.split_first()?;
-        let len = usize::from(first.wrapping_sub(head::TEXT));
-        if len >= 24 {
-            return None;
-        }
-        let (key, rest) = rest.split_at_checked(len)?;
-        // Fields come in their order, but some may be left out.
-        let mut names = self.fields.iter();
-        let name = names
-            .by_ref()
-            .take(LEFT_OUT)
-            .find(|name| name.as_bytes() == key)?;
-        self.fields = names.as_slice();
-        self.decoder.rest = rest;
-        Some(name)
     }
 
     /// Notes down the key that was passed, unless the map has had it.
@@ -200,13 +168,6 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
             return Ok(None);
         }
         let start = self.decoder.offset();
-        if let Some(name) = self.expected() {
-            if !self.keys.note(start) {
-                self.insert_key(start)?;
-            }
-            let name: BorrowedStrDeserializer<'de, Failure> = BorrowedStrDeserializer::new(name);
-            return seed.deserialize(name).map(Some);
-        }
         let value = seed.deserialize(&mut *self.decoder)?;
         self.insert_key(start)?;
         Ok(Some(value))

@@ -3,7 +3,7 @@
 use super::super::keys::MessagePack;
 use super::{Decoder, Failure, Result, head};
 use crate::format::fault;
-use crate::format::keys::Keys;
+use crate::format::keys::{Keys, same_name};
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
@@ -92,7 +92,7 @@ impl<'b, 'de, 'a> Entries<'b, 'de, 'a> {
         let name = names
             .by_ref()
             .take(LEFT_OUT)
-            .find(|name| name.as_bytes() == key)?;
+            .find(|name| same_name(name.as_bytes(), key))?;
         self.fields = names.as_slice();
         self.decoder.rest = rest;
         Some(name)
