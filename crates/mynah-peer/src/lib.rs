@@ -22,18 +22,20 @@ mod local;
 mod method;
 mod metrics;
 mod observe;
+mod params;
 mod peer;
 mod reconnect;
 mod router;
 mod scratch;
 mod server;
-mod state;
+mod states;
 mod stream;
 mod trace;
+mod validate;
 
 pub use call::{
-    Attachments, Attempt, Call, CallFuture, Caller, Notify, OutgoingCall, ResultStream,
-    ServiceClient, SideEffects, Ticket,
+    Attachments, Attempt, Call, CallBuilder, CallFuture, Caller, CallerExt, Notify, OutgoingCall,
+    ResultStream, ServiceClient, SideEffects, Ticket, WireFormat,
 };
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
@@ -42,21 +44,28 @@ pub use error::{CallError, DomainError, WasSent};
 pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
 };
-pub use handler::{Routes, Service, StreamSink};
+pub use handler::{
+    FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState, Service,
+    State, StreamSink, Validated, ValidatedRoutes, markers, validated,
+};
 pub use intercept::{
-    Admission, Before, CallKind, CallSide, Extensions, FinishedCall, Intercepted, InterceptedCall,
-    Interceptor, Interceptors, Outcome,
+    Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,
+    InterceptedCall, Interceptor, Interceptors,
 };
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
 pub use mynah_connection::Backoff;
 pub use observe::SlowThresholds;
+pub use params::{
+    And, Args, Attached, IntoArg, IntoArgs, NamedParams, Object, Params, Plain, ReadList, Reads,
+    Signature, Spelled, Spelling,
+};
 pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use reconnect::{
     DialError, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,
 };
-pub use router::{RegisterError, Router};
+pub use router::{MethodEntry, Methods, RawAnswer, RawCall, RegisterError, Router};
 pub use server::{
     AttachError, CutCall, CutConnection, DEFAULT_GRACE, DrainReport, IdTaken, PeerId, Peers,
     Server, ServerError, ServerHandle, Session, SessionLimit, SessionPermit, SessionPolicy,
@@ -64,6 +73,7 @@ pub use server::{
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
 pub use trace::TraceContext;
+pub use validate::{CheckParams, CheckResult, Checked, Fault, Faults, Step, Unchecked, Validate};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

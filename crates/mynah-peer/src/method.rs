@@ -1,6 +1,7 @@
 //! What is known of a method before anything is called.
 
 use mynah_protocol::MethodName;
+use std::borrow::Cow;
 
 /// Whether a method answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,6 +11,8 @@ pub enum MethodKind {
     Unary,
     /// No answer.
     Notification,
+    /// A stream of results.
+    Stream,
 }
 
 /// What is known of a method before anything is called. Made by the macro, as a constant.
@@ -19,6 +22,8 @@ pub struct MethodInfo {
     name: &'static str,
     params: &'static [&'static str],
     idempotent: bool,
+    object: bool,
+    optional: u16,
 }
 
 impl MethodInfo {
@@ -34,6 +39,8 @@ impl MethodInfo {
             name,
             params,
             idempotent: false,
+            object: false,
+            optional: 0,
         }
     }
 
@@ -42,6 +49,33 @@ impl MethodInfo {
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
+    }
+
+    /// The same method, which takes one param, and that is all of its params as one object.
+    #[must_use]
+    pub const fn object(mut self) -> Self {
+        self.object = true;
+        self
+    }
+
+    /// The same method; a bit for each param that is an `Option`, and is not written when it is `None`. The first is
+    /// the lowest bit.
+    #[must_use]
+    pub const fn lacking(mut self, optional: u16) -> Self {
+        self.optional = optional;
+        self
+    }
+
+    /// Whether its one param is all of its params as one object.
+    #[must_use]
+    pub const fn takes_object(&self) -> bool {
+        self.object
+    }
+
+    /// Which of its params are an `Option`: a bit for each, the first is the lowest.
+    #[must_use]
+    pub const fn optional(&self) -> u16 {
+        self.optional
     }
 
     /// Whether a call may be made again when it is not known whether it ran.
@@ -73,14 +107,35 @@ impl MethodInfo {
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Method(&'static MethodInfo),
-    Named { service: Box<str>, method: Box<str> },
+    Named {
+        service: Cow<'static, str>,
+        method: Cow<'static, str>,
+        idempotent: bool,
+    },
 }
 
 impl Target {
-    pub(crate) fn named(service: impl Into<Box<str>>, method: impl Into<Box<str>>) -> Self {
+    #[inline]
+    pub(crate) fn named(
+        service: impl Into<Cow<'static, str>>,
+        method: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self::Named {
             service: service.into(),
             method: method.into(),
+            idempotent: false,
+        }
+    }
+
+    /// The same for a call that goes on under the name with which it began.
+    pub(crate) fn owned(name: &MethodName<'_>) -> Self {
+        Self::named(name.service.to_string(), name.method.to_string())
+    }
+
+    /// Says that a call may be made again. What a contract says of its methods stays.
+    pub(crate) const fn set_idempotent(&mut self) {
+        if let Self::Named { idempotent, .. } = self {
+            *idempotent = true;
         }
     }
 
@@ -89,15 +144,22 @@ impl Target {
     pub(crate) const fn is_idempotent(&self) -> bool {
         match self {
             Self::Method(info) => info.is_idempotent(),
-            Self::Named { .. } => false,
+            Self::Named { idempotent, .. } => *idempotent,
         }
+    }
+
+    /// Whether it is one of those that every peer has: their names begin with `$`.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.name().service.starts_with('$')
     }
 
     #[inline]
     pub(crate) fn name(&self) -> MethodName<'_> {
         match self {
             Self::Method(info) => MethodName::new(info.service(), info.name()),
-            Self::Named { service, method } => MethodName::new(service, method),
+            Self::Named {
+                service, method, ..
+            } => MethodName::new(service, method),
         }
     }
 }

@@ -7,17 +7,18 @@ mod events;
 pub use builder::PeerBuilder;
 pub(crate) use builder::start_link;
 
-use crate::call::ServiceClient;
+use crate::call::{CallBuilder, CallerExt, ServiceClient};
 use crate::error::CallError;
 use crate::intercept::{Interceptor, Interceptors};
 use crate::link::Link;
-use crate::local::{InProcess, LocalServer};
+use crate::local::{InProcess, LocalCall, LocalServer};
 use crate::router::{RegisterError, Router};
 use crate::server::{IdTaken, PeerId};
 use crate::trace::TraceContext;
 use mynah_codec::Dialect;
-use mynah_connection::CloseReason;
+use mynah_connection::{CloseReason, InboundKey};
 use mynah_protocol::{Evidence, Limits, RpcError, Transport};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +34,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Peer {
     kind: Kind,
-    /// Calls end no later: set on the peer that a handler gets from its context.
-    deadline: Option<Instant>,
+    /// Calls end no later while this call runs: set on the peer that a handler gets from its context.
+    bound: Option<Bound>,
     /// Present when something stands around calls through this handle.
     around: Option<Arc<Around>>,
 }
@@ -51,6 +52,49 @@ struct Around {
 enum Kind {
     Linked(Arc<Handle>),
     Local(Arc<InProcess>),
+}
+
+/// A call that bounds those that its handler makes.
+#[derive(Clone)]
+pub(crate) struct Bound {
+    deadline: Instant,
+    call: BoundBy,
+}
+
+#[derive(Clone)]
+enum BoundBy {
+    /// A call over the connection of this peer.
+    Linked(InboundKey),
+    Local(Arc<LocalCall>),
+}
+
+impl Bound {
+    pub(crate) const fn linked(deadline: Instant, key: InboundKey) -> Self {
+        Self {
+            deadline,
+            call: BoundBy::Linked(key),
+        }
+    }
+
+    pub(crate) const fn local(deadline: Instant, call: Arc<LocalCall>) -> Self {
+        Self {
+            deadline,
+            call: BoundBy::Local(call),
+        }
+    }
+
+    /// The deadline, as long as the call runs.
+    fn deadline(&self, kind: &Kind) -> Option<Instant> {
+        let runs = match (&self.call, kind) {
+            (BoundBy::Linked(key), Kind::Linked(handle)) => {
+                handle.link.lock().connection.is_live(*key)
+            }
+            (BoundBy::Linked(_), Kind::Local(_)) => false,
+            // Over, for it, is also that its time has passed.
+            (BoundBy::Local(call), _) => !call.is_over(),
+        };
+        runs.then_some(self.deadline)
+    }
 }
 
 /// Counts as one handle of its link.
@@ -147,7 +191,7 @@ impl Peer {
     pub(crate) fn in_process(local: InProcess) -> Self {
         Self {
             kind: Kind::Local(Arc::new(local)),
-            deadline: None,
+            bound: None,
             around: None,
         }
     }
@@ -156,14 +200,14 @@ impl Peer {
         link.add_handle();
         Self {
             kind: Kind::Linked(Arc::new(Handle { link })),
-            deadline: None,
+            bound: None,
             around: None,
         }
     }
 
-    /// The same peer, whose calls end no later.
-    pub(crate) fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
-        self.deadline = deadline;
+    /// The same peer, whose calls end no later than another while that runs.
+    pub(crate) fn within(mut self, bound: Option<Bound>) -> Self {
+        self.bound = bound;
         self
     }
 
@@ -196,6 +240,15 @@ impl Peer {
     #[must_use]
     pub fn client<K: ServiceClient<Self>>(&self) -> K {
         K::from_caller(self.clone())
+    }
+
+    /// A call by name. See [`CallerExt::call`].
+    pub fn call(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        method: impl Into<Cow<'static, str>>,
+    ) -> CallBuilder<Self> {
+        CallerExt::call(self, service, method)
     }
 
     /// What the transport knows about the other side. The peer cannot send any of it.

@@ -24,7 +24,7 @@ pub(crate) use shared::Shared;
 use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::events::{Events, LogLine};
-use crate::handler::Service;
+use crate::handler::{Handler, Service};
 use crate::intercept::Interceptor;
 use crate::link::Link;
 use crate::local::LocalServer;
@@ -114,6 +114,21 @@ impl Server {
     /// Adds a service.
     pub fn register(mut self, service: impl Service) -> Self {
         self.router = self.router.register(service);
+        self
+    }
+
+    /// Adds a method made by hand: [`Router::method`].
+    pub fn method<H, M>(mut self, name: &str, handler: H) -> Self
+    where
+        H: Handler<M>,
+    {
+        self.router = self.router.method(name, handler);
+        self
+    }
+
+    /// Gives handlers a value that they share: [`Router::state`].
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.router = self.router.state(value);
         self
     }
 

@@ -3,14 +3,20 @@
 use crate::{DuplicateKeys, FormatId};
 
 /// How a wire spells the params of a call.
+///
+/// A method knows the names of its parameters and their order, so it is called in any spelling, and reads all of them.
+/// A method that takes its params as one object is spelled by that object, whichever of the last two it is. Where a
+/// call has no params, an array without elements or a map without entries stands for them: a dialect whose calls may
+/// leave them out delivers one of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParamsShape {
-    /// An array, one element per parameter.
+    /// An array, one element per parameter; the last ones may be left out where the method has something in their
+    /// place.
     Positional,
-    /// A map from parameter name to value.
+    /// A map from parameter name to value; those may be left out for which the method has something in their place.
     Named,
-    /// One value.
+    /// One value, a map from name to value as a rule.
     Object,
 }
 
@@ -111,6 +117,9 @@ pub struct Profile {
     pub capabilities: Capabilities,
     /// How it spells params.
     pub params: ParamsShape,
+    /// Whether it has no other spelling: a call that gives its params in one that the wire cannot say fails where it
+    /// is made.
+    pub only_params: bool,
     /// The format in which payloads travel.
     pub format: FormatId,
     /// What a timeout does.
@@ -127,13 +136,15 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// A profile of a dialect that carries everything in the given format, positional params.
+    /// A profile of a dialect that carries everything in the given format; params are positional, and may be spelled in
+    /// any other way.
     #[must_use]
     pub const fn new(dialect: &'static str, format: FormatId) -> Self {
         Self {
             dialect,
             capabilities: Capabilities::ALL,
             params: ParamsShape::Positional,
+            only_params: false,
             format,
             on_timeout: OnTimeout::Keep,
             remote: Remote::One,
@@ -150,10 +161,18 @@ impl Profile {
         self
     }
 
-    /// The same profile with another spelling of params.
+    /// The same profile of a wire that spells params so, and in no other way.
     #[must_use]
     pub const fn with_params(mut self, params: ParamsShape) -> Self {
         self.params = params;
+        self.only_params = true;
+        self
+    }
+
+    /// The same profile of a wire that takes params in any spelling, its own before others.
+    #[must_use]
+    pub const fn with_any_params(mut self) -> Self {
+        self.only_params = false;
         self
     }
 

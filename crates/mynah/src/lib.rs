@@ -114,20 +114,22 @@ pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 pub use mynah_macros::{DomainError, service};
 #[doc(inline)]
 pub use mynah_peer::{
-    Admission, AttachError, Attempt, Backoff, Before, Call, CallError, CallFuture, CallKind,
-    CallSide, Callback, Caller, Context, CutCall, CutConnection, DialError, DomainError,
-    DrainReport, EarlyListeners, Events, Extensions, FinishedCall, IdTaken, Incoming, Intercepted,
-    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodInfo,
-    NoReply, Notify, Outcome, Peer, PeerBuilder, PeerId, PeerStats, Peers, Published, Reconnect,
-    ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind,
-    Server, ServerError, ServerHandle, Service, ServiceClient, Session, SessionLimit,
-    SessionPermit, SessionPolicy, Shield, SlowThresholds, StreamCall, Streaming, Subscribe,
-    Subscription, TraceContext, Verdict, WaitFor, WasSent,
+    Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
+    CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
+    CutConnection, DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, Fault,
+    Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted, InterceptedCall,
+    Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry, MethodInfo,
+    MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder, PeerId,
+    PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats,
+    ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server, ServerError,
+    ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit, SessionPermit,
+    SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming, Subscribe,
+    Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
-    Metadata, PeerEnd, RpcError, Value,
+    Metadata, MethodName, Outcome, PeerEnd, RpcError, Value,
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 
@@ -173,6 +175,7 @@ pub use mynah_transport_memory as memory;
 
 /// What most programs need.
 pub mod prelude {
+    pub use crate::CallerExt as _;
     pub use crate::url::Listen as _;
     pub use crate::{
         CallError, Callback, Context, ErrorCode, Incoming, Peer, RpcError, Server, Stream,
@@ -186,7 +189,8 @@ pub mod __private {
     pub use mynah_peer::blocking::IntoInput;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        Notify, Peer, Published, Routes, Service, ServiceClient, StreamCall, StreamSink, Subscribe,
+        Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature, Spelled,
+        StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};

@@ -138,6 +138,20 @@ impl Format {
         }
     }
 
+    /// Whether the value begins as an array does; `None` when the format does not say. Nothing else is checked.
+    #[must_use]
+    pub fn is_array(&self, bytes: &[u8]) -> Option<bool> {
+        match self {
+            Self::Cbor => Some(cbor::is_array(bytes)),
+            Self::Json | Self::PythonJson | Self::NativeJson => {
+                let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+                Some(first == Some(&b'['))
+            }
+            Self::MessagePack => Some(matches!(bytes.first(), Some(0x90..=0x9f | 0xdc | 0xdd))),
+            Self::Custom(_) => None,
+        }
+    }
+
     /// How many bytes the value itself has in an encoding of it: all, unless bytes stand behind it.
     #[must_use]
     pub fn value_len(&self, encoded: &[u8]) -> usize {

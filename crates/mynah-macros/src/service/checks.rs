@@ -339,6 +339,38 @@ pub(super) fn returned(ty: &Type, errors: &mut Errors) {
     shapes::nested(ty, "result", errors);
 }
 
+/// Checks a parameter that is all of the params.
+pub(super) fn object(
+    attr: &Attribute,
+    is_value: bool,
+    default: Option<&Attribute>,
+    errors: &mut Errors,
+) {
+    if !is_value {
+        errors.at(
+            attr,
+            "a stream or a callback is no object: remove `#[params]`",
+        );
+    }
+    if let Some(default) = default {
+        errors.at(
+            default,
+            "the object itself always comes: give its fields a default, with `#[serde(default)]`",
+        );
+    }
+}
+
+/// What is all of the params has none beside it.
+pub(super) fn one_object(attr: &Attribute, count: usize, errors: &mut Errors) {
+    if count > 1 {
+        errors.at(
+            attr,
+            "`#[params]` is all of the params as one object: make the others fields of it, or remove \
+             `#[params]` and take each by its name",
+        );
+    }
+}
+
 pub(super) fn count(signature: &Signature, count: usize, errors: &mut Errors) {
     if count > MAX_PARAMS {
         let message = format!(

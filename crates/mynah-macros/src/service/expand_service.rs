@@ -1,12 +1,12 @@
 //! The server side: a type that hands the methods of an implementor to a router.
 
-use super::events;
 use super::model::{Answer, Kind, Method, Param, Run, Service};
+use super::{events, param_marks};
 use crate::errors::at;
+use crate::owned::is_path_to;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
-use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 /// The struct.
@@ -32,7 +32,7 @@ pub(super) fn definition(service: &Service) -> TokenStream {
     }
 }
 
-/// What is known of each method, as statics of the hidden block.
+/// What is known of each method: a static of the hidden block, and a type for its params.
 pub(super) fn infos(service: &Service) -> TokenStream {
     let name = &service.name;
     service
@@ -40,16 +40,34 @@ pub(super) fn infos(service: &Service) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(index, method)| {
-            let info = info_ident(index);
+            let (info, signature) = (info_ident(index), signature_ident(index));
             let method_name = &method.name;
             let idempotent = method.idempotent.then(|| quote!(.idempotent()));
-            let params = method
-                .params
-                .iter()
-                .map(|param| param.ident.unraw().to_string());
+            let object = method.object.then(|| quote!(.object()));
+            let optional = optional(&method.params);
+            let lacking = (optional != 0 && !method.object).then(|| quote!(.lacking(#optional)));
+            let names: Vec<_> = method.params.iter().map(|param| &param.name).collect();
+            let params = params_type(&method.params);
+            let defaults = method.params.iter().map(default);
+            let whole = method.object.then(|| {
+                quote!(
+                    const OBJECT: bool = true;
+                )
+            });
             quote! {
+                #[derive(::core::fmt::Debug)]
+                struct #signature;
+
+                impl __p::Signature for #signature {
+                    type Params = #params;
+                    const NAMES: &'static [&'static str] = &[#(#names),*];
+                    const DEFAULTS: <Self::Params as __p::ReadList>::Defaults = (#(#defaults,)*);
+                    #whole
+                }
+
                 static #info: __p::MethodInfo =
-                    __p::MethodInfo::new(#name, #method_name, &[#(#params),*])#idempotent;
+                    __p::MethodInfo::new(#name, #method_name, &[#(#names),*])
+                        #idempotent #object #lacking;
             }
         })
         .collect()
@@ -60,23 +78,43 @@ pub(super) fn info_ident(index: usize) -> Ident {
     format_ident!("__METHOD_{index}")
 }
 
-/// The params as one type: the tuple that travels. None are an array of none, because serde writes
-/// the empty tuple as nothing at all, and params are a sequence on the wire.
-pub(super) fn params_type(params: &[Param]) -> TokenStream {
-    if params.is_empty() {
-        return quote!([(); 0]);
+/// The type that says how the params of a method are read.
+fn signature_ident(index: usize) -> Ident {
+    format_ident!("__Method{index}")
+}
+
+/// What stands in the place of a param that does not come.
+fn default(param: &Param) -> TokenStream {
+    let Some(attr) = &param.default else {
+        return quote!(::core::option::Option::None);
+    };
+    let (ty, value) = (&param.ty, param_marks::value(attr));
+    quote_spanned! {at(attr.span())=>
+        ::core::option::Option::Some({
+            fn __default() -> #ty {
+                #value
+            }
+            __default as fn() -> #ty
+        })
     }
+}
+
+/// A bit for each param that is an `Option`.
+fn optional(params: &[Param]) -> u16 {
+    let options = params.iter().enumerate();
+    let options = options.filter(|(_, param)| is_path_to(&param.ty, "Option"));
+    options.fold(0, |bits, (index, _)| bits | 1 << index)
+}
+
+/// The params as one type: the tuple that travels.
+pub(super) fn params_type(params: &[Param]) -> TokenStream {
     let types = params.iter().map(|param| &param.ty);
     quote!((#(#types,)*))
 }
 
 /// The params of these names: the value of that type, or the pattern that takes it apart.
 pub(super) fn params_value(names: &[impl ToTokens]) -> TokenStream {
-    if names.is_empty() {
-        quote!([])
-    } else {
-        quote!((#(#names,)*))
-    }
+    quote!((#(#names,)*))
 }
 
 /// Everything that is implemented for the struct.
@@ -157,7 +195,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
 /// what is missing; the registration asks for the rest.
 fn checks(method: &Method) -> TokenStream {
     let params = method.params.iter().map(|param| match &param.kind {
-        Kind::Value => encoded(&param.ty),
+        Kind::Value => both(&param.ty),
         // The client sends what goes one way and reads what comes the other; both are asked of all, for a
         // callback in the same process is another's stream.
         Kind::Incoming(ty) | Kind::Telling(ty) => both(ty),
@@ -202,7 +240,8 @@ fn bindings(method: &Method, names: &[Ident], cx: &TokenStream) -> TokenStream {
 /// The registration of one method.
 fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
     let site = Span::mixed_site();
-    let info = info_ident(index);
+    let (info, signature) = (info_ident(index), signature_ident(index));
+    let reads = quote_spanned!(site=> __p::Spelled::<#signature>::new());
     let ident = method.ident();
     let params = params_type(&method.params);
     let names: Vec<_> = (0..method.params.len())
@@ -235,7 +274,7 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
         };
         let take = Ident::new(take, ident.span());
         return quote_spanned! {site=>
-            routes.stream(&#info, {
+            routes.stream(&#info, #reads, {
                 let inner = __p::Arc::clone(&inner);
                 move |#cx: __p::Context, #taken: #params, sink: __p::StreamSink<#item, #error>| {
                     let inner = __p::Arc::clone(&inner);
@@ -266,7 +305,7 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
     };
     let register = Ident::new(register(method), ident.span());
     quote_spanned! {site=>
-        routes.#register(&#info, {
+        routes.#register(&#info, #reads, {
             let inner = __p::Arc::clone(&inner);
             move |#cx: __p::Context, #taken: #params| #body
         });

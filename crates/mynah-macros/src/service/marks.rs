@@ -1,8 +1,10 @@
 //! The attributes of ours: on the trait and on its methods.
 
 use crate::errors::Errors;
-use crate::{names, options};
+use crate::names::{self, Case};
+use crate::options;
 use proc_macro2::{Ident, TokenStream};
+use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Lit, LitStr, Meta};
 
@@ -41,13 +43,63 @@ const LAGS: [(&str, &str); 5] = [
     ("block", "Block"),
 ];
 
-/// Reads the options of `#[service(...)]`: the name, if it is there and good.
-pub(crate) fn service_name(options: TokenStream, errors: &mut Errors) -> Option<String> {
-    let mut name = None;
+/// What the options of `#[service(...)]` say, as far as they are good ones.
+#[derive(Default)]
+pub(crate) struct ServiceOptions {
+    /// The name on the wire. Empty: methods are called by their own names alone.
+    pub(crate) name: Option<String>,
+    /// How methods and events are written on the wire that say nothing else.
+    rename_all: Option<Case>,
+    /// How params are.
+    rename_all_params: Option<Case>,
+}
+
+impl ServiceOptions {
+    /// The name on the wire of a method that says nothing else.
+    pub(crate) fn method_name(&self, ident: &Ident) -> String {
+        cased(self.rename_all, ident)
+    }
+
+    /// The name on the wire of a parameter.
+    pub(crate) fn param_name(&self, ident: &Ident) -> String {
+        cased(self.rename_all_params, ident)
+    }
+}
+
+fn cased(case: Option<Case>, ident: &Ident) -> String {
+    let name = ident.unraw().to_string();
+    case.map_or_else(|| name.clone(), |case| case.of(&name))
+}
+
+/// Reads the options of `#[service(...)]`.
+pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> ServiceOptions {
+    let mut read = ServiceOptions::default();
     errors.take(options::read(options, EXAMPLE, |meta| {
-        read_name(meta, &mut name, "service")
+        if meta.path.is_ident("name") {
+            let text = options::text(meta)?;
+            let name = if text.value().is_empty() {
+                String::new()
+            } else {
+                names::checked(&text, "service")?
+            };
+            let twice = read.name.replace(name);
+            return no_second(meta, twice.is_some());
+        }
+        for (option, case) in [
+            ("rename_all", &mut read.rename_all),
+            ("rename_all_params", &mut read.rename_all_params),
+        ] {
+            if meta.path.is_ident(option) {
+                let twice = case.replace(Case::read(&options::text(meta)?)?);
+                return no_second(meta, twice.is_some());
+            }
+        }
+        Err(meta.error(
+            "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"` and \
+             `rename_all_params = \"...\"`",
+        ))
     }));
-    name
+    read
 }
 
 /// Sorts the attributes of a method.

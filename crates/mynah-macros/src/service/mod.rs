@@ -7,6 +7,7 @@ mod expand_service;
 mod expand_trait;
 mod marks;
 mod model;
+mod param_marks;
 mod parse;
 mod shapes;
 

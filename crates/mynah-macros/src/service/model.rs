@@ -39,7 +39,7 @@ pub(crate) struct Event {
 pub(crate) struct Method {
     /// The attributes that stay on the trait's method.
     pub(crate) attrs: Vec<Attribute>,
-    /// The signature as it was written.
+    /// The signature as it was written, the attributes of ours aside.
     pub(crate) signature: Signature,
     /// The name on the wire.
     pub(crate) name: String,
@@ -49,11 +49,17 @@ pub(crate) struct Method {
     pub(crate) answer: Answer,
     pub(crate) run: Run,
     pub(crate) idempotent: bool,
+    /// Its one param is all of its params, as one object.
+    pub(crate) object: bool,
 }
 
 /// A parameter that is sent.
 pub(crate) struct Param {
     pub(crate) ident: Ident,
+    /// The name on the wire.
+    pub(crate) name: String,
+    /// `#[default]`, and what stands behind it.
+    pub(crate) default: Option<Attribute>,
     pub(crate) ty: Type,
     pub(crate) kind: Kind,
 }

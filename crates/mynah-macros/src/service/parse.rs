@@ -1,8 +1,8 @@
 //! From tokens to the model. What cannot be a service is left out, with an error.
 
-use super::marks::{self, Marks};
-use super::model::{Answer, Event, Method, Param, Run, Service};
-use super::{checks, events, shapes};
+use super::marks::{self, Marks, ServiceOptions};
+use super::model::{Answer, Event, Kind, Method, Param, Run, Service};
+use super::{checks, events, param_marks, shapes};
 use crate::errors::Errors;
 use crate::names;
 use crate::owned::ungrouped;
@@ -19,7 +19,7 @@ pub(crate) fn service(
     item: TokenStream,
     errors: &mut Errors,
 ) -> Option<Service> {
-    let name = marks::service_name(options, errors);
+    let options = marks::service_options(options, errors);
     let item = match errors.take(syn::parse2(item))? {
         Item::Trait(item) => item,
         other => {
@@ -29,12 +29,12 @@ pub(crate) fn service(
     };
     // A type without the generics of its trait would be wrong at each use.
     let usable = checks::definition(&item, errors);
-    let mut service = read_trait(item, name, errors);
+    let mut service = read_trait(item, options, errors);
     checks::names(&mut service, errors);
     usable.then_some(service)
 }
 
-fn read_trait(item: ItemTrait, name: Option<String>, errors: &mut Errors) -> Service {
+fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> Service {
     let mut methods = Vec::new();
     let mut events = Vec::new();
     for item in item.items {
@@ -47,9 +47,9 @@ fn read_trait(item: ItemTrait, name: Option<String>, errors: &mut Errors) -> Ser
             .iter()
             .any(|attr| attr.path().is_ident("event"))
         {
-            events.extend(event(function, errors));
+            events.extend(event(function, &options, errors));
         } else {
-            methods.extend(method(function, errors));
+            methods.extend(method(function, &options, errors));
         }
     }
     let cfgs = item
@@ -63,7 +63,9 @@ fn read_trait(item: ItemTrait, name: Option<String>, errors: &mut Errors) -> Ser
         attrs: item.attrs,
         vis: item.vis,
         trait_token: item.trait_token,
-        name: name.unwrap_or_else(|| names::words(&item.ident.unraw().to_string(), '_')),
+        name: options
+            .name
+            .unwrap_or_else(|| names::words(&item.ident.unraw().to_string(), '_')),
         ident: item.ident,
         methods,
         events,
@@ -71,35 +73,35 @@ fn read_trait(item: ItemTrait, name: Option<String>, errors: &mut Errors) -> Ser
 }
 
 /// An event, or `None` when something is wrong with it.
-fn event(function: TraitItemFn, errors: &mut Errors) -> Option<Event> {
+fn event(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) -> Option<Event> {
     let mut found = Errors::default();
     let marks = marks::read(function.attrs.clone(), &mut found);
     let message = events::check(&function, &marks, &mut found);
     let usable = found.is_empty();
     errors.append(found);
     let (param, message) = message.filter(|_| usable)?;
-    let (_, options) = marks.event?;
+    let (_, event) = marks.event?;
     let ident = function.sig.ident;
     Some(Event {
         name: marks
             .method
             .and_then(|(_, name)| name)
-            .unwrap_or_else(|| ident.unraw().to_string()),
+            .unwrap_or_else(|| options.method_name(&ident)),
         attrs: marks.rest,
         ident,
         param,
         message,
-        lag: options.lag,
-        capacity: options.capacity,
+        lag: event.lag,
+        capacity: event.capacity,
     })
 }
 
 /// A method, or `None` when something is wrong with it.
-fn method(function: TraitItemFn, errors: &mut Errors) -> Option<Method> {
+fn method(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) -> Option<Method> {
     let mut found = Errors::default();
     let marks = marks::read(function.attrs.clone(), &mut found);
     checks::signature(&function, &marks, &mut found);
-    let (context, params) = inputs(&function, &mut found);
+    let (context, params, object) = inputs(&function, options, &mut found);
     checks::bound_params(&params, &marks, &mut found);
     let answer = answer(&function.sig.output, &marks, &mut found);
     let usable = found.is_empty();
@@ -112,26 +114,31 @@ fn method(function: TraitItemFn, errors: &mut Errors) -> Option<Method> {
         (Some(_), None) => Run::Spawned,
         (None, None) => Run::Inline,
     };
-    let ident = function.sig.ident.unraw();
     Some(Method {
         name: marks
             .method
             .and_then(|(_, name)| name)
-            .unwrap_or_else(|| ident.to_string()),
+            .unwrap_or_else(|| options.method_name(&function.sig.ident)),
         attrs: marks.rest,
-        signature: function.sig,
+        signature: param_marks::stripped(function.sig),
         context,
         params,
         answer: answer?,
         run,
         idempotent: marks.idempotent.is_some(),
+        object,
     })
 }
 
-/// The context, if the method takes it, and the parameters that are sent.
-fn inputs(function: &TraitItemFn, errors: &mut Errors) -> (Option<syn::PatType>, Vec<Param>) {
+/// The context, if the method takes it, the parameters that are sent, and whether the one of them is the whole object.
+fn inputs(
+    function: &TraitItemFn,
+    options: &ServiceOptions,
+    errors: &mut Errors,
+) -> (Option<syn::PatType>, Vec<Param>, bool) {
     let mut context: Option<syn::PatType> = None;
     let mut params = Vec::new();
+    let mut object = None;
     for input in &function.sig.inputs {
         let FnArg::Typed(input) = input else { continue };
         checks::no_cfg(&input.attrs, "a parameter", errors);
@@ -144,18 +151,34 @@ fn inputs(function: &TraitItemFn, errors: &mut Errors) -> (Option<syn::PatType>,
         }
         if checks::is_context(&input.ty) {
             checks::context(input, context.is_some(), params.is_empty(), errors);
+            param_marks::none_allowed(&input.attrs, "the context", errors);
             context = Some(input.clone());
             continue;
         }
+        let marks = param_marks::read(&input.attrs, errors);
         checks::parameter(&input.ty, errors);
+        let kind = shapes::kind(&input.ty, errors);
+        let is_value = matches!(kind, Kind::Value);
+        if let Some(default) = &marks.default {
+            param_marks::check_default(default, &input.ty, is_value, errors);
+        }
+        if let Some(attr) = marks.object {
+            checks::object(&attr, is_value, marks.default.as_ref(), errors);
+            object = Some(attr);
+        }
         params.push(Param {
             ident: pat.ident.clone(),
+            name: options.param_name(&pat.ident),
+            default: marks.default,
             ty: (*input.ty).clone(),
-            kind: shapes::kind(&input.ty, errors),
+            kind,
         });
     }
     checks::count(&function.sig, params.len(), errors);
-    (context, params)
+    if let Some(attr) = &object {
+        checks::one_object(attr, params.len(), errors);
+    }
+    (context, params, object.is_some())
 }
 
 /// What the method gives back; `None`, with an error, when that cannot be sent.

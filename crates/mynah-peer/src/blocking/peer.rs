@@ -3,7 +3,10 @@
 use super::desk::Desk;
 use super::iter::Iter;
 use super::runner::Runner;
-use crate::call::{Attempt, Caller, OutgoingCall, ServiceClient, SideEffects, Ticket};
+use crate::call::{
+    Attempt, CallBuilder, Caller, CallerExt, OutgoingCall, ServiceClient, SideEffects, Ticket,
+    WireFormat,
+};
 use crate::encoded::ReplyBuffer;
 use crate::error::CallError;
 use crate::events::Subscribe;
@@ -12,11 +15,11 @@ use crate::intercept::Interceptors;
 use crate::local::InProcess;
 use crate::trace::TraceContext;
 use futures_core::Stream;
-use mynah_codec::Format;
 use mynah_connection::CloseReason;
-use mynah_protocol::{CancelReason, DecodeLimits, Evidence, RpcError, Window};
+use mynah_protocol::{CancelReason, Evidence, RpcError, Window};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -112,6 +115,15 @@ impl<C: Caller + Clone> Peer<C> {
         K::from_caller(self.clone())
     }
 
+    /// A call by name: [`CallerExt::call`], with `.wait()` on what is made of it, or `for` over its stream.
+    pub fn call(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        method: impl Into<Cow<'static, str>>,
+    ) -> CallBuilder<Self> {
+        CallerExt::call(self, service, method)
+    }
+
     /// Subscribes to a topic of the other side; [`wait`](Subscribe::wait) for it.
     pub fn subscribe<T>(&self, topic: impl Into<Box<str>>) -> Subscribe<T, Self> {
         Subscribe::new(self.clone(), topic)
@@ -198,10 +210,7 @@ impl<C: Caller> Peer<C> {
 
 impl<C: Caller> Caller for Peer<C> {
     #[inline]
-    fn poll_format(
-        &self,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Result<(Format, DecodeLimits), CallError>> {
+    fn poll_format(&self, cx: &mut task::Context<'_>) -> Poll<Result<WireFormat, CallError>> {
         self.caller.poll_format(cx)
     }
 

@@ -7,16 +7,16 @@ use super::runner::InAsync;
 use crate::call::{Call, CallFuture, Caller, Notify};
 use crate::error::{CallError, DomainError};
 use crate::events::{Subscribe, Subscription};
+use crate::params::Params;
 use crate::stream::{StreamCall, Streaming};
 use mynah_protocol::RpcError;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::IntoFuture as _;
 use std::sync::Arc;
 
 impl<P, T, E, C> Call<P, T, E, Peer<C>>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,
@@ -41,7 +41,7 @@ where
 
 impl<P, T, E, C> CallFuture<P, T, E, Peer<C>>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,
@@ -58,7 +58,7 @@ where
 /// Waits for a call that has something to do here.
 fn wait_at_desk<P, T, E, C>(mut call: CallFuture<P, T, E, Peer<C>>) -> Result<T, CallError<E>>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,
@@ -78,7 +78,7 @@ where
 
 impl<P, C> Notify<P, Peer<C>>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     C: Caller,
 {
     /// Sends the notification.
@@ -95,7 +95,7 @@ where
 
 impl<P, T, E, C> StreamCall<P, T, E, Peer<C>>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,
@@ -108,7 +108,7 @@ where
 
 impl<P, T, E, C> IntoIterator for StreamCall<P, T, E, Peer<C>>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,

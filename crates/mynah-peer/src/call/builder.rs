@@ -7,10 +7,10 @@ use crate::error::{CallError, DomainError};
 use crate::link::Side;
 use crate::method::{MethodInfo, Target};
 use crate::metrics::{self, Dropped};
+use crate::params::Params;
 use crate::stream::Attachment;
 use mynah_codec::Format;
 use mynah_protocol::DecodeLimits;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::IntoFuture;
@@ -35,9 +35,9 @@ pub struct Call<P, T, E, C> {
 }
 
 /// Decodes and hands out one progress: value, note, format, limits.
-pub(super) type OnProgress = Box<dyn FnMut(&[u8], Option<&[u8]>, Format, &DecodeLimits) + Send>;
+pub(crate) type OnProgress = Box<dyn FnMut(&[u8], Option<&[u8]>, Format, &DecodeLimits) + Send>;
 /// Decodes and hands out one line: level, dropped before it, content, format, limits.
-pub(super) type OnLog = Box<dyn FnMut(i64, u64, &[u8], Format, &DecodeLimits) + Send>;
+pub(crate) type OnLog = Box<dyn FnMut(i64, u64, &[u8], Format, &DecodeLimits) + Send>;
 
 #[derive(Default)]
 pub(crate) struct Listeners {
@@ -48,6 +48,14 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
+    pub(crate) fn of(progress: OnProgress, log: OnLog) -> Self {
+        Self {
+            progress: Some(progress),
+            log: Some(log),
+            sides: SideEffects::default(),
+        }
+    }
+
     /// Hands out what came, in order. Runs code of the user.
     pub(crate) fn hand_out(&mut self, format: Format, limits: &DecodeLimits) {
         while let Some(side) = self.sides.queue.pop_front() {
@@ -104,6 +112,38 @@ impl<P, T, E, C> Call<P, T, E, C> {
         }
     }
 
+    /// The same call with other params.
+    #[inline]
+    pub(crate) fn with_params<Q>(
+        self,
+        params: impl FnOnce(P, &mut Attachments) -> Q,
+    ) -> Call<Q, T, E, C> {
+        let mut attachments = self.attachments;
+        Call {
+            caller: self.caller,
+            target: self.target,
+            params: params(self.params, &mut attachments),
+            options: self.options,
+            listeners: self.listeners,
+            attachments,
+            result: PhantomData,
+        }
+    }
+
+    /// The same call of a method that gives something else back.
+    #[inline]
+    pub(crate) fn typed<U, F>(self) -> Call<P, U, F, C> {
+        Call {
+            caller: self.caller,
+            target: self.target,
+            params: self.params,
+            options: self.options,
+            listeners: self.listeners,
+            attachments: self.attachments,
+            result: PhantomData,
+        }
+    }
+
     /// Adds what goes with a param beside its bytes. Used by the macro, for streams and callbacks.
     pub fn attach(mut self, attachment: Attachment) -> Self {
         attachment.add_to(&mut self.attachments);
@@ -137,6 +177,15 @@ impl<P, T, E, C> Call<P, T, E, C> {
     /// Adds an entry that travels beside the params.
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.options.metadata.insert(name, value);
+        self
+    }
+
+    /// An id of the program's own for the call, on wires whose ids are texts: for peers that look for it, or logs of both
+    /// sides. It must be new among the calls in flight, which a call under an id that is taken hears as
+    /// [`CallError::Misuse`]; on other wires the call fails with [`CallError::Unsupported`]. Within one process nobody
+    /// sees it.
+    pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.options.id = Some(id.into());
         self
     }
 
@@ -198,7 +247,7 @@ impl<P, T, E, C> Call<P, T, E, C> {
 
 impl<P, T, E, C> Call<P, T, E, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,
@@ -213,7 +262,7 @@ where
 
 impl<P, T, E, C> IntoFuture for Call<P, T, E, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,

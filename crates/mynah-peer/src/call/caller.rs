@@ -12,7 +12,9 @@ use crate::local::InProcess;
 use crate::peer::Peer;
 use crate::trace::TraceContext;
 use mynah_codec::Format;
-use mynah_protocol::{CallId, CancelReason, DecodeLimits, Metadata, MethodName, Window};
+use mynah_protocol::{
+    CallId, CancelReason, DecodeLimits, Metadata, MethodName, ParamsShape, Window,
+};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -23,12 +25,9 @@ use std::time::Duration;
 ///
 /// Object-safe, and without a box per call: the future of a call drives it by polling.
 pub trait Caller: Send + Sync + 'static {
-    /// The format that params are to be encoded in, and the limits for what comes back.
-    /// `Pending` until it is known; the task is woken then.
-    fn poll_format(
-        &self,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Result<(Format, DecodeLimits), CallError>>;
+    /// How params are to be encoded, and the limits for what comes back. `Pending` until it is known; the task is woken
+    /// then.
+    fn poll_format(&self, cx: &mut task::Context<'_>) -> Poll<Result<WireFormat, CallError>>;
 
     /// Sends a request, and takes what is attached to it. `Pending` while there is no room for it; the task is woken then.
     fn poll_begin(
@@ -165,11 +164,43 @@ pub trait Caller: Send + Sync + 'static {
     }
 }
 
+/// How a caller has its calls encoded.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WireFormat {
+    /// The format of params and results.
+    pub format: Format,
+    /// The limits for what comes back.
+    pub limits: DecodeLimits,
+    /// How the wire spells params.
+    pub params: ParamsShape,
+    /// Whether it has no other spelling of them.
+    pub only_params: bool,
+    /// The name of the dialect, for errors.
+    pub dialect: &'static str,
+}
+
+impl WireFormat {
+    /// A format with limits; params are positional, and may be spelled in any other way.
+    #[must_use]
+    pub const fn new(format: Format, limits: DecodeLimits) -> Self {
+        Self {
+            format,
+            limits,
+            params: ParamsShape::Positional,
+            only_params: false,
+            dialect: "a caller",
+        }
+    }
+}
+
 /// A request that is to be sent.
 #[derive(Debug)]
 pub struct OutgoingCall<'a> {
     /// What is called.
     pub name: MethodName<'a>,
+    /// An id that the program chose, for wires whose ids are texts; `None`: whatever the caller chooses.
+    pub id: Option<&'a str>,
     /// The encoded params.
     pub params: Encoded<'a>,
     /// The time for it; `None`: without end.
@@ -356,6 +387,8 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Option<tokio::time::Instant>,
     /// The trace of the call that it is made within.
     pub(crate) trace: Option<Arc<TraceContext>>,
+    /// An id that the program chose.
+    pub(crate) id: Option<Box<str>>,
 }
 
 /// The time for a call.

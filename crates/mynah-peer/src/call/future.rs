@@ -7,10 +7,10 @@ use super::{Again, Attachments, Call, CallOptions, Caller, OutgoingCall, Ticket,
 use crate::error::{CallError, DomainError};
 use crate::local::TypedCall;
 use crate::method::Target;
+use crate::params::{self, Params};
 use crate::scratch;
 use mynah_codec::Format;
-use mynah_protocol::{CancelReason, DecodeLimits, RpcError};
-use serde::Serialize;
+use mynah_protocol::{CancelReason, DecodeLimits, RpcError, WireId};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::marker::PhantomData;
@@ -77,7 +77,7 @@ impl<P, T, E, C: Caller> Unpin for CallFuture<P, T, E, C> {}
 
 impl<P, T, E, C> CallFuture<P, T, E, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,
@@ -134,6 +134,17 @@ where
         matches!(error, CallError::Busy { .. }) && self.caller.reconnects()
     }
 
+    /// The id of the call: the one that the program chose, or that of its request once it is sent. `None` before, within
+    /// one process, and after its end.
+    #[must_use]
+    pub fn id(&self) -> Option<WireId> {
+        match (&self.options.id, &self.stage) {
+            (Some(id), _) => Some(WireId::Text(id.clone())),
+            (None, Stage::Sent(ticket)) => Some(ticket.id().into()),
+            (None, _) => None,
+        }
+    }
+
     /// Stops the call: it ends as cancelled by its caller.
     pub fn cancel(&mut self) {
         self.give_up();
@@ -175,9 +186,8 @@ where
             self.stage = Stage::Local(call);
             return Poll::Ready(Ok(()));
         }
-        let (format, limits) =
-            task::ready!(self.caller.poll_format(cx)).map_err(CallError::widen)?;
-        self.format = Some((format, limits));
+        let wire = task::ready!(self.caller.poll_format(cx)).map_err(CallError::widen)?;
+        self.format = Some((wire.format, wire.limits));
         let Some(params) = &self.params else {
             return Poll::Ready(Ok(()));
         };
@@ -185,11 +195,12 @@ where
         let resends = self.caller.reconnects() && self.attachments.is_empty();
         let listens = self.listeners.is_some();
         let begun = scratch::with_encoded(|buffer| {
-            if let Err(error) = buffer.push(format, params) {
-                return Poll::Ready(Err(CallError::Encode(error)));
+            if let Err(error) = params::encode(params, &self.target, &wire, buffer) {
+                return Poll::Ready(Err(error));
             }
             let mut call = OutgoingCall {
                 name: self.target.name(),
+                id: self.options.id.as_deref(),
                 params: buffer.whole(),
                 timeout,
                 metadata: &self.options.metadata,
@@ -315,7 +326,7 @@ impl<P, T, E, C: Caller> CallFuture<P, T, E, C> {
 
 impl<P, T, E, C> Future for CallFuture<P, T, E, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,
@@ -334,7 +345,7 @@ where
 
 impl<P, T, E, C> CallFuture<P, T, E, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,

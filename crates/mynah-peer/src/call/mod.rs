@@ -2,6 +2,7 @@
 
 mod again;
 mod builder;
+mod by_name;
 mod caller;
 mod future;
 mod notify;
@@ -9,8 +10,9 @@ mod watch;
 
 pub use again::Attempt;
 pub use builder::Call;
+pub use by_name::{CallBuilder, CallerExt};
 pub use caller::{
-    Attachments, Caller, OutgoingCall, ResultStream, ServiceClient, SideEffects, Ticket,
+    Attachments, Caller, OutgoingCall, ResultStream, ServiceClient, SideEffects, Ticket, WireFormat,
 };
 pub use future::CallFuture;
 pub use notify::Notify;

@@ -1,13 +1,13 @@
 //! A notification before it is sent.
 
-use super::{Attachments, CallOptions, Caller, OutgoingCall, Watch};
+use super::{Attachments, Call, CallOptions, Caller, OutgoingCall, Watch};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::intercept::CallKind;
 use crate::method::{MethodInfo, Target};
+use crate::params::{self, Params};
 use crate::scratch;
 use mynah_protocol::CALLBACK_SERVICE;
-use serde::Serialize;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub struct Notify<P, C> {
     params: Option<P>,
     options: CallOptions,
     watch: Option<Box<Watch>>,
+    /// It cannot be a notification.
+    misuse: Option<&'static str>,
 }
 
 impl<P, C> fmt::Debug for Notify<P, C> {
@@ -48,11 +50,26 @@ impl<P, C> Notify<P, C> {
             params: Some(params),
             options: CallOptions::default(),
             watch: None,
+            misuse: None,
         }
     }
 
     pub(crate) const fn caller(&self) -> &C {
         &self.caller
+    }
+
+    /// A call whose answer nobody waits for.
+    pub(crate) fn of<T, E>(call: Call<P, T, E, C>) -> Self {
+        let mut notify = Self::to(call.caller, call.target, call.params);
+        notify.options = call.options;
+        notify.misuse = if !call.attachments.is_empty() {
+            Some("a stream or a callback lives as long as its call, and a notification has no end")
+        } else if notify.options.id.is_some() {
+            Some("nobody answers a notification, so it has no id")
+        } else {
+            None
+        };
+        notify
     }
 
     /// Adds an entry that travels beside the params.
@@ -70,7 +87,7 @@ impl<P, C> Notify<P, C> {
 
 impl<P, C> Notify<P, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     C: Caller,
 {
     fn poll_plain(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
@@ -85,18 +102,19 @@ where
                 std::mem::take(&mut this.options.metadata),
             ));
         }
-        let (format, _limits) = task::ready!(this.caller.poll_format(cx))?;
+        let wire = task::ready!(this.caller.poll_format(cx))?;
         let Some(params) = &this.params else {
             return Poll::Ready(Err(CallError::Misuse(
                 "a notification was polled after its end",
             )));
         };
         scratch::with_encoded(|buffer| {
-            if let Err(error) = buffer.push(format, params) {
-                return Poll::Ready(Err(CallError::Encode(error)));
+            if let Err(error) = params::encode(params, &this.target, &wire, buffer) {
+                return Poll::Ready(Err(error));
             }
             let call = OutgoingCall {
                 name: this.target.name(),
+                id: None,
                 params: buffer.whole(),
                 timeout: None,
                 metadata: &this.options.metadata,
@@ -149,13 +167,16 @@ where
 
 impl<P, C> Future for Notify<P, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     C: Caller,
 {
     type Output = Result<(), CallError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if let Some(misuse) = this.misuse {
+            return Poll::Ready(Err(CallError::Misuse(misuse)));
+        }
         let begins = this.params.is_some() && Watch::may_begin(&this.caller, &this.options);
         let sent = if this.watch.is_some() || begins {
             task::ready!(this.poll_watched(cx))

@@ -59,8 +59,12 @@ impl SubscribeMethod {
             let text = "subscriptions need a built-in format";
             return Err(refuse(ErrorCode::UNSUPPORTED, text));
         }
-        let (topic, lag, capacity): Params =
-            decode(invocation.params, invocation.format, invocation.limits)?;
+        let (topic, lag, capacity): Params = decode(
+            invocation.params,
+            invocation.format,
+            invocation.limits,
+            &["topic", "lag", "capacity"],
+        )?;
         let limits = &link.config.limits;
         if topic.len() > limits.max_name_bytes {
             return Err(refuse(ErrorCode::INVALID_PARAMS, "topic is too long"));

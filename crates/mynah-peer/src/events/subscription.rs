@@ -6,7 +6,7 @@ use super::queue::{Lag, Queue};
 use super::serve::Lease;
 use crate::call::{Attempt, Caller};
 use crate::error::CallError;
-use crate::intercept::{Observed, Outcome};
+use crate::intercept::{CallOutcome, Observed};
 use crate::metrics::{self, Dropped};
 use crate::peer::Peer;
 use crate::stream::Streaming;
@@ -107,7 +107,7 @@ impl Near {
 
     fn ended(&self, reason: &EndReason) {
         for observed in &self.observed {
-            observed.ended(Outcome::of_end(reason));
+            observed.ended(CallOutcome::of_end(reason));
             observed.report();
         }
     }

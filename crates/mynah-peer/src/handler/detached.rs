@@ -1,16 +1,18 @@
 //! Handlers that run in a task or on a thread of their own.
 
-use super::{Called, Invocation, Method, decode, encode, panicked};
+use super::inline::TypedError;
+use super::output::Output;
+use super::{Called, Invocation, Method, encode, panicked};
 use crate::blocking::PoolFull;
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
-use crate::error::DomainError;
-use crate::intercept::Outcome;
+use crate::intercept::CallOutcome;
 use crate::link::HandlerRef;
+use crate::params::Reads;
 use crate::scratch;
+use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
 use mynah_protocol::{EndReason, ErrorCode, RpcError};
-use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,27 +21,30 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 /// An async handler in a task of its own.
-pub(super) struct Spawned<H, P> {
+pub(super) struct Spawned<H, P, R, O, C> {
     handler: Arc<H>,
-    params: PhantomData<fn(P)>,
+    reads: R,
+    kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P> Spawned<H, P> {
-    pub(super) const fn new(handler: Arc<H>) -> Self {
+impl<H, P, R, O, C> Spawned<H, P, R, O, C> {
+    pub(super) const fn new(handler: Arc<H>, reads: R) -> Self {
         Self {
             handler,
-            params: PhantomData,
+            reads,
+            kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, F, T, E> Method for Spawned<H, P>
+impl<H, P, R, F, O, C> Method for Spawned<H, P, R, O, C>
 where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
-    P: DeserializeOwned + Send + 'static,
-    T: Serialize + Send + 'static,
-    E: DomainError,
+    F: Future<Output: Output<O>> + Send + 'static,
+    R: Reads<P>,
+    P: Send + 'static,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<<F::Output as Output<O>>::Value>,
 {
     fn call(
         &self,
@@ -54,7 +59,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = match decode::<P>(params, format, limits) {
+        let read = self.reads.read(params, format, limits);
+        let names = self.reads.names();
+        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -70,7 +77,7 @@ where
                 },
                 Err(payload) => Err(payload),
             };
-            finish(&context, format, result);
+            finish::<_, O, C>(&context, format, result);
         });
         Called::Elsewhere(HandlerRef::Spawned(task.abort_handle()))
     }
@@ -79,26 +86,30 @@ where
 }
 
 /// A plain function on the blocking pool.
-pub(super) struct Blocking<H, P> {
+pub(super) struct Blocking<H, P, R, O, C> {
     handler: Arc<H>,
-    params: PhantomData<fn(P)>,
+    reads: R,
+    kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P> Blocking<H, P> {
-    pub(super) const fn new(handler: Arc<H>) -> Self {
+impl<H, P, R, O, C> Blocking<H, P, R, O, C> {
+    pub(super) const fn new(handler: Arc<H>, reads: R) -> Self {
         Self {
             handler,
-            params: PhantomData,
+            reads,
+            kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, T, E> Method for Blocking<H, P>
+impl<H, P, R, G, O, C> Method for Blocking<H, P, R, O, C>
 where
-    H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
-    P: DeserializeOwned + Send + 'static,
-    T: Serialize + 'static,
-    E: DomainError,
+    H: Fn(Context, P) -> G + Send + Sync + 'static,
+    R: Reads<P>,
+    P: Send + 'static,
+    G: Output<O>,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<G::Value>,
 {
     fn call(
         &self,
@@ -113,7 +124,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = match decode::<P>(params, format, limits) {
+        let read = self.reads.read(params, format, limits);
+        let names = self.reads.names();
+        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -128,7 +141,7 @@ where
             let result = catch_unwind(AssertUnwindSafe(|| {
                 in_span(&context, || handler(context.clone(), params))
             }));
-            finish(&context, format, result);
+            finish::<_, O, C>(&context, format, result);
         });
         match taken {
             Ok(()) => Called::Elsewhere(HandlerRef::Blocking),
@@ -197,18 +210,27 @@ fn answer(context: &Context, result: Result<Encoded<'_>, Box<RpcError>>) {
 }
 
 /// Answers the call. The cause of a cancellation is told instead of a result that nobody waits for.
-fn finish<T: Serialize, E: DomainError>(
+fn finish<R: Output<O>, O, C: CheckResult<R::Value>>(
     context: &Context,
     format: Format,
-    result: Caught<Result<T, E>>,
+    result: Caught<R>,
 ) {
     if let (Err(_), Some(observed)) = (&result, context.observed()) {
-        observed.ended(Outcome::Panicked);
+        observed.ended(CallOutcome::Panicked);
     }
     scratch::with_encoded(|buffer| {
         let encoded = match result {
             Ok(result) => {
-                let encoded = catch_unwind(AssertUnwindSafe(|| encode(result, format, buffer)));
+                let encoded = catch_unwind(AssertUnwindSafe(|| {
+                    let result = match result.into_result() {
+                        Ok(value) => match C::result(&value) {
+                            Ok(()) => Ok(value),
+                            Err(refused) => Err(TypedError::Refused(refused)),
+                        },
+                        Err(error) => Err(TypedError::Own(error)),
+                    };
+                    encode(result, format, buffer)
+                }));
                 encoded.unwrap_or_else(|payload| Err(panicked(&*payload)))
             }
             Err(payload) => Err(panicked(&*payload)),

@@ -1,14 +1,13 @@
 //! A caller with interceptors around it.
 
 use super::{Interceptor, Interceptors};
-use crate::call::{Attempt, Caller, OutgoingCall, SideEffects, Ticket};
+use crate::call::{Attempt, Caller, OutgoingCall, SideEffects, Ticket, WireFormat};
 use crate::encoded::ReplyBuffer;
 use crate::error::CallError;
 use crate::local::InProcess;
 use crate::peer::Peer;
 use crate::trace::TraceContext;
-use mynah_codec::Format;
-use mynah_protocol::{CancelReason, DecodeLimits, RpcError, Window};
+use mynah_protocol::{CancelReason, RpcError, Window};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -39,10 +38,7 @@ impl<C: Caller> Intercepted<C> {
 }
 
 impl<C: Caller> Caller for Intercepted<C> {
-    fn poll_format(
-        &self,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Result<(Format, DecodeLimits), CallError>> {
+    fn poll_format(&self, cx: &mut task::Context<'_>) -> Poll<Result<WireFormat, CallError>> {
         self.caller.poll_format(cx)
     }
 

@@ -1,20 +1,21 @@
 //! What handles and the task of a connection share.
 
 use super::slots::{InSlot, OutSlot};
-use super::{Clock, Out, Receipts, Sent};
+use super::{CalledKind, Clock, Out, Receipts, Sent};
+use crate::call::WireFormat;
 use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
 use crate::events::{self, Listeners};
 use crate::handler::Method;
-use crate::intercept::{Observed, Outcome};
-use crate::router::Router;
+use crate::intercept::{CallOutcome, Observed};
+use crate::router::{FallbackMethod, Router, Unrouted};
 use crate::server::Shared;
-use crate::state::ConnectionState;
+use crate::states::States;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    Response, RpcError,
+    ParamsShape, Response, RpcError,
 };
 use std::collections::VecDeque;
 use std::fmt;
@@ -35,8 +36,6 @@ pub(crate) struct LinkConfig {
     pub(crate) listeners: OnceLock<Arc<Listeners>>,
     /// The server that it is a connection of, and its number there.
     pub(crate) server: Option<(Weak<Shared>, u64)>,
-    /// What the program keeps for it, once it keeps something: see [`Link::state`].
-    pub(crate) state: OnceLock<Arc<ConnectionState>>,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
@@ -61,6 +60,8 @@ pub(crate) struct Link {
     pub(crate) callbacks: CallbackTable,
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
+    /// What handlers keep for the connection.
+    pub(crate) states: States,
 }
 
 /// What is known of the wire once it is ready.
@@ -70,6 +71,20 @@ pub(crate) struct WireFacts {
     pub(crate) decode: mynah_protocol::DecodeLimits,
     pub(crate) dialect: &'static str,
     pub(crate) capabilities: mynah_protocol::Capabilities,
+    params: ParamsShape,
+    only_params: bool,
+}
+
+impl WireFacts {
+    /// What a call has to know of them.
+    #[inline]
+    pub(crate) const fn wire_format(&self) -> WireFormat {
+        let mut wire = WireFormat::new(self.format, self.decode);
+        wire.params = self.params;
+        wire.only_params = self.only_params;
+        wire.dialect = self.dialect;
+        wire
+    }
 }
 
 /// The rules of the connection, with what is kept for each call.
@@ -147,6 +162,7 @@ impl Link {
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
             subscriptions: AtomicUsize::new(0),
+            states: States::default(),
         };
         Arc::new(link)
     }
@@ -189,6 +205,8 @@ impl Link {
             decode: profile.decode_limits(&self.config.limits),
             dialect: profile.dialect,
             capabilities: profile.capabilities,
+            params: profile.params,
+            only_params: profile.only_params,
         };
         if let Some(listeners) = self.config.listeners.get() {
             listeners.set_codec(facts.format, facts.decode);
@@ -229,20 +247,29 @@ impl Link {
         state.ended.then(|| reason.unwrap_or(CloseReason::PeerGone))
     }
 
-    /// What the program keeps for this connection.
-    pub(crate) fn state(&self) -> &Arc<ConnectionState> {
-        self.config.state.get_or_init(Arc::default)
-    }
-
-    /// What the peer may call that nobody registered.
+    /// What the peer may call that is no route.
     #[cold]
-    pub(crate) fn built_in(&self, name: &MethodName<'_>) -> Option<Arc<dyn Method>> {
-        if !name.service.starts_with('$') || self.config.router.refusal().is_some() {
+    pub(crate) fn find_other(
+        &self,
+        name: &MethodName<'_>,
+    ) -> Option<(Arc<dyn Method>, CalledKind)> {
+        let router = &self.config.router;
+        if router.refusal().is_some() {
             return None;
         }
-        self.callbacks
-            .find(name)
-            .or_else(|| events::built_in(name, self.config.router.events()))
+        if name.service.starts_with('$') {
+            let built_in = self
+                .callbacks
+                .find(name)
+                .or_else(|| events::built_in(name, router.events()))?;
+            return Some((built_in, CalledKind::BuiltIn));
+        }
+        Some(match router.find_other(name)? {
+            Unrouted::Added(route) => (route, CalledKind::Added),
+            Unrouted::Fallback(fallback) => {
+                (FallbackMethod::of(name, fallback), CalledKind::Fallback)
+            }
+        })
     }
 
     /// Whether anybody hears lines of log that belong to no call.
@@ -484,8 +511,8 @@ impl State {
         match self.connection.cancelled(key) {
             // A handler that came to its result under a shield was not stopped.
             Some(reason) if error.is_some() => observed.ended(match reason {
-                CancelReason::Deadline => Outcome::Deadline,
-                _ => Outcome::Cancelled,
+                CancelReason::Deadline => CallOutcome::Deadline,
+                _ => CallOutcome::Cancelled,
             }),
             _ => observed.ended_with(error),
         }

@@ -57,6 +57,10 @@ impl LocalServer {
         })
     }
 
+    pub(crate) const fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+
     pub(crate) const fn evidence(&self) -> &Evidence {
         &self.evidence
     }
@@ -174,7 +178,6 @@ impl LocalServer {
             default_timeout: None,
             listeners: OnceLock::new(),
             server: None,
-            state: OnceLock::new(),
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.

@@ -5,15 +5,16 @@ use super::{InProcess, LocalCall, observed};
 use crate::call::{Attachments, Call};
 use crate::context::Context;
 use crate::error::{CallError, DomainError};
-use crate::handler::{TypedStreamMethod, panicked};
+use crate::handler::{LocalResults, TypedError, TypedStreamMethod, panicked};
 use crate::intercept::CallKind;
 use crate::method::Target;
+use crate::params::Params;
 use crate::peer::Peer;
 use crate::stream::Streaming;
-use futures_core::Stream;
+use futures_core::Stream as _;
 use mynah_connection::CloseReason;
 use mynah_protocol::{By, EndReason, Metadata, MethodName, Moment};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,12 +29,10 @@ pub(crate) struct LocalStream<T, E> {
     end: EndReason,
 }
 
-pub(super) type BoxStream<T, E> = Pin<Box<dyn Stream<Item = Result<T, E>> + Send>>;
-
 enum Source<T, E> {
     Typed {
         /// Taken when it has ended, or panicked.
-        stream: Option<BoxStream<T, E>>,
+        stream: Option<LocalResults<T, E>>,
         /// Until an interceptor has let it pass.
         gate: Option<observed::WaitingStream<T, E>>,
         call: Arc<LocalCall>,
@@ -73,7 +72,7 @@ impl InProcess {
         attachments: Attachments,
     ) -> Result<LocalStream<T, E>, CallError<E>>
     where
-        P: Serialize + Send + 'static,
+        P: Params + 'static,
         T: DeserializeOwned + Send + 'static,
         E: DomainError,
     {
@@ -81,13 +80,14 @@ impl InProcess {
             return Err(CallError::Deadline);
         }
         let whole = self.capped(timeout.filter(|_| !until_first));
-        let found = self.find::<Arc<dyn TypedStreamMethod<P, T, E>>>(&name);
-        let Some((route, typed)) = found else {
-            if self.server.draining.load(Ordering::Acquire) {
+        let attached = !attachments.is_empty();
+        let found = self.find::<Arc<dyn TypedStreamMethod<P, T, E>>>(&name, attached);
+        let Some(found) = found else {
+            if self.ends.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
-            let target = Target::named(&*name.service, &*name.method);
-            let mut call = Call::<P, T, E, Peer>::to(self.server.encoded(), target, params);
+            let target = Target::owned(&name);
+            let mut call = Call::<P, T, E, Peer>::to(self.ends.server.encoded(), target, params);
             call.attachments = attachments;
             call = match whole {
                 Some(timeout) => call.deadline(timeout),
@@ -102,8 +102,12 @@ impl InProcess {
             });
         };
         self.take_permit()?;
-        let observed = if self.server.router.observes() {
-            self.observe(route, CallKind::Stream, &metadata)
+        let observed = if self.ends.server.router.observes() {
+            self.observe(
+                || found.name(&self.ends.server.router),
+                CallKind::Stream,
+                &metadata,
+            )
         } else {
             None
         };
@@ -121,7 +125,7 @@ impl InProcess {
                 sleep: None,
             });
         if call.observed.is_some() {
-            let (stream, gate) = observed::open(typed, &call, context, params)?;
+            let (stream, gate) = observed::open(found.typed(), &call, context, params)?;
             return Ok(LocalStream {
                 source: Source::Typed {
                     stream,
@@ -133,9 +137,14 @@ impl InProcess {
                 end: EndReason::Finished,
             });
         }
+        let typed = found.typed();
         let started = catch_unwind(AssertUnwindSafe(|| typed.open(context, params)));
         let stream = match started {
-            Ok(stream) => stream,
+            Ok(Ok(stream)) => stream,
+            Ok(Err(refused)) => {
+                call.end(Over::Finished);
+                return Err(observed::refused_untyped(*refused));
+            }
             Err(payload) => {
                 call.end(Over::Finished);
                 return Err(CallError::Remote(*panicked(&*payload)));
@@ -224,7 +233,12 @@ where
                 }
             }
             Ok(Poll::Ready(None)) => None,
-            Ok(Poll::Ready(Some(Err(error)))) => Some(CallError::Application(error)),
+            Ok(Poll::Ready(Some(Err(TypedError::Own(error))))) => {
+                Some(CallError::Application(error))
+            }
+            Ok(Poll::Ready(Some(Err(TypedError::Refused(error))))) => {
+                Some(observed::refused_untyped(*error))
+            }
             Err(payload) => Some(CallError::Remote(*panicked(&*payload))),
         };
         match outcome {

@@ -2,13 +2,13 @@
 
 use super::call::{LocalCall, Over};
 use super::observed;
-use crate::call::SideEffects;
+use crate::call::{Listeners, SideEffects};
 use crate::error::CallError;
-use crate::handler::{TypedRunning, panicked};
+use crate::handler::{TypedError, TypedRunning, panicked};
 use mynah_protocol::By;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, Waker};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
@@ -24,7 +24,7 @@ pub(super) enum TypedStage<T, E> {
         cell: Option<Box<dyn TypedRunning<T, E>>>,
         /// Until an interceptor has let it pass.
         gate: Option<observed::Waiting<T, E>>,
-        /// The index of its method, which takes the cell back.
+        /// The index of its method, which takes the cell back; none of a method that was added since the start.
         route: usize,
         call: Arc<LocalCall>,
         sleep: Option<Pin<Box<Sleep>>>,
@@ -39,7 +39,43 @@ pub(super) enum TypedStage<T, E> {
         outcome: Option<Result<T, CallError<E>>>,
         call: Arc<LocalCall>,
     },
-    Encoded(Pin<Box<dyn Future<Output = Result<T, CallError<E>>> + Send>>),
+    Encoded {
+        future: Pin<Box<dyn Future<Output = Result<T, CallError<E>>> + Send>>,
+        /// What came beside it, when the caller listens.
+        heard: Option<Heard>,
+    },
+}
+
+/// What was heard beside a call that goes over a wire in memory, on its way to its listeners.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<Mutex<SideEffects>>);
+
+impl Heard {
+    fn lock(&self) -> MutexGuard<'_, SideEffects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Listens for it.
+    pub(super) fn listeners(&self) -> Box<Listeners> {
+        let (progress, log) = (self.clone(), self.clone());
+        Box::new(Listeners::of(
+            Box::new(move |value, note, _format, _limits| {
+                let note = note.map(<[u8]>::to_vec);
+                progress.lock().push_progress(value.to_vec(), note);
+            }),
+            Box::new(move |level, dropped, content, _format, _limits| {
+                let mut sides = log.lock();
+                sides.dropped += dropped;
+                sides.push_log(level, content.to_vec());
+            }),
+        ))
+    }
+
+    fn hand_over(&self, sides: &mut SideEffects) {
+        let mut heard = self.lock();
+        sides.queue.append(&mut heard.queue);
+        sides.dropped += std::mem::take(&mut heard.dropped);
+    }
 }
 
 impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
@@ -49,7 +85,7 @@ impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
         let mut cx = task::Context::from_waker(Waker::noop());
         let call = match &this.stage {
             TypedStage::Typed { call, .. } => Some(Arc::clone(call)),
-            TypedStage::Encoded(_) => None,
+            TypedStage::Encoded { .. } => None,
             TypedStage::Spawned { .. } | TypedStage::Ended { .. } => return this,
         };
         let mut sides = SideEffects::default();
@@ -62,9 +98,22 @@ impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
                 }
             }
             (Poll::Ready(outcome), None) => {
-                TypedStage::Encoded(Box::pin(std::future::ready(outcome)))
+                let heard = Heard::default();
+                *heard.lock() = sides;
+                TypedStage::Encoded {
+                    future: Box::pin(std::future::ready(outcome)),
+                    heard: Some(heard),
+                }
             }
-            (Poll::Pending, None) => return this,
+            (Poll::Pending, None) => {
+                if let TypedStage::Encoded {
+                    heard: Some(heard), ..
+                } = &this.stage
+                {
+                    *heard.lock() = sides;
+                }
+                return this;
+            }
             (Poll::Pending, Some(call)) => {
                 call.push_back(sides);
                 let task =
@@ -86,7 +135,13 @@ impl<T, E> TypedCall<T, E> {
         sides: Option<&mut SideEffects>,
     ) -> Poll<Result<T, CallError<E>>> {
         let (cell, call, sleep) = match &mut self.stage {
-            TypedStage::Encoded(future) => return future.as_mut().poll(cx),
+            TypedStage::Encoded { future, heard } => {
+                let polled = future.as_mut().poll(cx);
+                if let (Some(heard), Some(sides)) = (heard, sides) {
+                    heard.hand_over(sides);
+                }
+                return polled;
+            }
             TypedStage::Spawned { task, call } => {
                 let polled = Pin::new(task).poll(cx);
                 call.hand_over(sides, cx.waker());
@@ -130,7 +185,10 @@ impl<T, E> TypedCall<T, E> {
         call.hand_over(sides, cx.waker());
         let outcome = match polled {
             Ok(Poll::Ready(Ok(value))) => Ok(value),
-            Ok(Poll::Ready(Err(error))) => Err(CallError::Application(error)),
+            Ok(Poll::Ready(Err(TypedError::Own(error)))) => Err(CallError::Application(error)),
+            Ok(Poll::Ready(Err(TypedError::Refused(error)))) => {
+                Err(observed::refused_untyped(*error))
+            }
             Err(payload) => {
                 // The future may be in any state: its cell is not used again.
                 drop(catch_unwind(AssertUnwindSafe(|| drop(cell.take()))));
@@ -164,7 +222,7 @@ impl<T, E> TypedCall<T, E> {
             } => {
                 call.end(how);
                 let Some(cell) = cell.take() else { return };
-                let method = call.server.router.route(*route);
+                let method = call.ends.server.router.route(*route);
                 let given_back = catch_unwind(AssertUnwindSafe(|| match method {
                     Some(method) => method.handler.recycle(cell.into_any_typed()),
                     None => drop(cell),
@@ -175,7 +233,7 @@ impl<T, E> TypedCall<T, E> {
                 }
             }
             TypedStage::Spawned { task, .. } => task.abort(),
-            TypedStage::Encoded(_) | TypedStage::Ended { .. } => {}
+            TypedStage::Encoded { .. } | TypedStage::Ended { .. } => {}
         }
     }
 }

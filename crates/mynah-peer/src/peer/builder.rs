@@ -15,7 +15,7 @@ use mynah_protocol::{Evidence, Limits, SideLine, SideLines, Transport};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A peer that is about to start.
@@ -218,7 +218,6 @@ impl PeerBuilder {
             default_timeout: self.default_timeout,
             listeners: self.listeners.take(),
             server: None,
-            state: OnceLock::new(),
         };
         match self.medium {
             Medium::Bytes { drive, wire } => {

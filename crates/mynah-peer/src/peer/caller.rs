@@ -1,7 +1,7 @@
 //! Calls through a peer.
 
 use super::{Kind, Peer};
-use crate::call::{Caller, OutgoingCall, SideEffects, Ticket};
+use crate::call::{Caller, OutgoingCall, SideEffects, Ticket, WireFormat};
 use crate::encoded::ReplyBuffer;
 use crate::error::CallError;
 use crate::intercept::Interceptors;
@@ -18,19 +18,16 @@ use tokio::time::Instant;
 
 impl Caller for Peer {
     #[inline]
-    fn poll_format(
-        &self,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Result<(Format, DecodeLimits), CallError>> {
+    fn poll_format(&self, cx: &mut task::Context<'_>) -> Poll<Result<WireFormat, CallError>> {
         let Kind::Linked(handle) = &self.kind else {
-            return Poll::Ready(Ok((Format::Cbor, DecodeLimits::DEFAULT)));
+            return Poll::Ready(Ok(WireFormat::new(Format::Cbor, DecodeLimits::DEFAULT)));
         };
         if let Some(facts) = handle.link.facts() {
-            return Poll::Ready(Ok((facts.format, facts.decode)));
+            return Poll::Ready(Ok(facts.wire_format()));
         }
         let mut state = handle.link.lock();
         if let Some(facts) = handle.link.facts() {
-            return Poll::Ready(Ok((facts.format, facts.decode)));
+            return Poll::Ready(Ok(facts.wire_format()));
         }
         if let Some(reason) = state.connection.closed() {
             return Poll::Ready(Err(CallError::Disconnected(reason.clone())));
@@ -181,7 +178,7 @@ impl Caller for Peer {
 
     #[inline]
     fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.bound.as_ref()?.deadline(&self.kind)
     }
 
     #[inline]

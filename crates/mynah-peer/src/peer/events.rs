@@ -75,7 +75,7 @@ impl Peer {
             subscription: Subscription::near(near),
             peer: self.clone(),
             timeout: self.default_timeout(),
-            deadline: self.deadline,
+            deadline: self.deadline(),
         })
     }
 

@@ -2,13 +2,12 @@
 
 use super::Reconnecting;
 use super::connections::Connections;
-use crate::call::{Attempt, Caller, OutgoingCall, SideEffects, Ticket};
+use crate::call::{Attempt, Caller, OutgoingCall, SideEffects, Ticket, WireFormat};
 use crate::encoded::ReplyBuffer;
 use crate::error::{CallError, retry_after};
 use crate::peer::Peer;
-use mynah_codec::Format;
 use mynah_connection::CloseReason;
-use mynah_protocol::{CancelReason, DecodeLimits, ErrorCode, RpcError, Window};
+use mynah_protocol::{CancelReason, ErrorCode, RpcError, Window};
 use std::sync::atomic::Ordering;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -82,10 +81,7 @@ fn meant(peer: &Peer, error: CallError<RpcError>) -> CallError<RpcError> {
 
 impl Caller for Reconnecting {
     #[inline]
-    fn poll_format(
-        &self,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Result<(Format, DecodeLimits), CallError>> {
+    fn poll_format(&self, cx: &mut task::Context<'_>) -> Poll<Result<WireFormat, CallError>> {
         let polled = self.poll_say(cx, |peer, cx| peer.poll_format(cx));
         polled.map_ok(|(_, found)| found)
     }

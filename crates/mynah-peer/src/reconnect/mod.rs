@@ -11,13 +11,14 @@ pub use builder::Reconnect;
 pub use open::DialError;
 pub use state::{ReconnectState, ReconnectStats, ReconnectWatch};
 
-use crate::call::ServiceClient;
+use crate::call::{CallBuilder, CallerExt, ServiceClient};
 use crate::events::Subscribe;
 use crate::peer::Peer;
 use connections::Connections;
 use mynah_codec::Dialect;
 use mynah_connection::CloseReason;
 use mynah_protocol::{Dialer, Transport, TransportError};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -125,6 +126,15 @@ impl Reconnecting {
     #[must_use]
     pub fn client<K: ServiceClient<Self>>(&self) -> K {
         K::from_caller(self.clone())
+    }
+
+    /// A call by name through whichever connection there is. See [`CallerExt::call`].
+    pub fn call(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        method: impl Into<Cow<'static, str>>,
+    ) -> CallBuilder<Self> {
+        CallerExt::call(self, service, method)
     }
 
     /// Subscribes to a topic of the other side, again on each connection. See

@@ -46,10 +46,10 @@ impl Opener {
             builder = builder.limits(limits.clone());
         }
         let peer = builder.start()?;
-        let (format, _limits) = poll_fn(|cx| peer.poll_format(cx))
+        let wire = poll_fn(|cx| peer.poll_format(cx))
             .await
             .map_err(|error| TransportError::new(TransportErrorKind::Broken, error.to_string()))?;
-        if !connections.speaks(format.id()) {
+        if !connections.speaks(wire.format.id()) {
             let what = "the other side speaks another format than it did before";
             return Err(TransportError::new(TransportErrorKind::Other, what).into());
         }

@@ -2,10 +2,11 @@
 
 use super::registry::{IdTaken, PeerId};
 use super::shared::Shared;
-use crate::state::ConnectionState;
+use crate::link::Link;
+use crate::states::States;
 use mynah_protocol::Evidence;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -23,7 +24,9 @@ struct Inner {
     server: Weak<Shared>,
     number: u64,
     evidence: Evidence,
-    state: Arc<ConnectionState>,
+    /// Its state as long as it has no connection.
+    early: States,
+    link: OnceLock<Weak<Link>>,
     arrived: Instant,
 }
 
@@ -43,14 +46,22 @@ impl Session {
                 server: Arc::downgrade(server),
                 number,
                 evidence,
-                state: Arc::default(),
+                early: States::default(),
+                link: OnceLock::new(),
                 arrived: Instant::now(),
             }),
         }
     }
 
-    pub(super) fn state_of_connection(&self) -> &Arc<ConnectionState> {
-        &self.inner.state
+    /// It has a connection from now on, which takes its state over.
+    pub(super) fn linked(&self, link: &Arc<Link>) {
+        // It gets one at most.
+        let _first = self.inner.link.set(Arc::downgrade(link));
+        link.states.take_over(&self.inner.early);
+    }
+
+    fn link(&self) -> Option<Arc<Link>> {
+        self.inner.link.get()?.upgrade()
     }
 
     /// What the server knows it by: the id that the program has set, or a number of the server's (`#7`).
@@ -78,15 +89,24 @@ impl Session {
         &self.inner.evidence
     }
 
-    /// Sets the state of the connection of this type, in place of the one before. Handlers find it by its type.
+    /// Sets the state of the connection of this type, in place of the one before. Handlers find it by its type:
+    /// [`Context::state`](crate::Context::state).
     pub fn set_state<T: Send + Sync + 'static>(&self, value: T) {
-        self.inner.state.set(value);
+        let value = Arc::new(value);
+        let replaced = match self.link() {
+            Some(link) => link.states.set(value),
+            None => self.inner.early.set(value),
+        };
+        drop(replaced);
     }
 
     /// The state of the connection of a type, if it was set.
     #[must_use]
-    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.inner.state.value()
+    pub fn find_state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        match self.link() {
+            Some(link) => link.states.find(),
+            None => self.inner.early.find(),
+        }
     }
 
     /// How long ago it arrived.

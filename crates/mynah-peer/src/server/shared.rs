@@ -295,7 +295,6 @@ impl Shared {
             Medium::Carrier { transport, .. } => Out::carrier(transport.profile().clone(), &limits),
         };
         let refused = refusal.is_some();
-        let session = arrival.session();
         let config = LinkConfig {
             limits: self.registry.share(limits),
             router: match refusal {
@@ -307,11 +306,11 @@ impl Shared {
             default_timeout: self.default_timeout,
             listeners: OnceLock::new(),
             server: Some((Arc::downgrade(self), arrival.number())),
-            state: session.map_or_else(OnceLock::new, |session| {
-                OnceLock::from(Arc::clone(session.state_of_connection()))
-            }),
         };
         let link = start_link(out, config, Side::Accept);
+        if let Some(session) = arrival.session() {
+            session.linked(&link);
+        }
         // The server's own handle: the connection lives until the peer goes or the server closes it.
         link.add_handle();
         let taken = if refused {

@@ -5,7 +5,8 @@ use crate::call::{Call, Caller};
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::method::MethodInfo;
-use serde::{Serialize, de::DeserializeOwned};
+use crate::params::Params;
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::time::Duration;
 
@@ -29,6 +30,10 @@ impl<P, T, E, C> StreamCall<P, T, E, C> {
         Self {
             call: Call::new(caller, method, params),
         }
+    }
+
+    pub(crate) const fn of(call: Call<P, T, E, C>) -> Self {
+        Self { call }
     }
 
     /// Adds what goes with a param beside its bytes. Used by the macro, for streams and callbacks.
@@ -61,6 +66,12 @@ impl<P, T, E, C> StreamCall<P, T, E, C> {
         self
     }
 
+    /// An id of the program's own for the call, on wires whose ids are texts. See [`Call::id`].
+    pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.call = self.call.id(id);
+        self
+    }
+
     /// Hands progress to `listener`, where the stream is polled. See [`Call::on_progress`].
     pub fn on_progress<V: DeserializeOwned>(
         mut self,
@@ -82,7 +93,7 @@ impl<P, T, E, C> StreamCall<P, T, E, C> {
 
 impl<P, T, E, C> StreamCall<P, T, E, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,

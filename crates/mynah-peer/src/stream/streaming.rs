@@ -7,12 +7,13 @@ use super::Batch;
 use crate::call::{Again, Call, Caller, Listeners, Ticket, Watch};
 use crate::error::{CallError, DomainError};
 use crate::local::{InProcess, LocalStream};
+use crate::params::Params;
 use crate::peer::Peer;
 use futures_core::Stream;
 use mynah_codec::{DecodeError, Format};
 use mynah_protocol::{By, CancelReason, DecodeLimits, EndReason, RpcError, Window};
 use sending::Unsent;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -105,7 +106,7 @@ where
 {
     pub(crate) fn open<P>(call: Call<P, T, E, C>, window: Option<Window>) -> Self
     where
-        P: Serialize + Send + 'static,
+        P: Params,
     {
         let Call {
             caller,
@@ -125,11 +126,13 @@ where
             None
         };
         let mut unsent = None;
-        let stage = match caller.in_process() {
-            Some(_) if watch.is_some() => {
+        let params = params.into_owned();
+        let stage = match (params, caller.in_process()) {
+            (Err(error), _) => Stage::Failed(CallError::Encode(error)),
+            (Ok(params), Some(_)) if watch.is_some() => {
                 let open = move |server: &InProcess, timeout, metadata| {
                     let name = target.name();
-                    server.open_stream::<P, T, E>(
+                    server.open_stream::<P::Owned, T, E>(
                         name,
                         params,
                         (timeout, until_first),
@@ -142,11 +145,11 @@ where
                     options,
                 }))
             }
-            Some(server) => {
+            (Ok(params), Some(server)) => {
                 let timeout = options.timeout(caller.default_timeout(), caller.deadline());
                 let metadata = std::mem::take(&mut options.metadata);
                 let name = target.name();
-                match server.open_stream::<P, T, E>(
+                match server.open_stream::<P::Owned, T, E>(
                     name,
                     params,
                     (timeout, until_first),
@@ -157,7 +160,7 @@ where
                     Err(error) => Stage::Failed(error),
                 }
             }
-            None => {
+            (Ok(params), None) => {
                 unsent = Some(Box::new(Unsent {
                     until_first,
                     repeats: false,

@@ -6,8 +6,8 @@ use super::eventually;
 use crate::failure::Failure;
 use futures_core::Stream;
 use mynah_peer::{
-    Call, Callback, Context, Incoming, MethodInfo, Notify, Peer, Routes, Service, StreamCall,
-    StreamSink, Streaming,
+    Call, Callback, Context, Incoming, MethodInfo, Notify, Peer, Plain as AsIs, Routes, Service,
+    StreamCall, StreamSink, Streaming,
 };
 use mynah_protocol::{ErrorCode, EvidenceKey, RpcError};
 use std::convert::Infallible;
@@ -157,43 +157,47 @@ impl Service for Probe {
 
 fn plain(routes: &mut Routes, seen: &Arc<Seen>) {
     let echoed = Arc::clone(seen);
-    routes.unary(&ECHO, move |_cx, (text,): (String,)| {
+    routes.unary(&ECHO, AsIs, move |_cx, (text,): (String,)| {
         echoed.echoes.fetch_add(1, Ordering::SeqCst);
         async move { Ok::<_, RpcError>(text) }
     });
-    routes.unary(&FAIL, |_cx, (code, text): (i64, String)| async move {
+    routes.unary(&FAIL, AsIs, |_cx, (code, text): (i64, String)| async move {
         let code = ErrorCode::application(code);
         Err::<(), _>(RpcError::new(code, text).with_data(7_u64))
     });
     let touched = Arc::clone(seen);
-    routes.notification(&TOUCH, move |_cx, (number,): (u64,)| {
+    routes.notification(&TOUCH, AsIs, move |_cx, (number,): (u64,)| {
         touched
             .touched
             .send_modify(|(sum, count)| (*sum, *count) = (*sum + number, *count + 1));
         async {}
     });
-    routes.unary(&GROW, |_cx, (letters,): (usize,)| async move {
+    routes.unary(&GROW, AsIs, |_cx, (letters,): (usize,)| async move {
         Ok::<_, RpcError>("x".repeat(letters.min(1 << 24)))
     });
-    routes.unary(&STEPS, |cx: Context, (count,): (u64,)| async move {
+    routes.unary(&STEPS, AsIs, |cx: Context, (count,): (u64,)| async move {
         for step in 0..count {
             cx.progress(&step);
             cx.log(3, &format!("step {step}"));
         }
         Ok::<_, RpcError>(count)
     });
-    routes.unary(&REMAINING, |cx: Context, []: [(); 0]| async move {
+    routes.unary(&REMAINING, AsIs, |cx: Context, []: [(); 0]| async move {
         let millis = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         Ok::<_, RpcError>(cx.remaining().map(millis))
     });
-    routes.unary(&METADATA, |cx: Context, (name,): (String,)| async move {
-        Ok::<_, RpcError>(cx.metadata().value(&name).map(str::to_owned))
-    });
-    routes.unary(&WHO, |cx: Context, []: [(); 0]| async move {
+    routes.unary(
+        &METADATA,
+        AsIs,
+        |cx: Context, (name,): (String,)| async move {
+            Ok::<_, RpcError>(cx.metadata().value(&name).map(str::to_owned))
+        },
+    );
+    routes.unary(&WHO, AsIs, |cx: Context, []: [(); 0]| async move {
         let kind = cx.evidence().text(EvidenceKey::TRANSPORT);
         Ok::<_, RpcError>(kind.map(str::to_owned))
     });
-    routes.unary(&BACK, |cx: Context, (text,): (String,)| async move {
+    routes.unary(&BACK, AsIs, |cx: Context, (text,): (String,)| async move {
         let call = echo(&cx.peer(), text).within(&cx);
         call.await.map_err(|error| {
             RpcError::new(ErrorCode::application(1), format!("call back: {error}"))
@@ -203,7 +207,7 @@ fn plain(routes: &mut Routes, seen: &Arc<Seen>) {
 
 fn waiting(routes: &mut Routes, seen: &Arc<Seen>) {
     let waits = Arc::clone(seen);
-    routes.unary(&WAIT, move |_cx, []: [(); 0]| {
+    routes.unary(&WAIT, AsIs, move |_cx, []: [(); 0]| {
         let alive = waits.enter();
         async move {
             let _alive = alive;
@@ -212,7 +216,7 @@ fn waiting(routes: &mut Routes, seen: &Arc<Seen>) {
         }
     });
     let holds = Arc::clone(seen);
-    routes.unary(&HOLD, move |_cx, []: [(); 0]| {
+    routes.unary(&HOLD, AsIs, move |_cx, []: [(); 0]| {
         let alive = holds.enter();
         let mut gate = holds.gate.subscribe();
         async move {
@@ -226,12 +230,14 @@ fn waiting(routes: &mut Routes, seen: &Arc<Seen>) {
 fn streaming(routes: &mut Routes) {
     routes.stream(
         &COUNT,
+        AsIs,
         |_cx, (to,): (u64,), sink: StreamSink<u64, Infallible>| async move {
             sink.items(Each(0..to)).await;
         },
     );
     routes.unary(
         &SUM,
+        AsIs,
         |cx: Context, (numbers,): (Incoming<u64>,)| async move {
             let mut numbers = numbers.bind(&cx);
             let mut sum = 0;
@@ -243,12 +249,14 @@ fn streaming(routes: &mut Routes) {
     );
     routes.stream(
         &DOUBLE,
+        AsIs,
         |cx: Context, (numbers,): (Incoming<u64>,), sink: StreamSink<u64, RpcError>| async move {
             sink.results(Doubled(numbers.bind(&cx))).await;
         },
     );
     routes.unary(
         &TELL,
+        AsIs,
         |cx: Context, (to, teller): (u64, Callback<u64>)| async move {
             let teller = teller.bind(&cx);
             for number in 0..to {
@@ -260,6 +268,7 @@ fn streaming(routes: &mut Routes) {
     );
     routes.unary(
         &ASK,
+        AsIs,
         |cx: Context, (number, asker): (u64, Callback<u64, u64>)| async move {
             let answer = asker.bind(&cx).call(number).await;
             answer.map_err(|error| RpcError::new(ErrorCode::application(3), error.to_string()))
@@ -278,8 +287,8 @@ pub(super) fn fail(peer: &Peer, code: i64, text: &str) -> Plain<(i64, String), (
     Call::new(peer.clone(), &FAIL, (code, text.to_owned()))
 }
 
-pub(super) fn nowhere(peer: &Peer) -> Plain<[(); 0], ()> {
-    Call::new(peer.clone(), &NOWHERE, [])
+pub(super) fn nowhere(peer: &Peer) -> Plain<(), ()> {
+    Call::new(peer.clone(), &NOWHERE, ())
 }
 
 pub(super) fn touch(peer: &Peer, number: u64) -> Notify<(u64,), Peer> {
@@ -294,28 +303,28 @@ pub(super) fn steps(peer: &Peer, count: u64) -> Plain<(u64,), u64> {
     Call::new(peer.clone(), &STEPS, (count,))
 }
 
-pub(super) fn remaining(peer: &Peer) -> Plain<[(); 0], Option<u64>> {
-    Call::new(peer.clone(), &REMAINING, [])
+pub(super) fn remaining(peer: &Peer) -> Plain<(), Option<u64>> {
+    Call::new(peer.clone(), &REMAINING, ())
 }
 
 pub(super) fn metadata(peer: &Peer, name: &str) -> Plain<(String,), Option<String>> {
     Call::new(peer.clone(), &METADATA, (name.to_owned(),))
 }
 
-pub(super) fn who(peer: &Peer) -> Plain<[(); 0], Option<String>> {
-    Call::new(peer.clone(), &WHO, [])
+pub(super) fn who(peer: &Peer) -> Plain<(), Option<String>> {
+    Call::new(peer.clone(), &WHO, ())
 }
 
 pub(super) fn back(peer: &Peer, text: &str) -> Plain<(String,), String> {
     Call::new(peer.clone(), &BACK, (text.to_owned(),))
 }
 
-pub(super) fn wait(peer: &Peer) -> Plain<[(); 0], ()> {
-    Call::new(peer.clone(), &WAIT, [])
+pub(super) fn wait(peer: &Peer) -> Plain<(), ()> {
+    Call::new(peer.clone(), &WAIT, ())
 }
 
-pub(super) fn hold(peer: &Peer) -> Plain<[(); 0], bool> {
-    Call::new(peer.clone(), &HOLD, [])
+pub(super) fn hold(peer: &Peer) -> Plain<(), bool> {
+    Call::new(peer.clone(), &HOLD, ())
 }
 
 pub(super) fn count(peer: &Peer, to: u64) -> Streaming<u64, Infallible, Peer> {

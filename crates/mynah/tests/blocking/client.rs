@@ -158,3 +158,23 @@ fn what_cannot_be_reached_is_an_error() {
         .register(DeskService::new(MyDesk::default()));
     assert!(twice.start().is_err());
 }
+
+/// By name all is the same.
+#[test]
+fn calls_by_name_are_waited_for() {
+    let server = serve("tcp://127.0.0.1:0");
+    let peer = connect(&server);
+    let sum = peer.call("desk", "add").args((2, 3)).result::<i64>();
+    assert_eq!(sum.wait().unwrap(), 5);
+    let sum = peer.call("desk", "add").arg("a", 2).arg("b", 4);
+    assert_eq!(sum.result::<i64>().wait().unwrap(), 6);
+    let counted = peer.call("desk", "count").args((3,)).stream::<u64>();
+    let counted: Result<Vec<u64>, _> = counted.into_iter().collect();
+    assert_eq!(counted.unwrap(), [0, 1, 2]);
+    let noted = peer.call("desk", "note").args(("by name",)).notify();
+    noted.wait().unwrap();
+    let noted = peer.call("desk", "noted").result::<Vec<String>>();
+    assert_eq!(noted.wait().unwrap(), ["by name"]);
+    let nobody = peer.call("desk", "nothing").result::<()>().wait();
+    assert!(nobody.is_err());
+}

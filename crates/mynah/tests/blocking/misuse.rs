@@ -18,7 +18,7 @@ fn refuses(server: &blocking::ServerHandle, peer: &blocking::Peer) {
     misused(desk.note("a".into()).wait().unwrap_err().into_remote());
     misused(desk.sum(vec![1]).wait().unwrap_err().into_remote());
     misused(desk.count(3).wait().next().unwrap().unwrap_err());
-    assert!(desk.count(3).wait().skip(1).next().is_none());
+    assert!(desk.count(3).wait().nth(1).is_none());
     misused(peer.subscribe::<u32>("a").wait().unwrap_err());
     misused(server.drain(None).unwrap_err().into_remote());
     let mut heard = peer.listen::<u32>("a").unwrap();

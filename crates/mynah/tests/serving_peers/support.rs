@@ -36,7 +36,7 @@ impl Desk for MyDesk {
 
     async fn who(&self, cx: &Context) -> (String, Option<String>) {
         let id = cx.peer().id().map(|id| id.to_string());
-        let badge = cx.state::<Badge>().map(|badge| badge.0.clone());
+        let badge = cx.find_state::<Badge>().map(|badge| badge.0.clone());
         (id.unwrap_or_default(), badge)
     }
 

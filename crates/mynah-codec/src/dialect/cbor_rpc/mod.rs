@@ -18,7 +18,7 @@ use crate::{
 use early::EarlyCancels;
 use element::{Codec, Element};
 use mynah_protocol::{
-    Capabilities, DecodeLimits, DuplicateKeys, Envelope, Lane, Limits, Profile, WireId,
+    Capabilities, DecodeLimits, DuplicateKeys, Envelope, Lane, Limits, ParamsShape, Profile, WireId,
 };
 use read::Meaning;
 
@@ -221,6 +221,7 @@ impl CborRpcWire {
         capabilities.error_codes = dialect.rich_errors;
         let profile = Profile::new(NAME, dialect.codec.id())
             .with_capabilities(capabilities)
+            .with_params(ParamsShape::Positional)
             .with_max_depth(MAX_DEPTH)
             .with_duplicate_keys(DuplicateKeys::LastWins);
         let decode = profile.decode_limits(limits);

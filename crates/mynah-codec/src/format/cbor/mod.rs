@@ -48,3 +48,22 @@ pub fn decode<'de, T: Deserialize<'de>>(
 ) -> Result<T, DecodeError> {
     de::decode(bytes, limits)
 }
+
+/// Whether what begins here is an array, behind whatever tags.
+pub(super) fn is_array(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let [first, behind @ ..] = rest {
+        if first & !head::INFO != head::TAG {
+            return first & !head::INFO == head::ARRAY;
+        }
+        let argument = match first & head::INFO {
+            24 => 1,
+            25 => 2,
+            26 => 4,
+            27 => 8,
+            _ => 0,
+        };
+        rest = behind.get(argument..).unwrap_or_default();
+    }
+    false
+}

@@ -4,7 +4,7 @@ use super::{CallFuture, Stage};
 use crate::call::{Caller, Watch};
 use crate::error::{CallError, DomainError};
 use crate::intercept::CallKind;
-use serde::Serialize;
+use crate::params::Params;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -18,7 +18,7 @@ pub(super) struct Watched<E> {
 
 impl<P, T, E, C> CallFuture<P, T, E, C>
 where
-    P: Serialize + Send + 'static,
+    P: Params,
     T: DeserializeOwned + Send + 'static,
     E: DomainError,
     C: Caller,

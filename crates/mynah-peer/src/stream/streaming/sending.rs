@@ -1,14 +1,16 @@
 //! How the request of a stream is sent, and sent again.
 
 use super::{Batch, Stage, Streaming};
-use crate::call::{Again, Attachments, CallOptions, Caller, OutgoingCall, ResultStream};
+use crate::call::{
+    Again, Attachments, CallOptions, Caller, OutgoingCall, ResultStream, WireFormat,
+};
 use crate::encoded::EncodedBuffer;
 use crate::error::{CallError, DomainError};
 use crate::method::Target;
+use crate::params::{self, Params};
 use crate::scratch;
-use mynah_codec::{EncodeError, Format};
 use mynah_protocol::{RpcError, Window};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::pin::Pin;
 use std::task::{self, Poll};
 use tokio::time::Sleep;
@@ -16,7 +18,7 @@ use tokio::time::Sleep;
 /// A request that waits for room, or for the handshake.
 pub(super) struct Unsent {
     pub(super) target: Target,
-    pub(super) params: Box<dyn Params>,
+    pub(super) params: Box<dyn AnyParams>,
     pub(super) options: CallOptions,
     pub(super) attachments: Attachments,
     pub(super) window: Option<Window>,
@@ -27,13 +29,23 @@ pub(super) struct Unsent {
 }
 
 /// Params of a type that is known only inside.
-pub(super) trait Params: Send {
-    fn encode(&self, format: Format, out: &mut EncodedBuffer) -> Result<(), EncodeError>;
+pub(super) trait AnyParams: Send {
+    fn encode(
+        &self,
+        target: &Target,
+        wire: &WireFormat,
+        out: &mut EncodedBuffer,
+    ) -> Result<(), CallError>;
 }
 
-impl<P: Serialize + Send> Params for P {
-    fn encode(&self, format: Format, out: &mut EncodedBuffer) -> Result<(), EncodeError> {
-        out.push(format, self)
+impl<P: Params> AnyParams for P {
+    fn encode(
+        &self,
+        target: &Target,
+        wire: &WireFormat,
+        out: &mut EncodedBuffer,
+    ) -> Result<(), CallError> {
+        params::encode(self, target, wire, out)
     }
 }
 
@@ -57,18 +69,19 @@ where
         let timeout = unsent
             .options
             .timeout(self.caller.default_timeout(), self.caller.deadline());
-        let (format, limits) = task::ready!(self.caller.poll_format(cx))?;
-        self.format = Some((format, limits));
+        let wire = task::ready!(self.caller.poll_format(cx))?;
+        self.format = Some((wire.format, wire.limits));
         let caller = &self.caller;
         let listens = self.listeners.is_some();
         // What is attached goes with the request, and there is no second one of it.
         self.resends = caller.reconnects() && unsent.attachments.is_empty();
         let begun = scratch::with_encoded(|buffer| {
-            if let Err(error) = unsent.params.encode(format, buffer) {
-                return Poll::Ready(Err(CallError::Encode(error)));
+            if let Err(error) = unsent.params.encode(&unsent.target, &wire, buffer) {
+                return Poll::Ready(Err(error));
             }
             let mut call = OutgoingCall {
                 name: unsent.target.name(),
+                id: unsent.options.id.as_deref(),
                 params: buffer.whole(),
                 timeout,
                 metadata: &unsent.options.metadata,

@@ -1,6 +1,6 @@
 //! Names that cannot stand on a wire.
 
-#[mynah::service(name = "")]
+#[mynah::service(rename_all = "camel")]
 trait One {}
 
 #[mynah::service(name = "a.b")]

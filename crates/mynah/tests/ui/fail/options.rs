@@ -6,6 +6,9 @@ trait One {}
 #[mynah::service(name = "a", name = "b")]
 trait Two {}
 
+#[mynah::service(rename_all = "camelCase", rename_all = "kebab-case")]
+trait Twice {}
+
 #[mynah::service(name = 4)]
 trait Three {}
 

@@ -67,6 +67,40 @@ mod model {
     }
 }
 
+/// What is all of the params of a method.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Whole {
+    /// May be missing.
+    #[serde(default)]
+    pub depth: u32,
+}
+
+/// What is not at hand as a literal.
+const STEP: i8 = -1;
+
+/// A service whose methods have no service before their names, and whose params may be absent.
+#[mynah::service(name = "", rename_all = "camelCase", rename_all_params = "camelCase")]
+pub trait Loose {
+    /// With defaults of all kinds.
+    async fn greet_all(
+        &self,
+        cx: &Context,
+        #[default = "world"] first_name: String,
+        title: Option<String>,
+        #[default] times: u8,
+        #[default = -3] step: i8,
+        #[default = STEP] other: i8,
+        #[default = vec![1, 2]] list: Vec<u8>,
+        #[default = "owned"] text: Box<str>,
+    ) -> Result<String, RpcError>;
+    /// With one object.
+    async fn whole(&self, #[params] all: Whole) -> u32;
+    /// The same as a stream.
+    fn steps(&self, #[params] all: Whole) -> impl Stream<Item = u32> + Send;
+    /// With a default before what must come.
+    async fn late(&self, #[default = 1] a: u8, b: u8) -> u8;
+}
+
 /// A service with all kinds of methods.
 #[mynah::service]
 pub trait Arith {
