@@ -221,6 +221,8 @@ mod guide {
         ReconnectAndIdempotency: "reconnect-and-idempotency";
         Transports: "transports";
         Stdio: "stdio";
+        ServerAndPeers: "server-and-peers";
+        SynchronousPrograms: "synchronous-programs";
         Limits: "limits";
         TestingYourService: "testing-your-service";
         WritingATransport: "writing-a-transport";
