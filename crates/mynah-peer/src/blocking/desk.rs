@@ -94,15 +94,18 @@ impl Desk {
 
     fn put(&self, job: Job) {
         let mut state = self.lock();
-        if state.closed {
+        let over = state.jobs.len() >= MOST_WAITING || state.bytes + job.params.len() > MOST_BYTES;
+        state.overflown |= over && !state.closed;
+        if state.closed || state.overflown {
+            let waker = state.waker.take();
             drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
             return job.refuse();
         }
         state.bytes += job.params.len();
         state.jobs.push_back(job);
-        if state.jobs.len() > MOST_WAITING || state.bytes > MOST_BYTES {
-            state.overflown = true;
-        }
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {

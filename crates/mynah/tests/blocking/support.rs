@@ -3,7 +3,7 @@
 use futures::{StreamExt as _, stream};
 use mynah::blocking;
 use mynah::prelude::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ pub(crate) trait Desk {
     async fn sum(&self, values: Incoming<u64>) -> u64;
     /// Tells every number below.
     async fn tell(&self, below: u64, told: Callback<u64>) -> u64;
+    /// How many numbers were told.
+    async fn told(&self) -> u64;
     /// Asks for every number below, and adds the answers up.
     async fn ask(&self, below: u64, asked: Callback<u64, u64>) -> Result<u64, RpcError>;
     /// Never comes back by itself.
@@ -33,6 +35,7 @@ pub(crate) trait Desk {
 pub(crate) struct MyDesk {
     hanging: Arc<AtomicUsize>,
     notes: Arc<Mutex<Vec<String>>>,
+    told: Arc<AtomicU64>,
 }
 
 struct Hanging(Arc<AtomicUsize>);
@@ -61,9 +64,16 @@ impl Desk for MyDesk {
 
     async fn tell(&self, below: u64, told: Callback<u64>) -> u64 {
         for value in 0..below {
-            told.send(value).await.unwrap();
+            if told.send(value).await.is_err() {
+                return value;
+            }
+            self.told.fetch_add(1, Ordering::SeqCst);
         }
         below
+    }
+
+    async fn told(&self) -> u64 {
+        self.told.load(Ordering::SeqCst)
     }
 
     async fn ask(&self, below: u64, asked: Callback<u64, u64>) -> Result<u64, RpcError> {

@@ -1,6 +1,7 @@
 //! Which thread does what, and several of them at once.
 
 use crate::support::*;
+use mynah::{CallError, ErrorCode};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
@@ -115,5 +116,36 @@ fn panics_stay_where_they_belong() {
             .wait()
     });
     assert!(panicked.join().is_err());
+    assert_eq!(desk.add(1, 1).wait().unwrap(), 2);
+}
+
+/// A thread that is too slow for its callbacks, while another one drives, holds up nobody and bounds what waits for it.
+#[test]
+fn a_thread_that_is_too_slow_for_its_callbacks_loses_its_call() {
+    const MANY: u64 = 100_000;
+    let server = serve("tcp://127.0.0.1:0");
+    let desk: Client = connect(&server).client();
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let heard = Arc::new(Mutex::new(0_u64));
+    let (slow, hears) = (desk.clone(), Arc::clone(&heard));
+    let told = thread::spawn(move || {
+        slow.tell(MANY, move |_| {
+            *hears.lock().unwrap() += 1;
+            // Until the gate is gone.
+            let _open = gate.recv();
+        })
+        .no_deadline()
+        .wait()
+    });
+    until("all were told", || desk.told().wait().unwrap() >= MANY);
+    // What was told is here before this answer.
+    assert_eq!(desk.add(1, 1).wait().unwrap(), 2);
+    drop(open);
+    let error = told.join().unwrap().unwrap_err();
+    let CallError::Remote(error) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(error.code(), ErrorCode::LAGGED);
+    assert!(*heard.lock().unwrap() <= 65_536);
     assert_eq!(desk.add(1, 1).wait().unwrap(), 2);
 }
