@@ -21,7 +21,8 @@ use proc_macro::TokenStream;
 /// `ArithClient<C>`, whose methods call it. The trait keeps its methods; `async fn` becomes a
 /// function that returns a `Send` future, so implementors write plain `async fn`.
 ///
-/// Options: `#[service(name = "...")]` sets the name on the wire. Without it, it is the trait's
+/// Options: `#[service(validate)]` has params and results held against `mynah::Validate`, which their types implement.
+/// `#[service(name = "...")]` sets the name on the wire. Without it, it is the trait's
 /// name in lower snake case (`KeyStore` is `key_store`).
 ///
 /// # Methods

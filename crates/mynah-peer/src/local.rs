@@ -19,7 +19,7 @@ use crate::events::{Events, Holder, Lag, Lease, Near, Origin};
 use crate::handler::{TypedMethod, panicked};
 use crate::intercept::{CallKind, Name, Observed};
 use crate::method::Target;
-use crate::metrics;
+use crate::metrics::{self, Dropped};
 use crate::params::Params;
 use crate::peer::Peer;
 use crate::router::{Route, Router};
@@ -265,14 +265,24 @@ impl InProcess {
             return self.notify_encoded(&name, params, &metadata);
         }
         let none = Attachments::new();
-        let mut call = self.start::<P, (), Infallible>(
-            name,
+        let begun = self.start::<P, (), Infallible>(
+            name.clone(),
             &mut Some(params),
             None,
             metadata,
             (false, true),
             none,
-        )?;
+        );
+        let mut call = match begun {
+            Ok(call) => call,
+            // Nobody is told of what is wrong with a notification but the log, as over a connection.
+            Err(CallError::Remote(error)) => {
+                metrics::dropped(Dropped::Notification, 1);
+                tracing::warn!(method = %name, %error, "notification dropped");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let mut cx = task::Context::from_waker(Waker::noop());
         if call.poll(&mut cx, None).is_pending() {
             tokio::spawn(async move {

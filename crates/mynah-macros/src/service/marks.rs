@@ -52,6 +52,8 @@ pub(crate) struct ServiceOptions {
     rename_all: Option<Case>,
     /// How params are.
     rename_all_params: Option<Case>,
+    /// Whether params and results are validated.
+    pub(crate) validate: bool,
 }
 
 impl ServiceOptions {
@@ -85,6 +87,10 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
             let twice = read.name.replace(name);
             return no_second(meta, twice.is_some());
         }
+        if meta.path.is_ident("validate") {
+            let twice = std::mem::replace(&mut read.validate, true);
+            return no_second(meta, twice);
+        }
         for (option, case) in [
             ("rename_all", &mut read.rename_all),
             ("rename_all_params", &mut read.rename_all_params),
@@ -95,8 +101,8 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
             }
         }
         Err(meta.error(
-            "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"` and \
-             `rename_all_params = \"...\"`",
+            "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"`, \
+             `rename_all_params = \"...\"` and `validate`",
         ))
     }));
     read

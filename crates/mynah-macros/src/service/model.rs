@@ -16,6 +16,8 @@ pub(crate) struct Service {
     pub(crate) ident: Ident,
     /// The name on the wire.
     pub(crate) name: String,
+    /// Whether params and results are validated.
+    pub(crate) validate: bool,
     pub(crate) methods: Vec<Method>,
     pub(crate) events: Vec<Event>,
 }

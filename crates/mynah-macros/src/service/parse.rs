@@ -59,6 +59,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         .cloned()
         .collect();
     Service {
+        validate: options.validate,
         cfgs,
         attrs: item.attrs,
         vis: item.vis,

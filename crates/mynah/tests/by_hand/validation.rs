@@ -229,3 +229,121 @@ fn what_is_gathered_is_bounded() {
     let bytes: usize = faults.iter().map(|fault| fault.to_string().len()).sum();
     assert!(bytes < 32 * 200, "{bytes}");
 }
+
+#[mynah::service(name = "inn", validate)]
+trait Checked {
+    async fn enter(&self, guest: Guest, room: u32) -> Result<Even, RpcError>;
+    #[spawn]
+    async fn spawned(&self, guest: Guest) -> Even;
+    #[blocking]
+    fn blocking(&self, guest: Guest) -> Even;
+    fn evens(&self, guest: Guest, up_to: u32) -> impl Stream<Item = Even> + Send;
+    #[notification]
+    async fn left(&self, guest: Guest);
+}
+
+struct MyInn {
+    ran: AtomicUsize,
+}
+
+impl Checked for MyInn {
+    async fn enter(&self, _guest: Guest, room: u32) -> Result<Even, RpcError> {
+        self.ran.fetch_add(1, Ordering::SeqCst);
+        Ok(Even(room))
+    }
+
+    async fn spawned(&self, guest: Guest) -> Even {
+        self.ran.fetch_add(1, Ordering::SeqCst);
+        Even(guest.age.into())
+    }
+
+    fn blocking(&self, guest: Guest) -> Even {
+        self.ran.fetch_add(1, Ordering::SeqCst);
+        Even(guest.age.into())
+    }
+
+    fn evens(&self, _guest: Guest, up_to: u32) -> impl Stream<Item = Even> + Send {
+        futures::stream::iter((0..=up_to).map(|number| Even(if number < 2 { 2 } else { number })))
+    }
+
+    async fn left(&self, _guest: Guest) {
+        self.ran.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_validated_where_its_macro_says_so() {
+    use futures::StreamExt as _;
+
+    for way in Way::NATIVE.into_iter().chain([Way::InProcess]) {
+        let inn = Arc::new(MyInn {
+            ran: AtomicUsize::new(0),
+        });
+        let ran = || inn.ran.load(Ordering::SeqCst);
+        let service = CheckedService::new(Arc::clone(&inn));
+        let joined = Setup::new(service).join(way).await;
+        let client: CheckedClient = joined.client.client();
+        let (good, wrong) = (guest("Ann", 20), guest("", 20));
+
+        assert_eq!(client.enter(good.clone(), 4).await.unwrap(), Even(4));
+        let error = remote(client.enter(wrong.clone(), 4).await);
+        assert_eq!(error.code(), ErrorCode::INVALID_PARAMS, "{way:?}");
+        let places = errors(&error);
+        assert_eq!(
+            places[0].0, r#"["guest", "name"]"#,
+            "{way:?}: by the name of the param"
+        );
+        let error = remote(client.enter(good.clone(), 5).await);
+        assert_eq!(error.message(), "Result validation failed", "{way:?}");
+        assert_eq!(ran(), 2, "{way:?}");
+
+        let failed = (ErrorCode::INTERNAL, "Result validation failed".to_owned());
+        assert_eq!(client.spawned(good.clone()).await.unwrap(), Even(20));
+        assert_eq!(
+            refused(client.spawned(wrong.clone()).await),
+            ErrorCode::INVALID_PARAMS
+        );
+        assert_eq!(
+            said_plain(client.spawned(guest("Ann", 21)).await),
+            failed,
+            "{way:?}"
+        );
+        assert_eq!(client.blocking(good.clone()).await.unwrap(), Even(20));
+        assert_eq!(
+            refused(client.blocking(wrong.clone()).await),
+            ErrorCode::INVALID_PARAMS
+        );
+        assert_eq!(
+            said_plain(client.blocking(guest("Ann", 21)).await),
+            failed,
+            "{way:?}"
+        );
+        assert_eq!(ran(), 6, "{way:?}");
+
+        let mut evens = client.evens(good.clone(), 3).start();
+        for _ in 0..3 {
+            assert_eq!(evens.next().await.unwrap().unwrap(), Even(2), "{way:?}");
+        }
+        assert_eq!(said_plain(evens.next().await.unwrap()), failed, "{way:?}");
+        let refusal = client.evens(wrong.clone(), 3).start().next().await.unwrap();
+        assert_eq!(refused(refusal), ErrorCode::INVALID_PARAMS, "{way:?}");
+
+        // Nobody is told of a notification that is wrong, and its handler does not run.
+        client.left(wrong).await.unwrap();
+        client.left(good.clone()).await.unwrap();
+        client.enter(good, 4).await.unwrap();
+        crate::support::until("the good one has run", || ran() == 8).await;
+        joined.idle().await;
+    }
+}
+
+fn said_plain<T: std::fmt::Debug>(result: Result<T, CallError>) -> (ErrorCode, String) {
+    match result.unwrap_err() {
+        CallError::Remote(error) => (error.code(), error.message().to_owned()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, CallError>) -> ErrorCode {
+    said_plain(result).0
+}
