@@ -22,6 +22,7 @@ mod peer;
 mod pool;
 mod runner;
 mod server;
+mod stream;
 mod wait;
 
 pub(crate) use feed::{BoxStream, Feed};
@@ -33,6 +34,7 @@ pub use peer::Peer;
 pub use pool::BlockingPool;
 pub(crate) use pool::PoolFull;
 pub use server::{Server, ServerHandle};
+pub use stream::{Blocked, stream};
 
 use mynah_protocol::RpcError;
 use std::future::{Ready, ready};

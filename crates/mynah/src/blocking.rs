@@ -37,7 +37,8 @@ use std::io;
 
 #[doc(inline)]
 pub use mynah_peer::blocking::{
-    BlockingPool, FromIterator, FromStream, IntoInput, Iter, Peer, Server, ServerHandle, answer,
+    Blocked, BlockingPool, FromIterator, FromStream, IntoInput, Iter, Peer, Server, ServerHandle,
+    answer, stream,
 };
 
 /// Connects to a URL: [`mynah::connect`](crate::connect) for a program without a runtime.

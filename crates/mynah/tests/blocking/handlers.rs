@@ -50,6 +50,8 @@ trait Shop {
     ) -> Result<u64, RpcError>;
     #[blocking]
     fn panics(&self);
+    /// Numbers of an iterator that blocks in the midst, until the gate is open.
+    fn lines(&self, up_to: u64, gate_at: u64) -> impl Stream<Item = u64> + Send;
 }
 
 #[derive(Clone, Default)]
@@ -59,6 +61,16 @@ struct MyShop {
     waiting: Arc<AtomicUsize>,
     ends: Arc<Mutex<Vec<String>>>,
     threads: Arc<Mutex<Vec<ThreadId>>>,
+    /// Iterators that were dropped.
+    dropped: Arc<AtomicUsize>,
+}
+
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl MyShop {
@@ -145,6 +157,18 @@ impl Shop for MyShop {
 
     fn panics(&self) {
         panic!("on purpose");
+    }
+
+    fn lines(&self, up_to: u64, gate_at: u64) -> impl Stream<Item = u64> + Send {
+        let shop = self.clone();
+        let dropped = Dropped(Arc::clone(&self.dropped));
+        blocking::stream((0..up_to).inspect(move |number| {
+            let _held = &dropped;
+            assert!(*number < 1000, "on purpose");
+            if *number == gate_at {
+                shop.hold();
+            }
+        }))
     }
 }
 
@@ -297,4 +321,28 @@ fn in_process_they_wait_for_their_turn() {
     assert_eq!(last.wait().unwrap(), 7);
     assert!(shop.threads.lock().unwrap().is_empty());
     assert!(client.thread().deadline(LONG).wait().unwrap());
+}
+
+/// An iterator that blocks is asked on the pool, as far as somebody takes what it gives, and goes with its stream.
+#[test]
+fn an_iterator_that_blocks_is_a_stream() {
+    let shop = MyShop::default();
+    let server = serve(&shop, BlockingPool::new(1, 0));
+    let client: ShopClient<blocking::Peer> = connect(&server).client();
+    let dropped = || shop.dropped.load(Ordering::SeqCst);
+    let all: Result<Vec<u64>, _> = client.lines(500, u64::MAX).into_iter().collect();
+    assert_eq!(all.unwrap(), (0..500).collect::<Vec<_>>());
+    until("it is dropped", || dropped() == 1);
+    let mut gated = client.lines(500, 100).wait();
+    assert!(gated.by_ref().take(64).all(|number| number.is_ok()));
+    until("it blocks", || shop.holding.load(Ordering::SeqCst) == 1);
+    // Nothing else does: the one thread for connections is free.
+    assert!(client.thread().wait().unwrap());
+    drop(gated);
+    shop.open();
+    until("it is dropped", || dropped() == 2);
+    // Its panic is that of the call.
+    let ended = client.lines(2000, u64::MAX).wait().last().unwrap();
+    assert!(ended.unwrap_err().to_string().contains("internal error"));
+    until("it is dropped", || dropped() == 3);
 }
