@@ -12,21 +12,23 @@ pub use fallback::{RawAnswer, RawCall};
 pub use route::MethodEntry;
 pub(crate) use route::Route;
 
+use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::events::{Events, Hearers, LogLine};
 use crate::handler::{Declaration, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
+use crate::server::Peers;
 use crate::states::States;
 use crate::system::{Contracts, Shown};
 use mynah_contract::Contract;
-use mynah_protocol::{Evidence, MethodName};
+use mynah_protocol::{Evidence, MethodName, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Which handler answers which name.
 ///
@@ -51,6 +53,12 @@ pub struct Router {
     declarations: Vec<Declaration>,
     hearers: Hearers,
     contracts: Contracts,
+    /// The clients of the server that has this router.
+    peers: OnceLock<Peers>,
+    /// Where `#[blocking]` handlers run.
+    blocking: BlockingPool,
+    /// Why a connection is refused that was not admitted: nothing else is ever said to it.
+    refusal: Option<Box<RpcError>>,
 }
 
 /// A registration that cannot work.
@@ -66,6 +74,19 @@ pub enum RegisterError {
     /// Something that a peer says has one handler at most.
     #[error("{0} has two handlers")]
     Handlers(String),
+    /// A wire calls methods by their own names alone, and several services have one of this name.
+    #[error(
+        "{dialect} calls methods by their own names, and `{method}` is that of {services}: rename one, or have \
+         the names of services said as well"
+    )]
+    Ambiguous {
+        /// The wire.
+        dialect: &'static str,
+        /// The name.
+        method: String,
+        /// Whose methods they are.
+        services: String,
+    },
     /// A contract promises a method that nobody answers.
     #[error("the contract has a method {0}, and there is no handler for it")]
     Unanswered(String),
@@ -183,7 +204,7 @@ impl Router {
     pub fn fallback<H, F>(mut self, handler: H) -> Self
     where
         H: Fn(Context, RawCall) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<RawAnswer, mynah_protocol::RpcError>> + Send + 'static,
+        F: Future<Output = Result<RawAnswer, RpcError>> + Send + 'static,
     {
         let fallback = fallback::new(handler);
         if self.fallback.replace(fallback).is_some() {
@@ -272,6 +293,41 @@ impl Router {
         self
     }
 
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    #[must_use]
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.blocking = pool;
+        self
+    }
+
+    pub(crate) const fn blocking(&self) -> &BlockingPool {
+        &self.blocking
+    }
+
+    /// The router of a connection that was not admitted.
+    pub(crate) fn refusing(error: RpcError) -> Self {
+        Self {
+            refusal: Some(Box::new(error)),
+            ..Self::default()
+        }
+    }
+
+    /// Why everything is refused, if it is.
+    pub(crate) fn refusal(&self) -> Option<&RpcError> {
+        self.refusal.as_deref()
+    }
+
+    /// The server that has this router makes its clients known.
+    pub(crate) fn serve(&self, peers: Peers) {
+        // A router has one server at most.
+        let _first = self.peers.set(peers);
+    }
+
+    /// The clients of the server that has this router.
+    pub(crate) fn peers(&self) -> Peers {
+        self.peers.get().cloned().unwrap_or_default()
+    }
+
     pub(crate) const fn hearers(&self) -> &Hearers {
         &self.hearers
     }
@@ -307,6 +363,35 @@ impl Router {
         let unanswered = promised.find(|name| self.look_up(name).is_none());
         unanswered.map_or(Ok(()), |name| {
             Err(RegisterError::Unanswered(name.to_string()))
+        })
+    }
+
+    /// Whether each method can be told by its own name, on a wire that says no other.
+    pub(crate) fn check_bare(&self, dialect: &'static str) -> Result<(), RegisterError> {
+        // In the order of registration, so that it is the same method each time.
+        let several = self.routes.iter().find(|route| {
+            let bare = MethodName::new("", &route.method);
+            self.services_of(&bare).is_some()
+        });
+        let Some(route) = several else { return Ok(()) };
+        let services = self.services_of(&MethodName::new("", &route.method));
+        Err(RegisterError::Ambiguous {
+            dialect,
+            method: route.method.to_string(),
+            services: services.unwrap_or_default(),
+        })
+    }
+
+    /// The services that have a method of this bare name, when there are several and none is meant before others.
+    pub(crate) fn services_of(&self, name: &MethodName<'_>) -> Option<String> {
+        let ambiguous = name.service.is_empty()
+            && matches!(self.by_method.get(&*name.method), Some(None))
+            && self.look_up(name).is_none();
+        ambiguous.then(|| {
+            let routes = self.routes.iter();
+            let of = routes.filter(|route| *route.method == *name.method);
+            let names: Vec<_> = of.map(|route| format!("`{}`", route.service)).collect();
+            names.join(" and ")
         })
     }
 

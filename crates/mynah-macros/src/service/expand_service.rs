@@ -333,7 +333,7 @@ fn route(service: &Service, index: usize, method: &Method) -> TokenStream {
         Answer::None | Answer::Result { .. } | Answer::Stream(_) => call,
     };
     let body = match method.run {
-        Run::Blocking => answer,
+        Run::Blocking => quote!({ #bindings #answer }),
         Run::Inline | Run::Spawned => quote_spanned! {site=> {
             let inner = __p::Arc::clone(&inner);
             async move { #bindings #answer }

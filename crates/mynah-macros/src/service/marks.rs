@@ -53,6 +53,8 @@ pub(crate) struct ServiceOptions {
     pub(crate) name: Option<String>,
     /// How methods and events are written on the wire that say nothing else.
     rename_all: Option<Case>,
+    /// Whether a mock is asked for.
+    pub(crate) mock: bool,
     /// How params are.
     rename_all_params: Option<Case>,
     /// Whether the contract holds the shapes of what travels.
@@ -109,9 +111,15 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
                 return no_second(meta, twice.is_some());
             }
         }
+        if meta.path.is_ident("mock") {
+            if meta.input.peek(syn::Token![=]) || meta.input.peek(syn::token::Paren) {
+                return Err(meta.error("`mock` takes no value; write it bare"));
+            }
+            return no_second(meta, std::mem::replace(&mut read.mock, true));
+        }
         Err(meta.error(
             "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"`, \
-             `rename_all_params = \"...\"`, `schema` and `validate`",
+             `rename_all_params = \"...\"`, `mock`, `schema` and `validate`",
         ))
     }));
     read

@@ -15,8 +15,10 @@ pub(crate) struct Service {
     pub(crate) vis: Visibility,
     pub(crate) trait_token: Token![trait],
     pub(crate) ident: Ident,
-    /// The name on the wire.
+    /// The name on the wire; empty for methods that are called by their own names alone.
     pub(crate) name: String,
+    /// Whether a mock is asked for.
+    pub(crate) mock: bool,
     /// Whether params and results are validated.
     pub(crate) validate: bool,
     pub(crate) methods: Vec<Method>,
@@ -129,7 +131,14 @@ impl Service {
         format_ident!("{}Events", self.ident)
     }
 
+    pub(crate) fn mock_ident(&self) -> Ident {
+        format_ident!("{}Mock", self.ident)
+    }
+
     pub(crate) fn topic(&self, event: &Event) -> String {
+        if self.name.is_empty() {
+            return event.name.clone();
+        }
         format!("{}.{}", self.name, event.name)
     }
 }

@@ -63,6 +63,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         cfgs,
         attrs: item.attrs,
         vis: item.vis,
+        mock: options.mock,
         trait_token: item.trait_token,
         name: options
             .name
