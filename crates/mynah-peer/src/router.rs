@@ -13,13 +13,14 @@ pub use route::MethodEntry;
 pub(crate) use route::Route;
 
 use crate::context::Context;
+use crate::direct::DirectCalls;
 use crate::events::{Events, Hearers, LogLine};
 use crate::handler::{Declaration, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
 use crate::states::States;
-use mynah_protocol::MethodName;
+use mynah_protocol::{Limits, MethodName};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -48,6 +49,7 @@ pub struct Router {
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    direct: DirectCalls,
 }
 
 /// A registration that cannot work.
@@ -167,6 +169,27 @@ impl Router {
     pub fn shared_state<T: Send + Sync + 'static>(self, value: Arc<T>) -> Self {
         drop(self.states.set(value));
         self
+    }
+
+    /// The limits of calls that no connection carries: [`Self::dispatch`], [`Self::handle_wire`]. A connection has those
+    /// that it is started with.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.direct.limits = Arc::new(limits);
+        self
+    }
+
+    /// The same router to be shared: for calls that no connection carries.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn share(self) -> Result<Arc<Self>, RegisterError> {
+        self.check()?;
+        Ok(Arc::new(self))
+    }
+
+    pub(crate) const fn direct(&self) -> &DirectCalls {
+        &self.direct
     }
 
     /// Has an interceptor stand around every call of the services that this side offers, of its callbacks and of
