@@ -19,7 +19,8 @@ from cbor_rpc import RpcV1, TcpPipe
 from cbor_rpc.stdio.stdio_pipe import StdioPipe
 
 import scenarios
-from common import Methods, UnixPipe, end_with_stdin, new_state, transformer
+from common import Methods, UnixPipe, new_state, transformer
+from ends import end_with_stdin
 
 
 class Client:

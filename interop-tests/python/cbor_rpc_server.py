@@ -11,7 +11,8 @@ import sys
 
 from cbor_rpc import RpcV1, RpcV1Server, TcpServer
 
-from common import Methods, UnixPipe, end_with_stdin, new_state, transformer
+from common import Methods, UnixPipe, new_state, transformer
+from ends import end_with_stdin
 
 
 class Acceptor(TcpServer):

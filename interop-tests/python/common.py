@@ -6,7 +6,6 @@ Everything on the wire is done by the real package; nothing of it is written aga
 import asyncio
 import os
 import sys
-import threading
 
 from cbor_rpc import CborStreamTransformer, JsonStreamTransformer
 from cbor_rpc.pipe.aio_pipe import AioPipe
@@ -186,18 +185,3 @@ class Methods:
 def new_state():
     """What the methods remember, all of it encodable in both codecs."""
     return {"notes": [], "events": [], "started": 0, "cancelled": 0}
-
-
-def end_with_stdin(loop, stop):
-    """Calls `stop` on the loop when stdin ends: a driver never outlives the test that started it."""
-
-    def watch():
-        import sys
-
-        sys.stdin.buffer.read()
-        try:
-            loop.call_soon_threadsafe(stop)
-        except RuntimeError:
-            pass
-
-    threading.Thread(target=watch, daemon=True).start()

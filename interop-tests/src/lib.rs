@@ -1,3 +1,4 @@
-//! Real peers in other languages against Mynah, and a server of Mynah's in a process of its own.
+//! Real peers in other languages against Mynah, what starts them, and a server of Mynah's in a process of its own.
 
+pub mod python;
 pub mod served;

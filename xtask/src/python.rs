@@ -4,10 +4,32 @@ use crate::{Outcome, process};
 use std::path::Path;
 use std::process::Command;
 
-/// Folder and requirements file, both below `interop-tests`.
-const ENVIRONMENTS: [(&str, &str); 2] = [
-    (".venv", "requirements.txt"),
-    (".venv-1.0.0", "requirements-1.0.0.txt"),
+/// One environment of the interop tests.
+struct Environment {
+    /// Below `interop-tests`.
+    folder: &'static str,
+    /// What is installed; below `interop-tests` too.
+    requirements: &'static str,
+    /// What pip is told beside that.
+    options: &'static [&'static str],
+}
+
+const ENVIRONMENTS: [Environment; 3] = [
+    Environment {
+        folder: ".venv",
+        requirements: "requirements.txt",
+        options: &[],
+    },
+    Environment {
+        folder: ".venv-1.0.0",
+        requirements: "requirements-1.0.0.txt",
+        options: &[],
+    },
+    Environment {
+        folder: ".venv-kollabor",
+        requirements: "requirements-kollabor.txt",
+        options: &["--ignore-requires-python"],
+    },
 ];
 
 const PACKAGES: [&str; 3] = ["python3", "python3-venv", "python3-pip"];
@@ -18,8 +40,8 @@ const PACKAGES: [&str; 3] = ["python3", "python3-venv", "python3-pip"];
 /// Python or its `venv` module is missing and cannot be installed, or pip fails.
 pub(crate) fn set_up() -> Outcome {
     let tests = process::root().join("interop-tests");
-    for (folder, requirements) in ENVIRONMENTS {
-        set_up_one(&tests.join(folder), &tests.join(requirements))?;
+    for environment in &ENVIRONMENTS {
+        set_up_one(&tests, environment)?;
     }
     require_node()
 }
@@ -37,7 +59,9 @@ fn require_node() -> Outcome {
     Err(format!("the interop tests need node; run {hint}").into())
 }
 
-fn set_up_one(folder: &Path, requirements: &Path) -> Outcome {
+fn set_up_one(tests: &Path, environment: &Environment) -> Outcome {
+    let folder = &tests.join(environment.folder);
+    let requirements = &tests.join(environment.requirements);
     let wanted = std::fs::read_to_string(requirements)
         .map_err(|error| format!("cannot read {}: {error}", requirements.display()))?;
     let python = folder.join("bin/python");
@@ -62,8 +86,8 @@ fn set_up_one(folder: &Path, requirements: &Path) -> Outcome {
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        "-r",
     ]);
+    pip.args(environment.options).arg("-r");
     process::run(pip.arg(requirements))?;
     std::fs::write(stamp, wanted)?;
     Ok(())

@@ -73,6 +73,21 @@ pub trait Wire: Send + std::fmt::Debug {
         Ok(None)
     }
 
+    /// The peer's direction of the stream has ended, and `input` is what is left of it, for which [`Self::decode`] wanted
+    /// more. A step, if the end of the stream ends a message; it is the last one. The default has no such messages.
+    ///
+    /// # Errors
+    /// [`WireError`]: what is left cannot be understood.
+    fn finish<'b>(&mut self, input: &'b [u8]) -> Result<Option<Step<'b>>, WireError> {
+        let _ = input;
+        Ok(None)
+    }
+
+    /// Why the last message was [`Step::Ignore`]d: one of a few texts of the wire, for logs and as the label of a metric.
+    fn why_ignored(&self) -> &'static str {
+        "message without a meaning"
+    }
+
     /// Writes one envelope as one frame in the given lane: all of it or nothing. A payload may be split: it is written
     /// with [`Payload::write_to`](mynah_protocol::Payload::write_to), or its segments are put beside the lanes with
     /// [`Output::put_bulk`].

@@ -75,6 +75,8 @@ pub struct Connection<O, I> {
     /// What a stream that comes in may have on its way.
     window: Window,
     max_id_bytes: usize,
+    /// The peer's direction has ended.
+    input_over: bool,
     /// Why the peer ends the connection, if it said so.
     farewell: Option<(ErrorCode, Arc<str>)>,
     dropped_notifications: u64,
@@ -108,6 +110,7 @@ impl<O: Default, I: Default> Connection<O, I> {
                 bytes: u64::from(limits.stream_bytes.max(1)),
             },
             max_id_bytes: limits.max_id_bytes,
+            input_over: false,
             farewell: None,
             dropped_notifications: 0,
         };
@@ -141,6 +144,9 @@ impl<O: Default, I: Default> Connection<O, I> {
         flow: Option<Box<OutFlow>>,
     ) -> Result<(CallId, &mut O), OpenError> {
         match &self.state {
+            State::Open | State::Draining { .. } if self.input_over => {
+                return Err(OpenError::Closed(CloseReason::PeerGone));
+            }
             State::Open => {}
             State::Draining { remote: false, .. } if self.inbound.running() > 0 => {}
             State::Draining { .. } => return Err(OpenError::Draining),
@@ -274,6 +280,20 @@ impl<O: Default, I: Default> Connection<O, I> {
     #[must_use]
     pub const fn is_heard(&self) -> bool {
         self.unheard.is_none()
+    }
+
+    /// The peer's direction has ended, and it still takes answers: every call of ours ends as lost and no more can be
+    /// made, what the peer has asked for goes on. See [`Self::is_answered`].
+    pub fn handle_half_close(&mut self, fx: &mut impl Effects<O, I>) {
+        self.input_over = true;
+        self.outgoing
+            .sweep(|_| true, |_, data, _| fx.complete(data, Outcome::Lost));
+    }
+
+    /// Whether the peer's direction has ended and the last answer has left the output buffer: nobody waits for anything.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.input_over && self.inbound.permits() == 0
     }
 
     /// Ends the connection: every call of ours ends as lost, every call of the peer is cancelled.

@@ -123,9 +123,7 @@ impl LimitChanges {
 impl Field {
     fn known(&self) -> String {
         match self {
-            Self::Bytes(_) | Self::Bytes32(_) => {
-                "a number of bytes, 1 and more, such as 65536, 64KiB or 16MiB".to_owned()
-            }
+            Self::Bytes(_) | Self::Bytes32(_) => BYTES.to_owned(),
             Self::Number(_, least) => format!("a number, {least} and more"),
             Self::Count(_, least) => format!("a number, {least} to {}", u32::MAX),
             Self::Time(_) => "a time above zero, such as 250ms, 10s, 5m or 1h".to_owned(),
@@ -157,6 +155,9 @@ impl Field {
     }
 }
 
+/// What [`bytes`] reads.
+pub(crate) const BYTES: &str = "a number of bytes, 1 and more, such as 65536, 64KiB or 16MiB";
+
 /// A number without a sign.
 fn digits(text: &str) -> Option<usize> {
     text.bytes()
@@ -165,7 +166,7 @@ fn digits(text: &str) -> Option<usize> {
     text.parse().ok()
 }
 
-fn bytes(text: &str) -> Option<usize> {
+pub(crate) fn bytes(text: &str) -> Option<usize> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let unit = units
         .iter()

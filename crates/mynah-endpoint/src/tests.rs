@@ -1,5 +1,6 @@
 use super::*;
 use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
+use mynah_codec::dialect::kollabor::Kollabor;
 use mynah_protocol::{Limits, TransportErrorKind};
 use std::time::Duration;
 
@@ -282,6 +283,35 @@ fn every_limit_stands_in_the_guide() {
     let page = include_str!("../../../docs/guide/src/transports.md");
     for name in LimitChanges::names() {
         assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+#[test]
+fn kollabor_is_chosen_with_what_it_sends_at_most() {
+    for (query, expected) in [
+        ("dialect=kollabor", Kollabor::new()),
+        ("dialect=kollabor&format=json", Kollabor::new()),
+        (
+            "max_sent_bytes=64KiB&dialect=kollabor",
+            Kollabor::toward_hub(),
+        ),
+    ] {
+        let url = format!("unix:/tmp/a.sock?{query}");
+        assert_eq!(
+            format!("{:?}", read(&url).dialect),
+            format!("{expected:?}"),
+            "{url}"
+        );
+    }
+    for query in [
+        "dialect=kollabor&format=cbor",
+        "dialect=kollabor&names=qualified",
+        "dialect=kollabor&max_sent_bytes=0",
+        "dialect=cbor-rpc&max_sent_bytes=64KiB",
+        "max_sent_bytes=64KiB",
+    ] {
+        let url = format!("unix:/tmp/a.sock?{query}");
+        assert!(url.parse::<Endpoint>().is_err(), "{url}");
     }
 }
 

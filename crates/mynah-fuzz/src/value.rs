@@ -1,15 +1,17 @@
 //! What values of any shape hold true from one format to another.
 
+use mynah_codec::format::json::NonFinite;
 use mynah_codec::{DecodeErrorKind, Format};
 use mynah_protocol::value::BigInt;
 use mynah_protocol::{DecodeLimits, Value};
 
-const FORMATS: [Format; 5] = [
+const FORMATS: [Format; 6] = [
     Format::Cbor,
     Format::Json,
     Format::MessagePack,
     Format::NativeJson,
     Format::PythonJson,
+    Format::PythonText(NonFinite::Tokens),
 ];
 
 /// A value comes whole from one format into another, or it is an error that could be foreseen.
@@ -60,10 +62,12 @@ fn is_known(to: Format, kind: DecodeErrorKind) -> bool {
 
 /// Whether a format can say a value.
 fn has_word(to: Format, value: &Value) -> bool {
-    let is_json = matches!(to, Format::Json | Format::NativeJson | Format::PythonJson);
+    let is_json = !matches!(to, Format::Cbor | Format::MessagePack);
     match value {
         Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Text(_) => true,
-        Value::Float(float) => !is_json || float.is_finite(),
+        Value::Float(float) => {
+            !is_json || matches!(to, Format::PythonText(_)) || float.is_finite()
+        }
         Value::Big(big) => match to {
             Format::Cbor => true,
             Format::MessagePack => false,

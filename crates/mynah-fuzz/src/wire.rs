@@ -1,6 +1,7 @@
 //! What wires hold true of any bytes from a peer.
 
 use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
+use mynah_codec::dialect::kollabor::Kollabor;
 use mynah_codec::dialect::native::NativeWire;
 use mynah_codec::dialect::{Dialect as _, Side};
 use mynah_codec::{Output, OutputChunk, Step, Wire};
@@ -64,6 +65,25 @@ pub fn cbor_rpc(bytes: &[u8]) {
         keeps_all: false,
     };
     check(&ends, input, size);
+}
+
+/// The wire of kollabor: the same, and no bytes end a connection.
+pub fn kollabor(bytes: &[u8]) {
+    let Some((choice, size, input)) = split_off(bytes) else {
+        return;
+    };
+    // Lines that are too long are told by their start: some inputs are to reach that.
+    let limits = limits().with_max_message_bytes(if choice & 1 == 0 { 1024 } else { 128 });
+    let wire = |side| Kollabor::new().wire(side, &limits);
+    let ends = Ends {
+        reader: &|| wire(Side::Accept),
+        peer: &|| wire(Side::Dial),
+        // Of an error only its kind and its text go on.
+        keeps_all: false,
+    };
+    check(&ends, input, size);
+    let (_, refused) = feed(wire(Side::Accept), input, size, &mut |_| {});
+    assert_eq!(refused, None, "a line ends the connection");
 }
 
 /// Small enough for inputs of the fuzzer to reach them.
@@ -201,5 +221,14 @@ fn feed(
         }
         wire.own_output(&mut out);
     }
+    match wire.finish(&input[start..end]) {
+        Ok(Some(Step::Envelope(_, envelope))) => {
+            heard.push(format!("{envelope:?}"));
+            hear(&envelope);
+        }
+        Ok(_) => {}
+        Err(error) => return (heard, Some(error.code())),
+    }
+    wire.own_output(&mut out);
     (heard, None)
 }

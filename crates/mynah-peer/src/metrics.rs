@@ -13,6 +13,7 @@
 //! | `mynah_connections_open` | gauge | - | connections with a task |
 //! | `mynah_bytes_total` | counter, bytes | direction (`in`, `out`) | bytes of byte streams |
 //! | `mynah_failed_frames_total` | counter | code | messages for which this side ended a connection |
+//! | `mynah_ignored_messages_total` | counter | reason | messages that mean nothing on their wire, or are too long for it, and were skipped |
 //! | `mynah_busy_total` | counter | - | requests that this side refused for want of a permit |
 //! | `mynah_dropped_total` | counter | what (`event`, `side_message`, `notification`) | events, and progress and logs, that were lost by policy because somebody is slow; notifications of methods that nobody has, or with params that no handler takes |
 //!
@@ -106,6 +107,10 @@ mod on {
         counter!("mynah_failed_frames_total", "code" => code.value().to_string()).increment(1);
     }
 
+    pub(crate) fn ignored_message(why: &'static str) {
+        counter!("mynah_ignored_messages_total", "reason" => why).increment(1);
+    }
+
     pub(crate) fn busy(count: u64) {
         if count > 0 {
             counter!("mynah_busy_total").increment(count);
@@ -173,6 +178,8 @@ mod off {
     pub(crate) fn bytes_out(_: usize) {}
     #[inline]
     pub(crate) fn failed_frame(_: ErrorCode) {}
+    #[inline]
+    pub(crate) fn ignored_message(_: &'static str) {}
     #[inline]
     pub(crate) fn busy(_: u64) {}
     #[inline]

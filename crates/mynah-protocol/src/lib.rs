@@ -66,7 +66,7 @@ pub use moment::Moment;
 pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
 pub use outcome::Outcome;
 pub use payload::{FormatId, Payload, PayloadBytes, Segment};
-pub use profile::{Capabilities, OnTimeout, ParamsShape, Profile, Remote};
+pub use profile::{Capabilities, HalfClose, OnTimeout, ParamsShape, Profile, Remote};
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
     Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, SideLines,

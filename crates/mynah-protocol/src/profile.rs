@@ -31,6 +31,16 @@ pub enum OnTimeout {
     Close,
 }
 
+/// What it means that the peer's direction of a stream of bytes has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HalfClose {
+    /// The peer is gone: what runs for it is stopped.
+    Ends,
+    /// It has no more to ask, and still takes the answers to what it asked. Then the connection ends.
+    Answers,
+}
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -124,6 +134,8 @@ pub struct Profile {
     pub format: FormatId,
     /// What a timeout does.
     pub on_timeout: OnTimeout,
+    /// What the end of the peer's direction means.
+    pub half_close: HalfClose,
     /// Who is at the other end.
     pub remote: Remote,
     /// The depth that this dialect needs where real peers nest deeper than the default; `None`: the
@@ -147,6 +159,7 @@ impl Profile {
             only_params: false,
             format,
             on_timeout: OnTimeout::Keep,
+            half_close: HalfClose::Ends,
             remote: Remote::One,
             max_depth: None,
             duplicate_keys: DuplicateKeys::Refuse,
@@ -173,6 +186,13 @@ impl Profile {
     #[must_use]
     pub const fn with_any_params(mut self) -> Self {
         self.only_params = false;
+        self
+    }
+
+    /// The same profile with another meaning of the end of the peer's direction.
+    #[must_use]
+    pub const fn with_half_close(mut self, half_close: HalfClose) -> Self {
+        self.half_close = half_close;
         self
     }
 

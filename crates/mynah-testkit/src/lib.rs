@@ -42,6 +42,7 @@ pub mod __private {
     };
     pub use mynah_codec::Dialect;
     use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
+    use mynah_codec::dialect::kollabor::Kollabor;
     use mynah_codec::dialect::native::Native;
 
     #[must_use]
@@ -67,6 +68,11 @@ pub mod __private {
     #[must_use]
     pub fn cbor_rpc_json() -> CborRpc {
         CborRpc::json(Padding::Newline)
+    }
+
+    #[must_use]
+    pub const fn kollabor() -> Kollabor {
+        Kollabor::new()
     }
 }
 

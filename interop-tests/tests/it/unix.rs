@@ -63,6 +63,7 @@ async fn every_wire_over_a_socket_file() {
         "?dialect=cbor-rpc",
         "?dialect=cbor-rpc&format=json",
         "?dialect=cbor-rpc&format=json&padding=python&errors=rich&names=qualified",
+        "?dialect=kollabor",
     ] {
         let url = format!("{}{query}", url(&path));
         let server = ServerProcess::start(&[&url]).await;

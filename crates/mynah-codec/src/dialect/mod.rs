@@ -1,7 +1,12 @@
 //! Whole wires, one module each.
 
 pub mod cbor_rpc;
+pub mod jsonrpc;
+pub mod kollabor;
+mod lines;
+mod members;
 pub mod native;
+mod shown;
 
 use crate::Wire;
 use mynah_protocol::Limits;

@@ -32,6 +32,9 @@ pub enum Format {
     /// JSON from peers that write NaN and the infinities as words, as Python's `json` does. They are read, and never
     /// written: the same peers do not read them.
     PythonJson,
+    /// JSON spelled as Python's `json` module does by default: ASCII, a space behind commas and colons. NaN and the
+    /// infinities are read as words, and written or refused as this says.
+    PythonText(json::NonFinite),
     /// JSON on the native wire: bytes stand raw behind the value, and in it as `{"$bytes":[offset,length]}`.
     NativeJson,
     /// A stranger's own.
@@ -55,7 +58,9 @@ impl Format {
     pub fn id(&self) -> FormatId {
         match self {
             Self::Cbor => FormatId::Cbor,
-            Self::Json | Self::PythonJson | Self::NativeJson => FormatId::Json,
+            Self::Json | Self::PythonJson | Self::PythonText(_) | Self::NativeJson => {
+                FormatId::Json
+            }
             Self::MessagePack => FormatId::MessagePack,
             Self::Custom(custom) => FormatId::Other(custom.id()),
         }
@@ -76,6 +81,11 @@ impl Format {
             Self::Cbor => cbor::encode(value, out),
             Self::Json | Self::PythonJson => json::encode(value, out),
             Self::MessagePack => msgpack::encode(value, out),
+            Self::PythonText(non_finite) => {
+                let mut options = json::Options::PYTHON_TEXT;
+                options.non_finite = *non_finite;
+                json::encode_with(value, out, options)
+            }
             Self::NativeJson => json::encode_with(value, out, json::Options::NATIVE),
             Self::Custom(custom) => custom.encode(&value, out),
         };
@@ -125,7 +135,9 @@ impl Format {
             Self::Cbor => cbor::decode(bytes, limits),
             Self::Json => json::decode(bytes, limits),
             Self::MessagePack => msgpack::decode(bytes, limits),
-            Self::PythonJson => json::decode_with(bytes, limits, json::Options::PYTHON),
+            Self::PythonJson | Self::PythonText(_) => {
+                json::decode_with(bytes, limits, json::Options::PYTHON)
+            }
             Self::NativeJson => json::decode_with(bytes, limits, json::Options::NATIVE),
             Self::Custom(custom) => {
                 let mut value = None;
@@ -143,7 +155,7 @@ impl Format {
     pub fn is_array(&self, bytes: &[u8]) -> Option<bool> {
         match self {
             Self::Cbor => Some(cbor::is_array(bytes)),
-            Self::Json | Self::PythonJson | Self::NativeJson => {
+            Self::Json | Self::PythonJson | Self::PythonText(_) | Self::NativeJson => {
                 let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
                 Some(first == Some(&b'['))
             }
@@ -176,7 +188,9 @@ impl Format {
             Self::Cbor => cbor::scan(bytes, limits),
             Self::Json => json::scan(bytes, limits),
             Self::MessagePack => msgpack::scan(bytes, limits),
-            Self::PythonJson => json::scan_with(bytes, limits, json::Options::PYTHON),
+            Self::PythonJson | Self::PythonText(_) => {
+                json::scan_with(bytes, limits, json::Options::PYTHON)
+            }
             Self::NativeJson => json::scan_with(bytes, limits, json::Options::NATIVE),
             Self::Custom(custom) => custom.scan(bytes, limits),
         }
@@ -195,7 +209,7 @@ pub(crate) fn item_len(
     let truncated =
         || DecodeError::new(DecodeErrorKind::Truncated, "value is cut off", bytes.len());
     match format {
-        Format::Json | Format::PythonJson | Format::NativeJson => {
+        Format::Json | Format::PythonJson | Format::PythonText(_) | Format::NativeJson => {
             let mut scanner = json::Scanner::new(limits);
             match scanner.advance(bytes)? {
                 json::Scan::Done(len) => Ok(len),

@@ -1,5 +1,7 @@
 //! The task of a connection over a stream of bytes.
 
+mod half_close;
+
 use super::carrier::Rest;
 use super::core::Core;
 use super::fill::{self, Filling};
@@ -10,7 +12,7 @@ use crate::link::{DriverEffects, Link, Out, State};
 use crate::metrics;
 use crate::scratch;
 use bytes::BytesMut;
-use mynah_codec::{Step, WireError};
+use mynah_codec::{Step, Wire, WireError};
 use mynah_connection::CloseReason;
 use mynah_protocol::{Envelope, Moment, SideLines, TransportErrorKind};
 use std::future::poll_fn;
@@ -38,6 +40,7 @@ pub(crate) fn drive_bytes<S: ByteStream>(
         input: Input::default(),
         filling: None,
         filled: None,
+        input_over: false,
         unheard: 0,
         writer: Writer::default(),
         beside: runs_beside_callers(),
@@ -78,6 +81,8 @@ struct ByteTask<S> {
     filling: Option<Box<Filling>>,
     /// A large message that was read and is to be handled first.
     filled: Option<Box<BytesMut>>,
+    /// The peer's direction has ended, and what it asked for is still answered.
+    input_over: bool,
     /// Bytes that were read since the connection was told of some last; of account where it watches the peer's silence.
     unheard: usize,
     writer: Writer,
@@ -198,8 +203,11 @@ impl<S: ByteStream> ByteTask<S> {
         if self.filling.is_some() {
             return self.read_large(cx);
         }
+        if self.input_over {
+            return Ok(false);
+        }
         match self.poll_read(cx) {
-            Poll::Ready(Ok(0)) => Err(CloseReason::PeerGone),
+            Poll::Ready(Ok(0)) => self.end_input().map(|()| true),
             Poll::Ready(Ok(_)) => {
                 self.decode()?;
                 Ok(true)
@@ -379,8 +387,9 @@ impl<S: ByteStream> ByteTask<S> {
                 }
                 Step::Ignore(len) => {
                     consumed += len;
+                    let why = note_ignored(&**wire, link);
                     connection
-                        .handle_ignored(clock.look(), "message without a meaning")
+                        .handle_ignored(clock.look(), why)
                         .map_err(|violation| Trouble::Close(violated(&violation)))?;
                 }
                 Step::Envelope(len, envelope) => {
@@ -652,6 +661,15 @@ impl<S: ByteStream> ByteTask<S> {
 enum Trouble {
     Wire(WireError),
     Close(CloseReason),
+}
+
+/// Counts and logs a message that was skipped. Returns why it was.
+#[cold]
+fn note_ignored(wire: &dyn Wire, link: &Link) -> &'static str {
+    let why = wire.why_ignored();
+    metrics::ignored_message(why);
+    tracing::debug!(peer = %link.config.evidence, why, "peer sent what is skipped");
+    why
 }
 
 fn violated(violation: &mynah_connection::Violation) -> CloseReason {

@@ -185,7 +185,7 @@ fn pair(
 ) -> Result<(), mynah_codec::EncodeError> {
     format.encode(&(dropped, ()), out)?;
     // The nothing at the end makes room for the message: one byte in the binary formats.
-    if let Format::Json | Format::PythonJson | Format::NativeJson = format {
+    if let Format::Json | Format::PythonJson | Format::PythonText(_) | Format::NativeJson = format {
         // Bytes that stand behind the message stand behind the array.
         let text = format.value_len(message);
         let (text, behind) = message.split_at_checked(text).unwrap_or((message, &[]));

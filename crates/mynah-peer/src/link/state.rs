@@ -416,6 +416,9 @@ impl State {
         if let Some(reason) = &self.closing {
             return Some(reason.clone());
         }
+        if self.connection.is_answered() {
+            return Some(CloseReason::PeerGone);
+        }
         (self.drained && self.connection.is_idle() && self.connection.is_heard())
             .then_some(CloseReason::Drained)
     }

@@ -5,9 +5,10 @@ use crate::failure::{Because as _, Failure};
 use crate::transport::{ByteEnd, EnvelopeEnd};
 use mynah_codec::{Format, Output, OutputChunk, Side, Step, Wire};
 use mynah_protocol::{
-    Envelope, FormatId, Lane, Limits, Metadata, MethodName, Payload, Profile, Request, Streams,
-    Transport as _, WireId,
+    Envelope, FormatId, Lane, Limits, Metadata, MethodName, ParamsShape, Payload, Profile, Request,
+    Streams, Transport as _, WireId,
 };
+use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// One end of a connection.
@@ -49,9 +50,16 @@ impl Raw {
         method: &str,
         params: &str,
     ) -> Result<Envelope<'static>, Failure> {
+        let (format, named) = {
+            let profile = self.profile();
+            (profile.format, profile.params != ParamsShape::Positional)
+        };
         let params = match params {
-            "[]" => encoded(self.profile().format, &[(); 0])?,
-            text => encoded(self.profile().format, &[text])?,
+            "[]" if named => encoded(format, &BTreeMap::<&str, ()>::new())?,
+            "[]" => encoded(format, &[(); 0])?,
+            // The one param that such methods have.
+            text if named => encoded(format, &BTreeMap::from([("text", text)]))?,
+            text => encoded(format, &[text])?,
         };
         Ok(Envelope::Request(Request {
             id: WireId::Uint(id),

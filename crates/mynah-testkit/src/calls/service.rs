@@ -6,8 +6,8 @@ use super::eventually;
 use crate::failure::Failure;
 use futures_core::Stream;
 use mynah_peer::{
-    Call, Callback, Context, Incoming, MethodInfo, Notify, Peer, Plain as AsIs, Routes, Service,
-    StreamCall, StreamSink, Streaming,
+    Call, Callback, Context, Incoming, MethodInfo, Notify, Peer, ReadList, Routes, Service,
+    Signature, Spelled, StreamCall, StreamSink, Streaming,
 };
 use mynah_protocol::{ErrorCode, EvidenceKey, RpcError};
 use std::convert::Infallible;
@@ -21,30 +21,41 @@ use tokio::sync::watch;
 
 const SERVICE: &str = "testkit";
 
+/// A static of what is known of each method, and under the same name a type of how its params are read.
 macro_rules! methods {
-    ($($konst:ident = $name:literal($($param:literal),*);)*) => {
-        $(static $konst: MethodInfo = MethodInfo::new(SERVICE, $name, &[$($param),*]);)*
-    };
+    ($($konst:ident = $name:literal($($param:ident: $type:ty),*);)*) => { $(
+        static $konst: MethodInfo = MethodInfo::new(SERVICE, $name, &[$(stringify!($param)),*]);
+
+        #[allow(clippy::upper_case_acronyms, reason = "the name of the static")]
+        #[allow(dead_code, reason = "one method is called and not served")]
+        enum $konst {}
+
+        impl Signature for $konst {
+            type Params = ($($type,)*);
+            const NAMES: &'static [&'static str] = &[$(stringify!($param)),*];
+            const DEFAULTS: <Self::Params as ReadList>::Defaults = ($(None::<fn() -> $type>,)*);
+        }
+    )* };
 }
 
 methods! {
-    ECHO = "echo"("text");
-    FAIL = "fail"("code", "text");
+    ECHO = "echo"(text: String);
+    FAIL = "fail"(code: i64, text: String);
     NOWHERE = "nowhere"();
-    TOUCH = "touch"("number");
-    GROW = "grow"("letters");
-    COUNT = "count"("to");
-    SUM = "sum"("numbers");
-    DOUBLE = "double"("numbers");
-    TELL = "tell"("to", "teller");
-    ASK = "ask"("number", "asker");
-    STEPS = "steps"("count");
+    TOUCH = "touch"(number: u64);
+    GROW = "grow"(letters: usize);
+    COUNT = "count"(to: u64);
+    SUM = "sum"(numbers: Incoming<u64>);
+    DOUBLE = "double"(numbers: Incoming<u64>);
+    TELL = "tell"(to: u64, teller: Callback<u64>);
+    ASK = "ask"(number: u64, asker: Callback<u64, u64>);
+    STEPS = "steps"(count: u64);
     WAIT = "wait"();
     HOLD = "hold"();
     REMAINING = "remaining"();
-    METADATA = "metadata"("name");
+    METADATA = "metadata"(name: String);
     WHO = "who"();
-    BACK = "back"("text");
+    BACK = "back"(text: String);
 }
 
 /// What the service has seen.
@@ -157,57 +168,85 @@ impl Service for Probe {
 
 fn plain(routes: &mut Routes, seen: &Arc<Seen>) {
     let echoed = Arc::clone(seen);
-    routes.unary(&ECHO, AsIs, move |_cx, (text,): (String,)| {
-        echoed.echoes.fetch_add(1, Ordering::SeqCst);
-        async move { Ok::<_, RpcError>(text) }
-    });
-    routes.unary(&FAIL, AsIs, |_cx, (code, text): (i64, String)| async move {
-        let code = ErrorCode::application(code);
-        Err::<(), _>(RpcError::new(code, text).with_data(7_u64))
-    });
+    routes.unary(
+        &ECHO,
+        Spelled::<ECHO>::new(),
+        move |_cx, (text,): (String,)| {
+            echoed.echoes.fetch_add(1, Ordering::SeqCst);
+            async move { Ok::<_, RpcError>(text) }
+        },
+    );
+    routes.unary(
+        &FAIL,
+        Spelled::<FAIL>::new(),
+        |_cx, (code, text): (i64, String)| async move {
+            let code = ErrorCode::application(code);
+            Err::<(), _>(RpcError::new(code, text).with_data(7_u64))
+        },
+    );
     let touched = Arc::clone(seen);
-    routes.notification(&TOUCH, AsIs, move |_cx, (number,): (u64,)| {
-        touched
-            .touched
-            .send_modify(|(sum, count)| (*sum, *count) = (*sum + number, *count + 1));
-        async {}
-    });
-    routes.unary(&GROW, AsIs, |_cx, (letters,): (usize,)| async move {
+    routes.notification(
+        &TOUCH,
+        Spelled::<TOUCH>::new(),
+        move |_cx, (number,): (u64,)| {
+            touched
+                .touched
+                .send_modify(|(sum, count)| (*sum, *count) = (*sum + number, *count + 1));
+            async {}
+        },
+    );
+    routes.unary(&GROW, Spelled::<GROW>::new(), |_cx, (letters,): (usize,)| async move {
         Ok::<_, RpcError>("x".repeat(letters.min(1 << 24)))
     });
-    routes.unary(&STEPS, AsIs, |cx: Context, (count,): (u64,)| async move {
-        for step in 0..count {
-            cx.progress(&step);
-            cx.log(3, &format!("step {step}"));
-        }
-        Ok::<_, RpcError>(count)
-    });
-    routes.unary(&REMAINING, AsIs, |cx: Context, []: [(); 0]| async move {
-        let millis = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        Ok::<_, RpcError>(cx.remaining().map(millis))
-    });
+    routes.unary(
+        &STEPS,
+        Spelled::<STEPS>::new(),
+        |cx: Context, (count,): (u64,)| async move {
+            for step in 0..count {
+                cx.progress(&step);
+                cx.log(3, &format!("step {step}"));
+            }
+            Ok::<_, RpcError>(count)
+        },
+    );
+    routes.unary(
+        &REMAINING,
+        Spelled::<REMAINING>::new(),
+        |cx: Context, (): ()| async move {
+            let millis = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            Ok::<_, RpcError>(cx.remaining().map(millis))
+        },
+    );
     routes.unary(
         &METADATA,
-        AsIs,
+        Spelled::<METADATA>::new(),
         |cx: Context, (name,): (String,)| async move {
             Ok::<_, RpcError>(cx.metadata().value(&name).map(str::to_owned))
         },
     );
-    routes.unary(&WHO, AsIs, |cx: Context, []: [(); 0]| async move {
-        let kind = cx.evidence().text(EvidenceKey::TRANSPORT);
-        Ok::<_, RpcError>(kind.map(str::to_owned))
-    });
-    routes.unary(&BACK, AsIs, |cx: Context, (text,): (String,)| async move {
-        let call = echo(&cx.peer(), text).within(&cx);
-        call.await.map_err(|error| {
-            RpcError::new(ErrorCode::application(1), format!("call back: {error}"))
-        })
-    });
+    routes.unary(
+        &WHO,
+        Spelled::<WHO>::new(),
+        |cx: Context, (): ()| async move {
+            let kind = cx.evidence().text(EvidenceKey::TRANSPORT);
+            Ok::<_, RpcError>(kind.map(str::to_owned))
+        },
+    );
+    routes.unary(
+        &BACK,
+        Spelled::<BACK>::new(),
+        |cx: Context, (text,): (String,)| async move {
+            let call = echo(&cx.peer(), text).within(&cx);
+            call.await.map_err(|error| {
+                RpcError::new(ErrorCode::application(1), format!("call back: {error}"))
+            })
+        },
+    );
 }
 
 fn waiting(routes: &mut Routes, seen: &Arc<Seen>) {
     let waits = Arc::clone(seen);
-    routes.unary(&WAIT, AsIs, move |_cx, []: [(); 0]| {
+    routes.unary(&WAIT, Spelled::<WAIT>::new(), move |_cx, (): ()| {
         let alive = waits.enter();
         async move {
             let _alive = alive;
@@ -216,7 +255,7 @@ fn waiting(routes: &mut Routes, seen: &Arc<Seen>) {
         }
     });
     let holds = Arc::clone(seen);
-    routes.unary(&HOLD, AsIs, move |_cx, []: [(); 0]| {
+    routes.unary(&HOLD, Spelled::<HOLD>::new(), move |_cx, (): ()| {
         let alive = holds.enter();
         let mut gate = holds.gate.subscribe();
         async move {
@@ -230,14 +269,14 @@ fn waiting(routes: &mut Routes, seen: &Arc<Seen>) {
 fn streaming(routes: &mut Routes) {
     routes.stream(
         &COUNT,
-        AsIs,
+        Spelled::<COUNT>::new(),
         |_cx, (to,): (u64,), sink: StreamSink<u64, Infallible>| async move {
             sink.items(Each(0..to)).await;
         },
     );
     routes.unary(
         &SUM,
-        AsIs,
+        Spelled::<SUM>::new(),
         |cx: Context, (numbers,): (Incoming<u64>,)| async move {
             let mut numbers = numbers.bind(&cx);
             let mut sum = 0;
@@ -249,14 +288,14 @@ fn streaming(routes: &mut Routes) {
     );
     routes.stream(
         &DOUBLE,
-        AsIs,
+        Spelled::<DOUBLE>::new(),
         |cx: Context, (numbers,): (Incoming<u64>,), sink: StreamSink<u64, RpcError>| async move {
             sink.results(Doubled(numbers.bind(&cx))).await;
         },
     );
     routes.unary(
         &TELL,
-        AsIs,
+        Spelled::<TELL>::new(),
         |cx: Context, (to, teller): (u64, Callback<u64>)| async move {
             let teller = teller.bind(&cx);
             for number in 0..to {
@@ -268,7 +307,7 @@ fn streaming(routes: &mut Routes) {
     );
     routes.unary(
         &ASK,
-        AsIs,
+        Spelled::<ASK>::new(),
         |cx: Context, (number, asker): (u64, Callback<u64, u64>)| async move {
             let answer = asker.bind(&cx).call(number).await;
             answer.map_err(|error| RpcError::new(ErrorCode::application(3), error.to_string()))

@@ -18,7 +18,8 @@ fn large(format: FormatId, letters: usize) -> Result<Envelope<'static>, Failure>
     Ok(Envelope::Request(request(7, params)))
 }
 
-/// A message above the limit is not written, and not gathered where it arrives.
+/// A message above the limit is not written, and not gathered where it arrives: the wire refuses the stream, or goes past
+/// the message, says so to the peer and goes on.
 pub(super) fn sizes(dialect: &dyn Dialect) -> Verdict {
     const LIMIT: usize = 4_096;
     const PIECE: usize = 64;
@@ -62,9 +63,15 @@ pub(super) fn sizes(dialect: &dyn Dialect) -> Verdict {
             format!("of a message above the limit of {LIMIT} bytes, {held} were gathered")
         })?;
     }
-    Err(Failure::new(format!(
-        "{taken} bytes of a message above the limit of {LIMIT} were taken"
-    )))
+    far.wire.own_output(&mut far.out);
+    ensure(!far.take().is_empty(), || {
+        format!("{taken} bytes of a message above the limit of {LIMIT} were taken without a word")
+    })?;
+    let heard = far.hear(&fits)?;
+    ensure(heard.len() == 1, || {
+        "a small message behind one above the limit did not arrive".to_owned()
+    })?;
+    Ok(Shown::Holds)
 }
 
 /// An array in an array, and so on: so many of them.

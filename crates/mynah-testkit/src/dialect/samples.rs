@@ -4,10 +4,12 @@ use crate::failure::{Because as _, Failure, ensure};
 use mynah_codec::Format;
 use mynah_protocol::{
     Cancel, CancelReason, Capabilities, Credit, Envelope, ErrorCode, Event, FormatId, GoingAway,
-    InputEnd, ItemBatch, Items, Log, Metadata, MethodName, Notification, Payload, Profile,
-    Progress, Request, Response, RpcError, Stop, StreamSide, Streams, Window, WireId,
+    InputEnd, ItemBatch, Items, Log, Metadata, MethodName, Notification, ParamsShape, Payload,
+    Profile, Progress, Request, Response, RpcError, Stop, StreamSide, Streams, Value, Window,
+    WireId,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn bytes<T: Serialize + ?Sized>(id: FormatId, value: &T) -> Result<Vec<u8>, Failure> {
@@ -58,7 +60,7 @@ fn batch(format: FormatId) -> Result<Payload<'static>, Failure> {
 /// Envelopes of every kind but hello, which belongs to the handshake; most kinds more than once.
 pub(crate) fn of(profile: &Profile) -> Result<Vec<Envelope<'static>>, Failure> {
     let format = profile.format;
-    let mut all = requests(format)?;
+    let mut all = requests(profile)?;
     all.extend(answers(format)?);
     all.extend(beside(format)?);
     all.extend(streams(format)?);
@@ -82,8 +84,24 @@ pub(crate) fn of(profile: &Profile) -> Result<Vec<Envelope<'static>>, Failure> {
     Ok(all)
 }
 
-fn requests(format: FormatId) -> Result<Vec<Envelope<'static>>, Failure> {
-    let plain = |id| Ok::<_, Failure>(request(id, payload(format, &(1, "two", [3.5]))?));
+/// Params as the profile has them: an array, or an object with keys of one letter.
+pub(crate) fn params<T: Serialize>(
+    profile: &Profile,
+    elements: &[T],
+) -> Result<Payload<'static>, Failure> {
+    let format = profile.format;
+    if profile.params == ParamsShape::Positional {
+        return payload(format, elements);
+    }
+    let named: BTreeMap<_, _> = ('a'..='z').zip(elements).collect();
+    payload(format, &named)
+}
+
+fn requests(profile: &Profile) -> Result<Vec<Envelope<'static>>, Failure> {
+    let three = Value::Array(vec![3.5.into()]);
+    let some = [Value::from(1), Value::from("two"), three];
+    let plain = |id| Ok::<_, Failure>(request(id, params(profile, &some)?));
+    let key = || params(profile, &["key"]);
     let streams = |window, input| Streams {
         window: Some(window).filter(|window: &Window| !window.is_zero()),
         input,
@@ -95,7 +113,7 @@ fn requests(format: FormatId) -> Result<Vec<Envelope<'static>>, Failure> {
     Ok(vec![
         Envelope::Request(plain(0)?),
         Envelope::Request(plain((1 << 53) - 1)?),
-        Envelope::Request(request(5, payload(format, &[(); 0])?)),
+        Envelope::Request(request(5, params(profile, &[(); 0])?)),
         Envelope::Request(Request {
             timeout: Some(Duration::from_millis(1_234)),
             ..plain(6)?
@@ -122,13 +140,13 @@ fn requests(format: FormatId) -> Result<Vec<Envelope<'static>>, Failure> {
             name: MethodName::from(("service", "touch")),
             id: None,
             metadata: Metadata::new(),
-            params: payload(format, &["key"])?,
+            params: key()?,
         }),
         Envelope::Notification(Notification {
             name: MethodName::from(("service", "touch")),
             id: None,
             metadata: metadata(),
-            params: payload(format, &["key"])?,
+            params: key()?,
         }),
     ])
 }

@@ -23,7 +23,7 @@ pub(crate) struct Joined {
 pub(crate) fn over(dialect: &impl Dialect) -> Joined {
     let clerk = Arc::new(Clerk::default());
     let (near, far) = tokio::io::duplex(4096);
-    let router = Router::new().register(DeskService::from_arc(Arc::clone(&clerk)));
+    let router = Router::new().register(DeskService::new(Arc::clone(&clerk)));
     let far = Peer::over(far, dialect).side(Side::Accept).router(router);
     let client = Peer::over(near, dialect).side(Side::Dial);
     Joined {
@@ -40,7 +40,7 @@ pub(crate) async fn in_process() -> Joined {
     let url = format!("memory:by-name-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let clerk = Arc::new(Clerk::default());
     let server = Server::new()
-        .register(DeskService::from_arc(Arc::clone(&clerk)))
+        .register(DeskService::new(Arc::clone(&clerk)))
         .listen(&url)
         .start()
         .await
@@ -75,7 +75,7 @@ pub(crate) async fn all() -> Vec<(String, Joined)> {
 /// A client that reconnects, to a clerk.
 pub(crate) async fn reconnecting(clerk: Arc<Clerk>) -> Reconnecting {
     Reconnecting::open_with(move || {
-        let router = Router::new().register(DeskService::from_arc(Arc::clone(&clerk)));
+        let router = Router::new().register(DeskService::new(Arc::clone(&clerk)));
         async move {
             let (near, far) = tokio::io::duplex(4096);
             let far = Peer::over(far, &Native::new()).side(Side::Accept);

@@ -7,6 +7,7 @@ mod python;
 mod raw;
 mod rust;
 
+pub(crate) use interop_tests::python::within;
 pub(crate) use process::{ServerProcess, read_to_end};
 pub(crate) use proxy::Recorder;
 pub(crate) use python::{
@@ -16,16 +17,7 @@ pub(crate) use python::{
 pub(crate) use raw::Raw;
 pub(crate) use rust::{RustClient, RustServer};
 
-use std::future::Future;
 use std::time::Duration;
-
-/// Waits for something that has to happen; generous, because it is a bound and no measure.
-pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(30), future).await {
-        Ok(value) => value,
-        Err(_elapsed) => panic!("{what}: nothing for 30 s"),
-    }
-}
 
 /// Waits until something at the other end has happened, bounded.
 pub(crate) async fn eventually(what: &str, happened: impl Fn() -> bool) {

@@ -1,4 +1,5 @@
-//! Mynah, variants `cbor` and `json` (native, over a wire) and `local` (in process).
+//! Mynah, variants `cbor` and `json` (native, over a wire), `local` (in process) and `local-intercepted` (the same with an
+//! interceptor on each side that looks at the call and lets it pass).
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
@@ -7,7 +8,7 @@ use mynah::dialect::Native;
 use mynah::prelude::*;
 use mynah::tcp::TcpListener;
 use mynah::unix::UnixListener;
-use mynah::{Evidence, Limits};
+use mynah::{Before, Evidence, InterceptedCall, Interceptor, Limits};
 use mynah_bench::{
     Address, Bytes, Contender, Echo, Failure, Item, Listening, Load, MAX_MESSAGE, Seen, Taken,
     Tally, TypedEcho, echo_tasks,
@@ -26,6 +27,15 @@ trait Echoing {
     fn numbers(&self, items: u64) -> impl Stream<Item = Item> + Send;
     async fn ask(&self, times: u64, asked: Callback<u64, u64>) -> Result<(), RpcError>;
     async fn publish(&self, cx: &Context, event: u64) -> Result<(), RpcError>;
+}
+
+/// What interception costs by itself.
+struct Onlooker;
+
+impl Interceptor for Onlooker {
+    fn before(&self, _: &mut InterceptedCall<'_>) -> Before {
+        Before::Proceed
+    }
 }
 
 struct Handler;
@@ -105,12 +115,16 @@ impl Contender for Mynah {
     }
 
     async fn connect(address: Option<Address>, variant: &str) -> Result<Self, Failure> {
-        if variant == "local" {
-            let server = Server::new()
-                .register(EchoingService::new(Handler))
-                .start()
-                .await?;
-            let peer = server.local();
+        if variant.starts_with("local") {
+            let mut server = Server::new().register(EchoingService::new(Handler));
+            if variant == "local-intercepted" {
+                server = server.intercept(Onlooker);
+            }
+            let server = server.start().await?;
+            let mut peer = server.local();
+            if variant == "local-intercepted" {
+                peer = peer.with_interceptor(Onlooker);
+            }
             return Ok(Self {
                 client: peer.client(),
                 peer,

@@ -1,12 +1,9 @@
 //! Errors: a text on this wire, or any value at all.
 
 use super::element::{Codec, Element};
+use crate::dialect::shown;
 use crate::format::{cbor, json};
 use mynah_protocol::{DecodeLimits, ErrorCode, RpcError, Value};
-use std::fmt::{self, Write as _};
-
-/// The most bytes of the text that is made of an error value that is no text.
-const MAX_TEXT_OF_VALUE: usize = 1024;
 
 /// Reads the error of a reply.
 ///
@@ -22,8 +19,9 @@ pub(super) fn read(element: Element<'_>, limits: &DecodeLimits) -> RpcError {
         Codec::Json => json::decode_with(element.bytes(), limits, json::Options::PYTHON),
     };
     match value {
-        Ok(value) => rich(&value)
-            .unwrap_or_else(|| RpcError::new(ErrorCode::UNCODED, text_of(&value)).with_data(value)),
+        Ok(value) => rich(&value).unwrap_or_else(|| {
+            RpcError::new(ErrorCode::UNCODED, shown::short(&value)).with_data(value)
+        }),
         // Well-formed, and no value of any kind that is known here.
         Err(_) => RpcError::new(ErrorCode::UNCODED, "error value cannot be read"),
     }
@@ -55,29 +53,5 @@ fn integer(value: &Value) -> Option<i64> {
         Value::Uint(value) => i64::try_from(*value).ok(),
         Value::Int(value) => Some(*value),
         _ => None,
-    }
-}
-
-/// A compact text of a value, cut to a size that a log can bear.
-fn text_of(value: &Value) -> String {
-    let mut text = Short(String::new());
-    if write!(text, "{value}").is_err() {
-        text.0.push('…');
-    }
-    text.0
-}
-
-/// A text that takes no more than [`MAX_TEXT_OF_VALUE`].
-struct Short(String);
-
-impl fmt::Write for Short {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if self.0.len() + character.len_utf8() > MAX_TEXT_OF_VALUE {
-                return Err(fmt::Error);
-            }
-            self.0.push(character);
-        }
-        Ok(())
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn envelope<'b>(
     limits: &ReadLimits,
 ) -> Result<Option<Envelope<'b>>, WireError> {
     match format {
-        Format::Json | Format::PythonJson | Format::NativeJson => {
+        Format::Json | Format::PythonJson | Format::PythonText(_) | Format::NativeJson => {
             with_head(JsonHead::new(frame)?, id, format, limits)
         }
         Format::MessagePack => with_head(MsgpackHead::new(frame)?, id, format, limits),

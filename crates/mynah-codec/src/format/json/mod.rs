@@ -26,7 +26,7 @@ mod scan;
 mod ser;
 mod string;
 
-pub use options::{NonFinite, Options};
+pub use options::{NonFinite, Options, Style};
 pub use raw::Raw;
 pub use scan::{Scan, Scanner, scan, scan_with};
 

@@ -11,6 +11,18 @@ pub enum NonFinite {
     Tokens,
 }
 
+/// How a text looks, where JSON leaves the choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Style {
+    /// No white space, characters beyond ASCII as they are, numbers as `serde_json` spells them.
+    #[default]
+    Compact,
+    /// As Python's `json.dumps` does by default: a space behind commas and colons, nothing beyond ASCII, floats as
+    /// Python's `repr` spells them.
+    Python,
+}
+
 /// How a dialect's JSON differs from RFC 8259. The default does not differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -20,6 +32,8 @@ pub struct Options {
     /// Whether bytes stand raw behind the value, and in it as `{"$bytes":[offset,length]}`. Otherwise they are arrays
     /// of numbers.
     pub bytes_behind: bool,
+    /// How a text looks that is written.
+    pub style: Style,
 }
 
 impl Options {
@@ -27,17 +41,26 @@ impl Options {
     pub const STRICT: Self = Self {
         non_finite: NonFinite::Refuse,
         bytes_behind: false,
+        style: Style::Compact,
     };
 
     /// RFC 8259 with bytes raw behind the value: what the native wire speaks.
     pub const NATIVE: Self = Self {
         non_finite: NonFinite::Refuse,
         bytes_behind: true,
+        style: Style::Compact,
     };
 
-    /// What Python's `json` module writes and reads.
+    /// What Python's `json` module reads, written without white space.
     pub const PYTHON: Self = Self {
         non_finite: NonFinite::Tokens,
         bytes_behind: false,
+        style: Style::Compact,
+    };
+
+    /// What Python's `json.dumps` writes by default, and `json.loads` reads.
+    pub const PYTHON_TEXT: Self = Self {
+        style: Style::Python,
+        ..Self::PYTHON
     };
 }

@@ -72,6 +72,8 @@ pub struct Scanner {
     max_len: usize,
     max_bytes: usize,
     tokens: bool,
+    /// Half a surrogate pair is let pass.
+    halves: bool,
     rule: KeyRule,
     /// Small, since it is stored and loaded for every token; what belongs to it stands beside it.
     state: State,
@@ -167,6 +169,7 @@ impl Scanner {
             max_len: limits.max_collection_len,
             max_bytes: limits.max_message_bytes,
             tokens,
+            halves: false,
             rule,
             state: State::Start,
             word: b"",
@@ -183,6 +186,14 @@ impl Scanner {
             child_count: 0,
             overridden: Vec::new(),
         }
+    }
+
+    /// The same, but half a surrogate pair in a text is let pass: the value can be told from what stands around it, and
+    /// whoever decodes it says that it holds what is no text.
+    #[must_use]
+    pub const fn passing_half_pairs(mut self) -> Self {
+        self.halves = true;
+        self
     }
 
     /// Goes on with a value. `input` starts where the value does, or the white space before it, and

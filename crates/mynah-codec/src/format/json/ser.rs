@@ -6,10 +6,11 @@
 mod compound;
 mod exact;
 mod key;
+mod python;
 
 use super::area::{self, Area};
 use super::error::Refusal;
-use super::options::{NonFinite, Options};
+use super::options::{NonFinite, Options, Style};
 use super::raw::RAW;
 use super::string::next_special;
 use crate::bytes;
@@ -26,6 +27,8 @@ type Result<T> = std::result::Result<T, Refusal>;
 pub(super) struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     tokens: bool,
+    /// Written as Python does.
+    python: bool,
     /// Where bytes go that are to stand behind the value.
     area: Option<&'a mut Area>,
 }
@@ -35,6 +38,7 @@ impl<'a> Encoder<'a> {
         Self {
             out,
             tokens: options.non_finite == NonFinite::Tokens,
+            python: options.style == Style::Python,
             area: None,
         }
     }
@@ -83,6 +87,9 @@ impl<'a> Encoder<'a> {
     /// Writes a text without the quotes around it.
     #[inline]
     fn escape(&mut self, text: &str) {
+        if self.python {
+            return self.escape_to_ascii(text);
+        }
         let bytes = text.as_bytes();
         let mut start = 0;
         loop {
@@ -146,11 +153,29 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
+    /// Writes what stands between two elements.
+    #[inline]
+    fn comma(&mut self) {
+        self.out.push(b',');
+        if self.python {
+            self.out.push(b' ');
+        }
+    }
+
+    /// Writes what stands behind a key.
+    #[inline]
+    fn colon(&mut self) {
+        self.out.push(b':');
+        if self.python {
+            self.out.push(b' ');
+        }
+    }
+
     /// Writes `{"variant":`.
     fn variant(&mut self, variant: &str) {
         self.out.push(b'{');
         self.text(variant);
-        self.out.push(b':');
+        self.colon();
     }
 }
 
@@ -196,6 +221,10 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
         if !value.is_finite() {
             return self.non_finite(f64::from(value));
         }
+        if self.python {
+            self.float(&format!("{value:e}"));
+            return Ok(());
+        }
         self.number(|formatter, out| formatter.write_f32(out, value))
     }
 
@@ -203,6 +232,10 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
     fn serialize_f64(self, value: f64) -> Result<()> {
         if !value.is_finite() {
             return self.non_finite(value);
+        }
+        if self.python {
+            self.float(&format!("{value:e}"));
+            return Ok(());
         }
         self.number(|formatter, out| formatter.write_f64(out, value))
     }
@@ -223,13 +256,14 @@ impl<'a, 'out> ser::Serializer for &'a mut Encoder<'out> {
             area.push(value, self.out);
             return Ok(());
         }
-        let mut bracket = b'[';
-        for byte in value {
-            self.out.push(bracket);
+        self.out.push(b'[');
+        for (index, byte) in value.iter().enumerate() {
+            if index > 0 {
+                self.comma();
+            }
             self.serialize_u8(*byte)?;
-            bracket = b',';
         }
-        self.raw(if value.is_empty() { b"[]" } else { b"]" });
+        self.out.push(b']');
         Ok(())
     }
 

@@ -141,6 +141,12 @@ impl Scanner {
 
     /// Reads one byte of an escape.
     fn escape_part(&mut self, byte: u8, part: TextPart) -> Result<TextPart> {
+        let part = match part {
+            // The first half stands alone: what is here now has nothing to do with it.
+            TextPart::High if byte != b'\\' && self.halves => return Ok(TextPart::Plain),
+            TextPart::HighEscape if byte != b'u' && self.halves => TextPart::Escape,
+            part => part,
+        };
         let next = match part {
             TextPart::Escape if byte == b'u' => self.start_unit(TextPart::Unit),
             TextPart::Escape if escaped(byte).is_some() => TextPart::Plain,
@@ -178,6 +184,7 @@ impl Scanner {
         if matches!(part, TextPart::SecondUnit) {
             return match pair(self.pieces.high, value) {
                 Some(_) => Ok(TextPart::Plain),
+                None if self.halves => self.end_unit(TextPart::Unit),
                 None => self.fail(Kind::Malformed, "half a surrogate pair"),
             };
         }
@@ -187,6 +194,7 @@ impl Scanner {
                 self.pieces.high = high;
                 Ok(TextPart::High)
             }
+            Unit::Low if self.halves => Ok(TextPart::Plain),
             Unit::Low => self.fail(Kind::Malformed, "half a surrogate pair"),
         }
     }

@@ -29,7 +29,7 @@ impl<'a, 'out> Compound<'a, 'out> {
     #[inline]
     fn separate(&mut self) {
         if !self.empty {
-            self.encoder.out.push(b',');
+            self.encoder.comma();
         }
         self.empty = false;
     }
@@ -45,7 +45,7 @@ impl<'a, 'out> Compound<'a, 'out> {
         self.encoder.check_key(key)?;
         self.separate();
         self.encoder.text(key);
-        self.encoder.out.push(b':');
+        self.encoder.colon();
         value.serialize(&mut *self.encoder)
     }
 
@@ -120,7 +120,7 @@ impl ser::SerializeMap for Compound<'_, '_> {
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.encoder.out.push(b':');
+        self.encoder.colon();
         value.serialize(&mut *self.encoder)
     }
 

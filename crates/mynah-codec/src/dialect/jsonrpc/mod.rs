@@ -1,0 +1,228 @@
+//! JSON-RPC 2.0, as the specification has it and as clamator speaks it.
+//!
+//! [`Messages`] is what a message says, without anything around it: for carriers whose entries are messages. The wire
+//! ([`JsonRpc`]) writes and reads them as lines. What maps to what is in `docs/wire/jsonrpc.md`.
+
+mod fault;
+mod messages;
+mod names;
+mod read;
+mod write;
+
+pub use messages::{Messages, Read};
+
+use crate::dialect::lines::{Line, Lines};
+use crate::dialect::{Dialect, Side};
+use crate::{EncodeError, Format, FrameSpan, Output, Step, Wire, WireError};
+use mynah_protocol::{Envelope, Lane, Limits, Profile, Response};
+
+/// The name of this dialect.
+pub const NAME: &str = "jsonrpc";
+
+/// The deepest nesting of a message in [`Flavor::Clamator`], the message itself included: payloads nest 254 deep, as
+/// far as results of its Python servers go.
+pub const CLAMATOR_MAX_DEPTH: u32 = 256;
+
+/// Messages that were not handed on and wait for [`Wire::own_output`] to answer them.
+const MAX_REFUSALS: usize = 256;
+
+/// What is left open by the specification, and who fills it in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Flavor {
+    /// The specification, and nobody: ids of this side are numbers, a method has one name, params are by position
+    /// or by name, and messages are compact.
+    #[default]
+    Standard,
+    /// PyPI and npm clamator: ids are texts in the form of a UUID, methods are `service.method` by its rules, params
+    /// are one object, errors always have data, and messages are spelled as Python spells them.
+    Clamator,
+}
+
+/// The dialect as it is chosen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonRpc {
+    flavor: Flavor,
+    named: bool,
+}
+
+impl JsonRpc {
+    /// As the specification has it. Calls give their params by position.
+    #[must_use]
+    pub const fn standard() -> Self {
+        Self {
+            flavor: Flavor::Standard,
+            named: false,
+        }
+    }
+
+    /// As clamator speaks it.
+    #[must_use]
+    pub const fn clamator() -> Self {
+        Self {
+            flavor: Flavor::Clamator,
+            named: true,
+        }
+    }
+
+    /// Whether calls give their params by name. Both are read in either setting; clamator knows no other.
+    #[must_use]
+    pub const fn with_named_params(mut self, named: bool) -> Self {
+        self.named = named || matches!(self.flavor, Flavor::Clamator);
+        self
+    }
+}
+
+impl Dialect for JsonRpc {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn wire(&self, _side: Side, limits: &Limits) -> Box<dyn Wire> {
+        Box::new(JsonRpcWire::new(*self, limits))
+    }
+
+    fn clone_box(&self) -> Box<dyn Dialect> {
+        Box::new(*self)
+    }
+}
+
+/// One connection on which messages of JSON-RPC are lines.
+///
+/// Both sides are the same: either asks, notifies and answers.
+#[derive(Debug)]
+pub struct JsonRpcWire {
+    messages: Messages,
+    lines: Lines,
+    ignored: u64,
+    why_ignored: &'static str,
+    refusals: Vec<Response<'static>>,
+    /// The peer says no more; it is to be found out whether it still listens.
+    probes: bool,
+}
+
+impl JsonRpcWire {
+    /// A connection that has said nothing yet.
+    #[must_use]
+    pub fn new(dialect: JsonRpc, limits: &Limits) -> Self {
+        Self {
+            messages: Messages::new(dialect, limits),
+            lines: Lines::new(limits.decode.max_message_bytes),
+            ignored: 0,
+            why_ignored: "",
+            refusals: Vec::new(),
+            probes: false,
+        }
+    }
+
+    /// How many messages were skipped because they say nothing on this wire, or were too long.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    fn step<'b>(&mut self, line: &'b [u8], next: usize, whole: bool) -> Step<'b> {
+        let read = if whole {
+            if line.trim_ascii().is_empty() {
+                return Step::Skip(next);
+            }
+            self.messages.read(line)
+        } else {
+            self.messages.read_start(line)
+        };
+        self.why_ignored = match read {
+            Read::Envelope(envelope) => return Step::Envelope(next, envelope),
+            Read::Ignored(why) => why,
+            Read::Refused(answer, why) => {
+                // Beyond a number that no honest peer reaches at once, nothing is answered.
+                if self.refusals.len() < MAX_REFUSALS {
+                    self.refusals.push(answer);
+                }
+                why
+            }
+        };
+        self.ignored += 1;
+        Step::Ignore(next)
+    }
+
+    fn take<'b>(&mut self, input: &'b [u8], line: Line) -> Option<Step<'b>> {
+        let start = |len: usize| input.get(..len).unwrap_or_default();
+        Some(match line {
+            Line::Open => return None,
+            Line::Blank(next) => Step::Skip(next),
+            Line::Whole { len, next } => self.step(start(len), next, true),
+            Line::TooLong { len, next } => self.step(start(len), next, false),
+        })
+    }
+
+    fn line(&self, envelope: &Envelope<'_>, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let start = buffer.len();
+        self.messages.write(envelope, buffer)?;
+        let len = buffer.len() - start;
+        let limit = self.lines.limit();
+        if len > limit {
+            return Err(EncodeError::TooLarge { len, limit });
+        }
+        buffer.push(b'\n');
+        Ok(())
+    }
+}
+
+impl Wire for JsonRpcWire {
+    fn profile(&self) -> &Profile {
+        self.messages.profile()
+    }
+
+    fn format(&self) -> Format {
+        self.messages.format()
+    }
+
+    fn decode<'b>(&mut self, input: &'b [u8]) -> Result<Step<'b>, WireError> {
+        let line = self.lines.cut(input);
+        Ok(self.take(input, line).unwrap_or(Step::Need(1)))
+    }
+
+    fn finish<'b>(&mut self, input: &'b [u8]) -> Result<Option<Step<'b>>, WireError> {
+        self.probes = true;
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let line = self.lines.finish(input);
+        Ok(self.take(input, line))
+    }
+
+    fn why_ignored(&self) -> &'static str {
+        self.why_ignored
+    }
+
+    fn encode(
+        &mut self,
+        envelope: &Envelope<'_>,
+        lane: Lane,
+        out: &mut Output,
+    ) -> Result<FrameSpan, EncodeError> {
+        let wire = &*self;
+        out.frame(lane, |buffer| wire.line(envelope, buffer))
+    }
+
+    fn own_output(&mut self, out: &mut Output) {
+        for refusal in std::mem::take(&mut self.refusals) {
+            let wire = &*self;
+            let answer = Envelope::Response(refusal);
+            let written = out.frame(Lane::Data, |buffer| wire.line(&answer, buffer));
+            // One that is beyond the limit itself is not said.
+            drop(written);
+        }
+        if std::mem::take(&mut self.probes) {
+            // An empty line means nothing to a peer that only listens; writing to one that is gone fails.
+            let written = out.frame(Lane::Data, |buffer| {
+                buffer.push(b'\n');
+                Ok(())
+            });
+            debug_assert!(written.is_ok(), "a line feed can be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The end of the peer's direction.
+
+use super::{ByteTask, Trouble, note_ignored, violated};
+use crate::driver::ByteStream;
+use crate::link::{DriverEffects, Link, Out, State};
+use mynah_codec::Step;
+use mynah_connection::CloseReason;
+use mynah_protocol::HalfClose;
+use std::sync::Arc;
+
+impl<S: ByteStream> ByteTask<S> {
+    /// The stream has ended: what is left may be a message that has no other end. Where the wire has it so, what the
+    /// peer asked for is still answered.
+    ///
+    /// # Errors
+    /// Why the connection ends, if it does not wait for answers.
+    #[cold]
+    pub(super) fn end_input(&mut self) -> Result<(), CloseReason> {
+        let link = Arc::clone(&self.core.link);
+        let mut guard = link.lock();
+        let ended = self.hear_end(&link, &mut guard);
+        drop(guard);
+        self.core.carry_out(&self.input.buffer);
+        (self.input.start, self.input.end) = (0, 0);
+        self.input.wanted = 0;
+        match ended {
+            Ok(HalfClose::Answers) => {
+                self.input_over = true;
+                Ok(())
+            }
+            Ok(_) => Err(CloseReason::PeerGone),
+            Err(Trouble::Close(reason)) => Err(reason),
+            // The peer is told nothing: it may not be there.
+            Err(Trouble::Wire(error)) => {
+                tracing::debug!(peer = %link.config.evidence, %error, "stream ended within a message");
+                Err(CloseReason::PeerGone)
+            }
+        }
+    }
+
+    fn hear_end(&mut self, link: &Link, state: &mut State) -> Result<HalfClose, Trouble> {
+        let State {
+            connection, out, ..
+        } = state;
+        let rest = self
+            .input
+            .buffer
+            .get(self.input.start..self.input.end)
+            .unwrap_or_default();
+        let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, link)
+            .reading(&self.input.buffer, self.core.last_route);
+        let now = link.clock.now();
+        self.last_look = now;
+        fx.now = now;
+        let Out::Wire { wire, output, .. } = &mut *fx.out else {
+            return Ok(HalfClose::Ends);
+        };
+        let half_close = wire.profile().half_close;
+        let step = wire.finish(rest).map_err(Trouble::Wire)?;
+        let heard = match step {
+            Some(Step::Ignore(_)) => {
+                let why = note_ignored(&**wire, link);
+                wire.own_output(output);
+                connection.handle_ignored(now, why)
+            }
+            Some(Step::Envelope(_, envelope)) => {
+                wire.own_output(output);
+                connection.handle(now, envelope, &mut fx)
+            }
+            Some(Step::Need(_) | Step::Skip(_)) | None => {
+                wire.own_output(output);
+                Ok(())
+            }
+        };
+        heard.map_err(|violation| Trouble::Close(violated(&violation)))?;
+        if half_close == HalfClose::Answers {
+            connection.handle_half_close(&mut fx);
+        }
+        Ok(half_close)
+    }
+}
