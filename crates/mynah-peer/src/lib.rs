@@ -46,8 +46,8 @@ pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
 };
 pub use handler::{
-    FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState, Service,
-    State, StreamSink, Validated, ValidatedRoutes, markers, validated,
+    Export, FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState,
+    Service, State, StreamSink, Validated, ValidatedRoutes, markers, validated,
 };
 pub use intercept::{
     Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,

@@ -15,7 +15,7 @@ pub(crate) use route::Route;
 use crate::context::Context;
 use crate::direct::DirectCalls;
 use crate::events::{Events, Hearers, LogLine};
-use crate::handler::{Declaration, Handler, Needs, Routes, Service};
+use crate::handler::{Declaration, Export, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
@@ -122,6 +122,20 @@ impl Router {
         H: Handler<M>,
     {
         self.mount(name, handler, Some(MethodKind::Notification))
+    }
+
+    /// Adds a function that was marked with `#[mynah::export]`, under the name that it has there.
+    #[must_use]
+    pub fn add(mut self, function: impl Export) -> Self {
+        let mut routes = Routes::default();
+        function.export(&mut routes);
+        let (routes, _events) = routes.into_parts();
+        for route in routes {
+            if let Err(error) = self.push(route.removable()) {
+                self.errors.push(error);
+            }
+        }
+        self
     }
 
     fn mount<H, M>(mut self, name: &str, handler: H, kind: Option<MethodKind>) -> Self

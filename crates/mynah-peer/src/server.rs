@@ -11,7 +11,7 @@ pub use report::{CutCall, CutConnection, DrainReport};
 
 use crate::context::Context;
 use crate::events::{Events, LogLine};
-use crate::handler::{Handler, Service};
+use crate::handler::{Export, Handler, Service};
 use crate::intercept::Interceptor;
 use crate::link::Link;
 use crate::local::LocalServer;
@@ -102,6 +102,13 @@ impl Server {
         H: Handler<M>,
     {
         self.router = self.router.method(name, handler);
+        self
+    }
+
+    /// Adds a function that was marked with `#[mynah::export]`: [`Router::add`].
+    #[allow(clippy::should_implement_trait, reason = "it is no sum")]
+    pub fn add(mut self, function: impl Export) -> Self {
+        self.router = self.router.add(function);
         self
     }
 

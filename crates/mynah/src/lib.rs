@@ -110,7 +110,7 @@ pub use mynah_codec::Bytes;
 #[doc(inline)]
 pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 #[doc(inline)]
-pub use mynah_macros::{DomainError, service};
+pub use mynah_macros::{DomainError, export, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
@@ -187,9 +187,9 @@ pub mod prelude {
 pub mod __private {
     pub use futures_core::Stream;
     pub use mynah_peer::{
-        Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature, Spelled,
-        StreamCall, StreamSink, Subscribe,
+        Call, CallError, Callback, Caller, Context, DomainError, Events, Export, Incoming, Lag,
+        MethodInfo, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature,
+        Spelled, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};

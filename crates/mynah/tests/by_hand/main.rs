@@ -9,6 +9,7 @@
 )]
 
 mod direct;
+mod export;
 mod fallback;
 mod outcome;
 mod running;
@@ -16,4 +17,5 @@ mod shapes;
 mod state;
 #[path = "../it/support.rs"]
 mod support;
+mod ui;
 mod validation;
