@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod direct;
+mod export;
 mod fallback;
 mod outcome;
 mod running;
@@ -15,4 +17,5 @@ mod shapes;
 mod state;
 #[path = "../it/support.rs"]
 mod support;
+mod ui;
 mod validation;
