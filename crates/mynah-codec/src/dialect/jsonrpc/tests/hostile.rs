@@ -62,37 +62,60 @@ fn names_that_clamator_refuses_are_not_sent() {
 
 #[test]
 fn l4_a_message_that_is_too_long_is_told_by_its_start() {
-    let pad = "x".repeat(200);
+    let pad = "x".repeat(300);
     for (dialect, line, said) in [
         (
             JsonRpc::standard(),
             format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"m\",\"params\":[\"{pad}\"]}}\n"),
-            "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32005,\"message\":\"message exceeds limit of 100 bytes\"}}\n",
+            "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32005,\"message\":\"message exceeds limit of 150 bytes\"}}\n",
         ),
-        // Nobody knows whose it is: whoever reads JSON-RPC by the book hears of it all the same.
+        // The id stands at the end.
         (
             JsonRpc::standard(),
-            format!("{{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"{pad}\"],\"id\":7}}\n"),
-            "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32005,\"message\":\"message exceeds limit of 100 bytes\"}}\n",
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"{pad}\"],\"id\":7}} \r\n"
+            ),
+            "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32005,\"message\":\"message exceeds limit of 150 bytes\"}}\n",
         ),
         (
             JsonRpc::clamator(),
             format!(
-                "{{\"jsonrpc\": \"2.0\", \"method\": \"m\", \"params\": [\"{pad}\"], \"id\": 7}}\n"
+                "{{\"jsonrpc\": \"2.0\", \"method\": \"a.b\", \"params\": {{\"t\": \"{pad}\"}}, \"id\": \"u1\"}}\n"
+            ),
+            "{\"jsonrpc\": \"2.0\", \"id\": \"u1\", \"error\": {\"code\": -32005, \"message\": \"message exceeds limit of 150 bytes\", \"data\": null}}\n",
+        ),
+        // Nobody knows whose it is: whoever reads JSON-RPC by the book hears of it all the same.
+        (
+            JsonRpc::standard(),
+            format!("{{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"{pad}\"]}}\n"),
+            "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32005,\"message\":\"message exceeds limit of 150 bytes\"}}\n",
+        ),
+        // This one is no member of the message, and that one no id of clamator's.
+        (
+            JsonRpc::clamator(),
+            format!(
+                "{{\"jsonrpc\": \"2.0\", \"method\": \"a.b\", \"params\": {{\"t\": \"{pad}\", \"id\": 7}}}}\n"
+            ),
+            "",
+        ),
+        (
+            JsonRpc::clamator(),
+            format!(
+                "{{\"jsonrpc\": \"2.0\", \"method\": \"a.b\", \"params\": \"{pad},\\\"id\\\": 7}}\"}}\n"
             ),
             "",
         ),
     ] {
-        for size in [1, 99, 100, 101, 1000] {
+        for size in [1, 149, 150, 151, 1000] {
             let next = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1}\n";
             let stream = format!("{line}{next}");
-            let heard = hear(&mut short(dialect, 100), stream.as_bytes().chunks(size));
+            let heard = hear(&mut short(dialect, 150), stream.as_bytes().chunks(size));
             assert_eq!(heard.ignored, ["message is too long"], "{line}");
             assert_eq!((heard.envelopes.len(), &*heard.said), (1, said), "{line}");
         }
     }
     let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"{pad}\"}}\n");
-    let heard = hear(&mut short(JsonRpc::standard(), 100), [answer.as_bytes()]);
+    let heard = hear(&mut short(JsonRpc::standard(), 150), [answer.as_bytes()]);
     let [
         Envelope::Response(Response {
             id: WireId::Uint(7),
@@ -108,9 +131,9 @@ fn l4_a_message_that_is_too_long_is_told_by_its_start() {
         id: WireId::Uint(7),
         result: Ok(Payload::owned(FormatId::Json, format!("\"{pad}\"").into())),
     });
-    let refused = short(JsonRpc::standard(), 100).encode(&long, Lane::Data, &mut output);
+    let refused = short(JsonRpc::standard(), 150).encode(&long, Lane::Data, &mut output);
     assert!(
-        matches!(refused, Err(EncodeError::TooLarge { limit: 100, .. })),
+        matches!(refused, Err(EncodeError::TooLarge { limit: 150, .. })),
         "{refused:?}"
     );
     assert!(output.is_empty());
