@@ -7,13 +7,15 @@ pub(crate) use table::CallbackTable;
 
 use crate::call::{Call, Notify};
 use crate::context::Context;
-use crate::error::CallError;
-use crate::handler::{Inline, Method, catch, panicked};
+use crate::error::{CallError, DomainError};
+use crate::handler::{Bound, Direct, Inline, Method, ViaResult, catch, panicked, wanted};
 use crate::intercept::{self, Observed};
 use crate::local::LocalCall;
 use crate::method::Target;
+use crate::params::Plain;
 use crate::peer::Peer;
 use crate::stream::Attachment;
+use crate::validate::Unchecked;
 use function::{Asker, Function, Teller};
 use mynah_protocol::{By, CALLBACK_SERVICE, RpcError};
 use serde::de::DeserializeOwned;
@@ -24,7 +26,7 @@ use std::future::{Future, IntoFuture as _, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 
 /// What a callback gives back that gives back nothing.
@@ -52,9 +54,30 @@ enum Inner<A, R> {
         lease: Option<Arc<LocalCall>>,
     },
     /// As it was decoded.
-    Unbound(u64),
+    Unbound(Unbound),
     /// A function of the other side.
     Remote(Arc<Remote>),
+}
+
+/// A callback on its way to the handler that it is for.
+#[derive(Clone)]
+struct Unbound {
+    number: u64,
+    /// Where its call will be, for a handler that does not bind it itself.
+    bound: Option<Bound>,
+    remote: OnceLock<Arc<Remote>>,
+}
+
+impl Unbound {
+    fn remote(&self) -> Result<&Arc<Remote>, CallError> {
+        if let Some(remote) = self.remote.get() {
+            return Ok(remote);
+        }
+        let context = self.bound.as_ref().and_then(|bound| bound.get());
+        let context = context.ok_or(UNBOUND)?;
+        let made = || Arc::new(Remote::new(self.number, context));
+        Ok(self.remote.get_or_init(made))
+    }
 }
 
 struct Remote {
@@ -77,7 +100,7 @@ impl<A, R> Clone for Callback<A, R> {
                     function: Arc::clone(function),
                     lease: lease.clone(),
                 },
-                Inner::Unbound(number) => Inner::Unbound(*number),
+                Inner::Unbound(unbound) => Inner::Unbound(unbound.clone()),
                 Inner::Remote(remote) => Inner::Remote(Arc::clone(remote)),
             },
         }
@@ -88,6 +111,20 @@ impl<A, R> fmt::Debug for Callback<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callback").finish_non_exhaustive()
     }
+}
+
+/// What the other side calls.
+fn method<P, T, E, H, F>(function: H) -> Arc<dyn Method>
+where
+    H: Fn(Context, P) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    P: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+    E: DomainError,
+{
+    let inline: Arc<Inline<_, P, Plain, ViaResult, Unchecked>> =
+        Inline::new(Direct(function), Plain);
+    Arc::new(inline)
 }
 
 /// A number for a callback of this process.
@@ -102,11 +139,10 @@ impl<A: DeserializeOwned + Send + 'static> Callback<A> {
         let number = next_number();
         let function: Arc<dyn Function<A, NoReply>> = Arc::new(Teller(Mutex::new(function)));
         let told = Arc::clone(&function);
-        let method = Inline::new(move |_cx: Context, (value,): (A,)| {
+        let method = method(move |_cx: Context, (value,): (A,)| {
             told.tell(value);
             ready(Ok::<(), Infallible>(()))
         });
-        let method: Arc<dyn Method> = Arc::new(method);
         let inner = Inner::Own {
             number,
             function,
@@ -154,11 +190,8 @@ impl<A: Serialize + Send + 'static> Callback<A> {
                     }
                 }
             }
-            Inner::Unbound(_) => Err(UNBOUND),
-            Inner::Remote(remote) => {
-                remote.check()?;
-                Notify::to(remote.peer.clone(), remote.target(), (value,)).await
-            }
+            Inner::Unbound(unbound) => unbound.remote()?.tell(value).await,
+            Inner::Remote(remote) => remote.tell(value).await,
         }
     }
 }
@@ -177,8 +210,7 @@ where
         let number = next_number();
         let function: Arc<dyn Function<A, R>> = Arc::new(Asker(function));
         let asked = Arc::clone(&function);
-        let method = Inline::new(move |_cx: Context, (value,): (A,)| asked.call(value));
-        let method: Arc<dyn Method> = Arc::new(method);
+        let method = method(move |_cx: Context, (value,): (A,)| asked.call(value));
         let inner = Inner::Own {
             number,
             function,
@@ -230,13 +262,11 @@ where
                     None => reply.await,
                 }
             }
-            Inner::Unbound(_) => Err(UNBOUND.widen()),
-            Inner::Remote(remote) => {
-                remote.check().map_err(CallError::widen)?;
-                // It has the deadline of its call, which the peer of the context brings along.
-                let call = Call::to(remote.peer.clone(), remote.target(), (value,)).no_deadline();
-                before(remote.context.cancelled(), call.into_future()).await
+            Inner::Unbound(unbound) => {
+                let remote = unbound.remote().map_err(CallError::widen)?;
+                remote.ask(value).await
             }
+            Inner::Remote(remote) => remote.ask(value).await,
         }
     }
 }
@@ -280,6 +310,30 @@ async fn admit(lease: Option<&LocalCall>, observed: &Arc<Observed>) -> Result<()
 }
 
 impl Remote {
+    fn new(number: u64, context: &Context) -> Self {
+        Self {
+            number: number.to_string().into(),
+            peer: context.peer(),
+            context: context.clone(),
+        }
+    }
+
+    async fn tell<A: Serialize + Send + 'static>(&self, value: A) -> Result<(), CallError> {
+        self.check()?;
+        Notify::to(self.peer.clone(), self.target(), (value,)).await
+    }
+
+    async fn ask<A, R>(&self, value: A) -> Result<R, CallError<RpcError>>
+    where
+        A: Serialize + Send + 'static,
+        R: DeserializeOwned + Send + 'static,
+    {
+        self.check().map_err(CallError::widen)?;
+        // It has the deadline of its call, which the peer of the context brings along.
+        let call = Call::to(self.peer.clone(), self.target(), (value,)).no_deadline();
+        before(self.context.cancelled(), call.into_future()).await
+    }
+
     fn target(&self) -> Target {
         Target::named(CALLBACK_SERVICE, self.number.to_string())
     }
@@ -304,7 +358,7 @@ impl<A, R> Callback<A, R> {
     #[must_use]
     pub fn bind(self, context: &Context) -> Self {
         let number = match self.inner {
-            Inner::Unbound(number) => number,
+            Inner::Unbound(ref unbound) => unbound.number,
             Inner::Own {
                 number, function, ..
             } => {
@@ -321,13 +375,8 @@ impl<A, R> Callback<A, R> {
         if context.link().is_none() {
             return self;
         }
-        let remote = Remote {
-            number: number.to_string().into(),
-            peer: context.peer(),
-            context: context.clone(),
-        };
         Self {
-            inner: Inner::Remote(Arc::new(remote)),
+            inner: Inner::Remote(Arc::new(Remote::new(number, context))),
         }
     }
 }
@@ -347,7 +396,11 @@ impl<'de, A, R> Deserialize<'de> for Callback<A, R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = u64::deserialize(deserializer)?;
         Ok(Self {
-            inner: Inner::Unbound(number),
+            inner: Inner::Unbound(Unbound {
+                number,
+                bound: wanted(),
+                remote: OnceLock::new(),
+            }),
         })
     }
 }

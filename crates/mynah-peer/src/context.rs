@@ -4,8 +4,9 @@ use crate::events::Events;
 use crate::intercept::Observed;
 use crate::link::{Link, WireFacts};
 use crate::local::LocalCall;
-use crate::peer::Peer;
+use crate::peer::{Bound, Peer};
 use crate::scratch;
+use crate::states::States;
 use crate::trace::TraceContext;
 use mynah_connection::InboundKey;
 use mynah_protocol::{EndReason, Evidence, Metadata, Moment};
@@ -115,16 +116,60 @@ impl Context {
         }
     }
 
-    /// The other side, to call it back. Calls made through it end no later than this call's
-    /// deadline.
+    /// The other side, to call it back. Calls made through it while this call runs end no later than its deadline. It
+    /// may be kept after that: it is then a handle like any other, and its calls have their own time.
     #[must_use]
     pub fn peer(&self) -> Peer {
         match &self.inner {
             Inner::Linked { link, .. } => Peer::linked(Arc::clone(link)),
             Inner::Local(call) => call.caller(),
         }
-        .with_deadline(self.deadline())
+        .within(self.bound())
         .with_trace(self.trace())
+    }
+
+    /// This call as what bounds others.
+    fn bound(&self) -> Option<Bound> {
+        let deadline = self.deadline()?;
+        Some(match &self.inner {
+            Inner::Linked { key, .. } => Bound::linked(deadline, *key),
+            Inner::Local(call) => Bound::local(deadline, Arc::clone(call)),
+        })
+    }
+
+    /// The value of this type that belongs to the connection: the first who asks for it makes it, everybody on the same
+    /// connection has the same, and it goes with the connection. In process, each peer of
+    /// [`ServerHandle::local`](crate::ServerHandle::local) with its clones is a connection.
+    #[must_use]
+    pub fn state<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.states().find_or_default()
+    }
+
+    /// The value of this type that belongs to the connection, if there is one.
+    #[must_use]
+    pub fn find_state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.states().find()
+    }
+
+    /// Gives the connection a value, in the place of another of this type, which comes back.
+    pub fn set_state<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        self.states().set(Arc::new(value))
+    }
+
+    fn states(&self) -> &States {
+        match &self.inner {
+            Inner::Linked { link, .. } => &link.states,
+            Inner::Local(call) => call.states(),
+        }
+    }
+
+    /// The value of this type that the server was given: [`Router::state`](crate::Router::state).
+    #[must_use]
+    pub fn server_state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.config.router.states().find(),
+            Inner::Local(call) => call.server_states().find(),
+        }
     }
 
     /// A value that an [`Interceptor`](crate::Interceptor) left for the handler.

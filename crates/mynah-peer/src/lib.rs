@@ -20,6 +20,7 @@ mod link;
 mod local;
 mod method;
 mod metrics;
+mod mock;
 mod observe;
 mod params;
 mod peer;
@@ -27,8 +28,11 @@ mod reconnect;
 mod router;
 mod scratch;
 mod server;
+mod states;
 mod stream;
+mod system;
 mod trace;
+mod validate;
 
 pub use call::{
     Attachments, Attempt, Call, CallBuilder, CallFuture, Caller, CallerExt, Notify, OutgoingCall,
@@ -41,14 +45,18 @@ pub use error::{CallError, DomainError, WasSent};
 pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
 };
-pub use handler::{Routes, Service, StreamSink};
+pub use handler::{
+    FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState, Service,
+    State, StreamSink, Validated, ValidatedRoutes, markers, validated,
+};
 pub use intercept::{
-    Admission, Before, CallKind, CallSide, Extensions, FinishedCall, Intercepted, InterceptedCall,
-    Interceptor, Interceptors, Outcome,
+    Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,
+    InterceptedCall, Interceptor, Interceptors,
 };
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
+pub use mock::MockCalls;
 pub use mynah_connection::Backoff;
 pub use observe::SlowThresholds;
 pub use params::{
@@ -59,12 +67,14 @@ pub use peer::{DEFAULT_TIMEOUT, Peer, PeerBuilder, PeerStats};
 pub use reconnect::{
     DialError, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting,
 };
-pub use router::{RegisterError, Router};
+pub use router::{MethodEntry, Methods, RawAnswer, RawCall, RegisterError, Router};
 pub use server::{
     AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
+pub use system::{CheckError, Contracted, Shown};
 pub use trace::TraceContext;
+pub use validate::{CheckParams, CheckResult, Checked, Fault, Faults, Step, Unchecked, Validate};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

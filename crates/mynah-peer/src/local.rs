@@ -17,17 +17,20 @@ use crate::context::Context;
 use crate::error::{CallError, DomainError};
 use crate::events::{Events, Holder, Lag, Lease, Near, Origin};
 use crate::handler::{TypedMethod, panicked};
-use crate::intercept::{CallKind, Observed};
+use crate::intercept::{CallKind, Name, Observed};
 use crate::method::Target;
-use crate::metrics;
+use crate::metrics::{self, Dropped};
 use crate::params::Params;
 use crate::peer::Peer;
+use crate::router::{Route, Router};
+use crate::states::States;
 use call::Over;
 use mynah_codec::Format;
 use mynah_connection::CloseReason;
 use mynah_protocol::{Metadata, MethodName, Moment};
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::IntoFuture as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -40,14 +43,77 @@ use typed::{Heard, TypedStage};
 /// A caller's view of a [`LocalServer`].
 #[derive(Debug)]
 pub struct InProcess {
-    server: Arc<LocalServer>,
-    /// What the handlers reach through `cx.peer()`.
-    caller: Option<Arc<LocalServer>>,
+    ends: Arc<Ends>,
     pub(crate) default_timeout: Option<Duration>,
     /// The route that was found last: the next call is often to the same method.
     last_route: AtomicUsize,
     /// Subscriptions that are open through it.
     subscriptions: Arc<AtomicUsize>,
+}
+
+/// The two ends of calls through one [`InProcess`]: what a connection is elsewhere.
+pub(crate) struct Ends {
+    pub(crate) server: Arc<LocalServer>,
+    /// What the handlers reach through `cx.peer()`.
+    pub(crate) caller: Option<Arc<LocalServer>>,
+    /// What handlers keep for the connection: those of one side, and those of the other.
+    states: Arc<[States; 2]>,
+    /// Which of the two is that of `server`.
+    side: usize,
+}
+
+impl Ends {
+    /// What the handlers of `server` keep.
+    pub(crate) fn states(&self) -> &States {
+        let [one, other] = &*self.states;
+        if self.side == 0 { one } else { other }
+    }
+
+    /// The other way: for calls to this server.
+    pub(crate) fn back(&self, caller: Arc<LocalServer>) -> Self {
+        Self {
+            server: caller,
+            caller: Some(Arc::clone(&self.server)),
+            states: Arc::clone(&self.states),
+            side: 1 - self.side,
+        }
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ends").field(&self.server).finish()
+    }
+}
+
+/// A method of the types that a call has.
+enum Found<'a, M> {
+    Route(usize, &'a M),
+    /// One that was added since the start.
+    Added(Arc<Route>, M),
+}
+
+impl<M> Found<'_, M> {
+    const fn typed(&self) -> &M {
+        match self {
+            Self::Route(_, typed) => typed,
+            Self::Added(_, typed) => typed,
+        }
+    }
+
+    const fn index(&self) -> usize {
+        match self {
+            Self::Route(index, _) => *index,
+            Self::Added(..) => usize::MAX,
+        }
+    }
+
+    fn name(&self, router: &Arc<Router>) -> Name {
+        match self {
+            Self::Route(index, _) => Name::Route(Arc::clone(router), *index),
+            Self::Added(route, _) => Name::Named(route.service.clone(), route.method.clone()),
+        }
+    }
 }
 
 /// The params of a call that begins now.
@@ -59,9 +125,17 @@ fn owned<P: Params, E>(params: &mut Option<P>) -> Result<P::Owned, CallError<E>>
 
 impl InProcess {
     pub(crate) fn new(server: Arc<LocalServer>, caller: Option<Arc<LocalServer>>) -> Self {
-        Self {
+        Self::between(Ends {
             server,
             caller,
+            states: Arc::default(),
+            side: 0,
+        })
+    }
+
+    pub(crate) fn between(ends: Ends) -> Self {
+        Self {
+            ends: Arc::new(ends),
             default_timeout: None,
             last_route: AtomicUsize::new(usize::MAX),
             subscriptions: Arc::default(),
@@ -69,7 +143,7 @@ impl InProcess {
     }
 
     pub(crate) fn server(&self) -> &Arc<LocalServer> {
-        &self.server
+        &self.ends.server
     }
 
     /// Starts a call: typed if the handler has the same types, over memory otherwise. The params are left where they
@@ -92,14 +166,15 @@ impl InProcess {
             return Err(CallError::Deadline);
         }
         let timeout = self.capped(timeout);
-        let Some((route, typed)) = self.find::<Arc<dyn TypedMethod<P::Owned, T, E>>>(&name) else {
-            if self.server.draining.load(Ordering::Acquire) {
+        let attached = !attachments.is_empty();
+        let Some(found) = self.find::<Arc<dyn TypedMethod<P::Owned, T, E>>>(&name, attached) else {
+            if self.ends.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
             // An unknown method, or one of other types: the wire finds the words.
             let params = owned(params)?;
             let target = Target::owned(&name);
-            let mut call = Call::<P::Owned, T, E, Peer>::to(self.server.encoded(), target, params);
+            let mut call = Call::<P::Owned, T, E, Peer>::to(self.encoded(), target, params);
             call.attachments = attachments;
             let heard = listens.then(Heard::default);
             call.listeners = heard.as_ref().map(Heard::listeners);
@@ -121,37 +196,42 @@ impl InProcess {
         let params = match owned(params) {
             Ok(params) => params,
             Err(error) => {
-                self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+                self.ends.server.in_flight.fetch_sub(1, Ordering::AcqRel);
                 return Err(error);
             }
         };
-        let observed = if self.server.router.observes() {
+        let observed = if self.ends.server.router.observes() {
             let kind = if notified {
                 CallKind::Notification
             } else {
                 CallKind::Unary
             };
-            self.observe(route, kind, &metadata)
+            self.observe(|| found.name(&self.ends.server.router), kind, &metadata)
         } else {
             None
         };
         let local = self.local_call(timeout, listens, observed);
         let context = Context::local(Arc::clone(&local), Moment::NEVER, metadata);
         if local.observed.is_some() {
-            let (cell, gate) = observed::start(typed, &local, context, params)?;
+            let (cell, gate) = observed::start(found.typed(), &local, context, params)?;
             let stage = TypedStage::Typed {
                 cell,
                 gate,
-                route,
+                route: found.index(),
                 call: local,
                 sleep: None,
             };
             return Ok(TypedCall { stage });
         }
         // Starting runs no code of the user but the handler's own first lines at its first poll.
+        let typed = found.typed();
         let started = catch_unwind(AssertUnwindSafe(|| typed.start(context, params)));
         let cell = match started {
-            Ok(cell) => cell,
+            Ok(Ok(cell)) => cell,
+            Ok(Err(refused)) => {
+                local.end(Over::Finished);
+                return Err(observed::refused_untyped(*refused));
+            }
             Err(payload) => {
                 local.end(Over::Finished);
                 return Err(CallError::Remote(*panicked(&*payload)));
@@ -160,7 +240,7 @@ impl InProcess {
         let stage = TypedStage::Typed {
             cell: Some(cell),
             gate: None,
-            route,
+            route: found.index(),
             call: local,
             sleep: None,
         };
@@ -178,20 +258,30 @@ impl InProcess {
         P: Params,
     {
         if self
-            .find::<Arc<dyn TypedMethod<P::Owned, (), Infallible>>>(&name)
+            .find::<Arc<dyn TypedMethod<P::Owned, (), Infallible>>>(&name, false)
             .is_none()
         {
             return self.notify_encoded(&name, params, &metadata);
         }
         let none = Attachments::new();
-        let mut call = self.start::<P, (), Infallible>(
-            name,
+        let begun = self.start::<P, (), Infallible>(
+            name.clone(),
             &mut Some(params),
             None,
             metadata,
             (false, true),
             none,
-        )?;
+        );
+        let mut call = match begun {
+            Ok(call) => call,
+            // Nobody is told of what is wrong with a notification but the log, as over a connection.
+            Err(CallError::Remote(error)) => {
+                metrics::dropped(Dropped::Notification, 1);
+                tracing::warn!(method = %name, %error, "notification dropped");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let mut cx = task::Context::from_waker(Waker::noop());
         if call.poll(&mut cx, None).is_pending() {
             tokio::spawn(async move {
@@ -212,12 +302,12 @@ impl InProcess {
     where
         P: Params,
     {
-        if self.server.draining.load(Ordering::Acquire) {
+        if self.ends.server.draining.load(Ordering::Acquire) {
             return Err(CallError::Disconnected(CloseReason::Drained));
         }
         let target = Target::owned(name);
         let params = params.into_owned().map_err(CallError::Encode)?;
-        let mut notify = Notify::to(self.server.encoded(), target, params);
+        let mut notify = Notify::to(self.encoded(), target, params);
         for (name, value) in metadata.iter() {
             notify = notify.metadata(name, value);
         }
@@ -233,7 +323,7 @@ impl InProcess {
 
     /// What the handlers' `cx.peer()` hears from this side.
     pub(crate) fn events(&self) -> Events {
-        match &self.caller {
+        match &self.ends.caller {
             Some(caller) => caller.events().clone(),
             None => Events::new(),
         }
@@ -246,7 +336,7 @@ impl InProcess {
         lag: Option<Lag>,
         capacity: Option<u64>,
     ) -> Result<Near, CallError> {
-        let server = &self.server;
+        let server = &self.ends.server;
         let max_bytes = server.limits.output_high_water_bytes;
         let events = server.events();
         let holder = Holder::Process(Arc::clone(&self.subscriptions));
@@ -265,21 +355,38 @@ impl InProcess {
         })
     }
 
+    /// Where calls go that must be encoded.
+    fn encoded(&self) -> Peer {
+        self.ends.server.encoded(self.ends.caller.as_ref())
+    }
+
     /// The time for a call, no longer than the server allows.
     fn capped(&self, timeout: Option<Duration>) -> Option<Duration> {
-        match (timeout, self.server.limits.max_deadline) {
+        match (timeout, self.ends.server.limits.max_deadline) {
             (Some(asked), Some(cap)) => Some(asked.min(cap)),
             (one, other) => one.or(other),
         }
     }
 
-    /// A method of the given types, and its route.
-    fn find<M: 'static>(&self, name: &MethodName<'_>) -> Option<(usize, &M)> {
-        let router = &self.server.router;
-        let index = router.find(name, self.last_route.load(Ordering::Relaxed))?;
+    /// A method of the given types. `attached`: streams or callbacks come with the call; a method made by hand is told
+    /// of them only where they are decoded.
+    fn find<M: Clone + 'static>(
+        &self,
+        name: &MethodName<'_>,
+        attached: bool,
+    ) -> Option<Found<'_, M>> {
+        let router = &self.ends.server.router;
+        let Some(index) = router.find(name, self.last_route.load(Ordering::Relaxed)) else {
+            let route = router.find_added(name).filter(|_| !attached)?;
+            let typed = route.typed.downcast_ref::<M>()?.clone();
+            return Some(Found::Added(route, typed));
+        };
         self.last_route.store(index, Ordering::Relaxed);
-        let typed = router.route(index)?.typed.downcast_ref::<M>()?;
-        Some((index, typed))
+        let route = router.route(index)?;
+        if attached && route.is_by_hand() {
+            return None;
+        }
+        Some(Found::Route(index, route.typed.downcast_ref::<M>()?))
     }
 
     fn local_call(
@@ -288,20 +395,20 @@ impl InProcess {
         listens: bool,
         observed: Option<Arc<Observed>>,
     ) -> Arc<LocalCall> {
-        let (server, caller) = (Arc::clone(&self.server), self.caller.clone());
-        Arc::new(LocalCall::new((server, caller), timeout, listens, observed))
+        let ends = Arc::clone(&self.ends);
+        Arc::new(LocalCall::new(ends, timeout, listens, observed))
     }
 
     fn take_permit<E>(&self) -> Result<(), CallError<E>> {
-        let limit = usize::try_from(self.server.limits.calls_in_flight).unwrap_or(usize::MAX);
-        if self.server.in_flight.fetch_add(1, Ordering::SeqCst) >= limit {
-            self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+        let limit = usize::try_from(self.ends.server.limits.calls_in_flight).unwrap_or(usize::MAX);
+        if self.ends.server.in_flight.fetch_add(1, Ordering::SeqCst) >= limit {
+            self.ends.server.in_flight.fetch_sub(1, Ordering::AcqRel);
             metrics::busy(1);
             return Err(CallError::Busy { retry_after: None });
         }
         // A drain that began meanwhile may have counted without this one.
-        if self.server.draining.load(Ordering::SeqCst) {
-            self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if self.ends.server.draining.load(Ordering::SeqCst) {
+            self.ends.server.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(CallError::Disconnected(CloseReason::Drained));
         }
         Ok(())

@@ -11,6 +11,8 @@ pub enum MethodKind {
     Unary,
     /// No answer.
     Notification,
+    /// A stream of results.
+    Stream,
 }
 
 /// What is known of a method before anything is called. Made by the macro, as a constant.

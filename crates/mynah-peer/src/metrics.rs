@@ -15,7 +15,7 @@
 //! | `mynah_failed_frames_total` | counter | code | messages for which this side ended a connection |
 //! | `mynah_ignored_messages_total` | counter | reason | messages that mean nothing on their wire, or are too long for it, and were skipped |
 //! | `mynah_busy_total` | counter | - | requests that this side refused for want of a permit |
-//! | `mynah_dropped_total` | counter | what (`event`, `side_message`) | events, and progress and logs, that were lost by policy because somebody is slow |
+//! | `mynah_dropped_total` | counter | what (`event`, `side_message`, `notification`) | events, and progress and logs, that were lost by policy because somebody is slow; notifications of methods that nobody has, or with params that no handler takes |
 //!
 //! `side` is `client` or `server`; `method` is `service.method`, of callbacks `$callback` alone, of methods that nobody
 //! has `$unknown`: a peer cannot make new ones.
@@ -32,12 +32,14 @@ pub(crate) enum Dropped {
     Event,
     /// Progress, or a line of log.
     SideMessage,
+    /// A notification that nobody has, or whose params are wrong.
+    Notification,
 }
 
 #[cfg(feature = "metrics")]
 mod on {
     use super::Dropped;
-    use crate::intercept::{CallKind, CallSide, Outcome};
+    use crate::intercept::{CallKind, CallOutcome, CallSide};
     use metrics::{counter, gauge, histogram};
     use mynah_protocol::{CALLBACK_SERVICE, ErrorCode, MethodName};
     use std::time::Duration;
@@ -63,7 +65,7 @@ mod on {
         side: CallSide,
         kind: CallKind,
         name: &MethodName<'_>,
-        outcome: Outcome,
+        outcome: CallOutcome,
         elapsed: Option<Duration>,
         items: u64,
     ) {
@@ -119,6 +121,7 @@ mod on {
         let what = match what {
             Dropped::Event => "event",
             Dropped::SideMessage => "side_message",
+            Dropped::Notification => "notification",
         };
         if count > 0 {
             counter!("mynah_dropped_total", "what" => what).increment(count);
@@ -150,7 +153,7 @@ mod on {
 )]
 mod off {
     use super::Dropped;
-    use crate::intercept::{CallKind, CallSide, Outcome};
+    use crate::intercept::{CallKind, CallOutcome, CallSide};
     use mynah_protocol::{ErrorCode, MethodName};
     use std::time::Duration;
 
@@ -162,7 +165,7 @@ mod off {
         _: CallSide,
         _: CallKind,
         _: &MethodName<'_>,
-        _: Outcome,
+        _: CallOutcome,
         _: Option<Duration>,
         _: u64,
     ) {

@@ -3,7 +3,7 @@
 //! A call that nobody looks at costs a look at a list of interceptors that is empty and at the level that subscribers
 //! want, and nothing else.
 
-use crate::intercept::{Beginning, CallKind, CallSide, Interceptors, Name, Observed, Outcome};
+use crate::intercept::{Beginning, CallKind, CallOutcome, CallSide, Interceptors, Name, Observed};
 use crate::metrics;
 use crate::trace::{Hex, TraceContext};
 use mynah_protocol::MethodName;
@@ -188,7 +188,7 @@ fn span(
 }
 
 /// Notes in its span how a call ended.
-pub(crate) fn record_end(span: &Span, outcome: Outcome, items: u64) {
+pub(crate) fn record_end(span: &Span, outcome: CallOutcome, items: u64) {
     span.record("outcome", outcome.as_str());
     if let Some(code) = outcome.code() {
         span.record("code", code.value());
@@ -196,7 +196,7 @@ pub(crate) fn record_end(span: &Span, outcome: Outcome, items: u64) {
     if items > 0 {
         span.record("items", items);
     }
-    let status = if outcome == Outcome::Ok {
+    let status = if outcome == CallOutcome::Ok {
         "OK"
     } else {
         "ERROR"

@@ -11,15 +11,16 @@ use crate::call::{CallBuilder, CallerExt, ServiceClient};
 use crate::error::CallError;
 use crate::intercept::{Interceptor, Interceptors};
 use crate::link::Link;
-use crate::local::{InProcess, LocalServer};
+use crate::local::{InProcess, LocalCall, LocalServer};
 use crate::router::{RegisterError, Router};
 use crate::trace::TraceContext;
 use mynah_codec::Dialect;
-use mynah_connection::CloseReason;
-use mynah_protocol::{Evidence, Limits, Transport};
+use mynah_connection::{CloseReason, InboundKey};
+use mynah_protocol::{Evidence, Limits, Opaque, Transport};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,8 +34,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Peer {
     kind: Kind,
-    /// Calls end no later: set on the peer that a handler gets from its context.
-    deadline: Option<Instant>,
+    /// Calls end no later while this call runs: set on the peer that a handler gets from its context.
+    bound: Option<Bound>,
     /// Present when something stands around calls through this handle.
     around: Option<Arc<Around>>,
 }
@@ -51,6 +52,49 @@ struct Around {
 enum Kind {
     Linked(Arc<Handle>),
     Local(Arc<InProcess>),
+}
+
+/// A call that bounds those that its handler makes.
+#[derive(Clone)]
+pub(crate) struct Bound {
+    deadline: Instant,
+    call: BoundBy,
+}
+
+#[derive(Clone)]
+enum BoundBy {
+    /// A call over the connection of this peer.
+    Linked(InboundKey),
+    Local(Arc<LocalCall>),
+}
+
+impl Bound {
+    pub(crate) const fn linked(deadline: Instant, key: InboundKey) -> Self {
+        Self {
+            deadline,
+            call: BoundBy::Linked(key),
+        }
+    }
+
+    pub(crate) const fn local(deadline: Instant, call: Arc<LocalCall>) -> Self {
+        Self {
+            deadline,
+            call: BoundBy::Local(call),
+        }
+    }
+
+    /// The deadline, as long as the call runs.
+    fn deadline(&self, kind: &Kind) -> Option<Instant> {
+        let runs = match (&self.call, kind) {
+            (BoundBy::Linked(key), Kind::Linked(handle)) => {
+                handle.link.lock().connection.is_live(*key)
+            }
+            (BoundBy::Linked(_), Kind::Local(_)) => false,
+            // Over, for it, is also that its time has passed.
+            (BoundBy::Local(call), _) => !call.is_over(),
+        };
+        runs.then_some(self.deadline)
+    }
 }
 
 /// Counts as one handle of its link.
@@ -144,10 +188,21 @@ impl Peer {
         Self::in_process(local)
     }
 
+    /// A peer that is these services, in the same process: they live as long as its handles and clients. Values are
+    /// passed as they are where caller and handler have the same types.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when one of them cannot be registered.
+    pub fn of(router: Router) -> Result<Self, RegisterError> {
+        router.check()?;
+        let server = LocalServer::new(Arc::new(router), Limits::DEFAULT);
+        Ok(Self::local(&server, None))
+    }
+
     pub(crate) fn in_process(local: InProcess) -> Self {
         Self {
             kind: Kind::Local(Arc::new(local)),
-            deadline: None,
+            bound: None,
             around: None,
         }
     }
@@ -156,14 +211,14 @@ impl Peer {
         link.add_handle();
         Self {
             kind: Kind::Linked(Arc::new(Handle { link })),
-            deadline: None,
+            bound: None,
             around: None,
         }
     }
 
-    /// The same peer, whose calls end no later.
-    pub(crate) fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
-        self.deadline = deadline;
+    /// The same peer, whose calls end no later than another while that runs.
+    pub(crate) fn within(mut self, bound: Option<Bound>) -> Self {
+        self.bound = bound;
         self
     }
 
@@ -214,6 +269,31 @@ impl Peer {
             Kind::Linked(handle) => &handle.link.config.evidence,
             Kind::Local(local) => local.server().evidence(),
         }
+    }
+
+    /// The server of this process to which calls go, if it is one.
+    pub(crate) fn local_server(&self) -> Option<&Arc<LocalServer>> {
+        match &self.kind {
+            Kind::Linked(_) => None,
+            Kind::Local(local) => Some(local.server()),
+        }
+    }
+
+    /// The hash that the other side has said of its contract of a service. Waits for its hello on wires that have one.
+    pub(crate) async fn announced(&self, service: &str) -> Option<Opaque> {
+        let Kind::Linked(handle) = &self.kind else {
+            return None;
+        };
+        std::future::poll_fn(|cx| {
+            let mut state = handle.link.lock();
+            if state.handshake_pending() && state.connection.closed().is_none() {
+                state.wait_for_room(cx.waker(), 0);
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        handle.link.announced.get()?.get(service).cloned()
     }
 
     fn ready_link(&self) -> Result<Option<(&Arc<Link>, &crate::link::WireFacts)>, CallError> {

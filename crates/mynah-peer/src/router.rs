@@ -1,39 +1,56 @@
 //! Which handler answers which name.
 
+mod added;
+mod fallback;
+mod names;
+mod route;
+
+pub use added::Methods;
+pub(crate) use added::{Added, Unrouted};
+pub(crate) use fallback::{Fallback, FallbackMethod};
+pub use fallback::{RawAnswer, RawCall};
+pub use route::MethodEntry;
+pub(crate) use route::Route;
+
 use crate::context::Context;
 use crate::events::{Events, Hearers, LogLine};
-use crate::handler::{Declaration, Method, Routes, Service};
+use crate::handler::{Declaration, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
+use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
-use mynah_protocol::MethodName;
+use crate::states::States;
+use crate::system::{Contracts, Shown};
+use mynah_contract::Contract;
+use mynah_protocol::{Evidence, MethodName};
 use serde::de::DeserializeOwned;
-use std::any::Any;
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// A handler under its name.
-pub(crate) struct Route {
-    pub(crate) service: Box<str>,
-    pub(crate) method: Box<str>,
-    pub(crate) handler: Box<dyn Method>,
-    /// An `Arc<dyn TypedMethod<P, T, E>>`, for calls in the same process.
-    pub(crate) typed: Box<dyn Any + Send + Sync>,
-}
-
-/// Which handler answers which name. Fixed once a peer or server has started with it.
+/// Which handler answers which name.
+///
+/// Services are registered before the start and stay. Methods made by hand may be added and removed while it serves:
+/// [`Methods`].
 #[derive(Default)]
 pub struct Router {
     routes: Vec<Route>,
     by_name: HashMap<Box<str>, HashMap<Box<str>, usize>>,
     /// Methods by their bare name, for wires without services: `None` when several services have one.
     by_method: HashMap<Box<str>, Option<usize>>,
+    /// Methods that came after the start.
+    added: Added,
+    fallback: Option<Arc<dyn Fallback>>,
+    /// What handlers share.
+    states: States,
+    needs: Needs,
     errors: Vec<RegisterError>,
     events: Events,
     chain: Option<Arc<Interceptors>>,
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    contracts: Contracts,
 }
 
 /// A registration that cannot work.
@@ -49,6 +66,25 @@ pub enum RegisterError {
     /// Something that a peer says has one handler at most.
     #[error("{0} has two handlers")]
     Handlers(String),
+    /// A wire calls methods by their own names alone, and several services have one of this name.
+    #[error(
+        "{dialect} calls methods by their own names, and `{method}` is that of {services}: rename one, or have \
+         the names of services said as well"
+    )]
+    Ambiguous {
+        /// The wire.
+        dialect: &'static str,
+        /// The name.
+        method: String,
+        /// Whose methods they are.
+        services: String,
+    },
+    /// A contract promises a method that nobody answers.
+    #[error("the contract has a method {0}, and there is no handler for it")]
+    Unanswered(String),
+    /// A handler takes server state of a type that the router was not given.
+    #[error("a handler takes server state of type {0}, which was not given: `Router::state`")]
+    State(&'static str),
 }
 
 impl fmt::Debug for Router {
@@ -70,16 +106,117 @@ impl Router {
     pub fn register(mut self, service: impl Service) -> Self {
         let mut routes = Routes::default();
         service.register(&mut routes);
+        self.contracts.extend(routes.take_contracts());
         let (routes, declarations) = routes.into_parts();
         for declaration in declarations {
             declaration.apply(&self.events);
             self.declarations.push(declaration);
         }
         for route in routes {
-            if let Err(error) = self.add(route) {
+            if let Err(error) = self.push(route) {
                 self.errors.push(error);
             }
         }
+        self
+    }
+
+    /// Says what is known of methods: what `describe` tells of them. Handlers made by hand get their entries from it; each
+    /// method in it must have a handler when something starts with this router.
+    #[must_use]
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.contracts.give(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: asked for each method and event when a peer wants to know what is offered. Without
+    /// it everybody is told everything. It does not decide who may call: that is for an interceptor.
+    #[must_use]
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.contracts.show(Arc::new(show));
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts, on wires whose hello has room for them. A client
+    /// that checks its contract then asks only if something is different.
+    #[must_use]
+    pub fn announce_contracts(mut self) -> Self {
+        self.contracts.announce();
+        self
+    }
+
+    pub(crate) const fn contracts(&self) -> &Contracts {
+        &self.contracts
+    }
+
+    /// Adds a method made by hand: a function or closure under a name. See [`Handler`] for what it may take and give.
+    ///
+    /// The name is `method`, or `service.method` for one of a service; the last dot divides. Methods of a registered
+    /// service and methods made by hand may share the name of a service. What is wrong is reported by
+    /// [`Self::check`], and by whatever starts with this router.
+    #[must_use]
+    pub fn method<H, M>(self, name: &str, handler: H) -> Self
+    where
+        H: Handler<M>,
+    {
+        self.mount(name, handler, None)
+    }
+
+    /// Adds a notification made by hand: as [`Self::method`], of a method that gives nothing back.
+    #[must_use]
+    pub fn notification<H, M>(self, name: &str, handler: H) -> Self
+    where
+        H: Handler<M>,
+    {
+        self.mount(name, handler, Some(MethodKind::Notification))
+    }
+
+    fn mount<H, M>(mut self, name: &str, handler: H, kind: Option<MethodKind>) -> Self
+    where
+        H: Handler<M>,
+    {
+        H::needs(&mut self.needs);
+        let route = names::split(name).map(|(service, method)| {
+            let mounted = handler.mount();
+            Route::by_hand(service, method, kind, mounted)
+        });
+        if let Err(error) = route.and_then(|route| self.push(route)) {
+            self.errors.push(error);
+        }
+        self
+    }
+
+    /// Answers every call of a method that nobody has. The handler gets the name and the params as they came, and may
+    /// answer with bytes as they are, or with any value. Without it such a call is refused with -32601.
+    ///
+    /// Calls with a stream of results, and names that begin with `$`, do not come here.
+    #[must_use]
+    pub fn fallback<H, F>(mut self, handler: H) -> Self
+    where
+        H: Fn(Context, RawCall) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<RawAnswer, mynah_protocol::RpcError>> + Send + 'static,
+    {
+        let fallback = fallback::new(handler);
+        if self.fallback.replace(fallback).is_some() {
+            let what = "what is called and nobody has";
+            self.errors.push(RegisterError::Handlers(what.into()));
+        }
+        self
+    }
+
+    /// Gives handlers a value that they share: [`Context::server_state`], [`ServerState`](crate::ServerState). One of
+    /// each type; another of the same type takes its place.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.shared_state(Arc::new(value))
+    }
+
+    /// The same with a value that others hold too.
+    #[must_use]
+    pub fn shared_state<T: Send + Sync + 'static>(self, value: Arc<T>) -> Self {
+        drop(self.states.set(value));
         self
     }
 
@@ -173,23 +310,65 @@ impl Router {
     /// # Errors
     /// The first one that cannot.
     pub fn check(&self) -> Result<(), RegisterError> {
-        self.errors
-            .first()
-            .map_or(Ok(()), |error| Err(error.clone()))
-    }
-
-    /// All methods, in the order of registration.
-    pub fn methods(&self) -> impl Iterator<Item = MethodName<'_>> {
-        self.routes
-            .iter()
-            .map(|route| MethodName::new(&route.service, &route.method))
-    }
-
-    fn add(&mut self, route: Route) -> Result<(), RegisterError> {
-        if !route.service.is_empty() {
-            check_name(&route.service)?;
+        if let Some(error) = self.errors.first() {
+            return Err(error.clone());
         }
-        check_name(&route.method)?;
+        if let Some(state) = self.lacks(&self.needs) {
+            return Err(RegisterError::State(state));
+        }
+        let mut promised = self.contracts.promised();
+        let unanswered = promised.find(|name| self.look_up(name).is_none());
+        unanswered.map_or(Ok(()), |name| {
+            Err(RegisterError::Unanswered(name.to_string()))
+        })
+    }
+
+    /// Whether each method can be told by its own name, on a wire that says no other.
+    pub(crate) fn check_bare(&self, dialect: &'static str) -> Result<(), RegisterError> {
+        // In the order of registration, so that it is the same method each time.
+        let several = self.routes.iter().find(|route| {
+            let bare = MethodName::new("", &route.method);
+            self.services_of(&bare).is_some()
+        });
+        let Some(route) = several else { return Ok(()) };
+        let services = self.services_of(&MethodName::new("", &route.method));
+        Err(RegisterError::Ambiguous {
+            dialect,
+            method: route.method.to_string(),
+            services: services.unwrap_or_default(),
+        })
+    }
+
+    /// The services that have a method of this bare name, when there are several and none is meant before others.
+    pub(crate) fn services_of(&self, name: &MethodName<'_>) -> Option<String> {
+        let ambiguous = name.service.is_empty()
+            && matches!(self.by_method.get(&*name.method), Some(None))
+            && self.look_up(name).is_none();
+        ambiguous.then(|| {
+            let routes = self.routes.iter();
+            let of = routes.filter(|route| *route.method == *name.method);
+            let names: Vec<_> = of.map(|route| format!("`{}`", route.service)).collect();
+            names.join(" and ")
+        })
+    }
+
+    /// The name of a type of server state that is needed and was not given.
+    fn lacks(&self, needs: &Needs) -> Option<&'static str> {
+        let absent = |(of, _): &&(TypeId, &'static str)| !self.states.has(*of);
+        needs.states.iter().find(absent).map(|(_, name)| *name)
+    }
+
+    /// All methods: those that were registered, in their order, then those that were added since.
+    #[must_use]
+    pub fn methods(&self) -> Vec<MethodEntry> {
+        let live = self.routes.iter().filter(|route| route.is_live());
+        let mut methods: Vec<_> = live.map(Route::entry).collect();
+        self.added.list(&mut methods);
+        methods
+    }
+
+    fn push(&mut self, route: Route) -> Result<(), RegisterError> {
+        names::check(&route.service, &route.method)?;
         let index = self.routes.len();
         let methods = self.by_name.entry(route.service.clone()).or_default();
         if methods.contains_key(&route.method) {
@@ -211,6 +390,7 @@ impl Router {
         if let Some(route) = self.routes.get(hint)
             && *route.method == *name.method
             && *route.service == *name.service
+            && route.is_live()
         {
             return Some(hint);
         }
@@ -218,24 +398,46 @@ impl Router {
     }
 
     fn look_up(&self, name: &MethodName<'_>) -> Option<usize> {
-        if let Some(index) = self
+        let live = |index: &usize| self.routes.get(*index).is_some_and(Route::is_live);
+        let found = self
             .by_name
             .get(&*name.service)
-            .and_then(|methods| methods.get(&*name.method))
-        {
-            return Some(*index);
+            .and_then(|methods| methods.get(&*name.method).copied());
+        if let Some(index) = found.filter(live) {
+            return Some(index);
         }
-        if !name.service.is_empty() {
+        // What was added under this very name comes before a guess.
+        if !name.service.is_empty() || self.added.has(name) {
             return None;
         }
         // A wire without services: the bare name if only one service has it, or `service.method`.
-        match self.by_method.get(&*name.method) {
+        let guess = match self.by_method.get(&*name.method) {
             Some(found) => *found,
             None => {
                 let (service, method) = name.method.rsplit_once('.')?;
                 self.by_name.get(service)?.get(method).copied()
             }
+        };
+        guess.filter(live)
+    }
+
+    /// Finds what is no route: a method that was added since, or the fallback.
+    #[cold]
+    pub(crate) fn find_other(&self, name: &MethodName<'_>) -> Option<Unrouted> {
+        if let Some(route) = self.added.find(name) {
+            return Some(Unrouted::Added(route));
         }
+        let fallback = self.fallback.as_ref()?;
+        (!name.service.starts_with('$')).then(|| Unrouted::Fallback(Arc::clone(fallback)))
+    }
+
+    /// A method that was added since the start.
+    pub(crate) fn find_added(&self, name: &MethodName<'_>) -> Option<Arc<Route>> {
+        self.added.find(name)
+    }
+
+    pub(crate) const fn states(&self) -> &States {
+        &self.states
     }
 
     /// Whether somebody may look at calls.
@@ -255,21 +457,4 @@ impl Router {
     pub(crate) fn route(&self, index: usize) -> Option<&Route> {
         self.routes.get(index)
     }
-}
-
-fn check_name(name: &str) -> Result<(), RegisterError> {
-    let wrong = |why| Err(RegisterError::Name(name.escape_debug().to_string(), why));
-    if name.is_empty() {
-        return wrong("it is empty");
-    }
-    if name.starts_with('$') {
-        return wrong("it begins with `$`, which is for what every peer has");
-    }
-    if name.len() > 128 {
-        return wrong("it is longer than 128 bytes");
-    }
-    if name.contains(['.', '/', '\0']) || name.chars().any(char::is_control) {
-        return wrong("it contains a dot, a slash or a control character");
-    }
-    Ok(())
 }

@@ -11,15 +11,17 @@ pub use report::{CutCall, CutConnection, DrainReport};
 
 use crate::context::Context;
 use crate::events::{Events, LogLine};
-use crate::handler::Service;
+use crate::handler::{Handler, Service};
 use crate::intercept::Interceptor;
 use crate::link::Link;
 use crate::local::LocalServer;
 use crate::observe::SlowThresholds;
 use crate::peer::DEFAULT_TIMEOUT;
 use crate::router::{RegisterError, Router};
+use crate::system::Shown;
 use accept::{Accepting, Shared};
-use mynah_codec::Dialect;
+use mynah_codec::{Dialect, Side};
+use mynah_contract::Contract;
 use mynah_protocol::{Evidence, Limits, Listener, Transport, TransportError};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -38,6 +40,8 @@ pub struct Server {
     binds: Vec<Bind>,
     names: Vec<String>,
     attached: Vec<Attach>,
+    /// A dialect of a listener that says the names of methods and not those of services.
+    bare_names: Option<&'static str>,
 }
 
 /// A listener that is bound when the server starts.
@@ -87,12 +91,28 @@ impl Server {
             binds: Vec::new(),
             names: Vec::new(),
             attached: Vec::new(),
+            bare_names: None,
         }
     }
 
     /// Adds a service.
     pub fn register(mut self, service: impl Service) -> Self {
         self.router = self.router.register(service);
+        self
+    }
+
+    /// Adds a method made by hand: [`Router::method`].
+    pub fn method<H, M>(mut self, name: &str, handler: H) -> Self
+    where
+        H: Handler<M>,
+    {
+        self.router = self.router.method(name, handler);
+        self
+    }
+
+    /// Gives handlers a value that they share: [`Router::state`].
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.router = self.router.state(value);
         self
     }
 
@@ -105,6 +125,27 @@ impl Server {
     /// What the server publishes, in place of events of its own.
     pub fn events(mut self, events: Events) -> Self {
         self.router = self.router.with_events(events);
+        self
+    }
+
+    /// Says what is known of methods made by hand: [`Router::describe`].
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.router = self.router.describe(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: [`Router::show`].
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.router = self.router.show(show);
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts: [`Router::announce_contracts`].
+    pub fn announce_contracts(mut self) -> Self {
+        self.router = self.router.announce_contracts();
         self
     }
 
@@ -188,6 +229,10 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
+        let wire = dialect.wire(Side::Accept, &dialect.limits());
+        if wire.profile().bare_names {
+            self.bare_names = Some(wire.profile().dialect);
+        }
         self.binds.push(Box::pin(async move {
             let listener = bind.await?;
             let dialect = dialect.clone_box();
@@ -264,6 +309,9 @@ impl Server {
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<ServerHandle, ServerError> {
         self.router.check()?;
+        if let Some(dialect) = self.bare_names {
+            self.router.check_bare(dialect)?;
+        }
         let mut listeners = Vec::new();
         for bind in self.binds {
             listeners.push(bind.await?);

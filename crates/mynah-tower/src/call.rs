@@ -1,6 +1,6 @@
 //! A call as a service of tower sees it, and the service at the bottom of the layers.
 
-use mynah_peer::{CallKind, CallSide, InterceptedCall, Outcome};
+use mynah_peer::{CallKind, CallOutcome, CallSide, InterceptedCall};
 use mynah_protocol::{Metadata, MethodName, RpcError};
 use std::error::Error;
 use std::fmt;
@@ -69,13 +69,13 @@ impl CallRequest {
 /// A call that is over.
 #[derive(Debug)]
 pub struct CallResponse {
-    outcome: Outcome,
+    outcome: CallOutcome,
 }
 
 impl CallResponse {
     /// How it ended.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> CallOutcome {
         self.outcome
     }
 }
@@ -90,7 +90,7 @@ pub(crate) struct HandedOn(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     begun: bool,
-    outcome: Option<Outcome>,
+    outcome: Option<CallOutcome>,
     /// Who waits for the call to come through the layers.
     gate: Option<Waker>,
     /// Who waits for its end: the service at the bottom of them.
@@ -126,7 +126,7 @@ impl HandedOn {
     }
 
     /// The call is over: the layers hear of it, once, and are let go.
-    pub(crate) fn end(&self, outcome: Outcome) {
+    pub(crate) fn end(&self, outcome: CallOutcome) {
         let mut state = self.lock();
         state.outcome.get_or_insert(outcome);
         let (bottom, tail) = (state.bottom.take(), state.tail.take());
@@ -166,7 +166,7 @@ impl HandedOn {
         }
     }
 
-    fn poll_end(&self, cx: &Context<'_>) -> Poll<Outcome> {
+    fn poll_end(&self, cx: &Context<'_>) -> Poll<CallOutcome> {
         let mut state = self.lock();
         match state.outcome {
             Some(outcome) => Poll::Ready(outcome),

@@ -7,7 +7,7 @@
 )]
 
 use mynah::prelude::*;
-use mynah::{Outcome, Router};
+use mynah::{CallOutcome, Router};
 use mynah_tower::{CallRequest, CallResponse, TowerLayer};
 use std::future::IntoFuture as _;
 use std::pin::Pin;
@@ -237,7 +237,7 @@ async fn what_a_layer_sheds_is_busy_and_may_be_tried_again() {
 }
 
 /// What a layer saw: a name, and an end if there was one.
-type Line = (String, Option<Outcome>);
+type Line = (String, Option<CallOutcome>);
 
 /// A layer of one's own: sees names and ends, and may refuse or call twice.
 #[derive(Clone, Default)]
@@ -307,8 +307,8 @@ async fn a_layer_of_ones_own_sees_ends_and_refuses() {
         assert_eq!(
             *sees.seen.lock().unwrap(),
             [
-                ("work.quick".to_owned(), Some(Outcome::Ok)),
-                ("work.hangs".to_owned(), Some(Outcome::Cancelled))
+                ("work.quick".to_owned(), Some(CallOutcome::Ok)),
+                ("work.hangs".to_owned(), Some(CallOutcome::Cancelled))
             ]
         );
         let refuses = Sees {

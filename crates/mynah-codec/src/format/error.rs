@@ -57,6 +57,12 @@ impl DecodeError {
         self.kind
     }
 
+    /// What was expected, in words; it may quote the input.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Where, in bytes from the start of the input; 0 when it is not known.
     #[must_use]
     pub const fn offset(&self) -> usize {

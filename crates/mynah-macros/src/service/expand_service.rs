@@ -1,7 +1,7 @@
 //! The server side: a type that hands the methods of an implementor to a router.
 
 use super::model::{Answer, Kind, Method, Param, Run, Service};
-use super::{events, param_marks};
+use super::{contract, events, param_marks};
 use crate::errors::at;
 use crate::owned::is_path_to;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -133,26 +133,24 @@ pub(super) fn impls(service: &Service) -> TokenStream {
     let routes = methods
         .iter()
         .enumerate()
-        .map(|(index, method)| route(ident, index, method));
+        .map(|(index, method)| route(service, index, method));
+    let shared = shared(ident);
     // Hygienic: nothing that the user calls `inner` or `routes` is meant in here.
+    let contract = contract::route();
     quote_spanned! {Span::mixed_site()=>
         #[allow(dead_code, reason = "a program may use one side only")]
         impl<T: #ident> #service_ident<T> {
             /// The name of the service on the wire.
             #vis const NAME: &'static str = #name;
 
-            /// The service that runs the methods of `inner`.
+            /// The service that runs the methods of a value, or of an `Arc` of one that others hold too.
             #[must_use]
-            #vis fn new(inner: T) -> Self {
-                Self::from_arc(__p::Arc::new(inner))
-            }
-
-            /// The same, of a value that others hold too.
-            #[must_use]
-            #vis const fn from_arc(inner: __p::Arc<T>) -> Self {
-                Self { inner }
+            #vis fn new<__Kind>(inner: impl __Shared<T, __Kind>) -> Self {
+                Self { inner: inner.__shared() }
             }
         }
+
+        #shared
 
         #[automatically_derived]
         impl<T> ::core::clone::Clone for #service_ident<T> {
@@ -179,6 +177,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
                 let inner = self.inner;
                 #(#routes)*
                 #declarations
+                #contract
                 let _ = (inner, routes);
             }
         }
@@ -237,9 +236,46 @@ fn bindings(method: &Method, names: &[Ident], cx: &TokenStream) -> TokenStream {
         .collect()
 }
 
+/// What `new` takes. The bound on the trait of the service is what tells a value from an `Arc` of one.
+fn shared(service: &Ident) -> TokenStream {
+    let message = format!("`{{Self}}` does not implement `{service}`");
+    let note =
+        format!("a service is made of a value that implements `{service}`, or of an `Arc` of one");
+    quote_spanned! {Span::mixed_site()=>
+        /// What has the methods of a service.
+        #[diagnostic::on_unimplemented(message = #message, note = #note)]
+        pub trait __Shared<T, Kind> {
+            fn __shared(self) -> __p::Arc<T>;
+        }
+
+        #[derive(Debug)]
+        pub enum __Value {}
+        #[derive(Debug)]
+        pub enum __Arc {}
+
+        impl<T: #service> __Shared<T, __Value> for T {
+            fn __shared(self) -> __p::Arc<T> {
+                __p::Arc::new(self)
+            }
+        }
+
+        impl<T: #service> __Shared<T, __Arc> for __p::Arc<T> {
+            fn __shared(self) -> __p::Arc<T> {
+                self
+            }
+        }
+    }
+}
+
 /// The registration of one method.
-fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
+fn route(service: &Service, index: usize, method: &Method) -> TokenStream {
     let site = Span::mixed_site();
+    let routes = if service.validate {
+        quote_spanned!(site=> routes.validated())
+    } else {
+        quote_spanned!(site=> routes)
+    };
+    let service = &service.ident;
     let (info, signature) = (info_ident(index), signature_ident(index));
     let reads = quote_spanned!(site=> __p::Spelled::<#signature>::new());
     let ident = method.ident();
@@ -274,7 +310,7 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
         };
         let take = Ident::new(take, ident.span());
         return quote_spanned! {site=>
-            routes.stream(&#info, #reads, {
+            #routes.stream(&#info, #reads, {
                 let inner = __p::Arc::clone(&inner);
                 move |#cx: __p::Context, #taken: #params, sink: __p::StreamSink<#item, #error>| {
                     let inner = __p::Arc::clone(&inner);
@@ -305,7 +341,7 @@ fn route(service: &Ident, index: usize, method: &Method) -> TokenStream {
     };
     let register = Ident::new(register(method), ident.span());
     quote_spanned! {site=>
-        routes.#register(&#info, #reads, {
+        #routes.#register(&#info, #reads, {
             let inner = __p::Arc::clone(&inner);
             move |#cx: __p::Context, #taken: #params| #body
         });

@@ -59,9 +59,11 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         .cloned()
         .collect();
     Service {
+        validate: options.validate,
         cfgs,
         attrs: item.attrs,
         vis: item.vis,
+        mock: options.mock,
         trait_token: item.trait_token,
         name: options
             .name
@@ -69,6 +71,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         ident: item.ident,
         methods,
         events,
+        schema: options.schema,
     }
 }
 
@@ -127,6 +130,7 @@ fn method(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) 
         run,
         idempotent: marks.idempotent.is_some(),
         object,
+        roles: marks.roles,
     })
 }
 

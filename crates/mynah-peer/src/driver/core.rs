@@ -10,13 +10,17 @@ use super::turn::Turn;
 use crate::context::Context;
 use crate::encoded::Mark;
 use crate::handler::{Called, Invocation, panicked};
-use crate::link::{Arrived, Body, CancelOrder, Collected, HandlerRef, Link, OutInput, State};
-use crate::metrics;
+use crate::link::{
+    Arrived, Body, CalledKind, CancelOrder, Collected, HandlerRef, Link, OutInput, State,
+};
+use crate::metrics::{self, Dropped};
 use crate::scratch::Lease;
 use bytes::Bytes;
 use mynah_codec::{SHARED_BYTES, Source};
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{CallId, CancelReason, Envelope, ErrorCode, Lane, Moment, RpcError};
+use mynah_protocol::{
+    CallId, CancelReason, Envelope, ErrorCode, Lane, MethodName, Moment, RpcError,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -145,8 +149,8 @@ impl Core {
             key,
             route: index,
             unknown,
-            callback,
-            heard,
+            other,
+            called: kind,
             streams,
             answered,
             deadline,
@@ -155,7 +159,7 @@ impl Core {
             cancelled: _,
         } = call;
         let route = index.and_then(|index| link.config.router.route(index));
-        let method = route.map(|route| &*route.handler).or(callback.as_deref());
+        let method = route.map(|route| &*route.handler).or(other.as_deref());
         let (Some(method), Some(facts)) = (method, link.facts()) else {
             self.refuse_unknown(key, unknown.as_deref(), answered);
             return;
@@ -177,10 +181,13 @@ impl Core {
         let (place, waker) = self.turn.get().running.next_place();
         let start = self.turn.get().replies.mark();
         let replies = &mut self.turn.get().replies;
-        let told = callback.is_some() && !answered && !heard;
+        let told = kind == CalledKind::BuiltIn && !answered;
         let called = catch_unwind(AssertUnwindSafe(|| {
             method.call(invocation, &mut task::Context::from_waker(&waker), replies)
         }));
+        if !answered && let Ok(Called::Done(Err(error))) = &called {
+            self.note_dropped(index, unknown.as_deref(), kind, error);
+        }
         let index = index.unwrap_or(usize::MAX);
         self.take_up((key, index, told), (place, &waker), start, called);
     }
@@ -273,25 +280,60 @@ impl Core {
     /// `name`: absent for a callback that is over, which what the peer says may cross.
     pub(super) fn refuse_unknown(&mut self, key: InboundKey, name: Option<&str>, answered: bool) {
         if let (Some(name), false) = (name, answered) {
+            metrics::dropped(Dropped::Notification, 1);
             tracing::debug!(method = name, "notification for a method that nobody has");
-            let link = Arc::clone(&self.link);
-            let mut state = link.lock();
-            let now = link.clock.now();
-            let charged = state
-                .connection
-                .handle_ignored(now, "notification of an unknown method");
-            if let Err(violation) = charged {
-                state.closing.get_or_insert_with(|| {
-                    CloseReason::Violation(violation.code, violation.what.into())
-                });
-            }
+            self.charge("notification of an unknown method");
         }
         let text = name.map_or_else(
             || "callback is over".to_owned(),
-            |name| format!("method not found: {name}"),
+            |name| {
+                let router = &self.link.config.router;
+                match router.services_of(&MethodName::new("", name)) {
+                    None => format!("method not found: {name}"),
+                    // One of them is meant, and which one nobody knows.
+                    Some(services) => format!("method not found: {name} is that of {services}"),
+                }
+            },
         );
         let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, text);
         self.turn.get().refuse(key, Box::new(error));
+    }
+
+    /// A notification has come to nothing: nobody is told but the log. Params that are wrong are charged to the peer.
+    #[cold]
+    pub(super) fn note_dropped(
+        &self,
+        route: Option<usize>,
+        name: Option<&str>,
+        kind: CalledKind,
+        error: &RpcError,
+    ) {
+        if matches!(kind, CalledKind::BuiltIn | CalledKind::Hearer) {
+            return;
+        }
+        let link = Arc::clone(&self.link);
+        let known = route.and_then(|index| link.config.router.route(index));
+        let method = known.map(|route| route.name().to_string());
+        let method = method.as_deref().or(name).unwrap_or_default();
+        metrics::dropped(Dropped::Notification, 1);
+        tracing::warn!(method, %error, "notification dropped");
+        if matches!(
+            error.code(),
+            ErrorCode::INVALID_PARAMS | ErrorCode::TOO_LARGE
+        ) {
+            self.charge("notification with wrong params");
+        }
+    }
+
+    /// Charges a breach to the peer's budget; the connection ends when it is used up.
+    fn charge(&self, what: &'static str) {
+        let mut state = self.link.lock();
+        let now = self.link.clock.now();
+        if let Err(violation) = state.connection.handle_ignored(now, what) {
+            state.closing.get_or_insert_with(|| {
+                CloseReason::Violation(violation.code, violation.what.into())
+            });
+        }
     }
 
     pub(super) fn fail(&mut self, key: InboundKey, start: Mark, error: Box<RpcError>) {

@@ -5,8 +5,8 @@ use super::running::{Handler, Owner, Work};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::handler::{Called, Invocation, Method, Produce, Progress, Running, panics};
-use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Outcome, Passage};
-use crate::link::{Arrived, Body, HandlerRef, Link};
+use crate::intercept::{CallKind, CallOutcome, CallSide, Entering, Gate, Name, Observed, Passage};
+use crate::link::{Arrived, Body, CalledKind, HandlerRef, Link};
 use crate::observe::{self, Start};
 use crate::trace::TraceContext;
 use bytes::Bytes;
@@ -31,7 +31,8 @@ pub(super) struct Gated {
 /// What a handler is started with, its params left out.
 struct Starting {
     index: Option<usize>,
-    callback: Option<Arc<dyn Method>>,
+    other: Option<Arc<dyn Method>>,
+    called: CalledKind,
     /// The name of what is no method of the router.
     unknown: Option<Box<str>>,
     streams: Streams,
@@ -48,9 +49,11 @@ impl Core {
             Some(index) => Name::Route(Arc::clone(router), index),
             None => unregistered(call)?,
         };
-        let kind = match (&call.callback, call.unknown.as_deref()) {
-            (Some(_), Some(name)) if name.starts_with(CALLBACK_SERVICE) => CallKind::Callback,
-            (Some(_), _) => CallKind::Subscription,
+        let kind = match (call.called, call.unknown.as_deref()) {
+            (CalledKind::BuiltIn, Some(name)) if name.starts_with(CALLBACK_SERVICE) => {
+                CallKind::Callback
+            }
+            (CalledKind::BuiltIn | CalledKind::Hearer, _) => CallKind::Subscription,
             _ if !call.answered => CallKind::Notification,
             _ if call.streams.window.is_some() => CallKind::Stream,
             _ => CallKind::Unary,
@@ -70,7 +73,7 @@ impl Core {
     pub(super) fn start_observed(&mut self, observed: Arc<Observed>, call: Arrived, buffer: &[u8]) {
         let link = Arc::clone(&self.link);
         let key = call.key;
-        let told = call.callback.is_some() && !call.answered;
+        let told = call.called == CalledKind::BuiltIn && !call.answered;
         let context = Context::linked(Arc::clone(&link), key, call.deadline, call.metadata);
         // From here on its end is told, however it comes.
         if let Some(slot) = link.lock().connection.handler_mut(key) {
@@ -80,7 +83,8 @@ impl Core {
             gate: Gate::new(observed),
             start: Starting {
                 index: call.route,
-                callback: call.callback,
+                other: call.other,
+                called: call.called,
                 unknown: call.unknown,
                 streams: call.streams,
                 answered: call.answered,
@@ -166,14 +170,15 @@ impl Core {
         let observed = Arc::clone(gated.gate.observed());
         let Starting {
             index,
-            callback,
+            other,
+            called: kind,
             unknown,
             streams,
             answered,
             context,
         } = gated.start;
         let route = index.and_then(|index| link.config.router.route(index));
-        let method = route.map(|route| &*route.handler).or(callback.as_deref());
+        let method = route.map(|route| &*route.handler).or(other.as_deref());
         let (Some(method), Some(facts)) = (method, link.facts()) else {
             return self.refuse_unknown(key, unknown.as_deref(), answered);
         };
@@ -192,6 +197,9 @@ impl Core {
             let called = observed.run(|| method.call(invocation, &mut cx, replies));
             called.observed(&observed, &mut cx)
         }));
+        if !answered && let Ok(Called::Done(Err(error))) = &called {
+            self.note_dropped(index, unknown.as_deref(), kind, error);
+        }
         let index = index.unwrap_or(usize::MAX);
         self.take_up((key, index, gated.told), (place, &waker), start, called);
     }
@@ -201,11 +209,16 @@ impl Core {
 fn unregistered(call: &Arrived) -> Option<Name> {
     let name = call.unknown.as_deref()?;
     let (service, method) = name.rsplit_once('.').unwrap_or(("", name));
-    if call.callback.is_none() {
-        return Some(Name::Unknown(service.into(), method.into()));
+    match call.called {
+        CalledKind::Route | CalledKind::Fallback => {
+            Some(Name::Unknown(service.into(), method.into()))
+        }
+        CalledKind::Added => Some(Name::Named(service.into(), method.into())),
+        CalledKind::BuiltIn | CalledKind::Hearer => {
+            let known = [CALLBACK_SERVICE, EVENTS_SERVICE].contains(&service);
+            known.then(|| Name::Named(service.into(), method.into()))
+        }
     }
-    let known = [CALLBACK_SERVICE, EVENTS_SERVICE].contains(&service);
-    known.then(|| Name::Named(service.into(), method.into()))
 }
 
 impl Gated {
@@ -237,7 +250,8 @@ impl Starting {
     fn take(&mut self) -> Self {
         Self {
             index: self.index,
-            callback: self.callback.take(),
+            other: self.other.take(),
+            called: self.called,
             unknown: self.unknown.take(),
             answered: self.answered,
             streams: self.streams,
@@ -335,7 +349,7 @@ impl Produce for ObservedProducer {
             let internal = |error: &RpcError| error.code() == ErrorCode::INTERNAL;
             // What panics is caught further in, so that the items before it are kept.
             if result.as_ref().is_err_and(|error| internal(error)) && panics() != panics_before {
-                self.observed.ended(Outcome::Panicked);
+                self.observed.ended(CallOutcome::Panicked);
             }
             return (count, progress);
         }

@@ -3,7 +3,9 @@
 use super::logs::LogLine;
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
-use crate::handler::{Called, Inline, Invocation, Method};
+use crate::handler::{Called, Direct, Inline, Invocation, Method, ViaResult};
+use crate::params::Plain;
+use crate::validate::Unchecked;
 use mynah_connection::Said;
 use mynah_protocol::Value;
 use serde::de::DeserializeOwned;
@@ -105,7 +107,9 @@ where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), Infallible>> + Send + 'static,
 {
-    Arc::new(Heard(Inline::new(handler)))
+    let inline: Arc<Inline<_, P, Plain, ViaResult, Unchecked>> =
+        Inline::new(Direct(handler), Plain);
+    Arc::new(Heard(inline))
 }
 
 /// A handler whose only param is the whole message, and whose answer nobody waits for.

@@ -1,16 +1,17 @@
 //! Handlers that run in a task or on a thread of their own.
 
+use super::inline::TypedError;
+use super::output::Output;
 use super::{Called, Invocation, Method, encode, panicked};
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
-use crate::error::DomainError;
-use crate::intercept::Outcome;
+use crate::intercept::CallOutcome;
 use crate::link::HandlerRef;
 use crate::params::Reads;
 use crate::scratch;
+use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
-use serde::Serialize;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,30 +20,30 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 /// An async handler in a task of its own.
-pub(super) struct Spawned<H, P, R> {
+pub(super) struct Spawned<H, P, R, O, C> {
     handler: Arc<H>,
     reads: R,
-    params: PhantomData<fn(P)>,
+    kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P, R> Spawned<H, P, R> {
-    pub(super) const fn new(reads: R, handler: Arc<H>) -> Self {
+impl<H, P, R, O, C> Spawned<H, P, R, O, C> {
+    pub(super) const fn new(handler: Arc<H>, reads: R) -> Self {
         Self {
             handler,
             reads,
-            params: PhantomData,
+            kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, R, F, T, E> Method for Spawned<H, P, R>
+impl<H, P, R, F, O, C> Method for Spawned<H, P, R, O, C>
 where
     H: Fn(Context, P) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
+    F: Future<Output: Output<O>> + Send + 'static,
     R: Reads<P>,
     P: Send + 'static,
-    T: Serialize + Send + 'static,
-    E: DomainError,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<<F::Output as Output<O>>::Value>,
 {
     fn call(
         &self,
@@ -57,7 +58,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = match self.reads.read(params, format, limits) {
+        let read = self.reads.read(params, format, limits);
+        let names = self.reads.names();
+        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -73,7 +76,7 @@ where
                 },
                 Err(payload) => Err(payload),
             };
-            finish(&context, format, result);
+            finish::<_, O, C>(&context, format, result);
         });
         Called::Elsewhere(HandlerRef::Spawned(task.abort_handle()))
     }
@@ -82,29 +85,30 @@ where
 }
 
 /// A plain function on the blocking pool.
-pub(super) struct Blocking<H, P, R> {
+pub(super) struct Blocking<H, P, R, O, C> {
     handler: Arc<H>,
     reads: R,
-    params: PhantomData<fn(P)>,
+    kinds: PhantomData<fn(P) -> (O, C)>,
 }
 
-impl<H, P, R> Blocking<H, P, R> {
-    pub(super) const fn new(reads: R, handler: Arc<H>) -> Self {
+impl<H, P, R, O, C> Blocking<H, P, R, O, C> {
+    pub(super) const fn new(handler: Arc<H>, reads: R) -> Self {
         Self {
             handler,
             reads,
-            params: PhantomData,
+            kinds: PhantomData,
         }
     }
 }
 
-impl<H, P, R, T, E> Method for Blocking<H, P, R>
+impl<H, P, R, G, O, C> Method for Blocking<H, P, R, O, C>
 where
-    H: Fn(Context, P) -> Result<T, E> + Send + Sync + 'static,
+    H: Fn(Context, P) -> G + Send + Sync + 'static,
     R: Reads<P>,
     P: Send + 'static,
-    T: Serialize + 'static,
-    E: DomainError,
+    G: Output<O>,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<G::Value>,
 {
     fn call(
         &self,
@@ -119,7 +123,9 @@ where
             limits,
             ..
         } = invocation;
-        let params = match self.reads.read(params, format, limits) {
+        let read = self.reads.read(params, format, limits);
+        let names = self.reads.names();
+        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -128,7 +134,7 @@ where
             let result = catch_unwind(AssertUnwindSafe(|| {
                 in_span(&context, || handler(context.clone(), params))
             }));
-            finish(&context, format, result);
+            finish::<_, O, C>(&context, format, result);
         });
         Called::Elsewhere(HandlerRef::Blocking)
     }
@@ -183,18 +189,27 @@ fn answer(context: &Context, result: Result<Encoded<'_>, Box<RpcError>>) {
 }
 
 /// Answers the call. The cause of a cancellation is told instead of a result that nobody waits for.
-fn finish<T: Serialize, E: DomainError>(
+fn finish<R: Output<O>, O, C: CheckResult<R::Value>>(
     context: &Context,
     format: Format,
-    result: Caught<Result<T, E>>,
+    result: Caught<R>,
 ) {
     if let (Err(_), Some(observed)) = (&result, context.observed()) {
-        observed.ended(Outcome::Panicked);
+        observed.ended(CallOutcome::Panicked);
     }
     scratch::with_encoded(|buffer| {
         let encoded = match result {
             Ok(result) => {
-                let encoded = catch_unwind(AssertUnwindSafe(|| encode(result, format, buffer)));
+                let encoded = catch_unwind(AssertUnwindSafe(|| {
+                    let result = match result.into_result() {
+                        Ok(value) => match C::result(&value) {
+                            Ok(()) => Ok(value),
+                            Err(refused) => Err(TypedError::Refused(refused)),
+                        },
+                        Err(error) => Err(TypedError::Own(error)),
+                    };
+                    encode(result, format, buffer)
+                }));
                 encoded.unwrap_or_else(|payload| Err(panicked(&*payload)))
             }
             Err(payload) => Err(panicked(&*payload)),

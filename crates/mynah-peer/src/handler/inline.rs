@@ -1,13 +1,14 @@
 //! Handlers that are polled where their request was read.
 
+use super::bind;
+use super::output::Output;
 use super::{Called, Invocation, Method, Running, encode};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
-use crate::error::DomainError;
-use crate::params::{Plain, Reads};
+use crate::params::Reads;
+use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
 use mynah_protocol::RpcError;
-use serde::Serialize;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -19,22 +20,65 @@ const KEEP_CELLS: usize = 1024;
 
 /// A method of types `P -> Result<T, E>`, for calls in the same process.
 pub(crate) trait TypedMethod<P, T, E>: Send + Sync {
-    fn start(&self, context: Context, params: P) -> Box<dyn TypedRunning<T, E>>;
+    /// Starts it. The error: it was refused, and nothing was started.
+    fn start(
+        &self,
+        context: Context,
+        params: P,
+    ) -> Result<Box<dyn TypedRunning<T, E>>, Box<RpcError>>;
 }
 
 /// A handler of known result that was started.
 pub(crate) trait TypedRunning<T, E>: Send {
-    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>>;
+    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, TypedError<E>>>;
     /// The cell, for its method to take back.
     fn into_any_typed(self: Box<Self>) -> Box<dyn Any>;
 }
 
-/// An async handler `H: Fn(Context, P) -> F`, and how it reads its params.
-pub(crate) struct Inline<H, P, F, R = Plain> {
-    handler: H,
+/// Why a call has no result.
+pub(crate) enum TypedError<E> {
+    /// The handler returned its error.
+    Own(E),
+    /// It was refused on the way to the handler or back.
+    Refused(Box<RpcError>),
+}
+
+/// What starts a handler.
+pub(crate) trait Start<P>: Send + Sync + 'static {
+    type Future: Send + 'static;
+
+    /// Whether streams and callbacks in the params have to be bound to the call when they are decoded.
+    const BINDS: bool;
+
+    /// Starts it. The error: the call is refused.
+    fn start(&self, context: Context, params: P) -> Result<Self::Future, Box<RpcError>>;
+}
+
+/// A function that takes everything as it is.
+pub(crate) struct Direct<H>(pub(crate) H);
+
+impl<H, P, F> Start<P> for Direct<H>
+where
+    H: Fn(Context, P) -> F + Send + Sync + 'static,
+    F: Send + 'static,
+{
+    type Future = F;
+
+    const BINDS: bool = false;
+
+    #[inline]
+    fn start(&self, context: Context, params: P) -> Result<F, Box<RpcError>> {
+        Ok((self.0)(context, params))
+    }
+}
+
+/// An async handler, polled where its request was read. `O` says what it gives back, `C` what is held against it.
+pub(crate) struct Inline<S: Start<P>, P, R, O, C> {
+    start: S,
+    /// How it reads its params.
     reads: R,
     /// Cells for futures: pinned once, used again and again.
-    cells: Cells<F>,
+    cells: Cells<S::Future, O, C>,
     params: PhantomData<fn(P)>,
 }
 
@@ -42,17 +86,18 @@ pub(crate) struct Inline<H, P, F, R = Plain> {
     clippy::vec_box,
     reason = "the boxes go round: out of here as trait objects, and back"
 )]
-struct Cells<F>(Mutex<Vec<Box<Cell<F>>>>);
+struct Cells<F, O, C>(Mutex<Vec<Box<Cell<F, O, C>>>>);
 
 /// A place for one future.
-struct Cell<F> {
+struct Cell<F, O, C> {
     future: Pin<Box<Option<F>>>,
     format: Format,
+    kinds: PhantomData<fn() -> (O, C)>,
 }
 
-impl<F> Cells<F> {
+impl<F, O, C> Cells<F, O, C> {
     #[inline]
-    fn take(&self, format: Format, future: F) -> Box<Cell<F>> {
+    fn take(&self, format: Format, future: F) -> Box<Cell<F, O, C>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match kept {
             Some(mut cell) => {
@@ -63,12 +108,13 @@ impl<F> Cells<F> {
             None => Box::new(Cell {
                 future: Box::pin(Some(future)),
                 format,
+                kinds: PhantomData,
             }),
         }
     }
 
     #[inline]
-    fn keep(&self, mut cell: Box<Cell<F>>) {
+    fn keep(&self, mut cell: Box<Cell<F, O, C>>) {
         cell.future.set(None);
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cells.len() < KEEP_CELLS {
@@ -77,22 +123,10 @@ impl<F> Cells<F> {
     }
 }
 
-impl<H, P, F> Inline<H, P, F>
-where
-    H: Fn(Context, P) -> F,
-{
-    pub(crate) fn new(handler: H) -> Arc<Self> {
-        Self::reading(Plain, handler)
-    }
-}
-
-impl<H, P, F, R> Inline<H, P, F, R>
-where
-    H: Fn(Context, P) -> F,
-{
-    pub(crate) fn reading(reads: R, handler: H) -> Arc<Self> {
+impl<S: Start<P>, P, R, O, C> Inline<S, P, R, O, C> {
+    pub(crate) fn new(start: S, reads: R) -> Arc<Self> {
         Arc::new(Self {
-            handler,
+            start,
             reads,
             cells: Cells(Mutex::new(Vec::new())),
             params: PhantomData,
@@ -100,27 +134,57 @@ where
     }
 }
 
-impl<F, T, E> Cell<F>
+/// What a future that a handler gave comes to.
+pub(super) type Value<F, O> = <<F as Future>::Output as Output<O>>::Value;
+type Error<F, O> = <<F as Future>::Output as Output<O>>::Error;
+type Answer<F, O> = Result<Value<F, O>, TypedError<Error<F, O>>>;
+
+impl<S, P, R, O, C> Inline<S, P, R, O, C>
 where
-    F: Future<Output = Result<T, E>>,
+    S: Start<P>,
+    S::Future: Future<Output: Output<O>>,
+    R: Reads<P>,
+    P: 'static,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
 {
-    #[inline]
-    fn advance(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>> {
-        match self.future.as_mut().as_pin_mut() {
-            Some(future) => future.poll(task),
-            None => Poll::Pending,
-        }
+    /// The same for calls in the same process, as a route has it.
+    pub(crate) fn typed(self: Arc<Self>) -> Box<dyn Any + Send + Sync> {
+        let typed: Typed<P, S::Future, O> = self;
+        Box::new(typed)
     }
 }
 
-impl<H, P, F, R, T, E> Method for Arc<Inline<H, P, F, R>>
+impl<F, O, C> Cell<F, O, C>
 where
-    H: Fn(Context, P) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
+    F: Future,
+    F::Output: Output<O>,
+    C: CheckResult<Value<F, O>>,
+{
+    #[inline]
+    fn advance(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<F, O>> {
+        let Some(future) = self.future.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        future.poll(task).map(|output| match output.into_result() {
+            Ok(value) => match C::result(&value) {
+                Ok(()) => Ok(value),
+                Err(refused) => Err(TypedError::Refused(refused)),
+            },
+            Err(error) => Err(TypedError::Own(error)),
+        })
+    }
+}
+
+impl<S, P, R, O, C> Method for Arc<Inline<S, P, R, O, C>>
+where
+    S: Start<P>,
+    S::Future: Future,
+    <S::Future as Future>::Output: Output<O>,
     R: Reads<P>,
     P: 'static,
-    T: Serialize + 'static,
-    E: DomainError,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
 {
     fn call(
         &self,
@@ -128,18 +192,15 @@ where
         task: &mut task::Context<'_>,
         reply: &mut EncodedBuffer,
     ) -> Called {
-        let Invocation {
-            context,
-            params,
-            format,
-            limits,
-            ..
-        } = invocation;
-        let params = match self.reads.read(params, format, limits) {
-            Ok(params) => params,
+        let (params, context, format) = match taken::<S, P, R, C>(invocation, &self.reads) {
+            Ok(taken) => taken,
             Err(error) => return Called::Done(Err(error)),
         };
-        let mut cell = self.cells.take(format, (self.handler)(context, params));
+        let future = match self.start.start(context, params) {
+            Ok(future) => future,
+            Err(refused) => return Called::Done(Err(refused)),
+        };
+        let mut cell = self.cells.take(format, future);
         match cell.advance(task) {
             Poll::Ready(result) => {
                 self.cells.keep(cell);
@@ -150,17 +211,40 @@ where
     }
 
     fn recycle(&self, cell: Box<dyn Any>) {
-        if let Ok(cell) = cell.downcast::<Cell<F>>() {
+        if let Ok(cell) = cell.downcast::<Cell<S::Future, O, C>>() {
             self.cells.keep(cell);
         }
     }
 }
 
-impl<F, T, E> Running for Cell<F>
+/// Decodes the params of a call and holds them against what they must be.
+#[inline]
+fn taken<S: Start<P>, P, R: Reads<P>, C: CheckParams<P>>(
+    invocation: Invocation<'_>,
+    reads: &R,
+) -> Result<(P, Context, Format), Box<RpcError>> {
+    let Invocation {
+        context,
+        params,
+        format,
+        limits,
+        ..
+    } = invocation;
+    let params = if S::BINDS {
+        bind::params(&context, || reads.read(params, format, limits))
+    } else {
+        reads.read(params, format, limits)
+    }?;
+    C::params(&params, reads.names())?;
+    Ok((params, context, format))
+}
+
+impl<F, O, C> Running for Cell<F, O, C>
 where
-    F: Future<Output = Result<T, E>> + Send + 'static,
-    T: Serialize + 'static,
-    E: DomainError,
+    F: Future + Send + 'static,
+    F::Output: Output<O>,
+    O: 'static,
+    C: CheckResult<Value<F, O>>,
 {
     fn poll(
         &mut self,
@@ -180,24 +264,35 @@ where
     }
 }
 
-impl<H, P, F, R, T, E> TypedMethod<P, T, E> for Inline<H, P, F, R>
+impl<S, P, R, O, C> TypedMethod<P, Value<S::Future, O>, Error<S::Future, O>>
+    for Inline<S, P, R, O, C>
 where
-    H: Fn(Context, P) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
-    R: Send + Sync,
+    S: Start<P>,
+    S::Future: Future,
+    <S::Future as Future>::Output: Output<O>,
+    R: Reads<P>,
     P: 'static,
+    O: 'static,
+    C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
 {
-    fn start(&self, context: Context, params: P) -> Box<dyn TypedRunning<T, E>> {
-        self.cells
-            .take(Format::Cbor, (self.handler)(context, params))
+    fn start(&self, context: Context, params: P) -> Result<Started<S::Future, O>, Box<RpcError>> {
+        C::params(&params, self.reads.names())?;
+        let future = self.start.start(context, params)?;
+        Ok(self.cells.take(Format::Cbor, future))
     }
 }
 
-impl<F, T, E> TypedRunning<T, E> for Cell<F>
+type Started<F, O> = Box<dyn TypedRunning<Value<F, O>, Error<F, O>>>;
+type Typed<P, F, O> = Arc<dyn TypedMethod<P, Value<F, O>, Error<F, O>>>;
+
+impl<F, O, C> TypedRunning<Value<F, O>, Error<F, O>> for Cell<F, O, C>
 where
-    F: Future<Output = Result<T, E>> + Send + 'static,
+    F: Future + Send + 'static,
+    F::Output: Output<O>,
+    O: 'static,
+    C: CheckResult<Value<F, O>>,
 {
-    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>> {
+    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Answer<F, O>> {
         self.advance(task)
     }
 

@@ -1,23 +1,38 @@
 //! Handlers: code of the user behind a name.
 
+mod bind;
+mod by_hand;
 mod detached;
 mod inline;
+mod locate;
+mod output;
 mod routes;
 mod sink;
 mod stream;
+mod validated;
 
+pub(crate) use bind::{Bound, wanted};
+pub use by_hand::Mounted;
+pub use by_hand::{
+    FromContext, Function, Handler, Needs, Respond, ServerState, State, Validated, markers,
+    validated,
+};
 pub(crate) use detached::catch;
-pub(crate) use inline::{Inline, TypedMethod, TypedRunning};
+pub(crate) use inline::{Direct, Inline, TypedError, TypedMethod, TypedRunning};
+pub(crate) use locate::refused;
+pub use output::Output;
+pub(crate) use output::ViaResult;
 pub(crate) use routes::Declaration;
 pub use routes::{Routes, Service};
 pub use sink::StreamSink;
-pub(crate) use sink::TypedStreamMethod;
+pub(crate) use sink::{LocalResults, TypedStreamMethod};
 pub(crate) use stream::{Produce, Progress, append_with, fill};
+pub use validated::ValidatedRoutes;
 
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::link::HandlerRef;
-use mynah_codec::{DecodeError, DecodeErrorKind, Format};
+use mynah_codec::Format;
 use mynah_protocol::{DecodeLimits, ErrorCode, RpcError, Streams};
 use serde::{Serialize, de::DeserializeOwned};
 use std::any::Any;
@@ -78,34 +93,23 @@ pub(crate) trait Running: Send {
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
-/// Reads the params of a call.
+/// Reads the params of a call. `names`: of the params, as far as they are known.
 #[inline]
 pub(crate) fn decode<P: DeserializeOwned>(
     params: &[u8],
     format: Format,
     limits: &DecodeLimits,
+    names: &'static [&'static str],
 ) -> Result<P, Box<RpcError>> {
     format
         .decode(params, limits)
-        .map_err(|error| invalid(&error))
-}
-
-/// What the caller hears of params that cannot be read.
-#[cold]
-pub(crate) fn invalid(error: &DecodeError) -> Box<RpcError> {
-    let code = match error.kind() {
-        DecodeErrorKind::TooDeep | DecodeErrorKind::TooLong | DecodeErrorKind::TooLarge => {
-            ErrorCode::TOO_LARGE
-        }
-        _ => ErrorCode::INVALID_PARAMS,
-    };
-    Box::new(RpcError::new(code, format!("invalid params: {error}")))
+        .map_err(|error| refused::<P>(&error, params, format, limits, names))
 }
 
 /// Writes the result of a call, or turns its error into the one that travels.
 #[inline]
 pub(crate) fn encode<T: Serialize, E: crate::DomainError>(
-    result: Result<T, E>,
+    result: Result<T, TypedError<E>>,
     format: Format,
     reply: &mut EncodedBuffer,
 ) -> Result<(), Box<RpcError>> {
@@ -113,7 +117,8 @@ pub(crate) fn encode<T: Serialize, E: crate::DomainError>(
         Ok(value) => reply
             .push(format, &value)
             .map_err(|error| Box::new(RpcError::new(ErrorCode::UNENCODABLE, error.to_string()))),
-        Err(error) => Err(Box::new(error.into_rpc())),
+        Err(TypedError::Own(error)) => Err(Box::new(error.into_rpc())),
+        Err(TypedError::Refused(error)) => Err(error),
     }
 }
 

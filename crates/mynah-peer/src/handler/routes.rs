@@ -2,17 +2,22 @@
 
 use super::Method;
 use super::detached::{Blocking, Spawned};
-use super::inline::{Inline, TypedMethod};
+use super::inline::{Direct, Inline, Start, Value};
+use super::output::{Output, ViaResult, ViaValue};
 use super::sink::{StreamSink, Streamed, TypedStreamMethod};
+use super::validated::ValidatedRoutes;
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::events::{Events, Lag};
-use crate::method::MethodInfo;
+use crate::method::{MethodInfo, MethodKind};
 use crate::params::Reads;
 use crate::router::Route;
+use crate::validate::{CheckParams, CheckResult, Unchecked};
+use mynah_codec::Format;
+use mynah_contract::Contract;
+use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
 use serde::Serialize;
 use std::any::Any;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +35,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct Routes {
     routes: Vec<Route>,
     events: Vec<Declaration>,
+    contracts: Vec<fn() -> Contract>,
 }
 
 /// What a contract says of a topic.
@@ -54,6 +60,11 @@ impl fmt::Debug for Routes {
 }
 
 impl Routes {
+    /// The same, with params and results held against [`Validate`](crate::Validate).
+    pub const fn validated(&mut self) -> ValidatedRoutes<'_> {
+        ValidatedRoutes { routes: self }
+    }
+
     /// A method that is polled where its request was read.
     pub fn unary<P, T, E, H, F>(
         &mut self,
@@ -67,10 +78,12 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let method = Inline::reading(reads, handler);
-        let other = Arc::clone(&method);
-        let typed: Arc<dyn TypedMethod<P, T, E>> = other;
-        self.push(info, Box::new(method), typed);
+        self.inline::<_, _, _, ViaResult, Unchecked>(
+            info,
+            MethodKind::Unary,
+            reads,
+            Direct(handler),
+        );
     }
 
     /// A notification that is polled where it was read.
@@ -84,13 +97,8 @@ impl Routes {
         F: Future<Output = ()> + Send + 'static,
         P: Send + 'static,
     {
-        self.unary(info, reads, move |context, params| {
-            let future = handler(context, params);
-            async move {
-                future.await;
-                Ok::<(), Infallible>(())
-            }
-        });
+        let start = Direct(handler);
+        self.inline::<_, _, _, ViaValue, Unchecked>(info, MethodKind::Notification, reads, start);
     }
 
     /// A method that runs in a task of its own.
@@ -106,14 +114,7 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let handler = Arc::new(handler);
-        let method = Spawned::new(reads, Arc::clone(&handler));
-        let typed = Inline::new(move |context, params: P| {
-            let task = AbortOnDrop(tokio::spawn(handler(context, params)));
-            task.joined()
-        });
-        let typed: Arc<dyn TypedMethod<P, T, E>> = typed;
-        self.push(info, Box::new(method), typed);
+        self.task::<_, _, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, reads, handler);
     }
 
     /// A notification that runs in a task of its own.
@@ -127,13 +128,12 @@ impl Routes {
         F: Future<Output = ()> + Send + 'static,
         P: Send + 'static,
     {
-        self.spawned(info, reads, move |context, params| {
-            let future = handler(context, params);
-            async move {
-                future.await;
-                Ok::<(), Infallible>(())
-            }
-        });
+        self.task::<_, _, _, _, ViaValue, Unchecked>(
+            info,
+            MethodKind::Notification,
+            reads,
+            handler,
+        );
     }
 
     /// A plain function that runs on the blocking pool.
@@ -148,17 +148,7 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let handler = Arc::new(handler);
-        let method = Blocking::new(reads, Arc::clone(&handler));
-        let typed = Inline::new(move |context, params: P| {
-            let handler = Arc::clone(&handler);
-            let task = AbortOnDrop(tokio::task::spawn_blocking(move || {
-                handler(context, params)
-            }));
-            task.joined()
-        });
-        let typed: Arc<dyn TypedMethod<P, T, E>> = typed;
-        self.push(info, Box::new(method), typed);
+        self.thread::<_, _, _, _, ViaResult, Unchecked>(info, MethodKind::Unary, reads, handler);
     }
 
     /// A plain function without an answer that runs on the blocking pool.
@@ -171,10 +161,12 @@ impl Routes {
         H: Fn(Context, P) + Send + Sync + 'static,
         P: Send + 'static,
     {
-        self.blocking(info, reads, move |context, params| {
-            handler(context, params);
-            Ok::<(), Infallible>(())
-        });
+        self.thread::<_, _, _, _, ViaValue, Unchecked>(
+            info,
+            MethodKind::Notification,
+            reads,
+            handler,
+        );
     }
 
     /// A method with a stream of results, polled as far as the caller gives credit. The future of the handler gives
@@ -191,10 +183,7 @@ impl Routes {
         T: Serialize + Send + 'static,
         E: DomainError,
     {
-        let method = Streamed::new(reads, handler);
-        let other = Arc::clone(&method);
-        let typed: Arc<dyn TypedStreamMethod<P, T, E>> = other;
-        self.push_any(info, Box::new(method), Box::new(typed));
+        self.streamed::<_, _, _, _, _, _, Unchecked>(info, reads, handler);
     }
 
     /// What happens under a topic when a subscriber is too slow. See [`Events::declare_default`].
@@ -206,31 +195,130 @@ impl Routes {
         });
     }
 
-    fn push<P: 'static, T: 'static, E: 'static>(
+    pub(super) fn inline<P, S, R, O, C>(
         &mut self,
         info: &'static MethodInfo,
-        handler: Box<dyn Method>,
-        typed: Arc<dyn TypedMethod<P, T, E>>,
-    ) {
-        self.push_any(info, handler, Box::new(typed));
+        kind: MethodKind,
+        reads: R,
+        start: S,
+    ) where
+        S: Start<P>,
+        S::Future: Future<Output: Output<O>>,
+        R: Reads<P>,
+        P: Send + 'static,
+        O: 'static,
+        C: CheckParams<P> + CheckResult<Value<S::Future, O>>,
+    {
+        let method: Arc<Inline<S, P, R, O, C>> = Inline::new(start, reads);
+        let typed = Arc::clone(&method).typed();
+        self.push(info, kind, Box::new(method), typed);
     }
 
-    fn push_any(
+    pub(super) fn task<P, H, F, R, O, C>(
         &mut self,
         info: &'static MethodInfo,
+        kind: MethodKind,
+        reads: R,
+        handler: H,
+    ) where
+        H: Fn(Context, P) -> F + Send + Sync + 'static,
+        F: Future<Output: Output<O>> + Send + 'static,
+        R: Reads<P>,
+        P: Send + 'static,
+        O: 'static,
+        C: CheckParams<P> + CheckResult<Value<F, O>>,
+    {
+        let handler = Arc::new(handler);
+        let names = Named(reads.names());
+        let method = Spawned::<H, P, R, O, C>::new(Arc::clone(&handler), reads);
+        let start = Direct(move |context, params: P| {
+            AbortOnDrop(tokio::spawn(handler(context, params))).joined()
+        });
+        let typed: Arc<Inline<_, P, Named, O, C>> = Inline::new(start, names);
+        self.push(info, kind, Box::new(method), typed.typed());
+    }
+
+    pub(super) fn thread<P, H, G, R, O, C>(
+        &mut self,
+        info: &'static MethodInfo,
+        kind: MethodKind,
+        reads: R,
+        handler: H,
+    ) where
+        H: Fn(Context, P) -> G + Send + Sync + 'static,
+        G: Output<O>,
+        R: Reads<P>,
+        P: Send + 'static,
+        O: 'static,
+        C: CheckParams<P> + CheckResult<G::Value>,
+    {
+        let handler = Arc::new(handler);
+        let names = Named(reads.names());
+        let method = Blocking::<H, P, R, O, C>::new(Arc::clone(&handler), reads);
+        let start = Direct(move |context, params: P| {
+            let handler = Arc::clone(&handler);
+            let task = tokio::task::spawn_blocking(move || handler(context, params));
+            AbortOnDrop(task).joined()
+        });
+        let typed: Arc<Inline<_, P, Named, O, C>> = Inline::new(start, names);
+        self.push(info, kind, Box::new(method), typed.typed());
+    }
+
+    pub(super) fn streamed<P, T, E, H, F, R, C>(
+        &mut self,
+        info: &'static MethodInfo,
+        reads: R,
+        handler: H,
+    ) where
+        H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+        R: Reads<P>,
+        P: Send + 'static,
+        T: Serialize + Send + 'static,
+        E: DomainError,
+        C: CheckParams<P> + CheckResult<T>,
+    {
+        let method = Streamed::<H, P, R, T, E, C>::new(handler, reads, false);
+        let other = Arc::clone(&method);
+        let typed: Arc<dyn TypedStreamMethod<P, T, E>> = other;
+        self.push(info, MethodKind::Stream, Box::new(method), Box::new(typed));
+    }
+
+    fn push(
+        &mut self,
+        info: &'static MethodInfo,
+        kind: MethodKind,
         handler: Box<dyn Method>,
         typed: Box<dyn Any + Send + Sync>,
     ) {
-        self.routes.push(Route {
-            service: info.service().into(),
-            method: info.name().into(),
-            handler,
-            typed,
-        });
+        self.routes.push(Route::of(info, kind, handler, typed));
+    }
+
+    /// What makes the contract of the service when somebody asks.
+    pub fn contract(&mut self, contract: fn() -> Contract) {
+        self.contracts.push(contract);
+    }
+
+    pub(crate) fn take_contracts(&mut self) -> Vec<fn() -> Contract> {
+        std::mem::take(&mut self.contracts)
     }
 
     pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {
         (self.routes, self.events)
+    }
+}
+
+/// For params that are never read: a caller in the same process passes them as they are.
+struct Named(&'static [&'static str]);
+
+impl<P> Reads<P> for Named {
+    fn names(&self) -> &'static [&'static str] {
+        self.0
+    }
+
+    fn read(&self, _: &[u8], _: Format, _: &DecodeLimits) -> Result<P, Box<RpcError>> {
+        let text = "these params are not read";
+        Err(Box::new(RpcError::new(ErrorCode::INTERNAL, text)))
     }
 }
 

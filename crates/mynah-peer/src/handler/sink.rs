@@ -4,12 +4,16 @@
 //! puts items in a place that it shares with whoever takes them: a batch at a time for a connection, one at a time
 //! within the process.
 
+use super::bind;
+use super::inline::TypedError;
+use super::output::{Output, ViaResult, ViaValue};
 use super::stream::fill;
 use super::{Called, Invocation, Method, Produce, Progress, panicked};
 use crate::context::Context;
 use crate::encoded::EncodedBuffer;
 use crate::error::DomainError;
 use crate::params::Reads;
+use crate::validate::{CheckParams, CheckResult};
 use futures_core::Stream;
 use mynah_codec::Format;
 use mynah_protocol::{ErrorCode, RpcError};
@@ -27,7 +31,11 @@ use std::task::{self, Poll};
 /// Where the results of a call go that are a stream. Made by the routes, used by the macro.
 pub struct StreamSink<T, E> {
     place: Shared<T, E>,
+    /// What is held against each item.
+    check: Option<Check<T>>,
 }
+
+type Check<T> = fn(&T) -> Result<(), Box<RpcError>>;
 
 type Shared<T, E> = Arc<Mutex<Place<T, E>>>;
 
@@ -40,7 +48,7 @@ enum Place<T, E> {
 }
 
 struct Slot<T, E> {
-    item: Option<Result<T, E>>,
+    item: Option<Result<T, TypedError<E>>>,
     over: bool,
 }
 
@@ -64,15 +72,48 @@ fn lock<T, E>(place: &Shared<T, E>) -> MutexGuard<'_, Place<T, E>> {
     place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T: Serialize, E: DomainError> StreamSink<T, E> {
+impl<T: Serialize + Send + 'static, E: DomainError> StreamSink<T, E> {
     /// Takes a stream of results.
     pub async fn results(self, stream: impl Stream<Item = Result<T, E>>) {
+        self.outputs::<ViaResult>(stream).await;
+    }
+
+    /// Takes a stream of whatever comes to these types.
+    pub(super) async fn outputs<O>(
+        self,
+        stream: impl Stream<Item: Output<O, Value = T, Error = E>>,
+    ) {
         let mut stream = pin!(stream);
         poll_fn(|cx| self.poll(|| stream.as_mut().poll_next(cx))).await;
     }
 
+    /// Ends at once, with this error in the place of a stream.
+    pub(super) async fn end(self, error: TypedError<E>) {
+        match &mut *lock(&self.place) {
+            Place::Item(slot) => slot.item = Some(Err(error)),
+            Place::Batch(turn) => turn.progress = Progress::Ended(Err(travelling(error))),
+        }
+        // As at the end of a stream: the future is dropped by whoever finds that it is over.
+        std::future::pending::<()>().await;
+    }
+
     /// Never ready: at the end of the stream its future is dropped, where a panic is caught.
-    fn poll(&self, mut next: impl FnMut() -> Poll<Option<Result<T, E>>>) -> Poll<()> {
+    fn poll<I, O>(&self, mut next: impl FnMut() -> Poll<Option<I>>) -> Poll<()>
+    where
+        I: Output<O, Value = T, Error = E>,
+    {
+        let check = self.check;
+        let mut next = || {
+            next().map(|item| {
+                item.map(|item| {
+                    let item = item.into_result().map_err(TypedError::Own)?;
+                    match check.map(|check| check(&item)) {
+                        Some(Err(refused)) => Err(TypedError::Refused(refused)),
+                        Some(Ok(())) | None => Ok(item),
+                    }
+                })
+            })
+        };
         // Code of the user runs under this lock, which nobody else can want: who takes the items is polling this.
         match &mut *lock(&self.place) {
             Place::Item(slot) => match next() {
@@ -81,11 +122,7 @@ impl<T: Serialize, E: DomainError> StreamSink<T, E> {
                 Poll::Pending => {}
             },
             Place::Batch(turn) => {
-                let next = || {
-                    next().map(|item| {
-                        item.map(|item| item.map_err(|error| Box::new(error.into_rpc())))
-                    })
-                };
+                let next = || next().map(|item| item.map(|item| item.map_err(travelling)));
                 let (items, bytes) = (turn.items, turn.bytes);
                 (turn.count, turn.progress) = fill(items, bytes, turn.format, &mut turn.out, next);
             }
@@ -94,11 +131,18 @@ impl<T: Serialize, E: DomainError> StreamSink<T, E> {
     }
 }
 
-impl<T: Serialize> StreamSink<T, Infallible> {
+/// The error as it goes to the peer.
+fn travelling<E: DomainError>(error: TypedError<E>) -> Box<RpcError> {
+    match error {
+        TypedError::Own(error) => Box::new(error.into_rpc()),
+        TypedError::Refused(error) => error,
+    }
+}
+
+impl<T: Serialize + Send + 'static> StreamSink<T, Infallible> {
     /// Takes a stream of results that cannot fail.
     pub async fn items(self, stream: impl Stream<Item = T>) {
-        let mut stream = pin!(stream);
-        poll_fn(|cx| self.poll(|| stream.as_mut().poll_next(cx).map(|item| item.map(Ok)))).await;
+        self.outputs::<ViaValue>(stream).await;
     }
 }
 
@@ -154,7 +198,7 @@ impl<F, T, E> Stream for SinkStream<F, T, E>
 where
     F: Future<Output = ()>,
 {
-    type Item = Result<T, E>;
+    type Item = Result<T, TypedError<E>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -170,32 +214,42 @@ where
     }
 }
 
+/// A stream of results as a caller in the same process has it.
+pub(crate) type LocalResults<T, E> = Pin<Box<dyn Stream<Item = Result<T, TypedError<E>>> + Send>>;
+
 /// A method of types `P -> Stream<Result<T, E>>`, for calls in the same process.
 pub(crate) trait TypedStreamMethod<P, T, E>: Send + Sync {
-    fn open(&self, context: Context, params: P)
-    -> Pin<Box<dyn Stream<Item = Result<T, E>> + Send>>;
+    /// Starts it. The error: it was refused, and nothing was started.
+    fn open(&self, context: Context, params: P) -> Result<LocalResults<T, E>, Box<RpcError>>;
 }
 
-/// A handler `H: Fn(Context, P, StreamSink<T, E>) -> F` whose future takes a stream to the sink.
-pub(super) struct Streamed<H, P, R, T, E> {
+/// A handler `H: Fn(Context, P, StreamSink<T, E>) -> F` whose future takes a stream to the sink. `C` says what is held
+/// against params and items.
+pub(super) struct Streamed<H, P, R, T, E, C> {
     handler: H,
     reads: R,
-    types: PhantomData<fn(P) -> Result<T, E>>,
+    /// Whether streams and callbacks in the params have to be bound to the call when they are decoded.
+    binds: bool,
+    types: Types<P, T, E, C>,
 }
 
-impl<H, P, R, T, E> Streamed<H, P, R, T, E> {
-    pub(super) fn new(reads: R, handler: H) -> Arc<Self> {
+type Types<P, T, E, C> = PhantomData<fn(P) -> (T, E, C)>;
+
+impl<H, P, R, T, E, C> Streamed<H, P, R, T, E, C> {
+    pub(super) fn new(handler: H, reads: R, binds: bool) -> Arc<Self> {
         Arc::new(Self {
             handler,
             reads,
+            binds,
             types: PhantomData,
         })
     }
 }
 
-impl<H, P, R, F, T, E> Streamed<H, P, R, T, E>
+impl<H, P, R, F, T, E, C> Streamed<H, P, R, T, E, C>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F,
+    C: CheckResult<T>,
 {
     fn start(
         &self,
@@ -204,14 +258,16 @@ where
         place: Place<T, E>,
     ) -> (Pin<Box<F>>, Shared<T, E>) {
         let place = Arc::new(Mutex::new(place));
+        let check: Check<T> = C::result;
         let sink = StreamSink {
             place: Arc::clone(&place),
+            check: C::CHECKS.then_some(check),
         };
         (Box::pin((self.handler)(context, params, sink)), place)
     }
 }
 
-impl<H, P, R, F, T, E> Method for Arc<Streamed<H, P, R, T, E>>
+impl<H, P, R, F, T, E, C> Method for Arc<Streamed<H, P, R, T, E, C>>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -219,6 +275,7 @@ where
     P: 'static,
     T: Serialize + Send + 'static,
     E: DomainError,
+    C: CheckParams<P> + CheckResult<T>,
 {
     fn call(
         &self,
@@ -238,7 +295,14 @@ where
             let error = RpcError::new(ErrorCode::INVALID_PARAMS, text);
             return Called::Done(Err(Box::new(error)));
         }
-        let params = match self.reads.read(params, format, limits) {
+        let read = || self.reads.read(params, format, limits);
+        let params = if self.binds {
+            bind::params(&context, read)
+        } else {
+            read()
+        };
+        let names = self.reads.names();
+        let params = match params.and_then(|params| C::params(&params, names).map(|()| params)) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -260,25 +324,23 @@ where
     fn recycle(&self, _cell: Box<dyn Any>) {}
 }
 
-impl<H, P, R, F, T, E> TypedStreamMethod<P, T, E> for Streamed<H, P, R, T, E>
+impl<H, P, R, F, T, E, C> TypedStreamMethod<P, T, E> for Streamed<H, P, R, T, E, C>
 where
     H: Fn(Context, P, StreamSink<T, E>) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
-    R: Send + Sync,
+    R: Reads<P>,
     P: 'static,
     T: Send + 'static,
     E: Send + 'static,
+    C: CheckParams<P> + CheckResult<T>,
 {
-    fn open(
-        &self,
-        context: Context,
-        params: P,
-    ) -> Pin<Box<dyn Stream<Item = Result<T, E>> + Send>> {
+    fn open(&self, context: Context, params: P) -> Result<LocalResults<T, E>, Box<RpcError>> {
+        C::params(&params, self.reads.names())?;
         let slot = Slot {
             item: None,
             over: false,
         };
         let (future, place) = self.start(context, params, Place::Item(slot));
-        Box::pin(SinkStream { future, place })
+        Ok(Box::pin(SinkStream { future, place }))
     }
 }

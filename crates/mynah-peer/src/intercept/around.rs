@@ -1,6 +1,6 @@
 //! Calls within the process that have no table of their own: callbacks and subscriptions.
 
-use super::{Entering, Gate, Observed, Outcome, Passage};
+use super::{CallOutcome, Entering, Gate, Observed, Passage};
 use mynah_protocol::{Evidence, Metadata, RpcError};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -50,8 +50,8 @@ where
         )
         .await;
     observed.ended(match &result {
-        Ok(_) => Outcome::Ok,
-        Err(error) => Outcome::of_code(error.code()),
+        Ok(_) => CallOutcome::Ok,
+        Err(error) => CallOutcome::of_code(error.code()),
     });
     observed.report();
     result

@@ -2,7 +2,7 @@
 
 use super::observed::Observed;
 use super::view::{FinishedCall, InterceptedCall};
-use super::{Admission, Before, Extensions, Interceptor, Outcome, Stop};
+use super::{Admission, Before, CallOutcome, Extensions, Interceptor, Stop};
 use crate::handler::panicked;
 use mynah_protocol::{Evidence, Metadata, RpcError};
 use std::fmt;
@@ -190,7 +190,7 @@ impl Gate {
 
     fn refuse(&mut self, error: RpcError) -> Passage {
         self.leave();
-        self.observed.ended(Outcome::of_code(error.code()));
+        self.observed.ended(CallOutcome::of_code(error.code()));
         Passage::Refused(Box::new(error))
     }
 

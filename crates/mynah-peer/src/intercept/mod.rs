@@ -193,7 +193,7 @@ impl CallKind {
 /// How a call ended, as [`FinishedCall`] tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum CallOutcome {
     /// With its result, or the end of its stream.
     Ok,
     /// With an error. Within the process a domain error is not encoded: its code is [`ErrorCode::UNCODED`].
@@ -210,7 +210,7 @@ pub enum Outcome {
     Indeterminate,
 }
 
-impl Outcome {
+impl CallOutcome {
     /// One word for logs and metrics: `ok`, `error`, `cancelled`, `deadline`, `panicked`, `disconnected` or
     /// `indeterminate`.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use super::chain::Interceptors;
 use super::view::FinishedCall;
-use super::{CallKind, CallSide, Extensions, Outcome, Stop};
+use super::{CallKind, CallOutcome, CallSide, Extensions, Stop};
 use crate::error::CallError;
 use crate::handler::panicked;
 use crate::method::{MethodInfo, Target};
@@ -57,7 +57,7 @@ impl Name {
 
 /// A call that somebody looks at.
 ///
-/// Whoever sees its end notes the [`Outcome`] (the first one counts) and then has it told with [`Self::report`], which
+/// Whoever sees its end notes the [`CallOutcome`] (the first one counts) and then has it told with [`Self::report`], which
 /// runs code of the user and is never called under a lock. Where the end is noted under the lock of a connection, it is
 /// told as those are told who wait for it: as a waker.
 pub(crate) struct Observed {
@@ -74,7 +74,7 @@ pub(crate) struct Observed {
     extensions: OnceLock<Extensions>,
     entered: AtomicUsize,
     items: AtomicU64,
-    outcome: OnceLock<Outcome>,
+    outcome: OnceLock<CallOutcome>,
     told: AtomicBool,
     stops: Mutex<Vec<Stop>>,
     has_stops: AtomicBool,
@@ -250,7 +250,7 @@ impl Observed {
     }
 
     /// Notes how it ended. The first one counts.
-    pub(crate) fn ended(&self, outcome: Outcome) {
+    pub(crate) fn ended(&self, outcome: CallOutcome) {
         // A later one is about what came of the first.
         let _known = self.outcome.set(outcome);
     }
@@ -258,15 +258,15 @@ impl Observed {
     /// Notes the end from what is written as its answer.
     pub(crate) fn ended_with(&self, error: Option<&RpcError>) {
         self.ended(match error {
-            None => Outcome::Ok,
-            Some(error) => Outcome::of_code(error.code()),
+            None => CallOutcome::Ok,
+            Some(error) => CallOutcome::of_code(error.code()),
         });
     }
 
     /// Notes the end of a call within the process, whose domain error is not encoded.
     pub(crate) fn ended_locally<E>(&self, error: Option<&CallError<E>>) {
         self.ended(match error {
-            None => Outcome::Ok,
+            None => CallOutcome::Ok,
             Some(error) => outcome_of(error, |_| ErrorCode::UNCODED),
         });
     }
@@ -286,7 +286,7 @@ impl Observed {
         match result {
             Ok(result) => result,
             Err(payload) => {
-                self.ended(Outcome::Panicked);
+                self.ended(CallOutcome::Panicked);
                 // The unwinding must not carry an entered span.
                 drop(entered);
                 resume_unwind(payload)
@@ -338,7 +338,7 @@ impl Observed {
         );
     }
 
-    fn tell_interceptors(&self, outcome: Outcome) {
+    fn tell_interceptors(&self, outcome: CallOutcome) {
         if let Some(chain) = &self.chain {
             let entered = self.entered.load(Ordering::Acquire);
             let call = self.finished(outcome);
@@ -349,7 +349,7 @@ impl Observed {
         }
     }
 
-    fn finished(&self, outcome: Outcome) -> FinishedCall<'_> {
+    fn finished(&self, outcome: CallOutcome) -> FinishedCall<'_> {
         let timed = self.chain.as_ref().is_some_and(|chain| chain.timed());
         FinishedCall {
             observed: self,
@@ -361,8 +361,8 @@ impl Observed {
         }
     }
 
-    fn outcome(&self) -> Outcome {
-        *self.outcome.get_or_init(|| Outcome::Cancelled)
+    fn outcome(&self) -> CallOutcome {
+        *self.outcome.get_or_init(|| CallOutcome::Cancelled)
     }
 }
 
@@ -387,18 +387,21 @@ impl Drop for Observed {
 }
 
 /// The outcome of a call of this side.
-pub(crate) fn outcome_of<E>(error: &CallError<E>, code: impl FnOnce(&E) -> ErrorCode) -> Outcome {
+pub(crate) fn outcome_of<E>(
+    error: &CallError<E>,
+    code: impl FnOnce(&E) -> ErrorCode,
+) -> CallOutcome {
     match error {
-        CallError::Application(error) => Outcome::of_code(code(error)),
-        CallError::Remote(error) => Outcome::of_code(error.code()),
-        CallError::Cancelled(_) => Outcome::Cancelled,
-        CallError::Deadline => Outcome::Deadline,
-        CallError::Disconnected(_) => Outcome::Disconnected,
-        CallError::Indeterminate(_) => Outcome::Indeterminate,
-        CallError::Busy { .. } => Outcome::Error(ErrorCode::BUSY),
-        CallError::Unsupported { .. } => Outcome::Error(ErrorCode::UNSUPPORTED),
-        CallError::Encode(_) => Outcome::Error(ErrorCode::UNENCODABLE),
-        CallError::Decode(_) => Outcome::Error(ErrorCode::PARSE_ERROR),
-        CallError::Misuse(_) => Outcome::Error(ErrorCode::INVALID_REQUEST),
+        CallError::Application(error) => CallOutcome::of_code(code(error)),
+        CallError::Remote(error) => CallOutcome::of_code(error.code()),
+        CallError::Cancelled(_) => CallOutcome::Cancelled,
+        CallError::Deadline => CallOutcome::Deadline,
+        CallError::Disconnected(_) => CallOutcome::Disconnected,
+        CallError::Indeterminate(_) => CallOutcome::Indeterminate,
+        CallError::Busy { .. } => CallOutcome::Error(ErrorCode::BUSY),
+        CallError::Unsupported { .. } => CallOutcome::Error(ErrorCode::UNSUPPORTED),
+        CallError::Encode(_) => CallOutcome::Error(ErrorCode::UNENCODABLE),
+        CallError::Decode(_) => CallOutcome::Error(ErrorCode::PARSE_ERROR),
+        CallError::Misuse(_) => CallOutcome::Error(ErrorCode::INVALID_REQUEST),
     }
 }

@@ -1,6 +1,6 @@
 //! A call as interceptors see it.
 
-use super::{CallKind, CallSide, Extensions, Observed, Outcome};
+use super::{CallKind, CallOutcome, CallSide, Extensions, Observed};
 use crate::trace::TraceContext;
 use mynah_protocol::{Evidence, Metadata, MethodName};
 use std::fmt;
@@ -105,7 +105,7 @@ impl InterceptedCall<'_> {
 /// A call after its end.
 pub struct FinishedCall<'a> {
     pub(super) observed: &'a Observed,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: CallOutcome,
     pub(super) elapsed: Option<Duration>,
 }
 
@@ -140,7 +140,7 @@ impl FinishedCall<'_> {
 
     /// How it ended.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> CallOutcome {
         self.outcome
     }
 

@@ -62,10 +62,10 @@ pub(crate) struct Arrived {
     pub(crate) route: Option<usize>,
     /// The name as the peer wrote it, when it is none of a route. Absent for a callback that is over.
     pub(crate) unknown: Option<Box<str>>,
-    /// What is called, when it is a callback or hears what was said unasked.
-    pub(crate) callback: Option<Arc<dyn Method>>,
-    /// It hears what was said unasked.
-    pub(crate) heard: bool,
+    /// What is called, when it is no route.
+    pub(crate) other: Option<Arc<dyn Method>>,
+    /// What kind of thing is called.
+    pub(crate) called: CalledKind,
     pub(crate) streams: Streams,
     pub(crate) answered: bool,
     pub(crate) deadline: Moment,
@@ -73,6 +73,21 @@ pub(crate) struct Arrived {
     pub(crate) body: Body,
     /// It was cancelled before it was started.
     pub(crate) cancelled: Option<CancelReason>,
+}
+
+/// What kind of thing is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CalledKind {
+    /// A route, or nothing that there is.
+    Route,
+    /// A callback, or a subscription to events.
+    BuiltIn,
+    /// What hears what was said unasked.
+    Hearer,
+    /// A method that was added since the start.
+    Added,
+    /// What answers for methods that nobody has.
+    Fallback,
 }
 
 /// Where the params of an arrived call are.

@@ -1,16 +1,17 @@
 //! What the connection's rules ask for, as far as it can be done under the lock.
 
 use super::{
-    Arrived, Body, CancelOrder, Collected, HandlerRef, InSlot, Link, Out, OutExtras, OutInput,
-    OutSlot, Reply, Run, RunKind, Side,
+    Arrived, Body, CalledKind, CancelOrder, Collected, HandlerRef, InSlot, Link, Out, OutExtras,
+    OutInput, OutSlot, Reply, Run, RunKind, Side,
 };
 use crate::metrics;
 use bytes::Bytes;
 use mynah_codec::SHARED_BYTES;
 use mynah_connection::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Items, Lane, Metadata,
-    MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError, Streams,
+    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Hello, Items, Lane,
+    Metadata, MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError,
+    Streams,
 };
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -99,7 +100,7 @@ impl<'a> DriverEffects<'a> {
         }
         let route = self.link.config.router.find(&name, self.last_route);
         let mut unknown = None;
-        let mut callback = None;
+        let (mut other, mut called) = (None, CalledKind::Route);
         slot.run = Run {
             kind: match (answered, streams.window) {
                 (false, _) => RunKind::Notification,
@@ -113,19 +114,21 @@ impl<'a> DriverEffects<'a> {
         match route {
             Some(route) => self.last_route = route,
             None => {
-                callback = self.link.built_in(&name);
-                if callback.is_some() {
-                    slot.run.kind = if name.service == EVENTS_SERVICE {
-                        RunKind::Subscription
-                    } else {
-                        RunKind::Callback
-                    };
+                if let Some((method, kind)) = self.link.find_other(&name) {
+                    if kind == CalledKind::BuiltIn {
+                        slot.run.kind = if name.service == EVENTS_SERVICE {
+                            RunKind::Subscription
+                        } else {
+                            RunKind::Callback
+                        };
+                        self.collected.called_back = true;
+                    }
                     slot.run.name = Some(name.to_string().into_boxed_str());
-                    self.collected.called_back = true;
+                    (other, called) = (Some(method), kind);
                 }
-                let named = match callback {
-                    Some(_) => self.link.config.router.observes(),
-                    None => !self.link.callbacks.is_over(&name),
+                let named = match called {
+                    CalledKind::Route => !self.link.callbacks.is_over(&name),
+                    _ => !answered || self.link.config.router.observes(),
                 };
                 if named {
                     unknown = Some(name.to_string().into_boxed_str());
@@ -137,8 +140,8 @@ impl<'a> DriverEffects<'a> {
             key,
             route,
             unknown,
-            callback,
-            heard: false,
+            other,
+            called,
             streams,
             answered,
             deadline,
@@ -451,7 +454,15 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
         self.start_hearer(key, slot, deadline, said);
     }
 
-    fn met(&mut self) {
+    fn met(&mut self, hello: &Hello<'_>) {
+        if let Some(more) = hello
+            .more
+            .as_ref()
+            .filter(|more| !more.contracts.is_empty())
+        {
+            // A second hello never comes so far.
+            let _first = self.link.announced.set(more.contracts.clone());
+        }
         self.collected.met = true;
     }
 

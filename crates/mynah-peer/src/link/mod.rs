@@ -7,6 +7,7 @@ mod drain;
 mod effects;
 mod handlers;
 mod out;
+mod own_ids;
 mod receipts;
 mod said;
 mod slots;
@@ -15,7 +16,7 @@ mod streams;
 
 pub(crate) use calls::{BeginOptions, CallEnd};
 pub(crate) use clock::Clock;
-pub(crate) use collected::{Arrived, Body, CancelOrder, Collected};
+pub(crate) use collected::{Arrived, Body, CalledKind, CancelOrder, Collected};
 pub(crate) use effects::DriverEffects;
 pub(crate) use out::{Out, Sent};
 pub(crate) use receipts::Receipts;

@@ -1,7 +1,7 @@
 //! What the peer says that belongs to no call, on its way to those who hear it.
 
 use super::effects::DriverEffects;
-use super::{Arrived, HandlerRef, InSlot, Run, RunKind};
+use super::{Arrived, CalledKind, HandlerRef, InSlot, Run, RunKind};
 use mynah_connection::{InboundKey, Said};
 use mynah_protocol::{Metadata, Moment, Streams};
 use std::task::Waker;
@@ -59,8 +59,8 @@ impl DriverEffects<'_> {
             key,
             route: None,
             unknown: None,
-            callback: method,
-            heard: true,
+            other: method,
+            called: CalledKind::Hearer,
             streams: Streams::NONE,
             answered: false,
             deadline,

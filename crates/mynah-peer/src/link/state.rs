@@ -1,21 +1,23 @@
 //! What handles and the task of a connection share.
 
 use super::slots::{InSlot, OutSlot};
-use super::{Clock, Out, Receipts, Sent};
+use super::{CalledKind, Clock, Out, Receipts, Sent};
 use crate::call::WireFormat;
 use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
 use crate::events::{self, Listeners};
 use crate::handler::Method;
-use crate::intercept::{Observed, Outcome};
-use crate::router::Router;
+use crate::intercept::{CallOutcome, Observed};
+use crate::router::{FallbackMethod, Router, Unrouted};
+use crate::states::States;
+use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    ParamsShape, Response, RpcError,
+    Opaque, ParamsShape, Response, RpcError,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -56,6 +58,10 @@ pub(crate) struct Link {
     pub(crate) callbacks: CallbackTable,
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
+    /// The hashes of its contracts, if the peer has said any in its hello.
+    pub(crate) announced: OnceLock<BTreeMap<Box<str>, Opaque>>,
+    /// What handlers keep for the connection.
+    pub(crate) states: States,
 }
 
 /// What is known of the wire once it is ready.
@@ -156,6 +162,8 @@ impl Link {
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
             subscriptions: AtomicUsize::new(0),
+            announced: OnceLock::new(),
+            states: States::default(),
         };
         Arc::new(link)
     }
@@ -240,15 +248,29 @@ impl Link {
         state.ended.then(|| reason.unwrap_or(CloseReason::PeerGone))
     }
 
-    /// What the peer may call that nobody registered.
+    /// What the peer may call that is no route.
     #[cold]
-    pub(crate) fn built_in(&self, name: &MethodName<'_>) -> Option<Arc<dyn Method>> {
-        if !name.service.starts_with('$') {
-            return None;
+    pub(crate) fn find_other(
+        &self,
+        name: &MethodName<'_>,
+    ) -> Option<(Arc<dyn Method>, CalledKind)> {
+        let router = &self.config.router;
+        if system::is_system(name) {
+            return Some((system::built_in(name, router)?, CalledKind::BuiltIn));
         }
-        self.callbacks
-            .find(name)
-            .or_else(|| events::built_in(name, self.config.router.events()))
+        if name.service.starts_with('$') {
+            let built_in = self
+                .callbacks
+                .find(name)
+                .or_else(|| events::built_in(name, router.events()))?;
+            return Some((built_in, CalledKind::BuiltIn));
+        }
+        Some(match router.find_other(name)? {
+            Unrouted::Added(route) => (route, CalledKind::Added),
+            Unrouted::Fallback(fallback) => {
+                (FallbackMethod::of(name, fallback), CalledKind::Fallback)
+            }
+        })
     }
 
     /// Whether anybody hears lines of log that belong to no call.
@@ -493,8 +515,8 @@ impl State {
         match self.connection.cancelled(key) {
             // A handler that came to its result under a shield was not stopped.
             Some(reason) if error.is_some() => observed.ended(match reason {
-                CancelReason::Deadline => Outcome::Deadline,
-                _ => Outcome::Cancelled,
+                CancelReason::Deadline => CallOutcome::Deadline,
+                _ => CallOutcome::Cancelled,
             }),
             _ => observed.ended_with(error),
         }

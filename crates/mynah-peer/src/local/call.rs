@@ -1,12 +1,13 @@
 //! What a handler's context knows of a call within the process.
 
-use super::{InProcess, LocalServer};
+use super::{Ends, InProcess, LocalServer};
 use crate::call::SideEffects;
 use crate::error::CallError;
 use crate::events::Events;
 use crate::intercept::Observed;
 use crate::peer::{DEFAULT_TIMEOUT, Peer};
 use crate::router::Router;
+use crate::states::States;
 use mynah_codec::Format;
 use mynah_protocol::{By, EndReason, Evidence};
 use serde::Serialize;
@@ -19,8 +20,7 @@ use tokio::time::Instant;
 
 /// What a handler's context knows of a call within the process.
 pub(crate) struct LocalCall {
-    pub(super) server: Arc<LocalServer>,
-    pub(super) caller: Option<Arc<LocalServer>>,
+    pub(super) ends: Arc<Ends>,
     timeout: Option<Duration>,
     /// Set by whoever asks first: at the latest when the handler is not ready at its first poll, so a handler
     /// that is ready at once costs no look at the clock.
@@ -78,14 +78,13 @@ impl LocalSides {
 impl LocalCall {
     /// A call to a server, from a caller that may be called back. `listens`: to progress and logs.
     pub(super) fn new(
-        (server, caller): (Arc<LocalServer>, Option<Arc<LocalServer>>),
+        ends: Arc<Ends>,
         timeout: Option<Duration>,
         listens: bool,
         observed: Option<Arc<Observed>>,
     ) -> Self {
         Self {
-            server,
-            caller,
+            ends,
             timeout,
             deadline: OnceLock::new(),
             over: AtomicU8::new(0),
@@ -96,12 +95,22 @@ impl LocalCall {
     }
 
     pub(crate) fn evidence(&self) -> &Evidence {
-        &self.server.evidence
+        &self.ends.server.evidence
+    }
+
+    /// What handlers keep for the connection.
+    pub(crate) fn states(&self) -> &States {
+        self.ends.states()
+    }
+
+    /// What the server's handlers share.
+    pub(crate) fn server_states(&self) -> &States {
+        self.ends.server.router.states()
     }
 
     /// The events that the server publishes.
     pub(crate) fn events(&self) -> Events {
-        self.server.router.events().clone()
+        self.ends.server.router.events().clone()
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -113,12 +122,17 @@ impl LocalCall {
 
     /// The side that called, to call it back; one without services when it has none.
     pub(crate) fn caller(&self) -> Peer {
-        let caller = self.caller.clone().unwrap_or_else(|| {
-            LocalServer::new(Arc::new(Router::new()), self.server.limits.clone())
+        let caller = self.ends.caller.clone().unwrap_or_else(|| {
+            LocalServer::new(Arc::new(Router::new()), self.ends.server.limits.clone())
         });
-        let mut local = InProcess::new(caller, Some(Arc::clone(&self.server)));
+        let mut local = InProcess::between(self.ends.back(caller));
         local.default_timeout = Some(DEFAULT_TIMEOUT);
         Peer::in_process(local)
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_cancelled()
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -152,7 +166,7 @@ impl LocalCall {
             return;
         }
         self.over.swap(how as u8, Ordering::AcqRel);
-        self.server.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.ends.server.in_flight.fetch_sub(1, Ordering::AcqRel);
         if let Some(ended) = self.ended.get() {
             ended.notify_waiters();
         }
@@ -217,7 +231,7 @@ impl LocalCall {
         }
         let mut sides = sides.lock().unwrap_or_else(PoisonError::into_inner);
         add(&mut sides.waiting);
-        while sides.waiting.queue.len() > self.server.limits.side_messages {
+        while sides.waiting.queue.len() > self.ends.server.limits.side_messages {
             sides.waiting.queue.pop_front();
             sides.waiting.dropped += 1;
         }

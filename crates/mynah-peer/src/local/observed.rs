@@ -1,11 +1,12 @@
 //! Calls within the process that somebody looks at.
 
 use super::call::Over;
-use super::stream::BoxStream;
 use super::{InProcess, LocalCall, LocalServer};
 use crate::context::Context;
 use crate::error::{CallError, DomainError};
-use crate::handler::{TypedMethod, TypedRunning, TypedStreamMethod, panicked};
+use crate::handler::{
+    LocalResults, TypedError, TypedMethod, TypedRunning, TypedStreamMethod, panicked,
+};
 use crate::intercept::{CallKind, CallSide, Entering, Gate, Name, Observed, Passage};
 use crate::observe::{self, Start};
 use crate::trace::TraceContext;
@@ -22,7 +23,7 @@ use tokio::time::Sleep;
 /// A handler that is started once its call has come through its interceptors.
 pub(super) type Gated<S, E> = Pin<Box<dyn Future<Output = Result<S, CallError<E>>> + Send>>;
 pub(super) type Waiting<T, E> = Gated<Box<dyn TypedRunning<T, E>>, E>;
-pub(super) type WaitingStream<T, E> = Gated<BoxStream<T, E>, E>;
+pub(super) type WaitingStream<T, E> = Gated<LocalResults<T, E>, E>;
 
 /// What was started, or what waits to be.
 type Started<S, E> = Result<(Option<S>, Option<Gated<S, E>>), CallError<E>>;
@@ -31,16 +32,16 @@ impl InProcess {
     #[cold]
     pub(super) fn observe(
         &self,
-        route: usize,
+        name: impl FnOnce() -> Name,
         kind: CallKind,
         metadata: &Metadata,
     ) -> Option<Arc<Observed>> {
-        let router = &self.server.router;
+        let router = &self.ends.server.router;
         observe::start(Start {
             side: CallSide::Server,
             kind,
-            name: || Name::Route(Arc::clone(router), route),
-            peer: &self.server.evidence,
+            name,
+            peer: &self.ends.server.evidence,
             chain: router.chain(),
             above: TraceContext::from_metadata(metadata),
             slow: router.slow(),
@@ -51,7 +52,8 @@ impl InProcess {
 impl InProcess {
     /// What is kept for a subscription, on the side of the publisher.
     pub(crate) fn observe_subscription(&self) -> Option<Arc<Observed>> {
-        self.server
+        self.ends
+            .server
             .observe(CallKind::Subscription, EVENTS_SERVICE, "subscribe")
     }
 }
@@ -82,7 +84,7 @@ impl LocalServer {
 impl LocalCall {
     /// What is kept for a call of one of its callbacks, on the side that passed it.
     pub(crate) fn observe_callback(&self, number: u64) -> Option<Arc<Observed>> {
-        let caller = self.caller.as_ref()?;
+        let caller = self.ends.caller.as_ref()?;
         if !caller.router.observes() {
             return None;
         }
@@ -101,7 +103,7 @@ impl LocalCall {
 }
 
 /// What an error means that is not the handler's own.
-fn refused_untyped<E>(error: RpcError) -> CallError<E> {
+pub(super) fn refused_untyped<E>(error: RpcError) -> CallError<E> {
     match CallError::<std::convert::Infallible>::from_peer(error, true) {
         CallError::Application(never) => match never {},
         other => other.map_application(|never| match never {}),
@@ -123,9 +125,9 @@ where
 {
     let typed = Arc::clone(typed);
     gate(call, context, move |context, observed| {
-        let inner = observed.run(|| typed.start(context, params));
+        let inner = observed.run(|| typed.start(context, params))?;
         let running: Box<dyn TypedRunning<T, E>> = Box::new(ObservedTyped { inner, observed });
-        running
+        Ok(running)
     })
 }
 
@@ -136,7 +138,7 @@ pub(super) fn open<P, T, E>(
     call: &Arc<LocalCall>,
     context: Context,
     params: P,
-) -> Started<BoxStream<T, E>, E>
+) -> Started<LocalResults<T, E>, E>
 where
     P: Send + 'static,
     T: 'static,
@@ -144,16 +146,16 @@ where
 {
     let typed = Arc::clone(typed);
     gate(call, context, move |context, observed| {
-        let inner = observed.run(|| typed.open(context, params));
-        let stream: BoxStream<T, E> = Box::pin(ObservedStream { inner, observed });
-        stream
+        let inner = observed.run(|| typed.open(context, params))?;
+        let stream: LocalResults<T, E> = Box::pin(ObservedStream { inner, observed });
+        Ok(stream)
     })
 }
 
 fn gate<S, E>(
     call: &Arc<LocalCall>,
     mut context: Context,
-    start: impl FnOnce(Context, Arc<Observed>) -> S + Send + 'static,
+    start: impl FnOnce(Context, Arc<Observed>) -> Result<S, Box<RpcError>> + Send + 'static,
 ) -> Started<S, E>
 where
     S: 'static,
@@ -170,7 +172,11 @@ where
                 Arc::clone(&observed),
             )
         }));
-        started.map_err(|payload| CallError::Remote(*panicked(&*payload)))
+        match started {
+            Ok(Ok(started)) => Ok(started),
+            Ok(Err(refused)) => Err(refused_untyped(*refused)),
+            Err(payload) => Err(CallError::Remote(*panicked(&*payload))),
+        }
     };
     match pass(&mut gate, call, &mut context, None) {
         Passage::Open => match start(context) {
@@ -246,7 +252,7 @@ struct ObservedTyped<T, E> {
 }
 
 impl<T, E> TypedRunning<T, E> for ObservedTyped<T, E> {
-    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, E>> {
+    fn poll_typed(&mut self, task: &mut task::Context<'_>) -> Poll<Result<T, TypedError<E>>> {
         let inner = &mut self.inner;
         self.observed.run(|| inner.poll_typed(task))
     }
@@ -258,12 +264,12 @@ impl<T, E> TypedRunning<T, E> for ObservedTyped<T, E> {
 
 /// A stream of results that somebody looks at.
 struct ObservedStream<T, E> {
-    inner: BoxStream<T, E>,
+    inner: LocalResults<T, E>,
     observed: Arc<Observed>,
 }
 
 impl<T, E> Stream for ObservedStream<T, E> {
-    type Item = Result<T, E>;
+    type Item = Result<T, TypedError<E>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();

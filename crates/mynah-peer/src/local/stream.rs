@@ -1,17 +1,18 @@
 //! Streams of results within one process.
 
 use super::call::Over;
+use super::typed::Heard;
 use super::{InProcess, LocalCall, observed};
-use crate::call::{Attachments, Call};
+use crate::call::{Attachments, Call, SideEffects};
 use crate::context::Context;
 use crate::error::{CallError, DomainError};
-use crate::handler::{TypedStreamMethod, panicked};
+use crate::handler::{LocalResults, TypedError, TypedStreamMethod, panicked};
 use crate::intercept::CallKind;
 use crate::method::Target;
 use crate::params::Params;
 use crate::peer::Peer;
 use crate::stream::Streaming;
-use futures_core::Stream;
+use futures_core::Stream as _;
 use mynah_connection::CloseReason;
 use mynah_protocol::{By, EndReason, Metadata, MethodName, Moment};
 use serde::de::DeserializeOwned;
@@ -29,12 +30,10 @@ pub(crate) struct LocalStream<T, E> {
     end: EndReason,
 }
 
-pub(super) type BoxStream<T, E> = Pin<Box<dyn Stream<Item = Result<T, E>> + Send>>;
-
 enum Source<T, E> {
     Typed {
         /// Taken when it has ended, or panicked.
-        stream: Option<BoxStream<T, E>>,
+        stream: Option<LocalResults<T, E>>,
         /// Until an interceptor has let it pass.
         gate: Option<observed::WaitingStream<T, E>>,
         call: Arc<LocalCall>,
@@ -44,7 +43,11 @@ enum Source<T, E> {
         first: Option<First>,
     },
     /// The types are not the ones of the handler: over a wire, in memory.
-    Encoded(Box<Streaming<T, E, Peer>>),
+    Encoded {
+        stream: Box<Streaming<T, E, Peer>>,
+        /// What came beside it, when the caller listens.
+        heard: Option<Heard>,
+    },
 }
 
 /// The deadline of the first item.
@@ -71,6 +74,7 @@ impl InProcess {
         params: P,
         (timeout, until_first): (Option<Duration>, bool),
         metadata: Metadata,
+        listens: bool,
         attachments: Attachments,
     ) -> Result<LocalStream<T, E>, CallError<E>>
     where
@@ -82,14 +86,17 @@ impl InProcess {
             return Err(CallError::Deadline);
         }
         let whole = self.capped(timeout.filter(|_| !until_first));
-        let found = self.find::<Arc<dyn TypedStreamMethod<P, T, E>>>(&name);
-        let Some((route, typed)) = found else {
-            if self.server.draining.load(Ordering::Acquire) {
+        let attached = !attachments.is_empty();
+        let found = self.find::<Arc<dyn TypedStreamMethod<P, T, E>>>(&name, attached);
+        let Some(found) = found else {
+            if self.ends.server.draining.load(Ordering::Acquire) {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
             let target = Target::owned(&name);
-            let mut call = Call::<P, T, E, Peer>::to(self.server.encoded(), target, params);
+            let mut call = Call::<P, T, E, Peer>::to(self.encoded(), target, params);
             call.attachments = attachments;
+            let heard = listens.then(Heard::default);
+            call.listeners = heard.as_ref().map(Heard::listeners);
             call = match whole {
                 Some(timeout) => call.deadline(timeout),
                 None => call.no_deadline(),
@@ -98,17 +105,24 @@ impl InProcess {
                 call = call.metadata(name, value);
             }
             return Ok(LocalStream {
-                source: Source::Encoded(Box::new(Streaming::open(call, None))),
+                source: Source::Encoded {
+                    stream: Box::new(Streaming::open(call, None)),
+                    heard,
+                },
                 end: EndReason::Finished,
             });
         };
         self.take_permit()?;
-        let observed = if self.server.router.observes() {
-            self.observe(route, CallKind::Stream, &metadata)
+        let observed = if self.ends.server.router.observes() {
+            self.observe(
+                || found.name(&self.ends.server.router),
+                CallKind::Stream,
+                &metadata,
+            )
         } else {
             None
         };
-        let call = self.local_call(whole, false, observed);
+        let call = self.local_call(whole, listens, observed);
         // It covers the stream from here on, whenever the program takes the first item.
         let whole = call
             .deadline()
@@ -122,7 +136,7 @@ impl InProcess {
                 sleep: None,
             });
         if call.observed.is_some() {
-            let (stream, gate) = observed::open(typed, &call, context, params)?;
+            let (stream, gate) = observed::open(found.typed(), &call, context, params)?;
             return Ok(LocalStream {
                 source: Source::Typed {
                     stream,
@@ -134,9 +148,14 @@ impl InProcess {
                 end: EndReason::Finished,
             });
         }
+        let typed = found.typed();
         let started = catch_unwind(AssertUnwindSafe(|| typed.open(context, params)));
         let stream = match started {
-            Ok(stream) => stream,
+            Ok(Ok(stream)) => stream,
+            Ok(Err(refused)) => {
+                call.end(Over::Finished);
+                return Err(observed::refused_untyped(*refused));
+            }
             Err(payload) => {
                 call.end(Over::Finished);
                 return Err(CallError::Remote(*panicked(&*payload)));
@@ -163,10 +182,15 @@ where
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut task::Context<'_>,
+        sides: Option<&mut SideEffects>,
     ) -> Poll<Option<Result<T, CallError<E>>>> {
         let (stream, call, whole, first) = match &mut self.source {
-            Source::Encoded(stream) => {
-                let polled = task::ready!(Pin::new(&mut **stream).poll_next(cx));
+            Source::Encoded { stream, heard } => {
+                let polled = Pin::new(&mut **stream).poll_next(cx);
+                if let (Some(heard), Some(sides)) = (heard, sides) {
+                    heard.hand_over(sides);
+                }
+                let polled = task::ready!(polled);
                 if let Some(reason) = stream.end_reason() {
                     self.end = reason.clone();
                 }
@@ -208,6 +232,7 @@ where
             return self.fail(CallError::Deadline);
         }
         let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll_next(cx)));
+        call.hand_over(sides, cx.waker());
         let outcome = match polled {
             Ok(Poll::Ready(Some(Ok(item)))) => {
                 if let Some(observed) = &call.observed {
@@ -225,7 +250,12 @@ where
                 }
             }
             Ok(Poll::Ready(None)) => None,
-            Ok(Poll::Ready(Some(Err(error)))) => Some(CallError::Application(error)),
+            Ok(Poll::Ready(Some(Err(TypedError::Own(error))))) => {
+                Some(CallError::Application(error))
+            }
+            Ok(Poll::Ready(Some(Err(TypedError::Refused(error))))) => {
+                Some(observed::refused_untyped(*error))
+            }
             Err(payload) => Some(CallError::Remote(*panicked(&*payload))),
         };
         match outcome {

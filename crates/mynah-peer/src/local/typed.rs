@@ -4,7 +4,7 @@ use super::call::{LocalCall, Over};
 use super::observed;
 use crate::call::{Listeners, SideEffects};
 use crate::error::CallError;
-use crate::handler::{TypedRunning, panicked};
+use crate::handler::{TypedError, TypedRunning, panicked};
 use mynah_protocol::By;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -24,7 +24,7 @@ pub(super) enum TypedStage<T, E> {
         cell: Option<Box<dyn TypedRunning<T, E>>>,
         /// Until an interceptor has let it pass.
         gate: Option<observed::Waiting<T, E>>,
-        /// The index of its method, which takes the cell back.
+        /// The index of its method, which takes the cell back; none of a method that was added since the start.
         route: usize,
         call: Arc<LocalCall>,
         sleep: Option<Pin<Box<Sleep>>>,
@@ -71,7 +71,7 @@ impl Heard {
         ))
     }
 
-    fn hand_over(&self, sides: &mut SideEffects) {
+    pub(super) fn hand_over(&self, sides: &mut SideEffects) {
         let mut heard = self.lock();
         sides.queue.append(&mut heard.queue);
         sides.dropped += std::mem::take(&mut heard.dropped);
@@ -185,7 +185,10 @@ impl<T, E> TypedCall<T, E> {
         call.hand_over(sides, cx.waker());
         let outcome = match polled {
             Ok(Poll::Ready(Ok(value))) => Ok(value),
-            Ok(Poll::Ready(Err(error))) => Err(CallError::Application(error)),
+            Ok(Poll::Ready(Err(TypedError::Own(error)))) => Err(CallError::Application(error)),
+            Ok(Poll::Ready(Err(TypedError::Refused(error)))) => {
+                Err(observed::refused_untyped(*error))
+            }
             Err(payload) => {
                 // The future may be in any state: its cell is not used again.
                 drop(catch_unwind(AssertUnwindSafe(|| drop(cell.take()))));
@@ -219,7 +222,7 @@ impl<T, E> TypedCall<T, E> {
             } => {
                 call.end(how);
                 let Some(cell) = cell.take() else { return };
-                let method = call.server.router.route(*route);
+                let method = call.ends.server.router.route(*route);
                 let given_back = catch_unwind(AssertUnwindSafe(|| match method {
                     Some(method) => method.handler.recycle(cell.into_any_typed()),
                     None => drop(cell),

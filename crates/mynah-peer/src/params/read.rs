@@ -1,6 +1,6 @@
 //! Params as they arrive: in any shape.
 
-use crate::handler::{decode, invalid};
+use crate::handler::{decode, refused};
 use mynah_codec::Format;
 use mynah_protocol::{DecodeLimits, RpcError};
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
@@ -20,6 +20,11 @@ pub trait Reads<P>: Send + Sync + 'static {
         format: Format,
         limits: &DecodeLimits,
     ) -> Result<P, Box<RpcError>>;
+
+    /// The names of the params, in order, where they are known.
+    fn names(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// As their type reads itself.
@@ -34,7 +39,7 @@ impl<P: DeserializeOwned> Reads<P> for Plain {
         format: Format,
         limits: &DecodeLimits,
     ) -> Result<P, Box<RpcError>> {
-        decode(params, format, limits)
+        decode(params, format, limits, &[])
     }
 }
 
@@ -88,6 +93,10 @@ impl<M> fmt::Debug for Spelled<M> {
 }
 
 impl<M: Signature> Reads<M::Params> for Spelled<M> {
+    fn names(&self) -> &'static [&'static str] {
+        M::NAMES
+    }
+
     #[inline]
     fn read(
         &self,
@@ -97,15 +106,21 @@ impl<M: Signature> Reads<M::Params> for Spelled<M> {
     ) -> Result<M::Params, Box<RpcError>> {
         if M::OBJECT && format.is_array(params) == Some(false) {
             let whole = format.decode::<Whole<M>>(params, limits);
-            return whole.map(|whole| whole.0).map_err(|error| invalid(&error));
+            return whole.map(|whole| whole.0).map_err(|error| {
+                // What is wrong with the object stands in it, and not in a param before it.
+                refused::<Whole<M>>(&error, params, format, limits, &[])
+            });
         }
         if let Format::Custom(_) = format {
             // It may not say of itself what it is.
             let list = format.decode::<InOrder<M>>(params, limits);
-            return list.map(|list| list.0).map_err(|error| invalid(&error));
+            return list
+                .map(|list| list.0)
+                .map_err(|error| refused::<InOrder<M>>(&error, params, format, limits, M::NAMES));
         }
         let args = format.decode::<Args<M>>(params, limits);
-        args.map(|args| args.0).map_err(|error| invalid(&error))
+        args.map(|args| args.0)
+            .map_err(|error| refused::<Args<M>>(&error, params, format, limits, M::NAMES))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::CallError;
 use crate::events::{Events, PerFormat, Published};
 use crate::local::LocalServer;
 use crate::peer::Peer;
-use crate::router::{RegisterError, Router};
+use crate::router::{Methods, RegisterError, Router};
 use mynah_codec::Dialect;
 use mynah_protocol::{Evidence, Limits, Transport};
 use serde::Serialize;
@@ -129,6 +129,12 @@ impl ServerHandle {
         let same = &std::convert::identity;
         let link = shared.run_carrier(transport, same, evidence, shared.attached())?;
         Ok(Peer::linked(link))
+    }
+
+    /// The methods that it answers, to list them, and to add and remove some while it runs.
+    #[must_use]
+    pub fn methods(&self) -> Methods {
+        Methods::of(Arc::clone(self.local.router()))
     }
 
     /// What the server publishes.

@@ -2,7 +2,7 @@
 
 use super::{Attachment, Batch};
 use crate::context::Context;
-use crate::handler::{Produce, Progress, fill, panicked};
+use crate::handler::{Bound, Produce, Progress, fill, panicked, wanted};
 use crate::link::Link;
 use futures_core::Stream;
 use mynah_codec::Format;
@@ -34,13 +34,27 @@ type Shared<T> = Arc<Mutex<Option<BoxStream<T>>>>;
 enum Inner<T> {
     /// To be sent.
     Own(Shared<T>),
-    /// As it was decoded.
-    Unbound,
+    /// As it was decoded; with the place where its call will be, for a handler that does not bind it itself.
+    Unbound(Option<Waiting>),
     /// Of the same process.
     Local(BoxStream<T>),
     Remote(Remote),
     Failed(EndReason),
     Done,
+}
+
+/// Waits to be asked for its first item.
+struct Waiting(Option<Bound>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let bound = self.0.take();
+        if let Some((link, key)) = bound.as_ref().and_then(|bound| bound.get()?.link())
+            && link.open_input(key)
+        {
+            link.stop_input(key);
+        }
+    }
 }
 
 struct Remote {
@@ -84,13 +98,18 @@ impl<T: Serialize + Send + 'static> Incoming<T> {
 
 impl<T> Incoming<T> {
     /// The stream of the call of this context. Used by the macro.
-    pub fn bind(self, context: &Context) -> Self {
-        let inner = match &self.inner {
+    pub fn bind(mut self, context: &Context) -> Self {
+        let inner = match &mut self.inner {
             Inner::Own(shared) => {
                 let mut stream = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 stream.take().map_or(Inner::Done, Inner::Local)
             }
-            Inner::Unbound => Self::bind_remote(context),
+            Inner::Unbound(waiting) => {
+                if let Some(waiting) = waiting {
+                    waiting.0 = None;
+                }
+                Self::bind_remote(context)
+            }
             Inner::Local(_) | Inner::Remote(_) | Inner::Failed(_) | Inner::Done => return self,
         };
         Self { inner }
@@ -142,11 +161,18 @@ impl<T: DeserializeOwned> Stream for Incoming<T> {
                 };
                 return Poll::Ready(Some(Err(reason)));
             }
-            Inner::Own(_) | Inner::Unbound => {
+            Inner::Unbound(waiting) => {
+                // Asked for its first item by a handler that did not bind it.
+                let bound = waiting.as_mut().and_then(|waiting| waiting.0.take());
+                this.inner = match bound.as_ref().and_then(|bound| bound.get()) {
+                    Some(context) => Self::bind_remote(context),
+                    None => Inner::Failed(misplaced()),
+                };
+                return Pin::new(this).poll_next(cx);
+            }
+            Inner::Own(_) => {
                 this.inner = Inner::Done;
-                let text = "a stream is a param of its own, not a part of another value";
-                let error = RpcError::new(ErrorCode::INVALID_PARAMS, text);
-                return Poll::Ready(Some(Err(EndReason::Error(Box::new(error)))));
+                return Poll::Ready(Some(Err(misplaced())));
             }
         };
         let end = loop {
@@ -184,6 +210,11 @@ impl<T: DeserializeOwned> Stream for Incoming<T> {
     }
 }
 
+fn misplaced() -> EndReason {
+    let text = "a stream is a param of its own, not a part of another value";
+    EndReason::Error(Box::new(RpcError::new(ErrorCode::INVALID_PARAMS, text)))
+}
+
 impl<T> Serialize for Incoming<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.inner {
@@ -199,7 +230,7 @@ impl<'de, T> Deserialize<'de> for Incoming<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <()>::deserialize(deserializer)?;
         Ok(Self {
-            inner: Inner::Unbound,
+            inner: Inner::Unbound(wanted().map(|bound| Waiting(Some(bound)))),
         })
     }
 }

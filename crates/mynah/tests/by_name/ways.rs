@@ -15,40 +15,46 @@ pub(crate) struct Joined {
     pub(crate) client: Peer,
     pub(crate) clerk: Arc<Clerk>,
     /// Of the side that serves, where there is a connection.
-    _far: Option<Peer>,
+    pub(crate) far: Option<Peer>,
     _server: Option<mynah::ServerHandle>,
 }
 
-/// Over a wire.
+/// Over a wire; the client has a desk of its own.
 pub(crate) fn over(dialect: &impl Dialect) -> Joined {
     let clerk = Arc::new(Clerk::default());
     let (near, far) = tokio::io::duplex(4096);
-    let router = Router::new().register(DeskService::from_arc(Arc::clone(&clerk)));
+    let router = Router::new().register(DeskService::new(Arc::clone(&clerk)));
     let far = Peer::over(far, dialect).side(Side::Accept).router(router);
-    let client = Peer::over(near, dialect).side(Side::Dial);
+    let own = Router::new().register(DeskService::new(Clerk::default()));
+    let client = Peer::over(near, dialect).side(Side::Dial).router(own);
     Joined {
         client: client.start().unwrap(),
         clerk,
-        _far: Some(far.start().unwrap()),
+        far: Some(far.start().unwrap()),
         _server: None,
     }
 }
 
-/// In the same process.
+/// In the same process; the client has a desk of its own.
 pub(crate) async fn in_process() -> Joined {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let url = format!("memory:by-name-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let clerk = Arc::new(Clerk::default());
     let server = Server::new()
-        .register(DeskService::from_arc(Arc::clone(&clerk)))
+        .register(DeskService::new(Arc::clone(&clerk)))
         .listen(&url)
         .start()
         .await
         .unwrap();
     Joined {
-        client: mynah::connect(&url).await.unwrap(),
+        client: mynah::connector(&url)
+            .unwrap()
+            .router(Router::new().register(DeskService::new(Clerk::default())))
+            .connect()
+            .await
+            .unwrap(),
         clerk,
-        _far: None,
+        far: None,
         _server: Some(server),
     }
 }
@@ -75,7 +81,7 @@ pub(crate) async fn all() -> Vec<(String, Joined)> {
 /// A client that reconnects, to a clerk.
 pub(crate) async fn reconnecting(clerk: Arc<Clerk>) -> Reconnecting {
     Reconnecting::open_with(move || {
-        let router = Router::new().register(DeskService::from_arc(Arc::clone(&clerk)));
+        let router = Router::new().register(DeskService::new(Arc::clone(&clerk)));
         async move {
             let (near, far) = tokio::io::duplex(4096);
             let far = Peer::over(far, &Native::new()).side(Side::Accept);

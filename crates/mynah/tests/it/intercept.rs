@@ -5,8 +5,8 @@ use crate::support::*;
 use futures::{StreamExt as _, stream};
 use mynah::prelude::*;
 use mynah::{
-    Admission, Before, CallKind, CallSide, Events, EvidenceKey, FinishedCall, Intercepted,
-    InterceptedCall, Interceptor, Outcome, Router, ServiceClient as _, TraceContext,
+    Admission, Before, CallKind, CallOutcome, CallSide, Events, EvidenceKey, FinishedCall,
+    Intercepted, InterceptedCall, Interceptor, Router, ServiceClient as _, TraceContext,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -101,7 +101,7 @@ impl Near for MyNear {
 }
 
 /// Name, kind, end, items.
-type Line = (String, CallKind, Outcome, u64);
+type Line = (String, CallKind, CallOutcome, u64);
 
 /// Writes down what it sees.
 #[derive(Clone, Default)]
@@ -175,7 +175,7 @@ async fn the_answering_side_sees_every_kind_of_end() {
         let (said, kind, outcome, items) = book.one().await;
         assert_eq!(
             (name(&said), kind, outcome, items),
-            ("left".to_owned(), CallKind::Unary, Outcome::Ok, 0),
+            ("left".to_owned(), CallKind::Unary, CallOutcome::Ok, 0),
             "{way:?}"
         );
 
@@ -185,23 +185,23 @@ async fn the_answering_side_sees_every_kind_of_end() {
             Way::InProcess => ErrorCode::UNCODED,
             _ => ErrorCode::application(9),
         };
-        assert_eq!(outcome, Outcome::Error(code), "{way:?}");
+        assert_eq!(outcome, CallOutcome::Error(code), "{way:?}");
 
         client.panics().await.unwrap_err();
-        assert_eq!(book.one().await.2, Outcome::Panicked, "{way:?}");
+        assert_eq!(book.one().await.2, CallOutcome::Panicked, "{way:?}");
         client.panics_spawned().await.unwrap_err();
-        assert_eq!(book.one().await.2, Outcome::Panicked, "{way:?}");
+        assert_eq!(book.one().await.2, CallOutcome::Panicked, "{way:?}");
 
         client.note().await.unwrap();
         let (said, kind, outcome, _) = book.one().await;
         assert_eq!(
             (name(&said), kind, outcome),
-            ("note".to_owned(), CallKind::Notification, Outcome::Ok),
+            ("note".to_owned(), CallKind::Notification, CallOutcome::Ok),
             "{way:?}"
         );
 
         client.blocks().await.unwrap();
-        assert_eq!(book.one().await.2, Outcome::Ok, "{way:?}");
+        assert_eq!(book.one().await.2, CallOutcome::Ok, "{way:?}");
 
         for spawned in [false, true] {
             let mut call = if spawned {
@@ -212,7 +212,7 @@ async fn the_answering_side_sees_every_kind_of_end() {
             until("it has begun", || !book.began.lock().unwrap().is_empty()).await;
             assert!(poll_once(&mut call).await.is_pending());
             drop(call);
-            assert_eq!(book.one().await.2, Outcome::Cancelled, "{way:?}");
+            assert_eq!(book.one().await.2, CallOutcome::Cancelled, "{way:?}");
         }
         joined.idle().await;
     }
@@ -256,7 +256,7 @@ async fn methods_that_nobody_has_are_seen_and_refused() {
         let (name, kind, outcome, _) = book.one().await;
         let last = |name: &str| name.rsplit('.').next().unwrap().to_owned();
         assert_eq!((last(&name).as_str(), kind), ("nobody", CallKind::Unary));
-        assert_eq!(outcome, Outcome::Error(ErrorCode::METHOD_NOT_FOUND));
+        assert_eq!(outcome, CallOutcome::Error(ErrorCode::METHOD_NOT_FOUND));
         if way != Way::CborRpc {
             assert_eq!(error.code(), Some(ErrorCode::METHOD_NOT_FOUND), "{way:?}");
         }
@@ -265,7 +265,7 @@ async fn methods_that_nobody_has_are_seen_and_refused() {
         let outcome = book.one().await.2;
         assert_eq!(
             outcome,
-            Outcome::Error(ErrorCode::application(4)),
+            CallOutcome::Error(ErrorCode::application(4)),
             "{way:?}"
         );
         wishes.nothing().await.unwrap();
@@ -295,7 +295,7 @@ async fn a_deadline_is_told_as_one() {
         let outcome = book.take().remove(0).2;
         // The caller's cancel and the callee's own clock cross.
         assert!(
-            matches!(outcome, Outcome::Deadline | Outcome::Cancelled),
+            matches!(outcome, CallOutcome::Deadline | CallOutcome::Cancelled),
             "{way:?}: {outcome:?}"
         );
     }
@@ -317,7 +317,7 @@ async fn streams_and_callbacks_are_seen_on_both_sides() {
             let (_, kind, outcome, items) = book.one().await;
             assert_eq!(
                 (kind, outcome, items),
-                (CallKind::Stream, Outcome::Ok, 5),
+                (CallKind::Stream, CallOutcome::Ok, 5),
                 "{way:?}"
             );
         }
@@ -329,7 +329,7 @@ async fn streams_and_callbacks_are_seen_on_both_sides() {
             let (_, kind, outcome, items) = book.one().await;
             assert_eq!(
                 (kind, outcome, items),
-                (CallKind::Stream, Outcome::Cancelled, 2),
+                (CallKind::Stream, CallOutcome::Cancelled, 2),
                 "{way:?}"
             );
         }
@@ -337,18 +337,21 @@ async fn streams_and_callbacks_are_seen_on_both_sides() {
         assert_eq!(broken.len(), 4);
         for book in [&server, &calls] {
             let (_, _, outcome, items) = book.one().await;
-            assert!(matches!(outcome, Outcome::Error(_)), "{way:?}: {outcome:?}");
+            assert!(
+                matches!(outcome, CallOutcome::Error(_)),
+                "{way:?}: {outcome:?}"
+            );
             assert_eq!(items, 3, "{way:?}");
         }
         let mut panics = client.panics(1, false).start();
         while let Some(Ok(_)) = panics.next().await {}
         drop(panics);
-        assert_eq!(server.one().await.2, Outcome::Panicked, "{way:?}");
+        assert_eq!(server.one().await.2, CallOutcome::Panicked, "{way:?}");
         calls.one().await;
 
         assert_eq!(client.sum(stream::iter([1, 2, 3])).await.unwrap(), 6);
-        assert_eq!(server.one().await.2, Outcome::Ok);
-        assert_eq!(calls.one().await.2, Outcome::Ok);
+        assert_eq!(server.one().await.2, CallOutcome::Ok);
+        assert_eq!(calls.one().await.2, CallOutcome::Ok);
 
         assert_eq!(client.tell(2, |_number| {}).await.unwrap(), 2);
         client
@@ -363,7 +366,7 @@ async fn streams_and_callbacks_are_seen_on_both_sides() {
             assert!(name.starts_with("$callback."), "{name}");
             assert_eq!(
                 (kind, outcome),
-                (CallKind::Callback, Outcome::Ok),
+                (CallKind::Callback, CallOutcome::Ok),
                 "{way:?}"
             );
         }
@@ -521,7 +524,7 @@ async fn subscriptions_are_seen_and_refused() {
             assert_eq!(name, "$events.subscribe");
             assert_eq!(
                 (kind, outcome, items),
-                (CallKind::Subscription, Outcome::Cancelled, 1),
+                (CallKind::Subscription, CallOutcome::Cancelled, 1),
                 "{way:?}"
             );
         }
@@ -733,7 +736,7 @@ async fn a_call_that_waits_for_an_interceptor_can_be_dropped_and_has_a_deadline(
             drop(call);
             assert_eq!(
                 book.one().await.2,
-                Outcome::Cancelled,
+                CallOutcome::Cancelled,
                 "{way:?} {on_client}"
             );
             let late = client.hangs().deadline(Duration::from_millis(5));
@@ -854,8 +857,8 @@ async fn what_was_not_run_is_tried_again_and_nothing_else() {
         client.left().await.unwrap();
         assert_eq!(retries.attempts.load(Ordering::Relaxed), 4, "{way:?}");
         let ends: Vec<_> = book.take().into_iter().map(|line| line.2).collect();
-        let busy = Outcome::Error(ErrorCode::BUSY);
-        assert_eq!(ends, [busy, busy, busy, Outcome::Ok]);
+        let busy = CallOutcome::Error(ErrorCode::BUSY);
+        assert_eq!(ends, [busy, busy, busy, CallOutcome::Ok]);
         client.fails().await.unwrap_err();
         assert_eq!(retries.attempts.load(Ordering::Relaxed), 5, "it ran");
         joined.idle().await;

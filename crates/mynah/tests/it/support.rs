@@ -77,8 +77,13 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new(service: impl Service) -> Self {
+        Self::of(Router::new().register(service))
+    }
+
+    /// A server with all that is in a router.
+    pub(crate) fn of(server: Router) -> Self {
         Self {
-            server: Router::new().register(service),
+            server,
             capacity: 64,
             ..Self::default()
         }

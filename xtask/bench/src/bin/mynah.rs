@@ -1,4 +1,6 @@
-//! Mynah, variants `cbor` and `json` (native, over a wire) and `local` (in process).
+//! Mynah, variants `cbor` and `json` (native, over a wire), `local` (in process), `local-intercepted` (the same with an
+//! interceptor on each side that looks at the call and lets it pass), and `by-name`: as `cbor`, and calls say their names
+//! instead of a typed client's.
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
@@ -7,7 +9,7 @@ use mynah::dialect::Native;
 use mynah::prelude::*;
 use mynah::tcp::TcpListener;
 use mynah::unix::UnixListener;
-use mynah::{Evidence, Limits};
+use mynah::{Before, Evidence, InterceptedCall, Interceptor, Limits};
 use mynah_bench::{
     Address, Bytes, Contender, Echo, Failure, Item, Listening, Load, MAX_MESSAGE, Seen, Taken,
     Tally, TypedEcho, echo_tasks,
@@ -26,6 +28,15 @@ trait Echoing {
     fn numbers(&self, items: u64) -> impl Stream<Item = Item> + Send;
     async fn ask(&self, times: u64, asked: Callback<u64, u64>) -> Result<(), RpcError>;
     async fn publish(&self, cx: &Context, event: u64) -> Result<(), RpcError>;
+}
+
+/// What interception costs by itself.
+struct Onlooker;
+
+impl Interceptor for Onlooker {
+    fn before(&self, _: &mut InterceptedCall<'_>) -> Before {
+        Before::Proceed
+    }
 }
 
 struct Handler;
@@ -71,6 +82,8 @@ fn unexpected(error: impl ToString) -> RpcError {
 struct Mynah {
     peer: Peer,
     client: EchoingClient,
+    /// Calls are made by name.
+    by_name: bool,
     /// In process the server lives here.
     _server: Option<Arc<mynah::ServerHandle>>,
 }
@@ -105,18 +118,24 @@ impl Contender for Mynah {
     }
 
     async fn connect(address: Option<Address>, variant: &str) -> Result<Self, Failure> {
-        if variant == "local" {
-            let server = Server::new()
-                .register(EchoingService::new(Handler))
-                .start()
-                .await?;
-            let peer = server.local();
+        if variant.starts_with("local") {
+            let mut server = Server::new().register(EchoingService::new(Handler));
+            if variant == "local-intercepted" {
+                server = server.intercept(Onlooker);
+            }
+            let server = server.start().await?;
+            let mut peer = server.local();
+            if variant == "local-intercepted" {
+                peer = peer.with_interceptor(Onlooker);
+            }
             return Ok(Self {
                 client: peer.client(),
                 peer,
+                by_name: false,
                 _server: Some(Arc::new(server)),
             });
         }
+        let by_name = variant == "by-name";
         let address = address.ok_or("mynah over a wire needs an address")?;
         let peer = if let Address::Pipes { .. } = address {
             // The stream of a child is these two and a look at whether it lives.
@@ -124,7 +143,8 @@ impl Contender for Mynah {
                 .limits(limits())
                 .start()?
         } else {
-            mynah::connector(&format!("{address}?format={variant}"))?
+            let format = if by_name { "cbor" } else { variant };
+            mynah::connector(&format!("{address}?format={format}"))?
                 .limits(limits())
                 .connect()
                 .await?
@@ -132,6 +152,7 @@ impl Contender for Mynah {
         Ok(Self {
             client: peer.client(),
             peer,
+            by_name,
             _server: None,
         })
     }
@@ -186,6 +207,10 @@ impl Contender for Mynah {
 
 impl TypedEcho for Mynah {
     async fn echo(&self, value: Echo) -> Result<Echo, Failure> {
+        if self.by_name {
+            let call = self.peer.call("echoing", "echo").args((value,));
+            return Ok(call.result().await?);
+        }
         Ok(self.client.echo(value).await?)
     }
 }

@@ -449,7 +449,7 @@ async fn flows() {
 
 fn names() {
     assert_eq!(ArithService::<MyArith>::NAME, "arith");
-    let service = ArithService::from_arc(Arc::new(MyArith));
+    let service = ArithService::new(Arc::new(MyArith));
     assert_eq!(service.clone().name(), "arith");
     assert_eq!(format!("{service:?}"), "ArithService { .. }");
     assert_eq!(nested::EmptyService::new(Nothing).name(), "empty");

@@ -1,0 +1,229 @@
+//! Methods that come and go while a router serves.
+
+use super::fallback::Fallback;
+use super::{MethodEntry, RegisterError, Route, Router, names};
+use crate::handler::{Handler, Needs};
+use crate::method::MethodKind;
+use mynah_protocol::MethodName;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Methods of a router that were added after it had started: found by name, after what was registered before.
+#[derive(Default)]
+pub(crate) struct Added {
+    table: RwLock<Table>,
+    /// So that a name that nobody has costs no lock where nothing was ever added.
+    len: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Table {
+    services: HashMap<Box<str>, HashMap<Box<str>, Arc<Route>>>,
+}
+
+/// What answers a call that no route does.
+pub(crate) enum Unrouted {
+    Added(Arc<Route>),
+    Fallback(Arc<dyn Fallback>),
+}
+
+impl Added {
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether there is one of this very name.
+    pub(super) fn has(&self, name: &MethodName<'_>) -> bool {
+        !self.is_empty() && self.read().exact(&name.service, &name.method).is_some()
+    }
+
+    pub(super) fn find(&self, name: &MethodName<'_>) -> Option<Arc<Route>> {
+        if self.is_empty() {
+            return None;
+        }
+        self.read().find(name).cloned()
+    }
+
+    pub(super) fn list(&self, methods: &mut Vec<MethodEntry>) {
+        let from = methods.len();
+        let table = self.read();
+        let routes = table.services.values().flat_map(HashMap::values);
+        methods.extend(routes.map(|route| route.entry()));
+        drop(table);
+        if let Some(added) = methods.get_mut(from..) {
+            added.sort_by(|one, other| {
+                (&one.name.service, &one.name.method)
+                    .cmp(&(&other.name.service, &other.name.method))
+            });
+        }
+    }
+
+    fn insert(&self, route: Route) -> Result<(), RegisterError> {
+        let mut table = self.write();
+        let methods = table.services.entry(route.service.clone()).or_default();
+        if methods.contains_key(&route.method) {
+            let name = route.name().to_string();
+            drop(table);
+            return Err(RegisterError::Duplicate(name));
+        }
+        methods.insert(route.method.clone(), Arc::new(route));
+        self.len.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn remove(&self, service: &str, method: &str) -> bool {
+        let mut table = self.write();
+        let removed = table
+            .services
+            .get_mut(service)
+            .and_then(|methods| methods.remove(method));
+        if table.services.get(service).is_some_and(HashMap::is_empty) {
+            table.services.remove(service);
+        }
+        if removed.is_some() {
+            self.len.fetch_sub(1, Ordering::AcqRel);
+        }
+        drop(table);
+        // Dropped here, where no lock is held: it holds what its closure holds.
+        removed.is_some()
+    }
+}
+
+impl Table {
+    fn exact(&self, service: &str, method: &str) -> Option<&Arc<Route>> {
+        self.services.get(service)?.get(method)
+    }
+
+    /// As the router finds its own: by its name; on a wire without services by its bare name if only one service has
+    /// it, or as `service.method`.
+    fn find(&self, name: &MethodName<'_>) -> Option<&Arc<Route>> {
+        if let Some(route) = self.exact(&name.service, &name.method) {
+            return Some(route);
+        }
+        if !name.service.is_empty() {
+            return None;
+        }
+        if let Some((service, method)) = name.method.rsplit_once('.') {
+            return self.exact(service, method);
+        }
+        let mut found = self
+            .services
+            .values()
+            .filter_map(|methods| methods.get(&*name.method));
+        found.next().filter(|_| found.next().is_none())
+    }
+}
+
+/// The methods of a router that serves: lists them, adds some, and removes what was made by hand.
+///
+/// A cheap clone. Calls that run finish, whatever is done to their method; a call that comes later finds what is there
+/// then. A service of a contract is registered before the start and stays: it is not added here, nor are its methods
+/// removed.
+#[derive(Clone)]
+pub struct Methods {
+    router: Arc<Router>,
+}
+
+impl fmt::Debug for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Methods").field(&self.router).finish()
+    }
+}
+
+impl Methods {
+    pub(crate) const fn of(router: Arc<Router>) -> Self {
+        Self { router }
+    }
+
+    /// All methods: those that were registered, in their order, then those that were added since, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<MethodEntry> {
+        self.router.methods()
+    }
+
+    /// Adds a method: [`Router::method`].
+    ///
+    /// # Errors
+    /// - [`RegisterError::Duplicate`] when the name is taken.
+    /// - [`RegisterError::Name`] when it cannot be one.
+    /// - [`RegisterError::State`] when the handler takes server state that the router was not given.
+    pub fn method<H, M>(&self, name: &str, handler: H) -> Result<(), RegisterError>
+    where
+        H: Handler<M>,
+    {
+        self.mount(name, handler, None)
+    }
+
+    /// Adds a notification: [`Router::notification`].
+    ///
+    /// # Errors
+    /// As [`method`](Self::method).
+    pub fn notification<H, M>(&self, name: &str, handler: H) -> Result<(), RegisterError>
+    where
+        H: Handler<M>,
+    {
+        self.mount(name, handler, Some(MethodKind::Notification))
+    }
+
+    fn mount<H, M>(
+        &self,
+        name: &str,
+        handler: H,
+        kind: Option<MethodKind>,
+    ) -> Result<(), RegisterError>
+    where
+        H: Handler<M>,
+    {
+        let (service, method) = names::split(name)?;
+        names::check(service, method)?;
+        let mut needs = Needs::default();
+        H::needs(&mut needs);
+        if let Some(state) = self.router.lacks(&needs) {
+            return Err(RegisterError::State(state));
+        }
+        let route = Route::by_hand(service, method, kind, handler.mount());
+        if self.router.has_route(service, method) {
+            return Err(RegisterError::Duplicate(route.name().to_string()));
+        }
+        self.router.added.insert(route)
+    }
+
+    /// Removes a method that was made by hand, whether it was added or registered before the start. Returns whether
+    /// there was one; methods of a service stay.
+    ///
+    /// What its closure holds is dropped with the last call that runs; of a method that was registered before the
+    /// start, with the router.
+    #[must_use = "whether there was one"]
+    pub fn remove(&self, name: &str) -> bool {
+        let Ok((service, method)) = names::split(name) else {
+            return false;
+        };
+        self.router.remove_route(service, method) || self.router.added.remove(service, method)
+    }
+}
+
+impl Router {
+    /// Whether a method of this very name was registered before the start and is still there.
+    fn has_route(&self, service: &str, method: &str) -> bool {
+        self.own(service, method).is_some_and(Route::is_live)
+    }
+
+    fn remove_route(&self, service: &str, method: &str) -> bool {
+        self.own(service, method).is_some_and(Route::remove)
+    }
+
+    fn own(&self, service: &str, method: &str) -> Option<&Route> {
+        let index = self.by_name.get(service)?.get(method)?;
+        self.routes.get(*index)
+    }
+}

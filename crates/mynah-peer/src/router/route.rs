@@ -1,0 +1,121 @@
+//! One method of a router.
+
+use crate::encoded::EncodedBuffer;
+use crate::handler::{Called, Invocation, Method, Mounted};
+use crate::method::{MethodInfo, MethodKind};
+use mynah_protocol::MethodName;
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task;
+
+/// A handler under its name.
+pub(crate) struct Route {
+    pub(crate) service: Box<str>,
+    pub(crate) method: Box<str>,
+    pub(crate) handler: Box<dyn Method>,
+    /// An `Arc<dyn TypedMethod<P, T, E>>` or `Arc<dyn TypedStreamMethod<P, T, E>>`, for calls in the same process.
+    pub(crate) typed: Box<dyn Any + Send + Sync>,
+    kind: MethodKind,
+    params: &'static [&'static str],
+    /// What the macro knows of it; `None`: it was made by hand.
+    info: Option<&'static MethodInfo>,
+    /// It was made by hand and is gone. Its place stays, because calls find it by its number.
+    removed: AtomicBool,
+}
+
+/// What a router tells of one of its methods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MethodEntry {
+    /// Its service and its name.
+    pub name: MethodName<'static>,
+    /// What it gives.
+    pub kind: MethodKind,
+    /// The names of its params, in order; empty where nobody has named them.
+    pub params: &'static [&'static str],
+    /// Whether it was made by hand, and so can be removed while the router serves.
+    pub by_hand: bool,
+}
+
+impl Route {
+    /// One of a contract.
+    pub(crate) fn of(
+        info: &'static MethodInfo,
+        kind: MethodKind,
+        handler: Box<dyn Method>,
+        typed: Box<dyn Any + Send + Sync>,
+    ) -> Self {
+        Self {
+            service: info.service().into(),
+            method: info.name().into(),
+            handler,
+            typed,
+            kind,
+            params: info.params(),
+            info: Some(info),
+            removed: AtomicBool::new(false),
+        }
+    }
+
+    /// One made by hand.
+    pub(crate) fn by_hand(
+        service: &str,
+        method: &str,
+        kind: Option<MethodKind>,
+        mounted: Mounted,
+    ) -> Self {
+        Self {
+            service: service.into(),
+            method: method.into(),
+            handler: mounted.handler,
+            typed: mounted.typed,
+            kind: kind.unwrap_or(mounted.kind),
+            params: mounted.names,
+            info: None,
+            removed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) const fn is_by_hand(&self) -> bool {
+        self.info.is_none()
+    }
+
+    #[inline]
+    pub(crate) fn is_live(&self) -> bool {
+        !self.removed.load(Ordering::Relaxed)
+    }
+
+    /// Takes it out, once.
+    pub(super) fn remove(&self) -> bool {
+        self.is_by_hand() && !self.removed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn name(&self) -> MethodName<'_> {
+        MethodName::new(&self.service, &self.method)
+    }
+
+    pub(super) fn entry(&self) -> MethodEntry {
+        MethodEntry {
+            name: self.name().into_owned(),
+            kind: self.kind,
+            params: self.params,
+            by_hand: self.is_by_hand(),
+        }
+    }
+}
+
+/// For methods that are found by name and not by number.
+impl Method for Route {
+    fn call(
+        &self,
+        invocation: Invocation<'_>,
+        task: &mut task::Context<'_>,
+        reply: &mut EncodedBuffer,
+    ) -> Called {
+        self.handler.call(invocation, task, reply)
+    }
+
+    fn recycle(&self, cell: Box<dyn Any>) {
+        self.handler.recycle(cell);
+    }
+}
