@@ -10,6 +10,7 @@
 mod call;
 mod callback;
 mod context;
+mod direct;
 mod driver;
 mod encoded;
 mod error;
@@ -40,6 +41,7 @@ pub use call::{
 };
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
+pub use direct::DirectError;
 pub use encoded::{Encoded, ReplyBuffer};
 pub use error::{CallError, DomainError, WasSent};
 pub use events::{

@@ -13,6 +13,7 @@ pub use route::MethodEntry;
 pub(crate) use route::Route;
 
 use crate::context::Context;
+use crate::direct::DirectCalls;
 use crate::events::{Events, Hearers, LogLine};
 use crate::handler::{Declaration, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
@@ -21,7 +22,7 @@ use crate::observe::{self, SlowThresholds};
 use crate::states::States;
 use crate::system::{Contracts, Shown};
 use mynah_contract::Contract;
-use mynah_protocol::{Evidence, MethodName};
+use mynah_protocol::{Evidence, Limits, MethodName};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -51,6 +52,7 @@ pub struct Router {
     declarations: Vec<Declaration>,
     hearers: Hearers,
     contracts: Contracts,
+    direct: DirectCalls,
 }
 
 /// A registration that cannot work.
@@ -218,6 +220,27 @@ impl Router {
     pub fn shared_state<T: Send + Sync + 'static>(self, value: Arc<T>) -> Self {
         drop(self.states.set(value));
         self
+    }
+
+    /// The limits of calls that no connection carries: [`Self::dispatch`], [`Self::handle_wire`]. A connection has those
+    /// that it is started with.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.direct.limits = Arc::new(limits);
+        self
+    }
+
+    /// The same router to be shared: for calls that no connection carries.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn share(self) -> Result<Arc<Self>, RegisterError> {
+        self.check()?;
+        Ok(Arc::new(self))
+    }
+
+    pub(crate) const fn direct(&self) -> &DirectCalls {
+        &self.direct
     }
 
     /// Has an interceptor stand around every call of the services that this side offers, of its callbacks and of

@@ -316,8 +316,8 @@ impl Server {
         for bind in self.binds {
             listeners.push(bind.await?);
         }
-        let router = Arc::new(self.router);
         let limits = self.limits.clone().unwrap_or_default();
+        let router = Arc::new(self.router.limits(limits.clone()));
         let local = LocalServer::new(Arc::clone(&router), limits);
         for (index, name) in self.names.iter().enumerate() {
             if !local.publish(name) {

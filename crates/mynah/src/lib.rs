@@ -116,14 +116,15 @@ pub use mynah_macros::{DomainError, service};
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
     CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
-    CutConnection, DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, Fault,
-    Faults, FinishedCall, FromContext, Handler, Incoming, Intercepted, InterceptedCall,
-    Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry, MethodInfo,
-    MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder, PeerStats,
-    Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats, ReconnectWatch,
-    Reconnecting, RegisterError, Router, RunKind, Server, ServerError, ServerHandle, ServerState,
-    Service, ServiceClient, Shield, SlowThresholds, State, Step, StreamCall, Streaming, Subscribe,
-    Subscription, TraceContext, Validate, WaitFor, WasSent, validated,
+    CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
+    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, Incoming, Intercepted,
+    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
+    MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder,
+    PeerStats, Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats,
+    ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server, ServerError,
+    ServerHandle, ServerState, Service, ServiceClient, Shield, SlowThresholds, State, Step,
+    StreamCall, Streaming, Subscribe, Subscription, TraceContext, Validate, WaitFor, WasSent,
+    validated,
 };
 #[doc(inline)]
 pub use mynah_peer::{CheckError, Contracted, Shown};

@@ -34,6 +34,8 @@ pub(crate) struct LinkConfig {
     pub(crate) default_timeout: Option<Duration>,
     /// Who listens to what the peer says unasked, once somebody does: see [`Link::listeners`].
     pub(crate) listeners: OnceLock<Arc<Listeners>>,
+    /// There is one delivery, and one answer to it: nothing goes on between them.
+    pub(crate) direct: bool,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.

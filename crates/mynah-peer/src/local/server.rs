@@ -198,6 +198,7 @@ impl LocalServer {
             evidence: self.evidence.clone(),
             default_timeout: None,
             listeners: OnceLock::new(),
+            direct: false,
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.

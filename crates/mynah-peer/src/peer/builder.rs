@@ -215,6 +215,7 @@ impl PeerBuilder {
             evidence: self.evidence,
             default_timeout: self.default_timeout,
             listeners: self.listeners.take(),
+            direct: false,
         };
         match self.medium {
             Medium::Bytes { drive, wire } => {

@@ -134,6 +134,7 @@ impl Shared {
             evidence,
             default_timeout: self.default_timeout,
             listeners: OnceLock::new(),
+            direct: false,
         };
         let link = start_link(out, config, Side::Accept);
         // The server's own handle: the connection lives until the peer goes or the server closes it.

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod direct;
 mod fallback;
 mod outcome;
 mod running;
