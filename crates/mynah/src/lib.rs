@@ -146,6 +146,7 @@ pub use mynah_endpoint as endpoint;
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
+    pub use mynah_codec::dialect::jsonrpc::JsonRpc;
     pub use mynah_codec::dialect::kollabor::Kollabor;
     pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
