@@ -11,4 +11,5 @@
 mod described;
 mod drift;
 mod emitted;
+mod errors;
 mod support;
