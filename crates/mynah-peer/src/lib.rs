@@ -21,6 +21,7 @@ mod link;
 mod local;
 mod method;
 mod metrics;
+mod mock;
 mod observe;
 mod params;
 mod peer;
@@ -30,6 +31,7 @@ mod scratch;
 mod server;
 mod states;
 mod stream;
+mod system;
 mod trace;
 mod validate;
 
@@ -55,6 +57,7 @@ pub use intercept::{
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
+pub use mock::MockCalls;
 pub use mynah_connection::Backoff;
 pub use observe::SlowThresholds;
 pub use params::{
@@ -72,6 +75,7 @@ pub use server::{
     Verdict,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
+pub use system::{CheckError, Contracted, Shown};
 pub use trace::TraceContext;
 pub use validate::{CheckParams, CheckResult, Checked, Fault, Faults, Step, Unchecked, Validate};
 

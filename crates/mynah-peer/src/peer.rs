@@ -17,10 +17,11 @@ use crate::server::{IdTaken, PeerId};
 use crate::trace::TraceContext;
 use mynah_codec::Dialect;
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{Evidence, Limits, RpcError, Transport};
+use mynah_protocol::{Evidence, Limits, Opaque, RpcError, Transport};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -188,6 +189,17 @@ impl Peer {
         Self::in_process(local)
     }
 
+    /// A peer that is these services, in the same process: they live as long as its handles and clients. Values are
+    /// passed as they are where caller and handler have the same types.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when one of them cannot be registered.
+    pub fn of(router: Router) -> Result<Self, RegisterError> {
+        router.check()?;
+        let server = LocalServer::new(Arc::new(router), Limits::DEFAULT);
+        Ok(Self::local(&server, None))
+    }
+
     pub(crate) fn in_process(local: InProcess) -> Self {
         Self {
             kind: Kind::Local(Arc::new(local)),
@@ -258,6 +270,31 @@ impl Peer {
             Kind::Linked(handle) => &handle.link.config.evidence,
             Kind::Local(local) => local.server().evidence(),
         }
+    }
+
+    /// The server of this process to which calls go, if it is one.
+    pub(crate) fn local_server(&self) -> Option<&Arc<LocalServer>> {
+        match &self.kind {
+            Kind::Linked(_) => None,
+            Kind::Local(local) => Some(local.server()),
+        }
+    }
+
+    /// The hash that the other side has said of its contract of a service. Waits for its hello on wires that have one.
+    pub(crate) async fn announced(&self, service: &str) -> Option<Opaque> {
+        let Kind::Linked(handle) = &self.kind else {
+            return None;
+        };
+        std::future::poll_fn(|cx| {
+            let mut state = handle.link.lock();
+            if state.handshake_pending() && state.connection.closed().is_none() {
+                state.wait_for_room(cx.waker(), 0);
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        handle.link.announced.get()?.get(service).cloned()
     }
 
     fn ready_link(&self) -> Result<Option<(&Arc<Link>, &crate::link::WireFacts)>, CallError> {

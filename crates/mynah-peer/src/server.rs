@@ -31,10 +31,12 @@ use crate::local::LocalServer;
 use crate::observe::SlowThresholds;
 use crate::peer::DEFAULT_TIMEOUT;
 use crate::router::{RegisterError, Router};
+use crate::system::Shown;
 use accept::Accepting;
 use admission::{OnConnect, OnDisconnect};
-use mynah_codec::Dialect;
+use mynah_codec::{Dialect, Side};
 use mynah_connection::CloseReason;
+use mynah_contract::Contract;
 use mynah_protocol::{Evidence, Limits, Listener, RpcError, Transport, TransportError};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -57,6 +59,8 @@ pub struct Server {
     names: Vec<String>,
     attached: Vec<Attach>,
     policies: Vec<Box<dyn SessionPolicy>>,
+    /// A dialect of a listener that says the names of methods and not those of services.
+    bare_names: Option<&'static str>,
 }
 
 /// A listener that is bound when the server starts.
@@ -108,6 +112,7 @@ impl Server {
             names: Vec::new(),
             attached: Vec::new(),
             policies: Vec::new(),
+            bare_names: None,
         }
     }
 
@@ -147,6 +152,27 @@ impl Server {
     /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
     pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
         self.router = self.router.blocking_pool(pool);
+        self
+    }
+
+    /// Says what is known of methods made by hand: [`Router::describe`].
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.router = self.router.describe(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: [`Router::show`].
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.router = self.router.show(show);
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts: [`Router::announce_contracts`].
+    pub fn announce_contracts(mut self) -> Self {
+        self.router = self.router.announce_contracts();
         self
     }
 
@@ -261,6 +287,10 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
+        let wire = dialect.wire(Side::Accept, &dialect.limits());
+        if wire.profile().bare_names {
+            self.bare_names = Some(wire.profile().dialect);
+        }
         self.binds.push(Box::pin(async move {
             let listener = bind.await?;
             let dialect = dialect.clone_box();
@@ -333,6 +363,9 @@ impl Server {
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<ServerHandle, ServerError> {
         self.router.check()?;
+        if let Some(dialect) = self.bare_names {
+            self.router.check_bare(dialect)?;
+        }
         let mut listeners = Vec::new();
         for bind in self.binds {
             listeners.push(bind.await?);

@@ -99,6 +99,7 @@
 //! | `mynah-protocol` | what is said: envelopes, ids, errors, limits, transport traits |
 //! | `mynah-codec` | how it is written: formats, framings, dialects |
 //! | `mynah-connection` | the rules of one connection, without I/O |
+//! | `mynah-contract` | contracts as values, and what a change of them breaks |
 //! | `mynah-peer` | what a program uses |
 //! | `mynah-transport-…` | one adapter each |
 //! | `mynah` | this one: re-exports, and URLs |
@@ -127,6 +128,8 @@ pub use mynah_peer::{
     Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
 #[doc(inline)]
+pub use mynah_peer::{CheckError, Contracted, Shown};
+#[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
     Metadata, MethodName, Outcome, PeerEnd, RpcError, Value,
@@ -153,6 +156,16 @@ pub use mynah_protocol as protocol;
 
 /// Formats, framings and wires.
 pub use mynah_codec as codec;
+
+/// Contracts as values: manifests, hashes, and what a change breaks.
+#[doc(inline)]
+pub use mynah_contract as contract;
+
+/// The contract of a service, from a type that the macro made of it: `contract_of::<ArithClient>()`.
+#[must_use]
+pub fn contract_of<K: Contracted>() -> contract::Contract {
+    K::contract()
+}
 
 /// Layers of tower around calls. With the feature `tower`.
 #[cfg(feature = "tower")]
@@ -187,15 +200,42 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use futures_core::Stream;
+    pub use mynah_contract::{Contract, ErrorEntry, Event, Method, MethodKind, Param};
+    #[cfg(feature = "schema")]
+    pub use mynah_contract::{received, sent};
+    pub use mynah_peer::Contracted;
     pub use mynah_peer::blocking::IntoInput;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature, Spelled,
-        StreamCall, StreamSink, Subscribe,
+        MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature,
+        Spelled, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};
     pub use std::sync::Arc;
+    #[cfg(not(feature = "schema"))]
+    pub use without_schema::{received, sent};
+
+    /// Says what is missing when `#[service(schema)]` is written without the feature.
+    #[cfg(not(feature = "schema"))]
+    mod without_schema {
+        use mynah_contract::Schema;
+
+        #[diagnostic::on_unimplemented(
+            message = "`#[service(schema)]` needs the feature `schema` of the crate `mynah`",
+            label = "no schema of this type can be made",
+            note = "write `mynah = { features = [\"schema\"], .. }`, and derive `schemars::JsonSchema`"
+        )]
+        pub trait FeatureSchema {}
+
+        pub fn received<T: FeatureSchema + ?Sized>() -> Schema {
+            Schema::any()
+        }
+
+        pub fn sent<T: FeatureSchema + ?Sized>() -> Schema {
+            Schema::any()
+        }
+    }
 }
 
 /// The version of this crate, shared by every crate of the workspace.
@@ -214,6 +254,7 @@ mod guide {
     pages! {
         Introduction: "introduction";
         FirstService: "first-service";
+        CallingByName: "calling-by-name";
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";

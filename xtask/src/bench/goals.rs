@@ -197,6 +197,13 @@ pub(crate) fn all() -> Vec<Goal> {
             Figure::ToFloor(same(1, 1), Sample::latency_us),
         ),
         goal(
+            "by name",
+            "CPU per call by name, 64 in flight",
+            "x mynah-cbor",
+            at_most(1.3),
+            Figure::ToOther("mynah-cbor", same(1, 64), Sample::cpu_us),
+        ),
+        goal(
             native,
             "calls/s on several threads, 8 x 64",
             "x tarpc-bincode",

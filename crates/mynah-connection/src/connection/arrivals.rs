@@ -67,9 +67,9 @@ impl<O: Default, I: Default> Connection<O, I> {
             Envelope::Pong(_) if self.silence.pong() => Ok(()),
             Envelope::Pong(_) => self.budget.charge(now, "pong without a ping"),
             Envelope::GoingAway(away) => self.handle_going_away(now, &away, fx),
-            Envelope::Hello(_) if !self.met => {
+            Envelope::Hello(hello) if !self.met => {
                 self.met = true;
-                fx.met();
+                fx.met(&hello);
                 Ok(())
             }
             Envelope::Hello(_) => self.budget.charge(now, "hello again"),

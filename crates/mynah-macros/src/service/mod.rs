@@ -1,8 +1,10 @@
 //! `#[service]`: from a trait to its server side and its client.
 
 mod checks;
+mod contract;
 mod events;
 mod expand_client;
+mod expand_mock;
 mod expand_service;
 mod expand_trait;
 mod marks;
@@ -30,16 +32,20 @@ fn generate(service: &model::Service) -> TokenStream {
     let service_type = expand_service::definition(service);
     let client_type = expand_client::definition(service);
     let events_type = events::definition(service);
+    let mock_type = expand_mock::definition(service);
     let infos = expand_service::infos(service);
     let service_impls = expand_service::impls(service);
     let client_impls = expand_client::impls(service);
     let events_impls = events::impls(service);
+    let mock_impls = expand_mock::impls(service);
+    let contract = contract::impls(service);
     let cfgs = &service.cfgs;
     quote! {
         #definition
         #service_type
         #client_type
         #events_type
+        #mock_type
         #(#cfgs)*
         const _: () = {
             use ::mynah::__private as __p;
@@ -47,6 +53,8 @@ fn generate(service: &model::Service) -> TokenStream {
             #service_impls
             #client_impls
             #events_impls
+            #mock_impls
+            #contract
         };
     }
 }

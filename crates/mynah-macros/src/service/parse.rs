@@ -63,6 +63,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         cfgs,
         attrs: item.attrs,
         vis: item.vis,
+        mock: options.mock,
         trait_token: item.trait_token,
         name: options
             .name
@@ -70,6 +71,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         ident: item.ident,
         methods,
         events,
+        schema: options.schema,
     }
 }
 
@@ -128,6 +130,7 @@ fn method(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) 
         run,
         idempotent: marks.idempotent.is_some(),
         object,
+        roles: marks.roles,
     })
 }
 

@@ -345,8 +345,9 @@ impl<S: ByteStream> ByteTask<S> {
             .reading(buffer, self.core.last_route);
         if let Some(buffer) = self.filled.take()
             && let Out::Wire { wire, .. } = &mut *fx.out
-            && let Some(envelope) = wire.filled(*buffer).map_err(Trouble::Wire)?
+            && let Some(mut envelope) = wire.filled(*buffer).map_err(Trouble::Wire)?
         {
+            fx.out.incoming(&mut envelope);
             fx.now = clock.look();
             connection
                 .handle(fx.now, envelope, &mut fx)
@@ -393,8 +394,9 @@ impl<S: ByteStream> ByteTask<S> {
                         .handle_ignored(clock.look(), why)
                         .map_err(|violation| Trouble::Close(violated(&violation)))?;
                 }
-                Step::Envelope(len, envelope) => {
+                Step::Envelope(len, mut envelope) => {
                     consumed += len;
+                    fx.out.incoming(&mut envelope);
                     // Nothing about an answer depends on when it came, as a rule: it costs no look at the clock.
                     let now = match envelope {
                         Envelope::Response(_) => clock.last(),

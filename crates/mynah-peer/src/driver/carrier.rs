@@ -143,6 +143,7 @@ impl CarrierTask {
             connection, out, ..
         } = &mut *guard;
         connection.handle_bytes(now, 0);
+        out.incoming(&mut envelope);
         let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;

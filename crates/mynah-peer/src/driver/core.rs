@@ -18,7 +18,9 @@ use crate::scratch::Lease;
 use bytes::Bytes;
 use mynah_codec::{SHARED_BYTES, Source};
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{CallId, CancelReason, Envelope, ErrorCode, Lane, Moment, RpcError};
+use mynah_protocol::{
+    CallId, CancelReason, Envelope, ErrorCode, Lane, MethodName, Moment, RpcError,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -291,7 +293,14 @@ impl Core {
         }
         let text = name.map_or_else(
             || "callback is over".to_owned(),
-            |name| format!("method not found: {name}"),
+            |name| {
+                let router = &self.link.config.router;
+                match router.services_of(&MethodName::new("", name)) {
+                    None => format!("method not found: {name}"),
+                    // One of them is meant, and which one nobody knows.
+                    Some(services) => format!("method not found: {name} is that of {services}"),
+                }
+            },
         );
         let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, text);
         self.turn.get().refuse(key, Box::new(error));

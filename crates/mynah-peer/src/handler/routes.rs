@@ -15,6 +15,7 @@ use crate::params::Reads;
 use crate::router::Route;
 use crate::validate::{CheckParams, CheckResult, Unchecked};
 use mynah_codec::Format;
+use mynah_contract::Contract;
 use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
 use serde::Serialize;
 use std::any::Any;
@@ -36,6 +37,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct Routes {
     routes: Vec<Route>,
     events: Vec<Declaration>,
+    contracts: Vec<fn() -> Contract>,
 }
 
 /// What a contract says of a topic.
@@ -292,6 +294,15 @@ impl Routes {
         typed: Box<dyn Any + Send + Sync>,
     ) {
         self.routes.push(Route::of(info, kind, handler, typed));
+    }
+
+    /// What makes the contract of the service when somebody asks.
+    pub fn contract(&mut self, contract: fn() -> Contract) {
+        self.contracts.push(contract);
+    }
+
+    pub(crate) fn take_contracts(&mut self) -> Vec<fn() -> Contract> {
+        std::mem::take(&mut self.contracts)
     }
 
     pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use mynah_codec::SHARED_BYTES;
 use mynah_connection::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Items, Lane, Metadata,
-    MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError, Streams,
+    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Hello, Items, Lane,
+    Metadata, MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError,
+    Streams,
 };
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -449,7 +450,15 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
         self.start_hearer(key, slot, deadline, said);
     }
 
-    fn met(&mut self) {
+    fn met(&mut self, hello: &Hello<'_>) {
+        if let Some(more) = hello
+            .more
+            .as_ref()
+            .filter(|more| !more.contracts.is_empty())
+        {
+            // A second hello never comes so far.
+            let _first = self.link.announced.set(more.contracts.clone());
+        }
         self.collected.met = true;
     }
 

@@ -11,13 +11,14 @@ use crate::intercept::{CallOutcome, Observed};
 use crate::router::{FallbackMethod, Router, Unrouted};
 use crate::server::Shared;
 use crate::states::States;
+use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    ParamsShape, Response, RpcError,
+    Opaque, ParamsShape, Response, RpcError,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -60,6 +61,8 @@ pub(crate) struct Link {
     pub(crate) callbacks: CallbackTable,
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
+    /// The hashes of its contracts, if the peer has said any in its hello.
+    pub(crate) announced: OnceLock<BTreeMap<Box<str>, Opaque>>,
     /// What handlers keep for the connection.
     pub(crate) states: States,
 }
@@ -162,6 +165,7 @@ impl Link {
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
             subscriptions: AtomicUsize::new(0),
+            announced: OnceLock::new(),
             states: States::default(),
         };
         Arc::new(link)
@@ -256,6 +260,9 @@ impl Link {
         let router = &self.config.router;
         if router.refusal().is_some() {
             return None;
+        }
+        if system::is_system(name) {
+            return Some((system::built_in(name, router)?, CalledKind::BuiltIn));
         }
         if name.service.starts_with('$') {
             let built_in = self

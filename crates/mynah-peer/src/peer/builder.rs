@@ -240,7 +240,10 @@ impl PeerBuilder {
 }
 
 /// Makes a link and says what a wire says of itself at the start.
-pub(crate) fn start_link(out: Out, config: LinkConfig, side: Side) -> Arc<Link> {
+pub(crate) fn start_link(mut out: Out, config: LinkConfig, side: Side) -> Arc<Link> {
+    if let Some(contracts) = config.router.contracts().hashes() {
+        out.announce(contracts);
+    }
     let link = Link::new(out, config);
     let mut state = link.lock();
     state.out.own_output();

@@ -15,7 +15,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Calls that run in process, those that are encoded included.
 fn in_process(local: &LocalServer) -> usize {
-    local.in_flight() + local.bridge().map_or(0, |bridge| runs(&bridge))
+    local.in_flight()
+        + local
+            .bridges()
+            .iter()
+            .map(|bridge| runs(bridge))
+            .sum::<usize>()
 }
 
 fn runs(link: &Link) -> usize {
@@ -57,17 +62,18 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
             None => ended.await,
         }
     }
+    let bridges = local.bridges();
     let cut: Vec<CutConnection> = shared
         .registry()
         .links()
         .iter()
         // Nothing ran for those that have said nothing.
         .filter(|link| !link.facts_pending())
-        .chain(&local.bridge().filter(|bridge| runs(bridge) > 0))
+        .chain(bridges.iter().filter(|bridge| runs(bridge) > 0))
         .map(|link| cut_connection(link))
         .collect();
     shared.close_all();
-    if let Some(bridge) = local.bridge() {
+    for bridge in &bridges {
         bridge.cut(CloseReason::Local);
     }
     let calls = || cut.iter().flat_map(|connection| &connection.calls);

@@ -119,6 +119,7 @@ impl KollaborWire {
         let mut capabilities = Capabilities::NONE;
         capabilities.cancel = true;
         capabilities.deadline = true;
+        capabilities.text_ids = true;
         let profile = Profile::new(NAME, FormatId::Json)
             .with_capabilities(capabilities)
             .with_params(ParamsShape::Named)
