@@ -212,6 +212,10 @@ mod guide {
     pages! {
         Introduction: "introduction";
         FirstService: "first-service";
+        RegisteringByHand: "registering-by-hand";
+        DirectDispatch: "direct-dispatch";
+        FailOrRefuse: "fail-or-refuse";
+        MethodOrNotification: "method-or-notification";
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";
