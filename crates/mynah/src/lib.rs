@@ -256,6 +256,10 @@ mod guide {
         Introduction: "introduction";
         FirstService: "first-service";
         CallingByName: "calling-by-name";
+        RegisteringByHand: "registering-by-hand";
+        DirectDispatch: "direct-dispatch";
+        FailOrRefuse: "fail-or-refuse";
+        MethodOrNotification: "method-or-notification";
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";

@@ -11,6 +11,7 @@
 mod direct;
 mod export;
 mod fallback;
+mod notifications;
 mod outcome;
 mod running;
 mod shapes;

@@ -1,7 +1,6 @@
 //! What the compiler says to a user of handlers, of methods that run, and of exported functions.
 //!
-//! Each case holds the lines that are ours in what the compiler says, and not the rest, which is its own and would change
-//! with it.
+//! After a change, write the texts anew with `TRYBUILD=overwrite cargo test -p mynah --test by_hand ui`, and read them.
 
 #[test]
 fn ui_by_hand() {
