@@ -263,6 +263,8 @@ mod guide {
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";
+        ContractsAndDrift: "contracts-and-drift";
+        ValuesAcrossLanguages: "values-across-languages";
         DeadlinesAndCancellation: "deadlines-and-cancellation";
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";

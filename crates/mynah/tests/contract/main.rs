@@ -13,3 +13,4 @@ mod drift;
 mod emitted;
 mod errors;
 mod support;
+mod values;
