@@ -24,7 +24,7 @@ pub(crate) use shared::Shared;
 use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::events::{Events, LogLine};
-use crate::handler::{Handler, Service};
+use crate::handler::{Export, Handler, Service};
 use crate::intercept::Interceptor;
 use crate::link::Link;
 use crate::local::LocalServer;
@@ -128,6 +128,13 @@ impl Server {
         H: Handler<M>,
     {
         self.router = self.router.method(name, handler);
+        self
+    }
+
+    /// Adds a function that was marked with `#[mynah::export]`: [`Router::add`].
+    #[allow(clippy::should_implement_trait, reason = "it is no sum")]
+    pub fn add(mut self, function: impl Export) -> Self {
+        self.router = self.router.add(function);
         self
     }
 
@@ -370,8 +377,8 @@ impl Server {
         for bind in self.binds {
             listeners.push(bind.await?);
         }
-        let router = Arc::new(self.router);
         let limits = self.limits.clone().unwrap_or_default();
+        let router = Arc::new(self.router.limits(limits.clone()));
         let local = LocalServer::new(Arc::clone(&router), limits);
         for (index, name) in self.names.iter().enumerate() {
             if !local.publish(name) {

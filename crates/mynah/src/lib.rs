@@ -112,20 +112,20 @@ pub use mynah_codec::Bytes;
 #[doc(inline)]
 pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 #[doc(inline)]
-pub use mynah_macros::{DomainError, service};
+pub use mynah_macros::{DomainError, export, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
     CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
-    CutConnection, DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, Fault,
-    Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted, InterceptedCall,
-    Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry, MethodInfo,
-    MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder, PeerId,
-    PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats,
-    ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server, ServerError,
-    ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit, SessionPermit,
-    SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming, Subscribe,
-    Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
+    CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
+    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted,
+    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
+    MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder,
+    PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState,
+    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
+    ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
+    SessionPermit, SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming,
+    Subscribe, Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
 #[doc(inline)]
 pub use mynah_peer::{CheckError, Contracted, Shown};
@@ -146,6 +146,7 @@ pub use mynah_endpoint as endpoint;
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
+    pub use mynah_codec::dialect::jsonrpc::JsonRpc;
     pub use mynah_codec::dialect::kollabor::Kollabor;
     pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
@@ -206,9 +207,9 @@ pub mod __private {
     pub use mynah_peer::Contracted;
     pub use mynah_peer::blocking::IntoInput;
     pub use mynah_peer::{
-        Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature,
-        Spelled, StreamCall, StreamSink, Subscribe,
+        Call, CallError, Callback, Caller, Context, DomainError, Events, Export, Incoming, Lag,
+        MethodInfo, MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient,
+        Signature, Spelled, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};
@@ -258,6 +259,10 @@ mod guide {
         Introduction: "introduction";
         FirstService: "first-service";
         CallingByName: "calling-by-name";
+        RegisteringByHand: "registering-by-hand";
+        DirectDispatch: "direct-dispatch";
+        FailOrRefuse: "fail-or-refuse";
+        MethodOrNotification: "method-or-notification";
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";

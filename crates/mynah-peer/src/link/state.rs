@@ -37,6 +37,8 @@ pub(crate) struct LinkConfig {
     pub(crate) listeners: OnceLock<Arc<Listeners>>,
     /// The server that it is a connection of, and its number there.
     pub(crate) server: Option<(Weak<Shared>, u64)>,
+    /// There is one delivery, and one answer to it: nothing goes on between them.
+    pub(crate) direct: bool,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.

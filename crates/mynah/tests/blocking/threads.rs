@@ -146,6 +146,7 @@ fn a_thread_that_is_too_slow_for_its_callbacks_loses_its_call() {
         panic!("{error:?}")
     };
     assert_eq!(error.code(), ErrorCode::LAGGED);
-    assert!(*heard.lock().unwrap() <= 65_536);
+    // The one that it is in the midst of, and those that waited.
+    assert!(*heard.lock().unwrap() <= 1 + 65_536);
     assert_eq!(desk.add(1, 1).wait().unwrap(), 2);
 }
