@@ -12,8 +12,12 @@
 
 #[path = "arith.rs"]
 mod arith;
+#[path = "blocking.rs"]
+mod blocking;
 #[path = "contract.rs"]
 mod contract;
+#[path = "peers.rs"]
+mod peers;
 #[path = "progress.rs"]
 mod progress;
 #[path = "stdio-worker.rs"]
@@ -27,7 +31,10 @@ use mynah::contract_of;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manifest = Manifest::new([
         contract_of::<arith::ArithClient>(),
+        contract_of::<blocking::SearchClient>(),
         contract_of::<contract::ShelfClient>(),
+        contract_of::<peers::HubClient>(),
+        contract_of::<peers::WorkerClient>(),
         contract_of::<progress::IndexerClient>(),
         contract_of::<stdio_worker::ThumbnailsClient>(),
         contract_of::<tour::VisitorClient>(),

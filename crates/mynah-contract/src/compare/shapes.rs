@@ -124,6 +124,14 @@ impl<'a> Walk<'a> {
     }
 
     fn alternative(&mut self, old: &'a Alternative, new: &'a Alternative) -> Outcome {
+        // What a definition holds is met from many places, and told once.
+        let pair = (
+            std::ptr::from_ref(old).addr(),
+            std::ptr::from_ref(new).addr(),
+        );
+        if !self.seen.insert(pair) {
+            return Ok(());
+        }
         match (old, new) {
             (Alternative::Object(old), Alternative::Object(new)) => self.objects(old, new),
             (Alternative::Array(old), Alternative::Array(new)) => self.arrays(old, new),

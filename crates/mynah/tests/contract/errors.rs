@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 /// The columns: a name and what it is in a URL.
 const WIRES: &[(&str, &str)] = &[
     ("native", "dialect=native"),
+    ("jsonrpc", "dialect=jsonrpc"),
     ("cbor-rpc", "dialect=cbor-rpc"),
     ("cbor-rpc, `errors=rich`", "dialect=cbor-rpc&errors=rich"),
     ("kollabor", "dialect=kollabor"),
@@ -210,15 +211,15 @@ fn typed<T: std::fmt::Debug>(outcome: Result<T, CallError<RpcError>>) -> String 
 async fn the_table_of_the_guide_is_what_happens() {
     let mut table = String::from("| what happened |");
     for (name, _) in WIRES {
-        table.push_str(&format!(" {name} |"));
+        table.extend([format!(" {name} |")]);
     }
-    table.push_str(&format!("\n|---|{}\n", "---|".repeat(WIRES.len())));
+    table.extend([format!("\n|---|{}\n", "---|".repeat(WIRES.len()))]);
     for (what, run) in ROWS {
-        table.push_str(&format!("| {what} |"));
+        table.extend([format!("| {what} |")]);
         for (_, wire) in WIRES {
             let outcome = tokio::time::timeout(Duration::from_secs(30), run(wire)).await;
             let outcome = outcome.unwrap_or_else(|_| panic!("{what} over {wire}: no end"));
-            table.push_str(&format!(" {outcome} |"));
+            table.extend([format!(" {outcome} |")]);
         }
         table.push('\n');
     }

@@ -99,12 +99,13 @@ impl Plain for MyPlain {
 }
 
 /// A wire that clients and servers speak to each other.
-pub(crate) const WIRES: [&str; 6] = [
+pub(crate) const WIRES: [&str; 7] = [
     "format=cbor",
     "format=json",
     "format=messagepack",
     "dialect=cbor-rpc",
     "dialect=cbor-rpc&names=qualified&format=json",
+    "dialect=jsonrpc",
     "dialect=kollabor",
 ];
 
