@@ -176,7 +176,7 @@ impl Caller for Parrot {
 
     fn poll_begin(
         &self,
-        _: &mut task::Context<'_>,
+        cx: &mut task::Context<'_>,
         call: &mut OutgoingCall<'_>,
     ) -> Poll<Result<Ticket, CallError>> {
         let params = call.params.payload(mynah::FormatId::Json);
@@ -188,6 +188,8 @@ impl Caller for Parrot {
         let mut calls = self.0.lock().unwrap();
         let id = CallId::new(calls.len() as u64 + 1).unwrap();
         calls.insert(id, answer);
+        // There is an answer to ask for.
+        cx.waker().wake_by_ref();
         Poll::Ready(Ok(Ticket::new(id)))
     }
 
