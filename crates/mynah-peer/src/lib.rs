@@ -7,9 +7,11 @@
 //!
 //! Programs depend on the facade crate `mynah`, which re-exports this one.
 
+pub mod blocking;
 mod call;
 mod callback;
 mod context;
+mod direct;
 mod driver;
 mod encoded;
 mod error;
@@ -30,6 +32,7 @@ mod scratch;
 mod server;
 mod states;
 mod stream;
+mod system;
 mod trace;
 mod validate;
 
@@ -39,14 +42,15 @@ pub use call::{
 };
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
+pub use direct::DirectError;
 pub use encoded::{Encoded, ReplyBuffer};
 pub use error::{CallError, DomainError, WasSent};
 pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
 };
 pub use handler::{
-    FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState, Service,
-    State, StreamSink, Validated, ValidatedRoutes, markers, validated,
+    Export, FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState,
+    Service, State, StreamSink, Validated, ValidatedRoutes, markers, validated,
 };
 pub use intercept::{
     Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,
@@ -68,9 +72,12 @@ pub use reconnect::{
 };
 pub use router::{MethodEntry, Methods, RawAnswer, RawCall, RegisterError, Router};
 pub use server::{
-    AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
+    AttachError, CutCall, CutConnection, DEFAULT_GRACE, DrainReport, IdTaken, PeerId, Peers,
+    Server, ServerError, ServerHandle, Session, SessionLimit, SessionPermit, SessionPolicy,
+    Verdict,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
+pub use system::{CheckError, Contracted, Shown};
 pub use trace::TraceContext;
 pub use validate::{CheckParams, CheckResult, Checked, Fault, Faults, Step, Unchecked, Validate};
 

@@ -12,19 +12,24 @@ pub use fallback::{RawAnswer, RawCall};
 pub use route::MethodEntry;
 pub(crate) use route::Route;
 
+use crate::blocking::BlockingPool;
 use crate::context::Context;
+use crate::direct::DirectCalls;
 use crate::events::{Events, Hearers, LogLine};
-use crate::handler::{Declaration, Handler, Needs, Routes, Service};
+use crate::handler::{Declaration, Export, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
+use crate::server::Peers;
 use crate::states::States;
-use mynah_protocol::MethodName;
+use crate::system::{Contracts, Shown};
+use mynah_contract::Contract;
+use mynah_protocol::{Evidence, Limits, MethodName, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Which handler answers which name.
 ///
@@ -48,6 +53,14 @@ pub struct Router {
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    contracts: Contracts,
+    /// The clients of the server that has this router.
+    peers: OnceLock<Peers>,
+    /// Where `#[blocking]` handlers run.
+    blocking: BlockingPool,
+    /// Why a connection is refused that was not admitted: nothing else is ever said to it.
+    refusal: Option<Box<RpcError>>,
+    direct: DirectCalls,
 }
 
 /// A registration that cannot work.
@@ -76,6 +89,9 @@ pub enum RegisterError {
         /// Whose methods they are.
         services: String,
     },
+    /// A contract promises a method that nobody answers.
+    #[error("the contract has a method {0}, and there is no handler for it")]
+    Unanswered(String),
     /// A handler takes server state of a type that the router was not given.
     #[error("a handler takes server state of type {0}, which was not given: `Router::state`")]
     State(&'static str),
@@ -100,6 +116,7 @@ impl Router {
     pub fn register(mut self, service: impl Service) -> Self {
         let mut routes = Routes::default();
         service.register(&mut routes);
+        self.contracts.extend(routes.take_contracts());
         let (routes, declarations) = routes.into_parts();
         for declaration in declarations {
             declaration.apply(&self.events);
@@ -111,6 +128,37 @@ impl Router {
             }
         }
         self
+    }
+
+    /// Says what is known of methods: what `describe` tells of them. Handlers made by hand get their entries from it; each
+    /// method in it must have a handler when something starts with this router.
+    #[must_use]
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.contracts.give(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: asked for each method and event when a peer wants to know what is offered. Without
+    /// it everybody is told everything. It does not decide who may call: that is for an interceptor.
+    #[must_use]
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.contracts.show(Arc::new(show));
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts, on wires whose hello has room for them. A client
+    /// that checks its contract then asks only if something is different.
+    #[must_use]
+    pub fn announce_contracts(mut self) -> Self {
+        self.contracts.announce();
+        self
+    }
+
+    pub(crate) const fn contracts(&self) -> &Contracts {
+        &self.contracts
     }
 
     /// Adds a method made by hand: a function or closure under a name. See [`Handler`] for what it may take and give.
@@ -133,6 +181,24 @@ impl Router {
         H: Handler<M>,
     {
         self.mount(name, handler, Some(MethodKind::Notification))
+    }
+
+    /// Adds a function that was marked with `#[mynah::export]`, under the name that it has there.
+    #[must_use]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "nothing is summed here: it adds a function to a router"
+    )]
+    pub fn add(mut self, function: impl Export) -> Self {
+        let mut routes = Routes::default();
+        function.export(&mut routes);
+        let (routes, _events) = routes.into_parts();
+        for route in routes {
+            if let Err(error) = self.push(route.removable()) {
+                self.errors.push(error);
+            }
+        }
+        self
     }
 
     fn mount<H, M>(mut self, name: &str, handler: H, kind: Option<MethodKind>) -> Self
@@ -158,7 +224,7 @@ impl Router {
     pub fn fallback<H, F>(mut self, handler: H) -> Self
     where
         H: Fn(Context, RawCall) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<RawAnswer, mynah_protocol::RpcError>> + Send + 'static,
+        F: Future<Output = Result<RawAnswer, RpcError>> + Send + 'static,
     {
         let fallback = fallback::new(handler);
         if self.fallback.replace(fallback).is_some() {
@@ -180,6 +246,27 @@ impl Router {
     pub fn shared_state<T: Send + Sync + 'static>(self, value: Arc<T>) -> Self {
         drop(self.states.set(value));
         self
+    }
+
+    /// The limits of calls that no connection carries: [`Self::dispatch`], [`Self::handle_wire`]. A connection has those
+    /// that it is started with.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.direct.limits = Arc::new(limits);
+        self
+    }
+
+    /// The same router to be shared: for calls that no connection carries.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn share(self) -> Result<Arc<Self>, RegisterError> {
+        self.check()?;
+        Ok(Arc::new(self))
+    }
+
+    pub(crate) const fn direct(&self) -> &DirectCalls {
+        &self.direct
     }
 
     /// Has an interceptor stand around every call of the services that this side offers, of its callbacks and of
@@ -247,6 +334,41 @@ impl Router {
         self
     }
 
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    #[must_use]
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.blocking = pool;
+        self
+    }
+
+    pub(crate) const fn blocking(&self) -> &BlockingPool {
+        &self.blocking
+    }
+
+    /// The router of a connection that was not admitted.
+    pub(crate) fn refusing(error: RpcError) -> Self {
+        Self {
+            refusal: Some(Box::new(error)),
+            ..Self::default()
+        }
+    }
+
+    /// Why everything is refused, if it is.
+    pub(crate) fn refusal(&self) -> Option<&RpcError> {
+        self.refusal.as_deref()
+    }
+
+    /// The server that has this router makes its clients known.
+    pub(crate) fn serve(&self, peers: Peers) {
+        // A router has one server at most.
+        let _first = self.peers.set(peers);
+    }
+
+    /// The clients of the server that has this router.
+    pub(crate) fn peers(&self) -> Peers {
+        self.peers.get().cloned().unwrap_or_default()
+    }
+
     pub(crate) const fn hearers(&self) -> &Hearers {
         &self.hearers
     }
@@ -275,8 +397,14 @@ impl Router {
         if let Some(error) = self.errors.first() {
             return Err(error.clone());
         }
-        self.lacks(&self.needs)
-            .map_or(Ok(()), |state| Err(RegisterError::State(state)))
+        if let Some(state) = self.lacks(&self.needs) {
+            return Err(RegisterError::State(state));
+        }
+        let mut promised = self.contracts.promised();
+        let unanswered = promised.find(|name| self.look_up(name).is_none());
+        unanswered.map_or(Ok(()), |name| {
+            Err(RegisterError::Unanswered(name.to_string()))
+        })
     }
 
     /// Whether each method can be told by its own name, on a wire that says no other.

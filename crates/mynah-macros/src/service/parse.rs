@@ -71,6 +71,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         ident: item.ident,
         methods,
         events,
+        schema: options.schema,
     }
 }
 
@@ -99,7 +100,11 @@ fn event(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) -
 }
 
 /// A method, or `None` when something is wrong with it.
-fn method(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) -> Option<Method> {
+pub(super) fn method(
+    function: TraitItemFn,
+    options: &ServiceOptions,
+    errors: &mut Errors,
+) -> Option<Method> {
     let mut found = Errors::default();
     let marks = marks::read(function.attrs.clone(), &mut found);
     checks::signature(&function, &marks, &mut found);
@@ -129,6 +134,7 @@ fn method(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) 
         run,
         idempotent: marks.idempotent.is_some(),
         object,
+        roles: marks.roles,
     })
 }
 

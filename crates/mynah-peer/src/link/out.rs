@@ -3,8 +3,8 @@
 use super::own_ids::OwnIds;
 use crate::scratch;
 use mynah_codec::{EncodeError, Format, FrameSpan, OrderKey, Output, Wire};
-use mynah_protocol::{CallId, Envelope, Lane, Limits, Profile, WireId};
-use std::collections::VecDeque;
+use mynah_protocol::{CallId, Envelope, Lane, Limits, Opaque, Profile, WireId};
+use std::collections::{BTreeMap, VecDeque};
 
 /// The output side of a connection, under its lock.
 #[derive(Debug)]
@@ -109,6 +109,13 @@ impl Out {
                     scratch::return_chunk(chunk);
                 }
             }
+        }
+    }
+
+    /// Has the wire say the hashes of contracts, if its hello has room for them.
+    pub(crate) fn announce(&mut self, contracts: &BTreeMap<Box<str>, Opaque>) {
+        if let Self::Wire { wire, .. } = self {
+            wire.announce(contracts);
         }
     }
 
