@@ -223,7 +223,7 @@ impl Caller for Peer {
             Kind::Linked(handle) => handle
                 .link
                 .facts()
-                .is_none_or(|facts| facts.capabilities.error_codes),
+                .is_none_or(|facts| facts.maps_codes),
             Kind::Local(_) => true,
         }
     }
