@@ -165,6 +165,7 @@ impl Profile {
             dialect,
             capabilities: Capabilities::ALL,
             params: ParamsShape::Positional,
+            maps_codes: true,
             only_params: false,
             bare_names: false,
             format,
