@@ -1,7 +1,6 @@
 //! The examples of section 7 of the specification, batches aside, said to a router.
 
 use mynah::dialect::JsonRpc;
-use mynah::prelude::*;
 use mynah::{Evidence, Router};
 use serde_json::Value;
 use std::sync::Arc;
@@ -65,8 +64,9 @@ async fn every_example_is_answered_as_it_stands_in_the_specification() {
     let router = Arc::new(Router::new().register(ExamplesService::new(Here)));
     for (said, wanted) in CONVERSATION {
         let line = format!("{said}\n");
-        let answer = router.handle_wire(&JsonRpc::standard(), line, Evidence::new());
-        let answer = answer.await.unwrap();
+        let dialect = JsonRpc::standard();
+        let answer = router.handle_wire(&dialect, line, Evidence::new()).await;
+        let answer = answer.unwrap();
         let read = |text: &[u8]| serde_json::from_slice::<Value>(text).expect("one JSON object");
         match answer {
             Some(answer) => assert_eq!(read(&answer), read(wanted.as_bytes()), "{said}"),
