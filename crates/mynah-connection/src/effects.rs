@@ -2,8 +2,8 @@
 
 use crate::InboundKey;
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, Event, Hello, Items, Lane, Log, Moment, Notification, Payload,
-    Progress, Request, RpcError,
+    CallId, Cancel, CancelReason, Envelope, Event, Hello, Items, Lane, Log, Moment, Notification,
+    Payload, Progress, Request, RpcError,
 };
 
 /// How a call that this side made ended.

@@ -72,7 +72,7 @@ fn plain(value: &Value, depth: usize, parts: &mut usize) -> Result<(), ContractE
     }
     match value {
         Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Text(_) => Ok(()),
-        Value::Big(_) => Ok(()),
+        Value::Big(number) if number.as_i128().is_some() || number.as_u128().is_some() => Ok(()),
         Value::Float(number) if number.is_finite() => Ok(()),
         Value::Array(elements) => elements
             .iter()

@@ -7,6 +7,7 @@
 //!
 //! Programs depend on the facade crate `mynah`, which re-exports this one.
 
+pub mod blocking;
 mod call;
 mod callback;
 mod context;
@@ -48,8 +49,8 @@ pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
 };
 pub use handler::{
-    FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState, Service,
-    State, StreamSink, Validated, ValidatedRoutes, markers, validated,
+    Export, FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState,
+    Service, State, StreamSink, Validated, ValidatedRoutes, markers, validated,
 };
 pub use intercept::{
     Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,
@@ -71,7 +72,9 @@ pub use reconnect::{
 };
 pub use router::{MethodEntry, Methods, RawAnswer, RawCall, RegisterError, Router};
 pub use server::{
-    AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
+    AttachError, CutCall, CutConnection, DEFAULT_GRACE, DrainReport, IdTaken, PeerId, Peers,
+    Server, ServerError, ServerHandle, Session, SessionLimit, SessionPermit, SessionPolicy,
+    Verdict,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
 pub use system::{CheckError, Contracted, Shown};

@@ -12,22 +12,24 @@ pub use fallback::{RawAnswer, RawCall};
 pub use route::MethodEntry;
 pub(crate) use route::Route;
 
+use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::direct::DirectCalls;
 use crate::events::{Events, Hearers, LogLine};
-use crate::handler::{Declaration, Handler, Needs, Routes, Service};
+use crate::handler::{Declaration, Export, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
+use crate::server::Peers;
 use crate::states::States;
 use crate::system::{Contracts, Shown};
 use mynah_contract::Contract;
-use mynah_protocol::{Evidence, Limits, MethodName};
+use mynah_protocol::{Evidence, Limits, MethodName, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Which handler answers which name.
 ///
@@ -52,6 +54,12 @@ pub struct Router {
     declarations: Vec<Declaration>,
     hearers: Hearers,
     contracts: Contracts,
+    /// The clients of the server that has this router.
+    peers: OnceLock<Peers>,
+    /// Where `#[blocking]` handlers run.
+    blocking: BlockingPool,
+    /// Why a connection is refused that was not admitted: nothing else is ever said to it.
+    refusal: Option<Box<RpcError>>,
     direct: DirectCalls,
 }
 
@@ -175,6 +183,24 @@ impl Router {
         self.mount(name, handler, Some(MethodKind::Notification))
     }
 
+    /// Adds a function that was marked with `#[mynah::export]`, under the name that it has there.
+    #[must_use]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "nothing is summed here: it adds a function to a router"
+    )]
+    pub fn add(mut self, function: impl Export) -> Self {
+        let mut routes = Routes::default();
+        function.export(&mut routes);
+        let (routes, _events) = routes.into_parts();
+        for route in routes {
+            if let Err(error) = self.push(route.removable()) {
+                self.errors.push(error);
+            }
+        }
+        self
+    }
+
     fn mount<H, M>(mut self, name: &str, handler: H, kind: Option<MethodKind>) -> Self
     where
         H: Handler<M>,
@@ -198,7 +224,7 @@ impl Router {
     pub fn fallback<H, F>(mut self, handler: H) -> Self
     where
         H: Fn(Context, RawCall) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<RawAnswer, mynah_protocol::RpcError>> + Send + 'static,
+        F: Future<Output = Result<RawAnswer, RpcError>> + Send + 'static,
     {
         let fallback = fallback::new(handler);
         if self.fallback.replace(fallback).is_some() {
@@ -306,6 +332,41 @@ impl Router {
             self.errors.push(error);
         }
         self
+    }
+
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    #[must_use]
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.blocking = pool;
+        self
+    }
+
+    pub(crate) const fn blocking(&self) -> &BlockingPool {
+        &self.blocking
+    }
+
+    /// The router of a connection that was not admitted.
+    pub(crate) fn refusing(error: RpcError) -> Self {
+        Self {
+            refusal: Some(Box::new(error)),
+            ..Self::default()
+        }
+    }
+
+    /// Why everything is refused, if it is.
+    pub(crate) fn refusal(&self) -> Option<&RpcError> {
+        self.refusal.as_deref()
+    }
+
+    /// The server that has this router makes its clients known.
+    pub(crate) fn serve(&self, peers: Peers) {
+        // A router has one server at most.
+        let _first = self.peers.set(peers);
+    }
+
+    /// The clients of the server that has this router.
+    pub(crate) fn peers(&self) -> Peers {
+        self.peers.get().cloned().unwrap_or_default()
     }
 
     pub(crate) const fn hearers(&self) -> &Hearers {

@@ -104,6 +104,7 @@
 //! | `mynah-transport-…` | one adapter each |
 //! | `mynah` | this one: re-exports, and URLs |
 
+pub mod blocking;
 mod url;
 
 #[doc(inline)]
@@ -111,20 +112,20 @@ pub use mynah_codec::Bytes;
 #[doc(inline)]
 pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 #[doc(inline)]
-pub use mynah_macros::{DomainError, service};
+pub use mynah_macros::{DomainError, export, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
     CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
     CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
-    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, Incoming, Intercepted,
+    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted,
     InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
     MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder,
-    PeerStats, Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats,
-    ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server, ServerError,
-    ServerHandle, ServerState, Service, ServiceClient, Shield, SlowThresholds, State, Step,
-    StreamCall, Streaming, Subscribe, Subscription, TraceContext, Validate, WaitFor, WasSent,
-    validated,
+    PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState,
+    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
+    ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
+    SessionPermit, SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming,
+    Subscribe, Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
 #[doc(inline)]
 pub use mynah_peer::{CheckError, Contracted, Shown};
@@ -204,10 +205,11 @@ pub mod __private {
     #[cfg(feature = "schema")]
     pub use mynah_contract::{received, sent};
     pub use mynah_peer::Contracted;
+    pub use mynah_peer::blocking::IntoInput;
     pub use mynah_peer::{
-        Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature,
-        Spelled, StreamCall, StreamSink, Subscribe,
+        Call, CallError, Callback, Caller, Context, DomainError, Events, Export, Incoming, Lag,
+        MethodInfo, MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient,
+        Signature, Spelled, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};
@@ -254,14 +256,22 @@ mod guide {
         Introduction: "introduction";
         FirstService: "first-service";
         CallingByName: "calling-by-name";
+        RegisteringByHand: "registering-by-hand";
+        DirectDispatch: "direct-dispatch";
+        FailOrRefuse: "fail-or-refuse";
+        MethodOrNotification: "method-or-notification";
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";
+        ContractsAndDrift: "contracts-and-drift";
+        ValuesAcrossLanguages: "values-across-languages";
         DeadlinesAndCancellation: "deadlines-and-cancellation";
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
         Transports: "transports";
         Stdio: "stdio";
+        ServerAndPeers: "server-and-peers";
+        SynchronousPrograms: "synchronous-programs";
         Limits: "limits";
         TestingYourService: "testing-your-service";
         WritingATransport: "writing-a-transport";

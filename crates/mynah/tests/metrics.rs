@@ -354,3 +354,33 @@ fn lines_that_are_skipped_are_counted_by_their_reason() {
         },
     );
 }
+
+#[test]
+fn notifications_that_come_to_nothing_are_counted() {
+    /// The service as somebody calls it who knows no better.
+    #[mynah::service(name = "counted")]
+    trait Wrong {
+        #[notification]
+        async fn add(&self, a: String);
+        #[notification]
+        async fn nothing(&self);
+    }
+
+    run(
+        Limits::default(),
+        |peer, _server, snapshotter, _events| async move {
+            let (wrong, right): (WrongClient, CountedClient) = (peer.client(), peer.client());
+            for _ in 0..3 {
+                wrong.add("one".to_owned()).await.unwrap();
+            }
+            wrong.nothing().await.unwrap();
+            assert_eq!(right.add(1, 2).await.unwrap(), 3);
+            let counts = Counts::take(&snapshotter);
+            let dropped = counts.of("mynah_dropped_total{what=notification}");
+            assert_eq!(
+                dropped, 4.0,
+                "three with wrong params, and one that nobody has"
+            );
+        },
+    );
+}

@@ -23,21 +23,25 @@ use std::task::{self, Poll, ready};
 use tokio::io::{AsyncReadExt as _, ReadBuf};
 
 /// Runs a connection over a stream of bytes to its end, on the current runtime, and hears what arrives beside it.
-/// `guard` is dropped at the end. Returns how many bytes were left over that are no whole message.
+/// `guard` is dropped at the end. `early`: what was read of it before. Returns how many bytes were left over that are no
+/// whole message.
 ///
 /// No `async fn`: that would keep its arguments beside what is made of them as long as it lives.
-pub(crate) fn drive_bytes<S: ByteStream>(
+pub(crate) fn drive_bytes<S: ByteStream, G: Send + 'static>(
     stream: S,
     side_lines: Option<SideLines>,
     link: Arc<Link>,
-    guard: impl Send + 'static,
-) -> impl Future<Output = usize> + Send + 'static {
+    guard: G,
+    early: &[u8],
+) -> impl Future<Output = usize> + Send + use<S, G> + 'static {
     let started = link.clock.now();
+    let mut input = Input::default();
+    input.append(early);
     let mut task = ByteTask {
         core: Core::new(link),
         stream,
         side_lines,
-        input: Input::default(),
+        input,
         filling: None,
         filled: None,
         input_over: false,

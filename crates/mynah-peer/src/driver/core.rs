@@ -285,6 +285,13 @@ impl Core {
 
     /// `name`: absent for a callback that is over, which what the peer says may cross.
     pub(super) fn refuse_unknown(&mut self, key: InboundKey, name: Option<&str>, answered: bool) {
+        if let Some(error) = self.link.config.router.refusal() {
+            // Whether its wire can say why the connection ends or not: this it can say. Then it ends.
+            let error = Box::new(error.clone());
+            let reason = CloseReason::Closed(error.code(), error.message().into());
+            self.link.lock().closing.get_or_insert(reason);
+            return self.turn.get().refuse(key, error);
+        }
         if let (Some(name), false) = (name, answered) {
             metrics::dropped(Dropped::Notification, 1);
             tracing::debug!(method = name, "notification for a method that nobody has");

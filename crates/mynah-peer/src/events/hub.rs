@@ -201,6 +201,23 @@ impl Events {
         Ok(published)
     }
 
+    /// Publishes a message to all who are to hear it: subscribers, and every peer whose wire has events and no
+    /// subscriptions, to which the topic is pushed from now on ([`Self::push`]). The lag policy of the topic holds for
+    /// both, and both are counted.
+    ///
+    /// Cancel safety: as [`Self::publish`].
+    ///
+    /// # Errors
+    /// [`CallError::Encode`] when the message cannot be encoded; nobody has it then.
+    pub async fn broadcast<T: Serialize + Sync + ?Sized>(
+        &self,
+        topic: &str,
+        message: &T,
+    ) -> Result<Published, CallError> {
+        self.push(topic);
+        self.publish(topic, message).await
+    }
+
     /// Publishes a message without waiting: for subscribers of a [`Lag::Block`] topic that have no room it is dropped,
     /// and counted in the answer only.
     ///

@@ -15,7 +15,6 @@ mod wait;
 pub(crate) const ALL_TOPICS: &str = "*";
 
 pub(crate) use hear::Hearers;
-pub(crate) use hub::PerFormat;
 pub use hub::{Events, Published};
 pub use listen::EarlyListeners;
 pub(crate) use listen::Listeners;

@@ -53,6 +53,10 @@ impl<T, C> Subscribe<T, C> {
         }
     }
 
+    pub(crate) const fn caller(&self) -> &C {
+        &self.caller
+    }
+
     /// What is to happen when this side is too slow, in place of what the publisher declared.
     pub const fn lag(mut self, lag: Lag) -> Self {
         self.lag = Some(lag);

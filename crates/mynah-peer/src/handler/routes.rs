@@ -6,6 +6,7 @@ use super::inline::{Direct, Inline, Start, Value};
 use super::output::{Output, ViaResult, ViaValue};
 use super::sink::{StreamSink, Streamed, TypedStreamMethod};
 use super::validated::ValidatedRoutes;
+use crate::blocking::{BlockingPool, PoolFull};
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::events::{Events, Lag};
@@ -19,6 +20,7 @@ use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
 use serde::Serialize;
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A service that can be registered. Implemented by the macro for `…Service` types.
@@ -28,6 +30,16 @@ pub trait Service: Send + Sync + 'static {
 
     /// Hands out its methods.
     fn register(self, routes: &mut Routes);
+}
+
+/// A free function that can be added to a router. Implemented by `#[mynah::export]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no exported function",
+    note = "mark the function: `#[mynah::export]`; a closure or a plain function has a name of its own: `Router::method(\"name\", function)`"
+)]
+pub trait Export: Send + Sync + 'static {
+    /// Hands out its method.
+    fn export(self, routes: &mut Routes);
 }
 
 /// The methods of a service, as they are registered.
@@ -255,10 +267,10 @@ impl Routes {
         let handler = Arc::new(handler);
         let names = Named(reads.names());
         let method = Blocking::<H, P, R, O, C>::new(Arc::clone(&handler), reads);
-        let start = Direct(move |context, params: P| {
+        let start = Direct(move |context: Context, params: P| {
             let handler = Arc::clone(&handler);
-            let task = tokio::task::spawn_blocking(move || handler(context, params));
-            AbortOnDrop(task).joined()
+            let pool = context.blocking_pool().clone();
+            on_pool(pool, move || handler(context, params))
         });
         let typed: Arc<Inline<_, P, Named, O, C>> = Inline::new(start, names);
         self.push(info, kind, Box::new(method), typed.typed());
@@ -305,6 +317,36 @@ impl Routes {
 
     pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {
         (self.routes, self.events)
+    }
+}
+
+/// Runs a function on a pool, unless whoever waits for it is gone before its turn. In process the permits of the server
+/// bound how many wait. A panic goes on in the one who waits.
+fn on_pool<R: Send + 'static>(
+    pool: BlockingPool,
+    function: impl FnOnce() -> R + Send + 'static,
+) -> impl Future<Output = R> + Send {
+    let (done, result) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let taken = pool.run_always(move || {
+        let _entered = runtime.enter();
+        if !done.is_closed() {
+            let result = catch_unwind(AssertUnwindSafe(function));
+            // Nobody may be waiting any more.
+            let _unheard = done.send(result);
+        }
+    });
+    async move {
+        if let Err(PoolFull) = taken {
+            // There is no thread at all, and there will be none.
+            std::panic::resume_unwind(Box::new("no thread for a blocking handler"));
+        }
+        match result.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(payload)) => std::panic::resume_unwind(payload),
+            // Only the end of the process ends a pool with work in it.
+            Err(_gone) => std::future::pending().await,
+        }
     }
 }
 

@@ -169,19 +169,15 @@ fn stop_input(id: CallId, extras: &mut OutExtras, collected: &mut Collected) {
 }
 
 impl DriverEffects<'_> {
-    /// Whether a call that has ended is over for its caller only later: an interceptor may have what was told through
-    /// its callbacks wait.
+    /// Whether a call that has ended is over for its caller only later: what was told through its callbacks in the same
+    /// batch is not heard yet, and an interceptor may have it wait.
     #[cold]
     fn holds_back(&mut self, slot: &mut OutSlot) -> bool {
         let (Some(extras), Some(id)) = (&mut slot.extras, slot.id) else {
             return false;
         };
         let told = self.collected.tells_wait || self.collected.called_back;
-        if !told
-            || extras.callbacks.is_empty()
-            || matches!(slot.ended, Some(Reply::Lost { .. }))
-            || self.link.config.router.chain().is_none()
-        {
+        if !told || extras.callbacks.is_empty() || matches!(slot.ended, Some(Reply::Lost { .. })) {
             return false;
         }
         stop_input(id, extras, self.collected);

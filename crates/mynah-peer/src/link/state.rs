@@ -9,6 +9,7 @@ use crate::events::{self, Listeners};
 use crate::handler::Method;
 use crate::intercept::{CallOutcome, Observed};
 use crate::router::{FallbackMethod, Router, Unrouted};
+use crate::server::Shared;
 use crate::states::States;
 use crate::system;
 use mynah_codec::Format;
@@ -20,7 +21,7 @@ use mynah_protocol::{
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -34,6 +35,8 @@ pub(crate) struct LinkConfig {
     pub(crate) default_timeout: Option<Duration>,
     /// Who listens to what the peer says unasked, once somebody does: see [`Link::listeners`].
     pub(crate) listeners: OnceLock<Arc<Listeners>>,
+    /// The server that it is a connection of, and its number there.
+    pub(crate) server: Option<(Weak<Shared>, u64)>,
     /// There is one delivery, and one answer to it: nothing goes on between them.
     pub(crate) direct: bool,
 }
@@ -259,6 +262,9 @@ impl Link {
         name: &MethodName<'_>,
     ) -> Option<(Arc<dyn Method>, CalledKind)> {
         let router = &self.config.router;
+        if router.refusal().is_some() {
+            return None;
+        }
         if system::is_system(name) {
             return Some((system::built_in(name, router)?, CalledKind::BuiltIn));
         }
@@ -411,7 +417,7 @@ impl State {
     /// Why the connection is to end now, whatever still waits: it was cut, or the peer broke the rules.
     pub(crate) fn cut_short(&self) -> Option<CloseReason> {
         let reason = self.closing.as_ref()?;
-        (self.cut || reason.wire_code().is_some()).then(|| reason.clone())
+        (self.cut || reason.is_fault()).then(|| reason.clone())
     }
 
     /// Why the connection is to end now, `None` if it is not. `quiet`: I/O has nothing left.

@@ -198,12 +198,13 @@ impl LocalServer {
             evidence: self.evidence.clone(),
             default_timeout: None,
             listeners: OnceLock::new(),
+            server: None,
             direct: false,
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.
         link.add_handle();
-        tokio::spawn(drive_bytes(far, None, Arc::clone(&link), ()));
+        tokio::spawn(drive_bytes(far, None, Arc::clone(&link), (), &[]));
         let mut near = PeerBuilder::over(near, &Native::new());
         if let Some(caller) = caller {
             near = near.shared_router(Arc::clone(&caller.router));

@@ -1,7 +1,7 @@
 //! Draining a server.
 
-use super::accept::Shared;
 use super::report::{CutConnection, DrainReport, cut_connection};
+use super::shared::Shared;
 use crate::link::{Link, RunKind};
 use crate::local::LocalServer;
 use mynah_connection::CloseReason;
@@ -31,7 +31,7 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     let began = Instant::now();
     shared.refuse();
     let mut subscriptions_ended = local.start_drain();
-    let links = shared.links();
+    let links = shared.registry().links();
     let connections = links.len();
     let mut half_open = 0;
     for link in &links {
@@ -45,7 +45,7 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     loop {
         // Asked for before the look, so that no end is missed.
         let ended = shared.ended.notified();
-        let idle = shared.links().is_empty() && in_process(local) == 0;
+        let idle = shared.registry().links().is_empty() && in_process(local) == 0;
         let now = Instant::now();
         if idle || end.is_some_and(|end| end <= now) {
             break;
@@ -64,6 +64,7 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     }
     let bridges = local.bridges();
     let cut: Vec<CutConnection> = shared
+        .registry()
         .links()
         .iter()
         // Nothing ran for those that have said nothing.

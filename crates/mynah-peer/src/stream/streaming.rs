@@ -118,6 +118,8 @@ where
             ..
         } = call;
         let until_first = options.is_default_timeout(caller.deadline());
+        let runtime = caller.runtime().cloned();
+        let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
         let watch = if Watch::may_begin(&caller, &options) {
             Watched::begin(&caller, &target, &mut options, &attachments)
         } else {

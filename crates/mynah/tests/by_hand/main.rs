@@ -9,11 +9,14 @@
 )]
 
 mod direct;
+mod export;
 mod fallback;
+mod notifications;
 mod outcome;
 mod running;
 mod shapes;
 mod state;
 #[path = "../it/support.rs"]
 mod support;
+mod ui;
 mod validation;
