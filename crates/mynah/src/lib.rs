@@ -235,20 +235,23 @@ pub mod __private {
 
     /// Says what is missing when `#[service(schema)]` is written without the feature.
     #[cfg(not(feature = "schema"))]
-    mod without_schema {
+    pub mod without_schema {
         use mynah_contract::Schema;
 
         #[diagnostic::on_unimplemented(
             message = "`#[service(schema)]` needs the feature `schema` of the crate `mynah`",
             label = "no schema of this type can be made",
-            note = "write `mynah = { features = [\"schema\"], .. }`, and derive `schemars::JsonSchema`"
+            note = "turn it on, and derive `schemars::JsonSchema` for every type of the service"
         )]
+        /// Implemented by nothing.
         pub trait FeatureSchema {}
 
+        /// Never called.
         pub fn received<T: FeatureSchema + ?Sized>() -> Schema {
             Schema::any()
         }
 
+        /// Never called.
         pub fn sent<T: FeatureSchema + ?Sized>() -> Schema {
             Schema::any()
         }
