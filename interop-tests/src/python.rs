@@ -23,6 +23,8 @@ pub enum Venv {
     Old,
     /// kollabor-rpc 0.5.8.
     Kollabor,
+    /// jsonschema 4.26.
+    Contract,
 }
 
 /// The folder of the tests.
@@ -46,6 +48,7 @@ pub fn interpreter(venv: Venv) -> PathBuf {
         Venv::Current => ".venv",
         Venv::Old => ".venv-1.0.0",
         Venv::Kollabor => ".venv-kollabor",
+        Venv::Contract => ".venv-contract",
     };
     let python = root().join(folder).join("bin/python");
     assert!(

@@ -9,6 +9,7 @@ mod bench;
 mod compatibility;
 mod fuzz;
 mod layers;
+mod manifest;
 mod process;
 mod python;
 mod release_check;
@@ -28,6 +29,9 @@ cargo xtask <command>
   layers                   dependencies of every crate against xtask/layers.toml
   release-check            versions, pins, VERSION constants and changelog against each other
   compatibility            runs the conformance suites and writes docs/compatibility.md from their results
+  manifest [--check | --breaking]
+                           contracts of the examples' services against contracts.lock.json: says what a change
+                           breaks and writes the file, with --breaking whatever it is; --check writes nothing
   fuzz [TARGET] [--seconds N] [--keep]
                            one fuzz target of crates/mynah-fuzz, or all of them (10 s each); --keep writes what
                            it found worth keeping into the corpus of the tree
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         Some("test") => no_arguments(&rest).and_then(|()| test::run()),
         Some("layers") => no_arguments(&rest).and_then(|()| layers::run()),
         Some("release-check") => no_arguments(&rest).and_then(|()| release_check::run()),
+        Some("manifest") => manifest::run(&rest),
         Some("compatibility") => no_arguments(&rest).and_then(|()| compatibility::run()),
         Some("fuzz") => fuzz::run(&rest),
         Some("bench") => bench::run(&rest),

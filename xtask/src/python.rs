@@ -14,7 +14,7 @@ struct Environment {
     options: &'static [&'static str],
 }
 
-const ENVIRONMENTS: [Environment; 3] = [
+const ENVIRONMENTS: [Environment; 4] = [
     Environment {
         folder: ".venv",
         requirements: "requirements.txt",
@@ -30,6 +30,11 @@ const ENVIRONMENTS: [Environment; 3] = [
         requirements: "requirements-kollabor.txt",
         options: &["--ignore-requires-python"],
     },
+    Environment {
+        folder: ".venv-contract",
+        requirements: "requirements-contract.txt",
+        options: &[],
+    },
 ];
 
 const PACKAGES: [&str; 3] = ["python3", "python3-venv", "python3-pip"];
@@ -43,7 +48,8 @@ pub(crate) fn set_up() -> Outcome {
     for environment in &ENVIRONMENTS {
         set_up_one(&tests, environment)?;
     }
-    require_node()
+    require_node()?;
+    set_up_node(&tests.join("node"))
 }
 
 /// Sees that `node` is there, and installs it where that may be done.
@@ -57,6 +63,35 @@ fn require_node() -> Outcome {
     let hint =
         "`sudo apt-get update && sudo apt-get install -y nodejs` or what your system has for it";
     Err(format!("the interop tests need node; run {hint}").into())
+}
+
+/// Installs the packages of npm that are missing, or were made from another list.
+fn set_up_node(folder: &Path) -> Outcome {
+    let wanted = std::fs::read_to_string(folder.join("package.json"))?;
+    // Written last, so an interrupted installation is not taken for a finished one.
+    let stamp = folder.join("node_modules/.installed-package.json");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        println!("    {} is up to date", folder.display());
+        return Ok(());
+    }
+    if !process::on_path("npm") {
+        if !process::can_apt_install() {
+            let hint = "`sudo apt-get install -y npm` or what your system has for it";
+            return Err(format!("the interop tests need npm; run {hint}").into());
+        }
+        process::apt_install(&["npm"])?;
+    }
+    let mut npm = Command::new("npm");
+    npm.current_dir(folder).args([
+        "install",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--silent",
+    ]);
+    process::run(&mut npm)?;
+    std::fs::write(stamp, wanted)?;
+    Ok(())
 }
 
 fn set_up_one(tests: &Path, environment: &Environment) -> Outcome {

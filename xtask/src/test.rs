@@ -1,10 +1,17 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
-use crate::{Outcome, bench, compatibility, fuzz, layers, process, python, release_check};
+use crate::{
+    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, release_check,
+};
 use std::time::{Duration, Instant};
 
 /// The crates without I/O; what is wrong there makes the rest fail too.
-const PURE: [&str; 3] = ["mynah-protocol", "mynah-codec", "mynah-connection"];
+const PURE: [&str; 4] = [
+    "mynah-protocol",
+    "mynah-codec",
+    "mynah-connection",
+    "mynah-contract",
+];
 const INTEROP: &str = "interop-tests";
 const PROBE: &str = "xtask/no-std-probe";
 
@@ -42,6 +49,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests with metrics",
         run: with_metrics,
+    },
+    Step {
+        name: "contracts are those of the lock file",
+        run: manifest::check,
+    },
+    Step {
+        name: "tests with contracts that have schemas",
+        run: with_schema,
     },
     Step {
         name: "the examples run",
@@ -112,8 +127,9 @@ fn summary(done: &[(&str, Duration)], failure: Option<&str>) {
 }
 
 fn pure() -> Outcome {
-    // Pipes over async bytes are no default, and have tests of their own.
-    let mut command = process::cargo(["test", "--features", "mynah-codec/io"]);
+    // Pipes over async bytes and schemas of types are no default, and have tests of their own.
+    let features = "mynah-codec/io,mynah-contract/schema";
+    let mut command = process::cargo(["test", "--features", features]);
     for name in PURE {
         command.args(["--package", name]);
     }
@@ -124,6 +140,15 @@ fn pure() -> Outcome {
 fn with_metrics() -> Outcome {
     let mut command = process::cargo(["test", "--package", "mynah", "--features", "metrics,tower"]);
     command.args(["--test", "metrics"]);
+    process::run(&mut command)
+}
+
+/// Apart from the rest, which runs as most programs are built.
+fn with_schema() -> Outcome {
+    let mut command = process::cargo(["test", "--package", "mynah", "--features", "schema"]);
+    process::run(command.args(["--test", "contract"]))?;
+    let mut command = process::cargo(["run", "--quiet", "--package", "mynah"]);
+    command.args(["--features", "schema", "--example", "contract"]);
     process::run(&mut command)
 }
 
@@ -143,7 +168,14 @@ fn interop() -> Outcome {
 
 /// The README's first command, and every other example that ends by itself: each ends well.
 fn examples() -> Outcome {
-    for name in ["tour", "progress", "stdio-worker", "custom_format", "ring"] {
+    for name in [
+        "tour",
+        "progress",
+        "stdio-worker",
+        "custom_format",
+        "kollabor_socket",
+        "ring",
+    ] {
         println!("--- {name}");
         process::run(&mut process::cargo(["run", "--quiet", "--example", name]))?;
     }

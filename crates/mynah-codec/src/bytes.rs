@@ -329,5 +329,21 @@ impl<'de> Visitor<'de> for BytesVisitor {
     }
 }
 
+/// A text of format `binary`, as OpenAPI has it: JSON Schema has no word for bytes.
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Bytes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "binary" })
+    }
+}
+
 #[cfg(test)]
 mod tests;

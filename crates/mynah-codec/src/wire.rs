@@ -2,7 +2,8 @@
 
 use crate::{DecodeError, EncodeError, Format, FrameSpan, Lane, Output};
 use bytes::BytesMut;
-use mynah_protocol::{Envelope, ErrorCode, Profile};
+use mynah_protocol::{Envelope, ErrorCode, Opaque, Profile};
+use std::collections::BTreeMap;
 
 /// What [`Wire::decode`] found at the start of its input.
 #[derive(Debug)]
@@ -106,6 +107,12 @@ pub trait Wire: Send + std::fmt::Debug {
     /// Writes what the wire has to say of its own: a preface and a hello at the start, the answer to a handshake.
     /// The driver calls it once at the start and after every read; it may write nothing.
     fn own_output(&mut self, out: &mut Output);
+
+    /// Takes the hashes of this side's contracts, to say them in its hello. Called before the first
+    /// [`Self::own_output`], if at all; a wire whose hello has no room for them passes them over, which is the default.
+    fn announce(&mut self, contracts: &BTreeMap<Box<str>, Opaque>) {
+        let _ = contracts;
+    }
 
     /// Whether the handshake, if this wire has one, is over. Until then the handshake time-out runs.
     fn is_ready(&self) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::InboundKey;
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, Event, Items, Lane, Log, Moment, Notification, Payload,
-    Progress, Request, RpcError,
+    CallId, Cancel, CancelReason, Envelope, Event, Hello, Items, Lane, Log, Moment, Notification,
+    Payload, Progress, Request, RpcError,
 };
 
 /// How a call that this side made ended.
@@ -100,7 +100,9 @@ pub trait Effects<O, I> {
     fn hear(&mut self, key: InboundKey, slot: &mut I, deadline: Moment, said: Said<'_>);
 
     /// The peer has introduced itself: what it takes is known.
-    fn met(&mut self) {}
+    fn met(&mut self, hello: &Hello<'_>) {
+        let _ = hello;
+    }
 
     /// The peer is going away: it takes no more calls.
     fn going_away(&mut self) {}

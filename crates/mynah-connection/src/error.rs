@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub enum CloseReason {
     /// This side closed it.
     Local,
+    /// This side closed it and told the peer why, where the wire can say it.
+    Closed(ErrorCode, Arc<str>),
     /// The peer closed it, or went away without a word.
     PeerGone,
     /// The same, where the transport knows more of it: the exit status of a process.
@@ -32,7 +34,7 @@ impl CloseReason {
     #[must_use]
     pub const fn wire_code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Violation(code, _) => Some(*code),
+            Self::Violation(code, _) | Self::Closed(code, _) => Some(*code),
             Self::TimedOut(_) => Some(ErrorCode::TIMED_OUT),
             Self::Local
             | Self::PeerGone
@@ -42,12 +44,19 @@ impl CloseReason {
             | Self::Transport(..) => None,
         }
     }
+
+    /// Whether it ends at once, whatever still waits to be written.
+    #[must_use]
+    pub const fn is_fault(&self) -> bool {
+        matches!(self, Self::Violation(..) | Self::TimedOut(_))
+    }
 }
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local => f.write_str("closed by this side"),
+            Self::Closed(code, text) => write!(f, "closed by this side: {code}: {text}"),
             Self::PeerGone => f.write_str("peer closed the connection"),
             Self::PeerEnded(end) => write!(f, "peer is gone: {end}"),
             Self::Refused(code, text) => {

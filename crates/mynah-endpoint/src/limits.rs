@@ -74,6 +74,8 @@ const ROWS: &[Row] = rows! {
     "max_metadata_entries": Number(max_metadata_entries, 0);
     "max_metadata_bytes": Number(max_metadata_bytes, 0);
     "connections": Number(connections, 1);
+    "waiting_connections": Number(waiting_connections, 0);
+    "admission_timeout": Time(admission_timeout);
     "handshake_timeout": Time(handshake_timeout);
     "idle_timeout": Silence(idle_timeout);
     "keep_alive": Silence(keep_alive);

@@ -22,13 +22,22 @@ use proc_macro::TokenStream;
 /// `ArithClient<C>`, whose methods call it. The trait keeps its methods; `async fn` becomes a
 /// function that returns a `Send` future, so implementors write plain `async fn`.
 ///
-/// Options: `#[service(validate)]` has params and results held against `mynah::Validate`, which their types implement.
-/// `#[service(name = "...")]` sets the name on the wire. Without it, it is the trait's
-/// name in lower snake case (`KeyStore` is `key_store`).
+/// Options:
+/// - `name = "..."` sets the name on the wire. Without it, it is the trait's name in lower snake case (`KeyStore` is
+///   `key_store`). An empty one: methods are called by their own names alone.
+/// - `rename_all = "camelCase"` writes the names of methods and events so, where they say nothing else, and
+///   `rename_all_params = "camelCase"` those of parameters. The cases are those of serde.
+/// - `mock` makes `ArithMock` as well, for tests of code that calls: `ArithMock::new().on_add(async |a, b| Ok(a + b))`
+///   and `client()`.
+/// - `validate` has params and results held against `mynah::Validate`, which their types implement.
 ///
 /// # Methods
 /// - The receiver is `&self`. After it may come the context, as `cx: &Context`; it is not sent.
 /// - Parameters are plain names with owned types; all of them together are at most 16.
+/// - A caller may give them in order, each by its name, or as one object; the names are those that are written here. One
+///   that is an `Option` may be absent, and so may one with `#[default]` (the default of its type) or
+///   `#[default = value]` before it. A client writes nothing for `None`.
+/// - `#[params]` before the only parameter: it is all of the params, as one object.
 /// - `-> Result<T, E>` has a domain error `E`, written out, no alias. Any other return type `T` has
 ///   none.
 ///

@@ -1,11 +1,13 @@
 //! What a handler sees of its call.
 
+use crate::blocking::BlockingPool;
 use crate::events::Events;
 use crate::intercept::Observed;
 use crate::link::{Link, WireFacts};
 use crate::local::LocalCall;
 use crate::peer::{Bound, Peer};
 use crate::scratch;
+use crate::server::Peers;
 use crate::states::States;
 use crate::trace::TraceContext;
 use mynah_connection::InboundKey;
@@ -107,12 +109,30 @@ impl Context {
         self.link()?.0.facts()
     }
 
+    /// Where `#[blocking]` handlers of this side run.
+    pub(crate) fn blocking_pool(&self) -> &BlockingPool {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.config.router.blocking(),
+            Inner::Local(call) => call.blocking_pool(),
+        }
+    }
+
     /// The events that this side publishes.
     #[must_use]
     pub fn events(&self) -> Events {
         match &self.inner {
             Inner::Linked { link, .. } => link.config.router.events().clone(),
             Inner::Local(call) => call.events(),
+        }
+    }
+
+    /// The clients of the server that answers the call, to call them, emit to them or broadcast. Empty on a side that is
+    /// no server.
+    #[must_use]
+    pub fn peers(&self) -> Peers {
+        match &self.inner {
+            Inner::Linked { link, .. } => link.config.router.peers(),
+            Inner::Local(call) => call.peers(),
         }
     }
 

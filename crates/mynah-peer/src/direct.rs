@@ -128,7 +128,7 @@ impl Router {
         let link = self.direct_link(Out::carrier(profile.clone(), &limits), limits, caller);
         link.set_facts(&link.lock().out);
         let (transport, answer) = OneCall::new(envelope, profile, Arc::clone(&link));
-        drive_carrier(Box::pin(transport), Arc::clone(&link)).await;
+        drive_carrier(Box::pin(transport), Arc::clone(&link), Vec::new()).await;
         let answered = answer.take();
         if let (Some(id), None) = (id, &answered) {
             // The rules of a connection ended it: the request breaks a limit that is no error of a call.
@@ -182,7 +182,7 @@ impl Router {
                 link.set_facts(&state.out);
             }
         }
-        let unread = drive_bytes(stream, None, Arc::clone(&link), ()).await;
+        let unread = drive_bytes(stream, None, Arc::clone(&link), (), &[]).await;
         let said = said.take().ok_or(DirectError::TooLarge { limit: most })?;
         match link.end_reason() {
             Some(CloseReason::Drained) | None if unread > 0 => {
@@ -204,6 +204,7 @@ impl Router {
             evidence: caller,
             default_timeout: None,
             listeners: OnceLock::new(),
+            server: None,
             direct: true,
         };
         let link = Link::new(out, config);

@@ -3,6 +3,7 @@
 use crate::handler;
 use mynah_codec::{DecodeError, EncodeError};
 use mynah_connection::{CloseReason, OpenError};
+use mynah_contract::ErrorEntry;
 use mynah_protocol::{By, EndReason, ErrorCode, RetryClass, RpcError, Value};
 use std::convert::Infallible;
 use std::fmt;
@@ -77,6 +78,12 @@ pub trait DomainError: Sized + Send + 'static {
     /// # Errors
     /// The error unchanged when it is none of this type.
     fn from_rpc(error: RpcError) -> Result<Self, RpcError>;
+
+    /// What a contract says of it: each code with its text. None when that is not known.
+    #[must_use]
+    fn entries() -> Vec<ErrorEntry> {
+        Vec::new()
+    }
 }
 
 impl DomainError for RpcError {

@@ -7,6 +7,7 @@
 //!
 //! Programs depend on the facade crate `mynah`, which re-exports this one.
 
+pub mod blocking;
 mod call;
 mod callback;
 mod context;
@@ -21,6 +22,7 @@ mod link;
 mod local;
 mod method;
 mod metrics;
+mod mock;
 mod observe;
 mod params;
 mod peer;
@@ -30,6 +32,7 @@ mod scratch;
 mod server;
 mod states;
 mod stream;
+mod system;
 mod trace;
 mod validate;
 
@@ -56,6 +59,7 @@ pub use intercept::{
 pub use link::RunKind;
 pub use local::{InProcess, LocalServer};
 pub use method::{MethodInfo, MethodKind};
+pub use mock::MockCalls;
 pub use mynah_connection::Backoff;
 pub use observe::SlowThresholds;
 pub use params::{
@@ -68,9 +72,12 @@ pub use reconnect::{
 };
 pub use router::{MethodEntry, Methods, RawAnswer, RawCall, RegisterError, Router};
 pub use server::{
-    AttachError, CutCall, CutConnection, DrainReport, Server, ServerError, ServerHandle,
+    AttachError, CutCall, CutConnection, DEFAULT_GRACE, DrainReport, IdTaken, PeerId, Peers,
+    Server, ServerError, ServerHandle, Session, SessionLimit, SessionPermit, SessionPolicy,
+    Verdict,
 };
 pub use stream::{Attachment, Incoming, StreamCall, Streaming};
+pub use system::{CheckError, Contracted, Shown};
 pub use trace::TraceContext;
 pub use validate::{CheckParams, CheckResult, Checked, Fault, Faults, Step, Unchecked, Validate};
 

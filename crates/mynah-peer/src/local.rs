@@ -174,8 +174,7 @@ impl InProcess {
             // An unknown method, or one of other types: the wire finds the words.
             let params = owned(params)?;
             let target = Target::owned(&name);
-            let mut call =
-                Call::<P::Owned, T, E, Peer>::to(self.ends.server.encoded(), target, params);
+            let mut call = Call::<P::Owned, T, E, Peer>::to(self.encoded(), target, params);
             call.attachments = attachments;
             let heard = listens.then(Heard::default);
             call.listeners = heard.as_ref().map(Heard::listeners);
@@ -308,7 +307,7 @@ impl InProcess {
         }
         let target = Target::owned(name);
         let params = params.into_owned().map_err(CallError::Encode)?;
-        let mut notify = Notify::to(self.ends.server.encoded(), target, params);
+        let mut notify = Notify::to(self.encoded(), target, params);
         for (name, value) in metadata.iter() {
             notify = notify.metadata(name, value);
         }
@@ -354,6 +353,11 @@ impl InProcess {
             _lease: Some(lease),
             observed: Vec::new(),
         })
+    }
+
+    /// Where calls go that must be encoded.
+    fn encoded(&self) -> Peer {
+        self.ends.server.encoded(self.ends.caller.as_ref())
     }
 
     /// The time for a call, no longer than the server allows.

@@ -13,13 +13,15 @@ use crate::intercept::{Interceptor, Interceptors};
 use crate::link::Link;
 use crate::local::{InProcess, LocalCall, LocalServer};
 use crate::router::{RegisterError, Router};
+use crate::server::{IdTaken, PeerId};
 use crate::trace::TraceContext;
 use mynah_codec::Dialect;
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{Evidence, Limits, Transport};
+use mynah_protocol::{Evidence, Limits, Opaque, RpcError, Transport};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -187,6 +189,17 @@ impl Peer {
         Self::in_process(local)
     }
 
+    /// A peer that is these services, in the same process: they live as long as its handles and clients. Values are
+    /// passed as they are where caller and handler have the same types.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when one of them cannot be registered.
+    pub fn of(router: Router) -> Result<Self, RegisterError> {
+        router.check()?;
+        let server = LocalServer::new(Arc::new(router), Limits::DEFAULT);
+        Ok(Self::local(&server, None))
+    }
+
     pub(crate) fn in_process(local: InProcess) -> Self {
         Self {
             kind: Kind::Local(Arc::new(local)),
@@ -259,6 +272,42 @@ impl Peer {
         }
     }
 
+    /// The server of this process to which calls go, if it is one.
+    pub(crate) fn local_server(&self) -> Option<&Arc<LocalServer>> {
+        match &self.kind {
+            Kind::Linked(_) => None,
+            Kind::Local(local) => Some(local.server()),
+        }
+    }
+
+    /// Whether the wire says the services of methods.
+    pub(crate) fn says_services(&self) -> bool {
+        match &self.kind {
+            Kind::Linked(handle) => handle
+                .link
+                .facts()
+                .is_none_or(|facts| facts.capabilities.services),
+            Kind::Local(_) => true,
+        }
+    }
+
+    /// The hash that the other side has said of its contract of a service. Waits for its hello on wires that have one.
+    pub(crate) async fn announced(&self, service: &str) -> Option<Opaque> {
+        let Kind::Linked(handle) = &self.kind else {
+            return None;
+        };
+        std::future::poll_fn(|cx| {
+            let mut state = handle.link.lock();
+            if state.handshake_pending() && state.connection.closed().is_none() {
+                state.wait_for_room(cx.waker(), 0);
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        handle.link.announced.get()?.get(service).cloned()
+    }
+
     fn ready_link(&self) -> Result<Option<(&Arc<Link>, &crate::link::WireFacts)>, CallError> {
         let Kind::Linked(handle) = &self.kind else {
             return Ok(None);
@@ -276,6 +325,42 @@ impl Peer {
     pub fn close(&self) {
         if let Kind::Linked(handle) = &self.kind {
             handle.link.close(CloseReason::Local);
+        }
+    }
+
+    /// The same, and tells the other side why where the wire can say it: its connection ends as
+    /// [`CloseReason::Refused`] with code and message of `reason`, this one as [`CloseReason::Closed`].
+    pub fn close_with(&self, reason: &RpcError) {
+        if let Kind::Linked(handle) = &self.kind {
+            let closed = CloseReason::Closed(reason.code(), reason.message().into());
+            handle.link.close(closed);
+        }
+    }
+
+    /// What the server that accepted this peer knows it by, `None` for a peer that no server accepted.
+    #[must_use]
+    pub fn id(&self) -> Option<PeerId> {
+        let Kind::Linked(handle) = &self.kind else {
+            return None;
+        };
+        let (server, number) = handle.link.config.server.as_ref()?;
+        let named = server.upgrade()?.name_of(*number);
+        Some(named.unwrap_or_else(|| PeerId::number(*number)))
+    }
+
+    /// Has its server know it by this id, in place of the one before; see [`Session::set_id`](crate::Session::set_id).
+    /// Nothing happens for a peer that no server accepted, or that has gone.
+    ///
+    /// # Errors
+    /// [`IdTaken`] when another connection of the server has it; nothing changes.
+    pub fn set_id(&self, id: impl Into<PeerId>) -> Result<(), IdTaken> {
+        let Kind::Linked(handle) = &self.kind else {
+            return Ok(());
+        };
+        let server = handle.link.config.server.as_ref();
+        match server.and_then(|(server, number)| Some((server.upgrade()?, number))) {
+            Some((server, number)) => server.rename(*number, id.into()),
+            None => Ok(()),
         }
     }
 

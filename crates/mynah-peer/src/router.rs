@@ -12,6 +12,7 @@ pub use fallback::{RawAnswer, RawCall};
 pub use route::MethodEntry;
 pub(crate) use route::Route;
 
+use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::direct::DirectCalls;
 use crate::events::{Events, Hearers, LogLine};
@@ -19,13 +20,16 @@ use crate::handler::{Declaration, Export, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
+use crate::server::Peers;
 use crate::states::States;
-use mynah_protocol::{Limits, MethodName};
+use crate::system::{Contracts, Shown};
+use mynah_contract::Contract;
+use mynah_protocol::{Evidence, Limits, MethodName, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Which handler answers which name.
 ///
@@ -49,6 +53,13 @@ pub struct Router {
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    contracts: Contracts,
+    /// The clients of the server that has this router.
+    peers: OnceLock<Peers>,
+    /// Where `#[blocking]` handlers run.
+    blocking: BlockingPool,
+    /// Why a connection is refused that was not admitted: nothing else is ever said to it.
+    refusal: Option<Box<RpcError>>,
     direct: DirectCalls,
 }
 
@@ -65,6 +76,22 @@ pub enum RegisterError {
     /// Something that a peer says has one handler at most.
     #[error("{0} has two handlers")]
     Handlers(String),
+    /// A wire calls methods by their own names alone, and several services have one of this name.
+    #[error(
+        "{dialect} calls methods by their own names, and `{method}` is that of {services}: rename one, or have \
+         the names of services said as well"
+    )]
+    Ambiguous {
+        /// The wire.
+        dialect: &'static str,
+        /// The name.
+        method: String,
+        /// Whose methods they are.
+        services: String,
+    },
+    /// A contract promises a method that nobody answers.
+    #[error("the contract has a method {0}, and there is no handler for it")]
+    Unanswered(String),
     /// A handler takes server state of a type that the router was not given.
     #[error("a handler takes server state of type {0}, which was not given: `Router::state`")]
     State(&'static str),
@@ -89,6 +116,7 @@ impl Router {
     pub fn register(mut self, service: impl Service) -> Self {
         let mut routes = Routes::default();
         service.register(&mut routes);
+        self.contracts.extend(routes.take_contracts());
         let (routes, declarations) = routes.into_parts();
         for declaration in declarations {
             declaration.apply(&self.events);
@@ -100,6 +128,37 @@ impl Router {
             }
         }
         self
+    }
+
+    /// Says what is known of methods: what `describe` tells of them. Handlers made by hand get their entries from it; each
+    /// method in it must have a handler when something starts with this router.
+    #[must_use]
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.contracts.give(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: asked for each method and event when a peer wants to know what is offered. Without
+    /// it everybody is told everything. It does not decide who may call: that is for an interceptor.
+    #[must_use]
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.contracts.show(Arc::new(show));
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts, on wires whose hello has room for them. A client
+    /// that checks its contract then asks only if something is different.
+    #[must_use]
+    pub fn announce_contracts(mut self) -> Self {
+        self.contracts.announce();
+        self
+    }
+
+    pub(crate) const fn contracts(&self) -> &Contracts {
+        &self.contracts
     }
 
     /// Adds a method made by hand: a function or closure under a name. See [`Handler`] for what it may take and give.
@@ -162,7 +221,7 @@ impl Router {
     pub fn fallback<H, F>(mut self, handler: H) -> Self
     where
         H: Fn(Context, RawCall) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<RawAnswer, mynah_protocol::RpcError>> + Send + 'static,
+        F: Future<Output = Result<RawAnswer, RpcError>> + Send + 'static,
     {
         let fallback = fallback::new(handler);
         if self.fallback.replace(fallback).is_some() {
@@ -272,6 +331,41 @@ impl Router {
         self
     }
 
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    #[must_use]
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.blocking = pool;
+        self
+    }
+
+    pub(crate) const fn blocking(&self) -> &BlockingPool {
+        &self.blocking
+    }
+
+    /// The router of a connection that was not admitted.
+    pub(crate) fn refusing(error: RpcError) -> Self {
+        Self {
+            refusal: Some(Box::new(error)),
+            ..Self::default()
+        }
+    }
+
+    /// Why everything is refused, if it is.
+    pub(crate) fn refusal(&self) -> Option<&RpcError> {
+        self.refusal.as_deref()
+    }
+
+    /// The server that has this router makes its clients known.
+    pub(crate) fn serve(&self, peers: Peers) {
+        // A router has one server at most.
+        let _first = self.peers.set(peers);
+    }
+
+    /// The clients of the server that has this router.
+    pub(crate) fn peers(&self) -> Peers {
+        self.peers.get().cloned().unwrap_or_default()
+    }
+
     pub(crate) const fn hearers(&self) -> &Hearers {
         &self.hearers
     }
@@ -300,8 +394,43 @@ impl Router {
         if let Some(error) = self.errors.first() {
             return Err(error.clone());
         }
-        self.lacks(&self.needs)
-            .map_or(Ok(()), |state| Err(RegisterError::State(state)))
+        if let Some(state) = self.lacks(&self.needs) {
+            return Err(RegisterError::State(state));
+        }
+        let mut promised = self.contracts.promised();
+        let unanswered = promised.find(|name| self.look_up(name).is_none());
+        unanswered.map_or(Ok(()), |name| {
+            Err(RegisterError::Unanswered(name.to_string()))
+        })
+    }
+
+    /// Whether each method can be told by its own name, on a wire that says no other.
+    pub(crate) fn check_bare(&self, dialect: &'static str) -> Result<(), RegisterError> {
+        // In the order of registration, so that it is the same method each time.
+        let several = self.routes.iter().find(|route| {
+            let bare = MethodName::new("", &route.method);
+            self.services_of(&bare).is_some()
+        });
+        let Some(route) = several else { return Ok(()) };
+        let services = self.services_of(&MethodName::new("", &route.method));
+        Err(RegisterError::Ambiguous {
+            dialect,
+            method: route.method.to_string(),
+            services: services.unwrap_or_default(),
+        })
+    }
+
+    /// The services that have a method of this bare name, when there are several and none is meant before others.
+    pub(crate) fn services_of(&self, name: &MethodName<'_>) -> Option<String> {
+        let ambiguous = name.service.is_empty()
+            && matches!(self.by_method.get(&*name.method), Some(None))
+            && self.look_up(name).is_none();
+        ambiguous.then(|| {
+            let routes = self.routes.iter();
+            let of = routes.filter(|route| *route.method == *name.method);
+            let names: Vec<_> = of.map(|route| format!("`{}`", route.service)).collect();
+            names.join(" and ")
+        })
     }
 
     /// The name of a type of server state that is needed and was not given.

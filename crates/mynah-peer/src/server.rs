@@ -1,14 +1,27 @@
 //! Servers: several listeners, one router.
 
 mod accept;
+mod admission;
+mod arrival;
 mod drain;
 mod handle;
+mod peers;
+mod registry;
 mod report;
+mod session;
+mod shared;
+mod waiting;
 
-pub use accept::AttachError;
+pub use admission::{SessionLimit, SessionPermit, SessionPolicy, Verdict};
 pub use handle::ServerHandle;
+pub use peers::Peers;
+pub use registry::{IdTaken, PeerId};
 pub use report::{CutCall, CutConnection, DrainReport};
+pub use session::Session;
+pub use shared::AttachError;
+pub(crate) use shared::Shared;
 
+use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::events::{Events, LogLine};
 use crate::handler::{Export, Handler, Service};
@@ -18,15 +31,22 @@ use crate::local::LocalServer;
 use crate::observe::SlowThresholds;
 use crate::peer::DEFAULT_TIMEOUT;
 use crate::router::{RegisterError, Router};
-use accept::{Accepting, Shared};
-use mynah_codec::Dialect;
-use mynah_protocol::{Evidence, Limits, Listener, Transport, TransportError};
+use crate::system::Shown;
+use accept::Accepting;
+use admission::{OnConnect, OnDisconnect};
+use mynah_codec::{Dialect, Side};
+use mynah_connection::CloseReason;
+use mynah_contract::Contract;
+use mynah_protocol::{Evidence, Limits, Listener, RpcError, Transport, TransportError};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How long a drain lets calls finish unless it is told otherwise.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
 /// A server that is about to start: services, limits, and where to listen.
 #[must_use = "nothing runs before start"]
@@ -38,6 +58,9 @@ pub struct Server {
     binds: Vec<Bind>,
     names: Vec<String>,
     attached: Vec<Attach>,
+    /// A dialect of a listener that says the names of methods and not those of services.
+    bare_names: Option<&'static str>,
+    policies: Vec<Box<dyn SessionPolicy>>,
 }
 
 /// A listener that is bound when the server starts.
@@ -67,6 +90,7 @@ impl fmt::Debug for Server {
             .field("router", &self.router)
             .field("listeners", &self.binds.len())
             .field("names", &self.names)
+            .field("policies", &self.policies.len())
             .finish_non_exhaustive()
     }
 }
@@ -87,6 +111,8 @@ impl Server {
             binds: Vec::new(),
             names: Vec::new(),
             attached: Vec::new(),
+            bare_names: None,
+            policies: Vec::new(),
         }
     }
 
@@ -130,6 +156,33 @@ impl Server {
         self
     }
 
+    /// Says what is known of methods made by hand: [`Router::describe`].
+    pub fn describe(mut self, contract: Contract) -> Self {
+        self.router = self.router.describe(contract);
+        self
+    }
+
+    /// Decides what a caller is told of: [`Router::show`].
+    pub fn show<F>(mut self, show: F) -> Self
+    where
+        F: Fn(&Evidence, Shown<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.router = self.router.show(show);
+        self
+    }
+
+    /// Has the hello of each connection say the hashes of the contracts: [`Router::announce_contracts`].
+    pub fn announce_contracts(mut self) -> Self {
+        self.router = self.router.announce_contracts();
+        self
+    }
+
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.router = self.router.blocking_pool(pool);
+        self
+    }
+
     /// Has an interceptor stand around every call that this side answers. See [`Router::intercept`].
     pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
         self.router = self.router.intercept(interceptor);
@@ -161,6 +214,37 @@ impl Server {
     {
         self.router = self.router.on_log(handler);
         self
+    }
+
+    /// Has a policy decide about every connection before anything of it is handled: at most so many sessions
+    /// ([`SessionLimit`]), one at a time, or whatever a program has of its own. Several are asked in the order in which
+    /// they were added, and told of the end in the opposite order.
+    ///
+    /// Calls within the process are no connections, and are not asked about.
+    pub fn admit(mut self, policy: impl SessionPolicy) -> Self {
+        self.policies.push(Box::new(policy));
+        self
+    }
+
+    /// Runs a function for every connection before anything of it is handled. It may name the connection, give it state,
+    /// have it wait as long as the function takes (within `Limits::admission_timeout`), and refuse it: the peer hears the
+    /// error where its wire can say it. It is a [`SessionPolicy`] like those of [`Self::admit`], in order with them. When
+    /// the peer goes meanwhile, the function is dropped at its next await.
+    pub fn on_connect<F, U>(self, function: F) -> Self
+    where
+        F: Fn(Session) -> U + Send + Sync + 'static,
+        U: Future<Output = Result<(), RpcError>> + Send + 'static,
+    {
+        self.admit(OnConnect::new(function))
+    }
+
+    /// Runs a function once for every connection that was admitted, when it has ended, however it ended. It must not
+    /// block.
+    pub fn on_disconnect(
+        self,
+        function: impl Fn(&Session, &CloseReason) + Send + Sync + 'static,
+    ) -> Self {
+        self.admit(OnDisconnect(function))
     }
 
     /// The limits of every connection, and of the number of connections. Without this each connection has those of its
@@ -210,6 +294,10 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
+        let wire = dialect.wire(Side::Accept, &dialect.limits());
+        if wire.profile().bare_names {
+            self.bare_names = Some(wire.profile().dialect);
+        }
         self.binds.push(Box::pin(async move {
             let listener = bind.await?;
             let dialect = dialect.clone_box();
@@ -257,19 +345,15 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         self.attached.push(Box::new(move |shared| {
-            let same = &std::convert::identity;
-            shared.run_bytes(stream, &dialect, same, evidence, shared.attached())
+            shared.attach_bytes(stream, &dialect, evidence)
         }));
         self
     }
 
     /// Serves a carrier of envelopes that is open already: [`ServerHandle::attach_transport`], when the server starts.
     pub fn attach_transport(mut self, transport: impl Transport + 'static) -> Self {
-        self.attached.push(Box::new(move |shared| {
-            let evidence = transport.evidence().clone();
-            let same = &std::convert::identity;
-            shared.run_carrier(transport, same, evidence, shared.attached())
-        }));
+        self.attached
+            .push(Box::new(move |shared| shared.attach_carrier(transport)));
         self
     }
 
@@ -286,6 +370,9 @@ impl Server {
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<ServerHandle, ServerError> {
         self.router.check()?;
+        if let Some(dialect) = self.bare_names {
+            self.router.check_bare(dialect)?;
+        }
         let mut listeners = Vec::new();
         for bind in self.binds {
             listeners.push(bind.await?);
@@ -301,7 +388,13 @@ impl Server {
                 return Err(ServerError::NameTaken(name.clone()));
             }
         }
-        let shared = Arc::new(Shared::new(router, self.limits, self.default_timeout));
+        let shared = Arc::new(Shared::new(
+            router,
+            self.limits,
+            self.default_timeout,
+            self.policies,
+        ));
+        shared.router.serve(Peers::new(Arc::downgrade(&shared)));
         let addresses = listeners
             .iter()
             .map(|listener| listener.address())

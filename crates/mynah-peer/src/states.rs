@@ -40,6 +40,18 @@ impl States {
         old?.downcast().ok()
     }
 
+    /// Takes over the values of another, as far as it has none of their types.
+    pub(crate) fn take_over(&self, other: &Self) {
+        if other.0.get().is_none() {
+            return;
+        }
+        let values = other.lock().clone();
+        let mut own = self.lock();
+        for (of, value) in values {
+            own.entry(of).or_insert(value);
+        }
+    }
+
     /// The value of a type, made when there is none.
     pub(crate) fn find_or_default<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         if let Some(value) = self.find() {

@@ -79,6 +79,10 @@ pub struct Limits {
     pub max_metadata_bytes: usize,
     /// Connections that one listener holds open; those that were attached to a server count together.
     pub connections: usize,
+    /// Connections that wait to be admitted to a server at once; one more is refused.
+    pub waiting_connections: usize,
+    /// Time that a connection may wait to be admitted; after it it is refused.
+    pub admission_timeout: Duration,
     /// Time until a new connection has said what it is.
     pub handshake_timeout: Duration,
     /// Silence after which a connection without calls in flight is closed; pings and pongs are no use of it, and neither
@@ -113,6 +117,8 @@ impl Limits {
         max_metadata_entries: 64,
         max_metadata_bytes: 16 << 10,
         connections: 10_000,
+        waiting_connections: 256,
+        admission_timeout: Duration::from_secs(8),
         handshake_timeout: Duration::from_secs(10),
         idle_timeout: None,
         keep_alive: None,
@@ -178,6 +184,10 @@ with! {
     with_subscriptions, subscriptions: usize;
     /// Sets how many connections a listener holds.
     with_connections, connections: usize;
+    /// Sets how many connections may wait to be admitted.
+    with_waiting_connections, waiting_connections: usize;
+    /// Sets how long a connection may wait to be admitted.
+    with_admission_timeout, admission_timeout: Duration;
     /// Sets the time for the handshake.
     with_handshake_timeout, handshake_timeout: Duration;
     /// Sets the silence after which an unused connection is closed.

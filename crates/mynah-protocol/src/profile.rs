@@ -82,6 +82,8 @@ pub struct Capabilities {
     pub streams: bool,
     /// Calling what was passed as a param.
     pub callbacks: bool,
+    /// Ids of calls that are texts, so that a program may choose them.
+    pub text_ids: bool,
 }
 
 impl Capabilities {
@@ -99,6 +101,7 @@ impl Capabilities {
         going_away: true,
         streams: true,
         callbacks: true,
+        text_ids: true,
     };
     /// Calls and answers only.
     pub const NONE: Self = Self {
@@ -114,6 +117,7 @@ impl Capabilities {
         going_away: false,
         streams: false,
         callbacks: false,
+        text_ids: false,
     };
 }
 
@@ -130,6 +134,8 @@ pub struct Profile {
     /// Whether it has no other spelling: a call that gives its params in one that the wire cannot say fails where it
     /// is made.
     pub only_params: bool,
+    /// Whether methods of services are called by their own names, without the service before them.
+    pub bare_names: bool,
     /// The format in which payloads travel.
     pub format: FormatId,
     /// What a timeout does.
@@ -157,6 +163,7 @@ impl Profile {
             capabilities: Capabilities::ALL,
             params: ParamsShape::Positional,
             only_params: false,
+            bare_names: false,
             format,
             on_timeout: OnTimeout::Keep,
             half_close: HalfClose::Ends,
@@ -193,6 +200,13 @@ impl Profile {
     #[must_use]
     pub const fn with_half_close(mut self, half_close: HalfClose) -> Self {
         self.half_close = half_close;
+        self
+    }
+
+    /// The same profile of a wire that calls methods by their own names, without a service.
+    #[must_use]
+    pub const fn with_bare_names(mut self, bare: bool) -> Self {
+        self.bare_names = bare;
         self
     }
 

@@ -99,10 +99,12 @@
 //! | `mynah-protocol` | what is said: envelopes, ids, errors, limits, transport traits |
 //! | `mynah-codec` | how it is written: formats, framings, dialects |
 //! | `mynah-connection` | the rules of one connection, without I/O |
+//! | `mynah-contract` | contracts as values, and what a change of them breaks |
 //! | `mynah-peer` | what a program uses |
 //! | `mynah-transport-…` | one adapter each |
 //! | `mynah` | this one: re-exports, and URLs |
 
+pub mod blocking;
 mod url;
 
 #[doc(inline)]
@@ -116,15 +118,17 @@ pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
     CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
     CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
-    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, Incoming, Intercepted,
+    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted,
     InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
     MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder,
-    PeerStats, Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats,
-    ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server, ServerError,
-    ServerHandle, ServerState, Service, ServiceClient, Shield, SlowThresholds, State, Step,
-    StreamCall, Streaming, Subscribe, Subscription, TraceContext, Validate, WaitFor, WasSent,
-    validated,
+    PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState,
+    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
+    ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
+    SessionPermit, SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming,
+    Subscribe, Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
+#[doc(inline)]
+pub use mynah_peer::{CheckError, Contracted, Shown};
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
@@ -142,6 +146,7 @@ pub use mynah_endpoint as endpoint;
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
+    pub use mynah_codec::dialect::jsonrpc::JsonRpc;
     pub use mynah_codec::dialect::kollabor::Kollabor;
     pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
@@ -152,6 +157,16 @@ pub use mynah_protocol as protocol;
 
 /// Formats, framings and wires.
 pub use mynah_codec as codec;
+
+/// Contracts as values: manifests, hashes, and what a change breaks.
+#[doc(inline)]
+pub use mynah_contract as contract;
+
+/// The contract of a service, from a type that the macro made of it: `contract_of::<ArithClient>()`.
+#[must_use]
+pub fn contract_of<K: Contracted>() -> contract::Contract {
+    K::contract()
+}
 
 /// Layers of tower around calls. With the feature `tower`.
 #[cfg(feature = "tower")]
@@ -186,14 +201,42 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use futures_core::Stream;
+    pub use mynah_contract::{Contract, ErrorEntry, Event, Method, MethodKind, Param};
+    #[cfg(feature = "schema")]
+    pub use mynah_contract::{received, sent};
+    pub use mynah_peer::Contracted;
+    pub use mynah_peer::blocking::IntoInput;
     pub use mynah_peer::{
         Call, CallError, Callback, Caller, Context, DomainError, Events, Export, Incoming, Lag,
-        MethodInfo, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature,
-        Spelled, StreamCall, StreamSink, Subscribe,
+        MethodInfo, MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient,
+        Signature, Spelled, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};
     pub use std::sync::Arc;
+    #[cfg(not(feature = "schema"))]
+    pub use without_schema::{received, sent};
+
+    /// Says what is missing when `#[service(schema)]` is written without the feature.
+    #[cfg(not(feature = "schema"))]
+    mod without_schema {
+        use mynah_contract::Schema;
+
+        #[diagnostic::on_unimplemented(
+            message = "`#[service(schema)]` needs the feature `schema` of the crate `mynah`",
+            label = "no schema of this type can be made",
+            note = "write `mynah = { features = [\"schema\"], .. }`, and derive `schemars::JsonSchema`"
+        )]
+        pub trait FeatureSchema {}
+
+        pub fn received<T: FeatureSchema + ?Sized>() -> Schema {
+            Schema::any()
+        }
+
+        pub fn sent<T: FeatureSchema + ?Sized>() -> Schema {
+            Schema::any()
+        }
+    }
 }
 
 /// The version of this crate, shared by every crate of the workspace.
@@ -212,6 +255,7 @@ mod guide {
     pages! {
         Introduction: "introduction";
         FirstService: "first-service";
+        CallingByName: "calling-by-name";
         RegisteringByHand: "registering-by-hand";
         DirectDispatch: "direct-dispatch";
         FailOrRefuse: "fail-or-refuse";
@@ -219,11 +263,15 @@ mod guide {
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";
+        ContractsAndDrift: "contracts-and-drift";
+        ValuesAcrossLanguages: "values-across-languages";
         DeadlinesAndCancellation: "deadlines-and-cancellation";
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";
         Transports: "transports";
         Stdio: "stdio";
+        ServerAndPeers: "server-and-peers";
+        SynchronousPrograms: "synchronous-programs";
         Limits: "limits";
         TestingYourService: "testing-your-service";
         WritingATransport: "writing-a-transport";

@@ -193,7 +193,8 @@ async fn check_10_r_events_to_all_clients() {
             (Value::from("n"), values),
         ])
     };
-    let told = server.handle.emit_to_all("to all", &message("to all"));
+    let to_all = message("to all");
+    let told = server.handle.broadcast("to all", &to_all).await;
     assert_eq!(told.expect("it can be written").subscribers, 3);
     let pushed = message("pushed");
     let told = server.handle.events().publish("pushed", &pushed);

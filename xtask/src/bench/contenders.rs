@@ -14,6 +14,8 @@ pub(crate) struct Contender {
     pub(crate) in_process: bool,
     /// What client and server meet over; of no account in process.
     pub(crate) transport: String,
+    /// What it is compared with, where that is not all that meets over its transport.
+    kind: Option<String>,
     /// The others of its kind are held against it.
     pub(crate) floor: bool,
     /// What the workload allocates by itself, per call.
@@ -27,12 +29,12 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// What it is compared with: those that run in process, or over the same transport.
+    /// What it is compared with: those that run in process, over the same transport, or of the kind that is given.
     pub(crate) fn kind(&self) -> &str {
         if self.in_process {
             "in process"
         } else {
-            &self.transport
+            self.kind.as_deref().unwrap_or(&self.transport)
         }
     }
 
@@ -79,6 +81,7 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
         variant: text("variant").unwrap_or_default().to_owned(),
         in_process: flag("in_process"),
         transport: text("transport").unwrap_or("tcp").to_owned(),
+        kind: text("kind").map(str::to_owned),
         floor: flag("floor"),
         user_allocations,
         scenarios: scenarios

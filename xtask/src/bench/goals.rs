@@ -158,6 +158,7 @@ pub(crate) fn all() -> Vec<Goal> {
     let many = Case::calls(Mode::Multi, Load::new(8, 64));
     let (at_least, at_most) = (Bound::AtLeast, Bound::AtMost);
     let (native, json, local) = ("native", "json", "local");
+    let blocking = "blocking";
     let floor = "x floor";
     vec![
         goal(
@@ -186,6 +187,20 @@ pub(crate) fn all() -> Vec<Goal> {
             "a call in process, 1 in flight",
             floor,
             at_most(1.0),
+            Figure::ToFloor(same(1, 1), Sample::latency_us),
+        ),
+        goal(
+            "by name",
+            "CPU per call by name, 64 in flight",
+            "x mynah-cbor",
+            at_most(1.3),
+            Figure::ToOther("mynah-cbor", same(1, 64), Sample::cpu_us),
+        ),
+        goal(
+            blocking,
+            "p50 of a call without a runtime, 1 in flight",
+            floor,
+            at_most(1.3),
             Figure::ToFloor(same(1, 1), Sample::latency_us),
         ),
         goal(

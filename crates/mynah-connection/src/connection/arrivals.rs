@@ -7,7 +7,7 @@ use crate::outgoing::Known;
 use crate::{Effects, Outcome, Said, SideMessage, Violation};
 use mynah_protocol::{
     CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Log, Moment, Notification,
-    Request, Response, RpcError, Scope, Streams, Value, WireId,
+    Request, Response, RpcError, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -67,9 +67,9 @@ impl<O: Default, I: Default> Connection<O, I> {
             Envelope::Pong(_) if self.silence.pong() => Ok(()),
             Envelope::Pong(_) => self.budget.charge(now, "pong without a ping"),
             Envelope::GoingAway(away) => self.handle_going_away(now, &away, fx),
-            Envelope::Hello(_) if !self.met => {
+            Envelope::Hello(hello) if !self.met => {
                 self.met = true;
-                fx.met();
+                fx.met(&hello);
                 Ok(())
             }
             Envelope::Hello(_) => self.budget.charge(now, "hello again"),
@@ -300,7 +300,7 @@ impl<O: Default, I: Default> Connection<O, I> {
         away: &GoingAway<'_>,
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
-        if away.code.scope() == Scope::Connection && self.farewell.is_none() {
+        if away.code != ErrorCode::DRAINING && self.farewell.is_none() {
             // It closes right after: the program hears why.
             let text = away
                 .message

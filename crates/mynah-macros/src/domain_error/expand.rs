@@ -41,6 +41,10 @@ pub(super) fn expand(error: &DomainError) -> TokenStream {
     let display = error.display.then(|| display(error));
     let to_rpc = error.variants.iter().map(into_rpc);
     let from_rpc = error.variants.iter().map(from_rpc);
+    let entries = error.variants.iter().map(|variant| {
+        let (code, text) = (variant.code, variant.message.format.value());
+        quote!(__p::ErrorEntry::new(#code, #text))
+    });
     quote_spanned! {site=>
         const _: () = {
             use ::mynah::__private as __p;
@@ -64,6 +68,10 @@ pub(super) fn expand(error: &DomainError) -> TokenStream {
                         _ => ::core::option::Option::None,
                     };
                     read.ok_or(error)
+                }
+
+                fn entries() -> ::std::vec::Vec<__p::ErrorEntry> {
+                    ::std::vec![#(#entries),*]
                 }
             }
         };

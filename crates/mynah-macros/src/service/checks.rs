@@ -208,13 +208,13 @@ fn idempotence(marks: &Marks, errors: &mut Errors) {
 pub(super) fn bound_params(params: &[Param], marks: &Marks, errors: &mut Errors) {
     let mut streams = 0;
     for param in params {
-        let (what, hint) = match &param.kind {
+        let what = match &param.kind {
             Kind::Value => continue,
             Kind::Incoming(_) => {
                 streams += 1;
-                ("a stream", "taken")
+                "a stream"
             }
-            Kind::Telling(_) | Kind::Asking { .. } => ("a callback", "called"),
+            Kind::Telling(_) | Kind::Asking { .. } => "a callback",
         };
         if let (Some(idempotent), Kind::Incoming(_)) = (&marks.idempotent, &param.kind) {
             errors.at(
@@ -231,13 +231,6 @@ pub(super) fn bound_params(params: &[Param], marks: &Marks, errors: &mut Errors)
         if marks.notification.is_some() {
             let message = format!(
                 "{what} lives as long as its call, and a notification has no end: remove `#[notification]`"
-            );
-            errors.at(&param.ty, message);
-        }
-        if marks.blocking.is_some() {
-            let message = format!(
-                "{what} is {hint} with `.await`, which a `#[blocking]` method has not: write `async fn`, and \
-                 do what blocks in `spawn_blocking`"
             );
             errors.at(&param.ty, message);
         }

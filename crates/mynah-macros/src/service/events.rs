@@ -51,6 +51,12 @@ pub(super) fn check(
         ("blocking", &marks.blocking),
         ("idempotent", &marks.idempotent),
     ];
+    if !marks.roles.is_empty() {
+        errors.at(
+            &signature.ident,
+            "an event is published and not called: remove `#[role]`",
+        );
+    }
     for (name, other) in others {
         if let Some(other) = other {
             let message = format!("an event is published and not called: remove `#[{name}]`");

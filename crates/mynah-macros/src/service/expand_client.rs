@@ -107,12 +107,15 @@ fn passed(method: &Method) -> Passed {
                 passed.types.push(quote!(#ty));
                 continue;
             }
-            Kind::Incoming(item) => (
-                quote_spanned! {site=>
-                    impl __p::Stream<Item = #item> + ::core::marker::Send + 'static
-                },
-                "outgoing",
-            ),
+            Kind::Incoming(item) => {
+                // A stream, or an iterator: the compiler finds out which.
+                let via = format_ident!("V{index}", span = site);
+                passed.generics.push(quote!(#via));
+                (
+                    quote_spanned! {site=> impl __p::IntoInput<#item, #via> },
+                    "outgoing",
+                )
+            }
             Kind::Telling(value) => (
                 quote_spanned! {site=>
                     impl ::core::ops::FnMut(#value) + ::core::marker::Send + 'static

@@ -1,7 +1,7 @@
 //! The server side: a type that hands the methods of an implementor to a router.
 
 use super::model::{Answer, Kind, Method, Param, Run, Service};
-use super::{events, param_marks};
+use super::{contract, events, param_marks};
 use crate::errors::at;
 use crate::owned::is_path_to;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -138,6 +138,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
     });
     let shared = shared(ident);
     // Hygienic: nothing that the user calls `inner` or `routes` is meant in here.
+    let contract = contract::route();
     quote_spanned! {Span::mixed_site()=>
         #[allow(dead_code, reason = "a program may use one side only")]
         impl<T: #ident> #service_ident<T> {
@@ -178,6 +179,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
                 let inner = self.inner;
                 #(#routes)*
                 #declarations
+                #contract
                 let _ = (inner, routes);
             }
         }
@@ -337,7 +339,7 @@ pub(super) fn route(
         Answer::None | Answer::Result { .. } | Answer::Stream(_) => call,
     };
     let body = match method.run {
-        Run::Blocking => answer,
+        Run::Blocking => quote!({ #bindings #answer }),
         Run::Inline | Run::Spawned => quote_spanned! {site=> {
             let inner = __p::Arc::clone(&inner);
             async move { #bindings #answer }

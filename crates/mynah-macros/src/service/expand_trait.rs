@@ -1,6 +1,6 @@
 //! The trait as implementors see it.
 
-use super::model::{Answer, Method, Run, Service};
+use super::model::{Answer, Method, Run, Service, Stream};
 use crate::errors::at;
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -24,6 +24,12 @@ pub(super) fn expand(service: &Service) -> TokenStream {
     }
 }
 
+/// The bound that a stream must have, where it was not written.
+pub(super) fn at_send(stream: &Stream) -> Option<TokenStream> {
+    let span = at(stream.ty.span());
+    (!stream.send).then(|| quote_spanned!(span=> + ::core::marker::Send))
+}
+
 fn method(method: &Method) -> TokenStream {
     let Method {
         attrs, signature, ..
@@ -34,7 +40,7 @@ fn method(method: &Method) -> TokenStream {
     if let Answer::Stream(stream) = &method.answer {
         let (fn_token, ident, inputs) = (&signature.fn_token, &signature.ident, &signature.inputs);
         let ty = &stream.ty;
-        let send = (!stream.send).then(|| quote_spanned!(at(ty.span())=> + ::core::marker::Send));
+        let send = at_send(stream);
         return quote!(#(#attrs)* #fn_token #ident(#inputs) -> #ty #send;);
     }
     let output = match &method.answer {

@@ -6,7 +6,8 @@ use crate::options;
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Lit, LitStr, Meta};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Lit, LitStr, Meta, Token};
 
 /// What the options look like.
 const EXAMPLE: &str = "name = \"...\"";
@@ -22,6 +23,8 @@ pub(crate) struct Marks {
     pub(crate) event: Option<(Attribute, EventOptions)>,
     /// `#[method(...)]`, with the name if it is a good one.
     pub(crate) method: Option<(Attribute, Option<String>)>,
+    /// What `#[role("...")]` says, in order.
+    pub(crate) roles: Vec<String>,
     /// All other attributes.
     pub(crate) rest: Vec<Attribute>,
 }
@@ -50,8 +53,12 @@ pub(crate) struct ServiceOptions {
     pub(crate) name: Option<String>,
     /// How methods and events are written on the wire that say nothing else.
     rename_all: Option<Case>,
+    /// Whether a mock is asked for.
+    pub(crate) mock: bool,
     /// How params are.
     rename_all_params: Option<Case>,
+    /// Whether the contract holds the shapes of what travels.
+    pub(crate) schema: bool,
     /// Whether params and results are validated.
     pub(crate) validate: bool,
 }
@@ -87,6 +94,10 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
             let twice = read.name.replace(name);
             return no_second(meta, twice.is_some());
         }
+        if meta.path.is_ident("schema") {
+            let twice = std::mem::replace(&mut read.schema, true);
+            return no_second(meta, twice);
+        }
         if meta.path.is_ident("validate") {
             let twice = std::mem::replace(&mut read.validate, true);
             return no_second(meta, twice);
@@ -100,9 +111,15 @@ pub(crate) fn service_options(options: TokenStream, errors: &mut Errors) -> Serv
                 return no_second(meta, twice.is_some());
             }
         }
+        if meta.path.is_ident("mock") {
+            if meta.input.peek(syn::Token![=]) || meta.input.peek(syn::token::Paren) {
+                return Err(meta.error("`mock` takes no value; write it bare"));
+            }
+            return no_second(meta, std::mem::replace(&mut read.mock, true));
+        }
         Err(meta.error(
             "unknown option; a service has `name = \"...\"`, `rename_all = \"...\"`, \
-             `rename_all_params = \"...\"` and `validate`",
+             `rename_all_params = \"...\"`, `mock`, `schema` and `validate`",
         ))
     }));
     read
@@ -122,6 +139,10 @@ pub(crate) fn read(attrs: Vec<Attribute>, errors: &mut Errors) -> Marks {
             } else {
                 marks.method = Some((attr, name));
             }
+            continue;
+        }
+        if attr.path().is_ident("role") {
+            errors.take(roles(&attr, &mut marks.roles));
             continue;
         }
         if attr.path().is_ident("event") {
@@ -173,6 +194,33 @@ fn method_name(attr: &Attribute, name: &mut Option<String>) -> syn::Result<()> {
             options::read(tokens, EXAMPLE, |meta| read_name(meta, name, "method"))
         }
     }
+}
+
+/// Reads `#[role("admin", "auditor")]`; several stand behind each other.
+fn roles(attr: &Attribute, roles: &mut Vec<String>) -> syn::Result<()> {
+    let named = |list: &syn::MetaList| {
+        list.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)
+    };
+    let names = match &attr.meta {
+        Meta::List(list) => named(list)?,
+        _ => Punctuated::new(),
+    };
+    if names.is_empty() {
+        return Err(syn::Error::new_spanned(
+            attr,
+            "say who may call it: `#[role(\"admin\")]`",
+        ));
+    }
+    for name in names {
+        if name.value().is_empty() || roles.contains(&name.value()) {
+            return Err(syn::Error::new(
+                name.span(),
+                "a role has a name, and is named once",
+            ));
+        }
+        roles.push(name.value());
+    }
+    Ok(())
 }
 
 fn event_options(attr: &Attribute, options: &mut EventOptions) -> syn::Result<()> {

@@ -1,8 +1,10 @@
 //! `#[service]`: from a trait to its server side and its client.
 
 mod checks;
+mod contract;
 mod events;
 mod expand_client;
+mod expand_mock;
 mod expand_service;
 mod expand_trait;
 mod marks;
@@ -57,6 +59,8 @@ pub(crate) fn free_function(
         trait_token: syn::token::Trait::default(),
         ident: method.ident().clone(),
         name: namespace,
+        mock: false,
+        schema: false,
         validate: false,
         methods: Vec::new(),
         events: Vec::new(),
@@ -86,16 +90,20 @@ fn generate(service: &model::Service) -> TokenStream {
     let service_type = expand_service::definition(service);
     let client_type = expand_client::definition(service);
     let events_type = events::definition(service);
+    let mock_type = expand_mock::definition(service);
     let infos = expand_service::infos(service);
     let service_impls = expand_service::impls(service);
     let client_impls = expand_client::impls(service);
     let events_impls = events::impls(service);
+    let mock_impls = expand_mock::impls(service);
+    let contract = contract::impls(service);
     let cfgs = &service.cfgs;
     quote! {
         #definition
         #service_type
         #client_type
         #events_type
+        #mock_type
         #(#cfgs)*
         const _: () = {
             use ::mynah::__private as __p;
@@ -103,6 +111,8 @@ fn generate(service: &model::Service) -> TokenStream {
             #service_impls
             #client_impls
             #events_impls
+            #mock_impls
+            #contract
         };
     }
 }

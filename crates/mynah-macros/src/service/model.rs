@@ -1,5 +1,6 @@
 //! What is known of a service after its trait was read.
 
+use crate::owned::is_path_to;
 use proc_macro2::Ident;
 use quote::format_ident;
 use syn::ext::IdentExt as _;
@@ -14,12 +15,16 @@ pub(crate) struct Service {
     pub(crate) vis: Visibility,
     pub(crate) trait_token: Token![trait],
     pub(crate) ident: Ident,
-    /// The name on the wire.
+    /// The name on the wire; empty for methods that are called by their own names alone.
     pub(crate) name: String,
+    /// Whether a mock is asked for.
+    pub(crate) mock: bool,
     /// Whether params and results are validated.
     pub(crate) validate: bool,
     pub(crate) methods: Vec<Method>,
     pub(crate) events: Vec<Event>,
+    /// Whether its contract holds the shapes of what travels.
+    pub(crate) schema: bool,
 }
 
 /// What it publishes under a topic.
@@ -53,6 +58,8 @@ pub(crate) struct Method {
     pub(crate) idempotent: bool,
     /// Its one param is all of its params, as one object.
     pub(crate) object: bool,
+    /// Who may call it, by the words of the program.
+    pub(crate) roles: Vec<String>,
 }
 
 /// A parameter that is sent.
@@ -124,8 +131,22 @@ impl Service {
         format_ident!("{}Events", self.ident)
     }
 
+    pub(crate) fn mock_ident(&self) -> Ident {
+        format_ident!("{}Mock", self.ident)
+    }
+
     pub(crate) fn topic(&self, event: &Event) -> String {
+        if self.name.is_empty() {
+            return event.name.clone();
+        }
         format!("{}.{}", self.name, event.name)
+    }
+}
+
+impl Param {
+    /// Whether a call may leave it out.
+    pub(crate) fn may_be_absent(&self) -> bool {
+        self.default.is_some() || is_path_to(&self.ty, "Option")
     }
 }
 

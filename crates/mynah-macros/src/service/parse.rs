@@ -63,6 +63,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         cfgs,
         attrs: item.attrs,
         vis: item.vis,
+        mock: options.mock,
         trait_token: item.trait_token,
         name: options
             .name
@@ -70,6 +71,7 @@ fn read_trait(item: ItemTrait, options: ServiceOptions, errors: &mut Errors) -> 
         ident: item.ident,
         methods,
         events,
+        schema: options.schema,
     }
 }
 
@@ -132,6 +134,7 @@ pub(super) fn method(
         run,
         idempotent: marks.idempotent.is_some(),
         object,
+        roles: marks.roles,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::{Attachments, Call, Caller, Notify};
 use crate::context::Context;
 use crate::error::DomainError;
+use crate::events::{ALL_TOPICS, Subscribe, Subscription};
 use crate::method::Target;
 use crate::params::{And, IntoArg, IntoArgs, NamedParams, Object, Params};
 use crate::stream::{StreamCall, Streaming};
@@ -29,6 +30,23 @@ pub trait CallerExt: Caller + Clone + Sized {
         CallBuilder {
             call: Call::to(self.clone(), target, ()),
         }
+    }
+
+    /// The events of a topic of the other side, subscribed to when this is called. See
+    /// [`Peer::events`](crate::Peer::events).
+    fn events<T>(&self, topic: impl Into<Box<str>>) -> Subscription<T, Self>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        Subscribe::new(self.clone(), topic).start()
+    }
+
+    /// The events of all topics of the other side, each with its topic.
+    fn events_any<T>(&self) -> Subscription<(String, T), Self>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.events(ALL_TOPICS)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a typed client stands on.
 
 use super::Attempt;
+use crate::blocking::Feed;
 use crate::callback::CallbackTable;
 use crate::encoded::{Encoded, ReplyBuffer};
 use crate::error::CallError;
@@ -121,6 +122,12 @@ pub trait Caller: Send + Sync + 'static {
         None
     }
 
+    /// The runtime that handlers of a server in the same process are to find when a call is started where there is none.
+    #[doc(hidden)]
+    fn runtime(&self) -> Option<&tokio::runtime::Handle> {
+        None
+    }
+
     /// The peer that it stands on now, for what a caller cannot say: events without a wire, or of a wire without
     /// subscriptions.
     fn peer(&self) -> Option<Peer> {
@@ -224,6 +231,8 @@ pub struct ResultStream {
 #[derive(Default)]
 pub struct Attachments {
     input: Option<Box<dyn Produce>>,
+    /// Present when the input is an iterator.
+    feed: Option<Arc<dyn Feed>>,
     callbacks: Vec<(u64, Arc<dyn Method>)>,
 }
 
@@ -242,6 +251,7 @@ impl Attachments {
     pub const fn new() -> Self {
         Self {
             input: None,
+            feed: None,
             callbacks: Vec::new(),
         }
     }
@@ -266,8 +276,21 @@ impl Attachments {
         self.callbacks.len()
     }
 
-    pub(crate) fn set_input(&mut self, input: Box<dyn Produce>) {
+    pub(crate) fn set_input(&mut self, input: Box<dyn Produce>, feed: Option<Arc<dyn Feed>>) {
         self.input = Some(input);
+        self.feed = feed;
+    }
+
+    /// The iterator behind the input, for whoever is to ask it.
+    pub(crate) fn take_feed(&mut self) -> Option<Arc<dyn Feed>> {
+        self.feed.take()
+    }
+
+    /// Puts something in the place of every callback.
+    pub(crate) fn wrap_callbacks(&mut self, wrap: impl Fn(Arc<dyn Method>) -> Arc<dyn Method>) {
+        for (_, method) in &mut self.callbacks {
+            *method = wrap(Arc::clone(method));
+        }
     }
 
     pub(crate) fn add_callback(&mut self, number: u64, method: Arc<dyn Method>) {

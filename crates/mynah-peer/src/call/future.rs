@@ -111,7 +111,9 @@ where
     }
 
     /// Sends the request if there is room; whoever polls later takes over.
-    pub(super) fn send(&mut self) {
+    pub(crate) fn send(&mut self) {
+        let runtime = self.caller.runtime().cloned();
+        let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
         let mut cx = task::Context::from_waker(Waker::noop());
         if self.is_looked_at() {
             self.send_watched(&mut cx);
@@ -310,6 +312,10 @@ where
 }
 
 impl<P, T, E, C: Caller> CallFuture<P, T, E, C> {
+    pub(crate) const fn caller(&self) -> &C {
+        &self.caller
+    }
+
     fn give_up(&mut self) {
         if let Stage::Sent(ticket) = self.stage {
             self.caller.cancel(ticket, CancelReason::Caller);

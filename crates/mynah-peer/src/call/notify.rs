@@ -54,6 +54,10 @@ impl<P, C> Notify<P, C> {
         }
     }
 
+    pub(crate) const fn caller(&self) -> &C {
+        &self.caller
+    }
+
     /// A call whose answer nobody waits for.
     pub(crate) fn of<T, E>(call: Call<P, T, E, C>) -> Self {
         let mut notify = Self::to(call.caller, call.target, call.params);

@@ -23,21 +23,25 @@ use std::task::{self, Poll, ready};
 use tokio::io::{AsyncReadExt as _, ReadBuf};
 
 /// Runs a connection over a stream of bytes to its end, on the current runtime, and hears what arrives beside it.
-/// `guard` is dropped at the end. Returns how many bytes were left over that are no whole message.
+/// `guard` is dropped at the end. `early`: what was read of it before. Returns how many bytes were left over that are no
+/// whole message.
 ///
 /// No `async fn`: that would keep its arguments beside what is made of them as long as it lives.
-pub(crate) fn drive_bytes<S: ByteStream>(
+pub(crate) fn drive_bytes<S: ByteStream, G: Send + 'static>(
     stream: S,
     side_lines: Option<SideLines>,
     link: Arc<Link>,
-    guard: impl Send + 'static,
-) -> impl Future<Output = usize> + Send + 'static {
+    guard: G,
+    early: &[u8],
+) -> impl Future<Output = usize> + Send + use<S, G> + 'static {
     let started = link.clock.now();
+    let mut input = Input::default();
+    input.append(early);
     let mut task = ByteTask {
         core: Core::new(link),
         stream,
         side_lines,
-        input: Input::default(),
+        input,
         filling: None,
         filled: None,
         input_over: false,
@@ -344,8 +348,9 @@ impl<S: ByteStream> ByteTask<S> {
             .reading(buffer, self.core.last_route);
         if let Some(buffer) = self.filled.take()
             && let Out::Wire { wire, .. } = &mut *fx.out
-            && let Some(envelope) = wire.filled(*buffer).map_err(Trouble::Wire)?
+            && let Some(mut envelope) = wire.filled(*buffer).map_err(Trouble::Wire)?
         {
+            fx.out.incoming(&mut envelope);
             fx.now = clock.look();
             connection
                 .handle(fx.now, envelope, &mut fx)
@@ -392,8 +397,9 @@ impl<S: ByteStream> ByteTask<S> {
                         .handle_ignored(clock.look(), why)
                         .map_err(|violation| Trouble::Close(violated(&violation)))?;
                 }
-                Step::Envelope(len, envelope) => {
+                Step::Envelope(len, mut envelope) => {
                     consumed += len;
+                    fx.out.incoming(&mut envelope);
                     // Nothing about an answer depends on when it came, as a rule: it costs no look at the clock.
                     let now = match envelope {
                         Envelope::Response(_) => clock.last(),

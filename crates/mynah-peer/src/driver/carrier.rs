@@ -14,8 +14,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-/// Runs a connection over a carrier to its end.
-pub(crate) async fn drive_carrier(transport: Pin<Box<dyn Transport>>, link: Arc<Link>) {
+/// Runs a connection over a carrier to its end. `early`: what was taken from it before.
+pub(crate) async fn drive_carrier(
+    transport: Pin<Box<dyn Transport>>,
+    link: Arc<Link>,
+    early: Vec<Inbound>,
+) {
     let mut task = CarrierTask {
         core: Core::new(link),
         transport,
@@ -24,7 +28,13 @@ pub(crate) async fn drive_carrier(transport: Pin<Box<dyn Transport>>, link: Arc<
         flushing: false,
         blocked_since: None,
     };
-    let reason = poll_fn(|cx| task.poll_turn(cx)).await;
+    let handled = early
+        .into_iter()
+        .try_for_each(|inbound| task.handle(inbound));
+    let reason = match handled {
+        Ok(()) => poll_fn(|cx| task.poll_turn(cx)).await,
+        Err(reason) => reason,
+    };
     task.core.end(reason);
     task.send_rest().await;
     task.core.link.discard_output();
@@ -133,6 +143,7 @@ impl CarrierTask {
             connection, out, ..
         } = &mut *guard;
         connection.handle_bytes(now, 0);
+        out.incoming(&mut envelope);
         let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;

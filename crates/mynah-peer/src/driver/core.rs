@@ -18,7 +18,9 @@ use crate::scratch::Lease;
 use bytes::Bytes;
 use mynah_codec::{SHARED_BYTES, Source};
 use mynah_connection::{CloseReason, InboundKey};
-use mynah_protocol::{CallId, CancelReason, Envelope, ErrorCode, Lane, Moment, RpcError};
+use mynah_protocol::{
+    CallId, CancelReason, Envelope, ErrorCode, Lane, MethodName, Moment, RpcError,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -283,6 +285,13 @@ impl Core {
 
     /// `name`: absent for a callback that is over, which what the peer says may cross.
     pub(super) fn refuse_unknown(&mut self, key: InboundKey, name: Option<&str>, answered: bool) {
+        if let Some(error) = self.link.config.router.refusal() {
+            // Whether its wire can say why the connection ends or not: this it can say. Then it ends.
+            let error = Box::new(error.clone());
+            let reason = CloseReason::Closed(error.code(), error.message().into());
+            self.link.lock().closing.get_or_insert(reason);
+            return self.turn.get().refuse(key, error);
+        }
         if let (Some(name), false) = (name, answered) {
             metrics::dropped(Dropped::Notification, 1);
             tracing::debug!(method = name, "notification for a method that nobody has");
@@ -290,7 +299,14 @@ impl Core {
         }
         let text = name.map_or_else(
             || "callback is over".to_owned(),
-            |name| format!("method not found: {name}"),
+            |name| {
+                let router = &self.link.config.router;
+                match router.services_of(&MethodName::new("", name)) {
+                    None => format!("method not found: {name}"),
+                    // One of them is meant, and which one nobody knows.
+                    Some(services) => format!("method not found: {name} is that of {services}"),
+                }
+            },
         );
         let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, text);
         self.turn.get().refuse(key, Box::new(error));

@@ -31,10 +31,11 @@ impl Core {
             && out.is_ready()
             && out.profile().capabilities.going_away
         {
-            let away = GoingAway {
-                code,
-                message: reason.to_string().into(),
+            let message = match &reason {
+                CloseReason::Closed(_, text) => (**text).into(),
+                reason => reason.to_string().into(),
             };
+            let away = GoingAway { code, message };
             // Nothing is lost when it does not fit: the connection ends either way.
             drop(out.put(&Envelope::GoingAway(away), Lane::Data));
         }

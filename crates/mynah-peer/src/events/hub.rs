@@ -1,5 +1,6 @@
 //! Who publishes, and who hears it.
 
+use super::ALL_TOPICS;
 use super::push::Pump;
 use super::queue::{Lag, Pushed, Queue};
 use crate::error::CallError;
@@ -200,6 +201,23 @@ impl Events {
         Ok(published)
     }
 
+    /// Publishes a message to all who are to hear it: subscribers, and every peer whose wire has events and no
+    /// subscriptions, to which the topic is pushed from now on ([`Self::push`]). The lag policy of the topic holds for
+    /// both, and both are counted.
+    ///
+    /// Cancel safety: as [`Self::publish`].
+    ///
+    /// # Errors
+    /// [`CallError::Encode`] when the message cannot be encoded; nobody has it then.
+    pub async fn broadcast<T: Serialize + Sync + ?Sized>(
+        &self,
+        topic: &str,
+        message: &T,
+    ) -> Result<Published, CallError> {
+        self.push(topic);
+        self.publish(topic, message).await
+    }
+
     /// Publishes a message without waiting: for subscribers of a [`Lag::Block`] topic that have no room it is dropped,
     /// and counted in the answer only.
     ///
@@ -223,19 +241,30 @@ impl Events {
         topic: &str,
         message: &T,
     ) -> Result<(Published, Vec<(Arc<Queue>, Bytes)>), CallError> {
-        let subscribers = match self.lock().topics.get(topic) {
+        if topic == ALL_TOPICS {
+            return Err(CallError::Misuse("`*` is all topics, and not one of them"));
+        }
+        let hub = self.lock();
+        let of = |topic: &str| match hub.topics.get(topic) {
             Some(topic) => topic.subscribers.clone(),
             None => Vec::new(),
         };
+        let (subscribers, all) = (of(topic), of(ALL_TOPICS));
+        drop(hub);
         let mut published = Published::default();
         let mut full = Vec::new();
-        let mut encoded = PerFormat::default();
+        let (mut encoded, mut with_topic) = (PerFormat::default(), PerFormat::default());
         // Encoded once for each format; all of them before anybody has it.
         for subscriber in &subscribers {
             encoded.add(subscriber.format, message)?;
         }
-        for Subscriber { queue, format, .. } in subscribers {
-            let Some(bytes) = encoded.find(format) else {
+        for subscriber in &all {
+            with_topic.add(subscriber.format, &(topic, message))?;
+        }
+        let each = subscribers.iter().map(|subscriber| (subscriber, &encoded));
+        let all = all.iter().map(|subscriber| (subscriber, &with_topic));
+        for (Subscriber { queue, format, .. }, encoded) in each.chain(all) {
+            let Some(bytes) = encoded.find(*format) else {
                 continue;
             };
             let (pushed, waker) = queue.push(bytes);
@@ -246,7 +275,7 @@ impl Events {
                     published.subscribers += usize::from(!queue.is_closed());
                     published.dropped += 1;
                 }
-                Pushed::Full => full.push((queue, bytes.clone())),
+                Pushed::Full => full.push((Arc::clone(queue), bytes.clone())),
                 Pushed::Gone => {}
             }
         }

@@ -1,7 +1,9 @@
 //! What the peer says without being asked: events that it emits, and lines of its log.
 
+use super::ALL_TOPICS;
 use super::logs::{self, Logs};
 use super::queue::{Lag, Queue};
+use super::serve::pair;
 use super::subscription::{Near, Origin, Subscription};
 use bytes::Bytes;
 use mynah_codec::Format;
@@ -106,20 +108,38 @@ impl Listeners {
     /// listens.
     pub(crate) fn said(&self, said: &Said<'_>, wakers: &mut Vec<Waker>) -> bool {
         let books = self.lock();
-        let (listeners, bytes) = match said {
-            Said::Event(event) => match books.topics.get(&*event.topic) {
-                Some(listeners) => (listeners, Bytes::copy_from_slice(event.message.as_slice())),
-                None => return false,
-            },
-            Said::Log(_) if books.logs.is_empty() => return false,
-            Said::Log(log) => (&books.logs, logs::pack(log)),
+        // A queue that is closed takes nothing; one that is full drops as it was told to.
+        let mut tell = |listeners: &[Arc<Queue>], bytes: Bytes| {
+            for queue in listeners {
+                let (_pushed, waker) = queue.push(&bytes);
+                wakers.extend(waker);
+            }
         };
-        for queue in listeners {
-            // A queue that is closed takes nothing; one that is full drops as it was told to.
-            let (_pushed, waker) = queue.push(&bytes);
-            wakers.extend(waker);
+        match said {
+            Said::Event(event) => {
+                let message = event.message.as_slice();
+                let one = books.topics.get(&*event.topic);
+                if let Some(listeners) = one {
+                    tell(listeners, Bytes::copy_from_slice(message));
+                }
+                let all = books
+                    .topics
+                    .get(ALL_TOPICS)
+                    .filter(|_| event.topic != ALL_TOPICS);
+                if let (Some(listeners), Some((format, _limits))) = (all, self.codec()) {
+                    let mut bytes = Vec::new();
+                    if pair(&*event.topic, message, format, &mut bytes).is_ok() {
+                        tell(listeners, bytes.into());
+                    }
+                }
+                one.is_some() || all.is_some()
+            }
+            Said::Log(_) if books.logs.is_empty() => false,
+            Said::Log(log) => {
+                tell(&books.logs, logs::pack(log));
+                true
+            }
         }
-        true
     }
 
     /// Nothing more is said.

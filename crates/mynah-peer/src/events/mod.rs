@@ -11,8 +11,10 @@ mod subscribe;
 mod subscription;
 mod wait;
 
+/// The topic that is all of them: its messages are pairs of a topic and a message. Nothing is published under it.
+pub(crate) const ALL_TOPICS: &str = "*";
+
 pub(crate) use hear::Hearers;
-pub(crate) use hub::PerFormat;
 pub use hub::{Events, Published};
 pub use listen::EarlyListeners;
 pub(crate) use listen::Listeners;

@@ -7,6 +7,7 @@ use crate::handler::{Called, Invocation, Method, Produce, Progress, append_with,
 use crate::link::Link;
 use mynah_codec::Format;
 use mynah_protocol::{EVENTS_SERVICE, EndReason, ErrorCode, Limits, MethodName, RpcError, Value};
+use serde::Serialize;
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -176,14 +177,14 @@ fn ended(reason: EndReason) -> Result<(), Box<RpcError>> {
     }))
 }
 
-/// Writes an array of a count and a message that is encoded already.
-fn pair(
-    dropped: u64,
+/// Writes an array of something (a count, a topic) and a message that is encoded already.
+pub(super) fn pair<T: Serialize>(
+    first: T,
     message: &[u8],
     format: Format,
     out: &mut Vec<u8>,
 ) -> Result<(), mynah_codec::EncodeError> {
-    format.encode(&(dropped, ()), out)?;
+    format.encode(&(first, ()), out)?;
     // The nothing at the end makes room for the message: one byte in the binary formats.
     if let Format::Json | Format::PythonJson | Format::PythonText(_) | Format::NativeJson = format {
         // Bytes that stand behind the message stand behind the array.

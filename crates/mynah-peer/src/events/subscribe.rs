@@ -16,6 +16,7 @@ use std::future::{IntoFuture, poll_fn};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll, Waker};
 
 /// A subscription before it is made. Await it: it is done when the publisher has it in its books, so nothing that is
 /// published afterwards is lost.
@@ -50,6 +51,10 @@ impl<T, C> Subscribe<T, C> {
             capacity: None,
             message: PhantomData,
         }
+    }
+
+    pub(crate) const fn caller(&self) -> &C {
+        &self.caller
     }
 
     /// What is to happen when this side is too slow, in place of what the publisher declared.
@@ -96,6 +101,20 @@ where
     T: DeserializeOwned + Send + 'static,
     C: Caller,
 {
+    /// Subscribes now: the request is sent at once where there is room for it, and a task of the runtime waits for the
+    /// other side to take it on. What goes wrong is the first item.
+    ///
+    /// Outside of a runtime it goes on where the subscription is polled.
+    pub fn start(self) -> Subscription<T, C> {
+        let mut making: Pin<Box<_>> = Box::pin(self.subscribe());
+        let mut cx = task::Context::from_waker(Waker::noop());
+        match making.as_mut().poll(&mut cx) {
+            Poll::Ready(Ok(made)) => made,
+            Poll::Ready(Err(error)) => Subscription::failed(&error),
+            Poll::Pending => Subscription::making(making),
+        }
+    }
+
     async fn subscribe(self) -> Result<Subscription<T, C>, CallError<RpcError>> {
         if self.caller.reconnects() {
             self.wait_for_connection().await?;

@@ -20,6 +20,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// Whether a subscription ended because its connection did, and there may be another.
 fn is_lost(caller: &impl Caller, error: &CallError<RpcError>) -> bool {
@@ -56,6 +59,52 @@ pub(super) enum Source<T, C: Caller> {
     Stream(Box<Streaming<(u64, T), RpcError, C>>),
     /// With what is needed to make it again, where it can be.
     Near(Near, Option<Box<Again<C>>>),
+    /// It is being made.
+    Making(Making<T, C>),
+    /// It could not be made.
+    Failed(EndReason),
+}
+
+type Made<T, C> = Result<Subscription<T, C>, CallError<RpcError>>;
+
+/// A subscription on its way to the publisher.
+pub(super) enum Making<T, C: Caller> {
+    /// In a task, which ends with this.
+    Task(JoinHandle<Made<T, C>>),
+    /// Where it is polled.
+    Here(Pin<Box<dyn Future<Output = Made<T, C>> + Send>>),
+}
+
+impl<T, C: Caller> Making<T, C> {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Made<T, C>> {
+        match self {
+            Self::Task(task) => Pin::new(task).poll(cx).map(|joined| {
+                // The runtime ends; nothing else stops it but this.
+                joined.unwrap_or(Err(CallError::Cancelled(By::Caller)))
+            }),
+            Self::Here(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T, C: Caller> Drop for Making<T, C> {
+    fn drop(&mut self) {
+        if let Self::Task(task) = self {
+            task.abort();
+        }
+    }
+}
+
+/// Why there is no subscription, in words where it has some.
+fn why(error: &CallError<RpcError>) -> EndReason {
+    match error {
+        CallError::Application(error) => EndReason::Error(Box::new(error.clone())),
+        CallError::Unsupported { .. } | CallError::Misuse(_) | CallError::Encode(_) => {
+            let error = RpcError::new(ErrorCode::UNSUPPORTED, error.to_string());
+            EndReason::Error(Box::new(error))
+        }
+        other => other.end_reason(),
+    }
 }
 
 /// What a subscription without a wire is made again with.
@@ -148,6 +197,10 @@ impl<T, C: Caller> Subscription<T, C> {
         Self::new(Source::Near(near, None))
     }
 
+    pub(super) fn failed(error: &CallError<RpcError>) -> Self {
+        Self::new(Source::Failed(why(error)))
+    }
+
     /// How many messages were dropped, up to the last one that was handed out.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
@@ -186,6 +239,34 @@ where
     T: DeserializeOwned + Send + 'static,
     C: Caller,
 {
+    pub(super) fn making(making: Pin<Box<dyn Future<Output = Made<T, C>> + Send>>) -> Self {
+        Self::new(Source::Making(match Handle::try_current() {
+            Ok(runtime) => Making::Task(runtime.spawn(making)),
+            Err(_none) => Making::Here(making),
+        }))
+    }
+
+    /// The next message, if it comes within this time: to wait for one event is to take the events before what causes
+    /// it, and then this.
+    ///
+    /// Cancel safety: dropped before its end, no message is lost.
+    ///
+    /// # Errors
+    /// - [`CallError::Deadline`] when none has come; it may be asked again.
+    /// - [`CallError::Remote`] when the other side refused the subscription, or the message is of another shape.
+    /// - [`CallError::Disconnected`] when it has ended.
+    pub async fn next_within(&mut self, timeout: Duration) -> Result<T, CallError> {
+        match tokio::time::timeout(timeout, self.next()).await {
+            Err(_elapsed) => Err(CallError::Deadline),
+            Ok(Some(Ok(message))) => Ok(message),
+            Ok(Some(Err(EndReason::Error(error)))) => Err(CallError::Remote(*error)),
+            Ok(Some(Err(EndReason::Draining))) => {
+                Err(CallError::Disconnected(CloseReason::Drained))
+            }
+            Ok(Some(Err(_)) | None) => Err(CallError::Disconnected(CloseReason::PeerGone)),
+        }
+    }
+
     /// The next message, as the stream yields it.
     ///
     /// Cancel safety: dropped before its end, no message is lost.
@@ -205,8 +286,15 @@ where
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Result<(u64, T), EndReason>>> {
         let finished = Poll::Ready(Some(Err(EndReason::Finished)));
+        if let Some(Source::Making(making)) = &mut self.source {
+            match task::ready!(making.poll(cx)) {
+                Ok(mut made) => self.source = made.source.take(),
+                Err(error) => return Poll::Ready(Some(Err(why(&error)))),
+            }
+        }
         match &mut self.source {
-            None => finished,
+            None | Some(Source::Making(_)) => finished,
+            Some(Source::Failed(reason)) => Poll::Ready(Some(Err(reason.clone()))),
             Some(Source::Stream(stream)) => {
                 match task::ready!(Pin::new(&mut **stream).poll_next(cx)) {
                     Some(Ok(item)) => Poll::Ready(Some(Ok(item))),
@@ -245,7 +333,9 @@ where
     /// Waits for a connection, and makes the subscription again on it.
     fn poll_again(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), EndReason>> {
         match &mut self.source {
-            None | Some(Source::Near(_, None)) => return Poll::Ready(Err(EndReason::PeerGone)),
+            None | Some(Source::Near(_, None) | Source::Making(_) | Source::Failed(_)) => {
+                return Poll::Ready(Err(EndReason::PeerGone));
+            }
             Some(Source::Stream(stream)) => {
                 let connected = task::ready!(stream.caller().poll_connected(cx));
                 connected.map_err(|error| error.end_reason())?;

@@ -3,6 +3,7 @@
 use super::inline::TypedError;
 use super::output::Output;
 use super::{Called, Invocation, Method, encode, panicked};
+use crate::blocking::PoolFull;
 use crate::context::Context;
 use crate::encoded::{Encoded, EncodedBuffer};
 use crate::intercept::CallOutcome;
@@ -11,7 +12,7 @@ use crate::params::Reads;
 use crate::scratch;
 use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
-use mynah_protocol::RpcError;
+use mynah_protocol::{EndReason, ErrorCode, RpcError};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -130,16 +131,36 @@ where
             Err(error) => return Called::Done(Err(error)),
         };
         let handler = Arc::clone(&self.handler);
-        tokio::task::spawn_blocking(move || {
+        let pool = context.blocking_pool().clone();
+        let runtime = tokio::runtime::Handle::current();
+        let taken = pool.run(move || {
+            let _entered = runtime.enter();
+            if let Some(stopped) = stopped_waiting(&context) {
+                return answer(&context, Err(Box::new(stopped)));
+            }
             let result = catch_unwind(AssertUnwindSafe(|| {
                 in_span(&context, || handler(context.clone(), params))
             }));
             finish::<_, O, C>(&context, format, result);
         });
-        Called::Elsewhere(HandlerRef::Blocking)
+        match taken {
+            Ok(()) => Called::Elsewhere(HandlerRef::Blocking),
+            Err(PoolFull) => Called::Done(Err(Box::new(RpcError::new(ErrorCode::BUSY, FULL)))),
+        }
     }
 
     fn recycle(&self, _cell: Box<dyn Any>) {}
+}
+
+const FULL: &str = "every thread for blocking handlers is busy";
+
+/// Why a call that waited for a thread is not to be run any more.
+fn stopped_waiting(context: &Context) -> Option<RpcError> {
+    let code = match context.end_reason()? {
+        EndReason::Deadline => ErrorCode::DEADLINE_EXCEEDED,
+        _ => ErrorCode::CANCELLED,
+    };
+    Some(RpcError::from_code(code))
 }
 
 type Caught<T> = Result<T, Box<dyn Any + Send>>;

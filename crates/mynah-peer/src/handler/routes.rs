@@ -6,6 +6,7 @@ use super::inline::{Direct, Inline, Start, Value};
 use super::output::{Output, ViaResult, ViaValue};
 use super::sink::{StreamSink, Streamed, TypedStreamMethod};
 use super::validated::ValidatedRoutes;
+use crate::blocking::{BlockingPool, PoolFull};
 use crate::context::Context;
 use crate::error::DomainError;
 use crate::events::{Events, Lag};
@@ -14,10 +15,12 @@ use crate::params::Reads;
 use crate::router::Route;
 use crate::validate::{CheckParams, CheckResult, Unchecked};
 use mynah_codec::Format;
+use mynah_contract::Contract;
 use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
 use serde::Serialize;
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A service that can be registered. Implemented by the macro for `…Service` types.
@@ -44,6 +47,7 @@ pub trait Export: Send + Sync + 'static {
 pub struct Routes {
     routes: Vec<Route>,
     events: Vec<Declaration>,
+    contracts: Vec<fn() -> Contract>,
 }
 
 /// What a contract says of a topic.
@@ -263,10 +267,10 @@ impl Routes {
         let handler = Arc::new(handler);
         let names = Named(reads.names());
         let method = Blocking::<H, P, R, O, C>::new(Arc::clone(&handler), reads);
-        let start = Direct(move |context, params: P| {
+        let start = Direct(move |context: Context, params: P| {
             let handler = Arc::clone(&handler);
-            let task = tokio::task::spawn_blocking(move || handler(context, params));
-            AbortOnDrop(task).joined()
+            let pool = context.blocking_pool().clone();
+            on_pool(pool, move || handler(context, params))
         });
         let typed: Arc<Inline<_, P, Named, O, C>> = Inline::new(start, names);
         self.push(info, kind, Box::new(method), typed.typed());
@@ -302,8 +306,47 @@ impl Routes {
         self.routes.push(Route::of(info, kind, handler, typed));
     }
 
+    /// What makes the contract of the service when somebody asks.
+    pub fn contract(&mut self, contract: fn() -> Contract) {
+        self.contracts.push(contract);
+    }
+
+    pub(crate) fn take_contracts(&mut self) -> Vec<fn() -> Contract> {
+        std::mem::take(&mut self.contracts)
+    }
+
     pub(crate) fn into_parts(self) -> (Vec<Route>, Vec<Declaration>) {
         (self.routes, self.events)
+    }
+}
+
+/// Runs a function on a pool, unless whoever waits for it is gone before its turn. In process the permits of the server
+/// bound how many wait. A panic goes on in the one who waits.
+fn on_pool<R: Send + 'static>(
+    pool: BlockingPool,
+    function: impl FnOnce() -> R + Send + 'static,
+) -> impl Future<Output = R> + Send {
+    let (done, result) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let taken = pool.run_always(move || {
+        let _entered = runtime.enter();
+        if !done.is_closed() {
+            let result = catch_unwind(AssertUnwindSafe(function));
+            // Nobody may be waiting any more.
+            let _unheard = done.send(result);
+        }
+    });
+    async move {
+        if let Err(PoolFull) = taken {
+            // There is no thread at all, and there will be none.
+            std::panic::resume_unwind(Box::new("no thread for a blocking handler"));
+        }
+        match result.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(payload)) => std::panic::resume_unwind(payload),
+            // Only the end of the process ends a pool with work in it.
+            Err(_gone) => std::future::pending().await,
+        }
     }
 }
 

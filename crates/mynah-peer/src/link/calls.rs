@@ -8,7 +8,7 @@ use crate::error::CallError;
 use mynah_connection::{CloseReason, Connection, OpenStreams};
 use mynah_protocol::{
     CallId, CancelReason, Envelope, Lane, Metadata, MethodName, Notification, Request, RpcError,
-    Streams,
+    Streams, WireId,
 };
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub(crate) struct BeginOptions<'a> {
     /// Present when results are to come as a stream.
     pub(crate) results: Option<ResultStream>,
     pub(crate) attachments: &'a mut Attachments,
+    /// An id that the program chose.
+    pub(crate) id: Option<&'a str>,
 }
 
 impl BeginOptions<'_> {
@@ -88,6 +90,15 @@ impl Link {
             Ok(opened) => opened,
             Err(error) => return Poll::Ready(Err(error.into())),
         };
+        let wire_id = match options.id {
+            None => id.into(),
+            Some(text) if state.out.name_call(id, text) => WireId::Text(text.into()),
+            Some(_taken) => {
+                state.connection.take(id);
+                let text = "another call in flight has this id";
+                return Poll::Ready(Err(CallError::Misuse(text)));
+            }
+        };
         slot.ended = None;
         slot.reply.clear();
         slot.shared = None;
@@ -99,7 +110,7 @@ impl Link {
             .timeout
             .filter(|_| facts.capabilities.deadline && !until_first);
         let request = Request {
-            id: id.into(),
+            id: wire_id,
             name,
             timeout: carried,
             metadata: options.metadata.clone(),
@@ -118,6 +129,7 @@ impl Link {
                 slot.waker = None;
                 slot.sides = None;
                 state.connection.take(id);
+                state.out.forget_call(id);
                 return Poll::Ready(Err(error.into()));
             }
         }
@@ -237,6 +249,7 @@ impl Link {
         slot.sent = None;
         slot.extras = None;
         state.connection.take(id);
+        state.out.forget_call(id);
         Poll::Ready(match end {
             Some(Reply::Result) => Ok(()),
             Some(Reply::Error(error)) => Err(CallEnd::Error(error)),
@@ -279,6 +292,7 @@ impl Link {
             }
             state.connection.take(id);
         }
+        state.out.forget_call(id);
         if collected.control_overflow {
             state
                 .closing

@@ -49,6 +49,12 @@ impl Link {
     #[cold]
     pub(crate) fn tell_drain(&self, state: &mut State, collected: &mut Collected) {
         state.drain_untold = false;
+        if let Some(error) = self.config.router.refusal() {
+            // It has said what it speaks, and can be told why it may not.
+            let reason = CloseReason::Closed(error.code(), error.message().into());
+            state.closing.get_or_insert(reason);
+            return;
+        }
         let State {
             connection, out, ..
         } = state;

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use mynah_codec::SHARED_BYTES;
 use mynah_connection::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Items, Lane, Metadata,
-    MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError, Streams,
+    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Hello, Items, Lane,
+    Metadata, MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError,
+    Streams,
 };
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -168,19 +169,15 @@ fn stop_input(id: CallId, extras: &mut OutExtras, collected: &mut Collected) {
 }
 
 impl DriverEffects<'_> {
-    /// Whether a call that has ended is over for its caller only later: an interceptor may have what was told through
-    /// its callbacks wait.
+    /// Whether a call that has ended is over for its caller only later: what was told through its callbacks in the same
+    /// batch is not heard yet, and an interceptor may have it wait.
     #[cold]
     fn holds_back(&mut self, slot: &mut OutSlot) -> bool {
         let (Some(extras), Some(id)) = (&mut slot.extras, slot.id) else {
             return false;
         };
         let told = self.collected.tells_wait || self.collected.called_back;
-        if !told
-            || extras.callbacks.is_empty()
-            || matches!(slot.ended, Some(Reply::Lost { .. }))
-            || self.link.config.router.chain().is_none()
-        {
+        if !told || extras.callbacks.is_empty() || matches!(slot.ended, Some(Reply::Lost { .. })) {
             return false;
         }
         stop_input(id, extras, self.collected);
@@ -453,7 +450,15 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
         self.start_hearer(key, slot, deadline, said);
     }
 
-    fn met(&mut self) {
+    fn met(&mut self, hello: &Hello<'_>) {
+        if let Some(more) = hello
+            .more
+            .as_ref()
+            .filter(|more| !more.contracts.is_empty())
+        {
+            // A second hello never comes so far.
+            let _first = self.link.announced.set(more.contracts.clone());
+        }
         self.collected.met = true;
     }
 

@@ -7,6 +7,7 @@ mod drain;
 mod effects;
 mod handlers;
 mod out;
+mod own_ids;
 mod receipts;
 mod said;
 mod slots;

@@ -1,9 +1,10 @@
 //! Where envelopes go: to a wire's bytes, or to a carrier of envelopes.
 
+use super::own_ids::OwnIds;
 use crate::scratch;
 use mynah_codec::{EncodeError, Format, FrameSpan, OrderKey, Output, Wire};
-use mynah_protocol::{Envelope, Lane, Limits, Profile, WireId};
-use std::collections::VecDeque;
+use mynah_protocol::{CallId, Envelope, Lane, Limits, Opaque, Profile, WireId};
+use std::collections::{BTreeMap, VecDeque};
 
 /// The output side of a connection, under its lock.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) enum Out {
         withdrawn: u64,
         /// Bytes of both lanes that I/O has taken and not written.
         taken: usize,
+        /// Present once the program has chosen an id for a call.
+        ids: Option<Box<OwnIds>>,
     },
     /// Whole envelopes.
     Carrier {
@@ -31,6 +34,7 @@ pub(crate) enum Out {
         bytes: usize,
         /// The most bytes of payload in one envelope.
         max_bytes: usize,
+        ids: Option<Box<OwnIds>>,
     },
 }
 
@@ -53,6 +57,7 @@ impl Out {
             written: 0,
             withdrawn: 0,
             taken: 0,
+            ids: None,
         }
     }
 
@@ -65,6 +70,34 @@ impl Out {
             control: VecDeque::new(),
             taken: 0,
             bytes: 0,
+            ids: None,
+        }
+    }
+
+    const fn ids(&mut self) -> &mut Option<Box<OwnIds>> {
+        match self {
+            Self::Wire { ids, .. } | Self::Carrier { ids, .. } => ids,
+        }
+    }
+
+    /// Gives a call an id of the program's own. `false`: another call has it.
+    pub(crate) fn name_call(&mut self, id: CallId, text: &str) -> bool {
+        self.ids().get_or_insert_default().insert(id, text)
+    }
+
+    /// A call is over, whatever its id was.
+    #[inline]
+    pub(crate) fn forget_call(&mut self, id: CallId) {
+        if let Some(ids) = self.ids() {
+            ids.remove(id);
+        }
+    }
+
+    /// Gives what came in for a call under an id of the program's own the number that the connection knows.
+    #[inline]
+    pub(crate) fn incoming(&mut self, envelope: &mut Envelope<'_>) {
+        if let Some(ids) = self.ids() {
+            ids.incoming(envelope);
         }
     }
 
@@ -76,6 +109,13 @@ impl Out {
                     scratch::return_chunk(chunk);
                 }
             }
+        }
+    }
+
+    /// Has the wire say the hashes of contracts, if its hello has room for them.
+    pub(crate) fn announce(&mut self, contracts: &BTreeMap<Box<str>, Opaque>) {
+        if let Self::Wire { wire, .. } = self {
+            wire.announce(contracts);
         }
     }
 
@@ -98,6 +138,14 @@ impl Out {
 
     #[inline]
     pub(crate) fn put(&mut self, envelope: &Envelope<'_>, lane: Lane) -> Result<Sent, EncodeError> {
+        match self.ids().as_ref().and_then(|ids| ids.outgoing(envelope)) {
+            None => self.put_as_it_is(envelope, lane),
+            Some(envelope) => self.put_as_it_is(&envelope, lane),
+        }
+    }
+
+    #[inline]
+    fn put_as_it_is(&mut self, envelope: &Envelope<'_>, lane: Lane) -> Result<Sent, EncodeError> {
         match self {
             Self::Wire { wire, output, .. } => {
                 if output.lacks_buffers(lane) {

@@ -9,17 +9,19 @@ use crate::events::{self, Listeners};
 use crate::handler::Method;
 use crate::intercept::{CallOutcome, Observed};
 use crate::router::{FallbackMethod, Router, Unrouted};
+use crate::server::Shared;
 use crate::states::States;
+use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
     CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    ParamsShape, Response, RpcError,
+    Opaque, ParamsShape, Response, RpcError,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -33,6 +35,8 @@ pub(crate) struct LinkConfig {
     pub(crate) default_timeout: Option<Duration>,
     /// Who listens to what the peer says unasked, once somebody does: see [`Link::listeners`].
     pub(crate) listeners: OnceLock<Arc<Listeners>>,
+    /// The server that it is a connection of, and its number there.
+    pub(crate) server: Option<(Weak<Shared>, u64)>,
     /// There is one delivery, and one answer to it: nothing goes on between them.
     pub(crate) direct: bool,
 }
@@ -59,6 +63,8 @@ pub(crate) struct Link {
     pub(crate) callbacks: CallbackTable,
     /// Subscriptions that the peer has open here.
     pub(crate) subscriptions: AtomicUsize,
+    /// The hashes of its contracts, if the peer has said any in its hello.
+    pub(crate) announced: OnceLock<BTreeMap<Box<str>, Opaque>>,
     /// What handlers keep for the connection.
     pub(crate) states: States,
 }
@@ -161,6 +167,7 @@ impl Link {
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
             subscriptions: AtomicUsize::new(0),
+            announced: OnceLock::new(),
             states: States::default(),
         };
         Arc::new(link)
@@ -253,6 +260,12 @@ impl Link {
         name: &MethodName<'_>,
     ) -> Option<(Arc<dyn Method>, CalledKind)> {
         let router = &self.config.router;
+        if router.refusal().is_some() {
+            return None;
+        }
+        if system::is_system(name) {
+            return Some((system::built_in(name, router)?, CalledKind::BuiltIn));
+        }
         if name.service.starts_with('$') {
             let built_in = self
                 .callbacks
@@ -402,7 +415,7 @@ impl State {
     /// Why the connection is to end now, whatever still waits: it was cut, or the peer broke the rules.
     pub(crate) fn cut_short(&self) -> Option<CloseReason> {
         let reason = self.closing.as_ref()?;
-        (self.cut || reason.wire_code().is_some()).then(|| reason.clone())
+        (self.cut || reason.is_fault()).then(|| reason.clone())
     }
 
     /// Why the connection is to end now, `None` if it is not. `quiet`: I/O has nothing left.

@@ -1,12 +1,14 @@
 //! What a handler's context knows of a call within the process.
 
 use super::{Ends, InProcess, LocalServer};
+use crate::blocking::BlockingPool;
 use crate::call::SideEffects;
 use crate::error::CallError;
 use crate::events::Events;
 use crate::intercept::Observed;
 use crate::peer::{DEFAULT_TIMEOUT, Peer};
 use crate::router::Router;
+use crate::server::Peers;
 use crate::states::States;
 use mynah_codec::Format;
 use mynah_protocol::{By, EndReason, Evidence};
@@ -111,6 +113,16 @@ impl LocalCall {
     /// The events that the server publishes.
     pub(crate) fn events(&self) -> Events {
         self.ends.server.router.events().clone()
+    }
+
+    /// Where `#[blocking]` handlers of the server run.
+    pub(crate) fn blocking_pool(&self) -> &BlockingPool {
+        self.ends.server.router.blocking()
+    }
+
+    /// The clients of the server.
+    pub(crate) fn peers(&self) -> Peers {
+        self.ends.server.router.peers()
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

@@ -16,22 +16,41 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 
 /// A router that is called from the same process.
 pub struct LocalServer {
-    pub(super) router: Arc<Router>,
+    pub(crate) router: Arc<Router>,
     pub(super) limits: Limits,
     pub(super) evidence: Evidence,
     pub(super) in_flight: AtomicUsize,
     pub(super) draining: AtomicBool,
     /// Subscriptions of callers in this process.
     subscriptions: Mutex<Vec<Weak<Queue>>>,
-    /// Where calls go whose types are not the ones of the handler: over a wire, in memory.
-    encoded: Mutex<Option<Bridge>>,
+    /// Where calls go whose types are not the ones of the handler: over a wire in memory, one for each caller that
+    /// handlers may call back.
+    encoded: Mutex<Vec<Bridge>>,
 }
 
-/// A connection of a server with itself.
+/// A connection of a server with a caller of the same process.
 struct Bridge {
     near: Peer,
     /// Of the side that answers.
     far: Arc<Link>,
+    /// Whom handlers call back; `None`: nobody.
+    caller: Option<Weak<LocalServer>>,
+}
+
+impl Bridge {
+    fn is_of(&self, caller: Option<&Arc<LocalServer>>) -> bool {
+        match (&self.caller, caller) {
+            (Some(known), Some(caller)) => known.as_ptr() == Arc::as_ptr(caller),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether somebody may go on with it.
+    fn is_of_use(&self) -> bool {
+        let gone = |caller: &Weak<LocalServer>| caller.strong_count() == 0;
+        !self.near.is_closed() && !self.caller.as_ref().is_some_and(gone)
+    }
 }
 
 impl fmt::Debug for LocalServer {
@@ -53,7 +72,7 @@ impl LocalServer {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             subscriptions: Mutex::default(),
-            encoded: Mutex::new(None),
+            encoded: Mutex::default(),
         })
     }
 
@@ -103,7 +122,7 @@ impl LocalServer {
     /// Takes no new calls, and ends what has no end of its own. Returns how many subscriptions that were.
     pub(crate) fn start_drain(&self) -> usize {
         self.draining.store(true, Ordering::SeqCst);
-        if let Some(far) = self.bridge() {
+        for far in self.bridges() {
             far.start_drain();
         }
         self.end_subscriptions(&EndReason::Draining)
@@ -112,7 +131,7 @@ impl LocalServer {
     /// Takes no new calls; nothing is published to anybody any more.
     pub(crate) fn stop(&self) {
         self.draining.store(true, Ordering::SeqCst);
-        if let Some(far) = self.bridge() {
+        for far in self.bridges() {
             far.cut(CloseReason::Local);
         }
         self.end_subscriptions(&EndReason::PeerGone);
@@ -155,19 +174,21 @@ impl LocalServer {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// The connection of calls that are encoded, on the side that answers. `None`: there were no such calls.
-    pub(crate) fn bridge(&self) -> Option<Arc<Link>> {
+    /// The connections of calls that are encoded, on the side that answers. None: there were no such calls.
+    pub(crate) fn bridges(&self) -> Vec<Arc<Link>> {
         let encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
-        encoded.as_ref().map(|bridge| Arc::clone(&bridge.far))
+        encoded
+            .iter()
+            .map(|bridge| Arc::clone(&bridge.far))
+            .collect()
     }
 
-    /// A connection of its own in memory, for calls that must be encoded.
-    pub(super) fn encoded(self: &Arc<Self>) -> Peer {
+    /// A connection of its own in memory, for calls of this caller that must be encoded.
+    pub(super) fn encoded(self: &Arc<Self>, caller: Option<&Arc<Self>>) -> Peer {
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Bridge { near, .. }) = &*encoded
-            && !near.is_closed()
-        {
-            return near.clone();
+        encoded.retain(Bridge::is_of_use);
+        if let Some(bridge) = encoded.iter().find(|bridge| bridge.is_of(caller)) {
+            return bridge.near.clone();
         }
         let (near, far) = tokio::io::duplex(64 << 10);
         let wire = Native::new().wire(Side::Accept, &self.limits);
@@ -177,20 +198,26 @@ impl LocalServer {
             evidence: self.evidence.clone(),
             default_timeout: None,
             listeners: OnceLock::new(),
+            server: None,
             direct: false,
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.
         link.add_handle();
-        tokio::spawn(drive_bytes(far, None, Arc::clone(&link), ()));
-        let peer = PeerBuilder::over(near, &Native::new()).start_unchecked();
+        tokio::spawn(drive_bytes(far, None, Arc::clone(&link), (), &[]));
+        let mut near = PeerBuilder::over(near, &Native::new());
+        if let Some(caller) = caller {
+            near = near.shared_router(Arc::clone(&caller.router));
+        }
+        let peer = near.start_unchecked();
         if self.draining.load(Ordering::SeqCst) {
             // A drain that began meanwhile has not seen it.
             link.start_drain();
         }
-        *encoded = Some(Bridge {
+        encoded.push(Bridge {
             near: peer.clone(),
             far: link,
+            caller: caller.map(Arc::downgrade),
         });
         peer
     }

@@ -1,8 +1,9 @@
 //! Streams of results within one process.
 
 use super::call::Over;
+use super::typed::Heard;
 use super::{InProcess, LocalCall, observed};
-use crate::call::{Attachments, Call};
+use crate::call::{Attachments, Call, SideEffects};
 use crate::context::Context;
 use crate::error::{CallError, DomainError};
 use crate::handler::{LocalResults, TypedError, TypedStreamMethod, panicked};
@@ -42,7 +43,11 @@ enum Source<T, E> {
         first: Option<First>,
     },
     /// The types are not the ones of the handler: over a wire, in memory.
-    Encoded(Box<Streaming<T, E, Peer>>),
+    Encoded {
+        stream: Box<Streaming<T, E, Peer>>,
+        /// What came beside it, when the caller listens.
+        heard: Option<Heard>,
+    },
 }
 
 /// The deadline of the first item.
@@ -69,6 +74,7 @@ impl InProcess {
         params: P,
         (timeout, until_first): (Option<Duration>, bool),
         metadata: Metadata,
+        listens: bool,
         attachments: Attachments,
     ) -> Result<LocalStream<T, E>, CallError<E>>
     where
@@ -87,8 +93,10 @@ impl InProcess {
                 return Err(CallError::Disconnected(CloseReason::Drained));
             }
             let target = Target::owned(&name);
-            let mut call = Call::<P, T, E, Peer>::to(self.ends.server.encoded(), target, params);
+            let mut call = Call::<P, T, E, Peer>::to(self.encoded(), target, params);
             call.attachments = attachments;
+            let heard = listens.then(Heard::default);
+            call.listeners = heard.as_ref().map(Heard::listeners);
             call = match whole {
                 Some(timeout) => call.deadline(timeout),
                 None => call.no_deadline(),
@@ -97,7 +105,10 @@ impl InProcess {
                 call = call.metadata(name, value);
             }
             return Ok(LocalStream {
-                source: Source::Encoded(Box::new(Streaming::open(call, None))),
+                source: Source::Encoded {
+                    stream: Box::new(Streaming::open(call, None)),
+                    heard,
+                },
                 end: EndReason::Finished,
             });
         };
@@ -111,7 +122,7 @@ impl InProcess {
         } else {
             None
         };
-        let call = self.local_call(whole, false, observed);
+        let call = self.local_call(whole, listens, observed);
         // It covers the stream from here on, whenever the program takes the first item.
         let whole = call
             .deadline()
@@ -171,10 +182,15 @@ where
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut task::Context<'_>,
+        sides: Option<&mut SideEffects>,
     ) -> Poll<Option<Result<T, CallError<E>>>> {
         let (stream, call, whole, first) = match &mut self.source {
-            Source::Encoded(stream) => {
-                let polled = task::ready!(Pin::new(&mut **stream).poll_next(cx));
+            Source::Encoded { stream, heard } => {
+                let polled = Pin::new(&mut **stream).poll_next(cx);
+                if let (Some(heard), Some(sides)) = (heard, sides) {
+                    heard.hand_over(sides);
+                }
+                let polled = task::ready!(polled);
                 if let Some(reason) = stream.end_reason() {
                     self.end = reason.clone();
                 }
@@ -216,6 +232,7 @@ where
             return self.fail(CallError::Deadline);
         }
         let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll_next(cx)));
+        call.hand_over(sides, cx.waker());
         let outcome = match polled {
             Ok(Poll::Ready(Some(Ok(item)))) => {
                 if let Some(observed) = &call.observed {

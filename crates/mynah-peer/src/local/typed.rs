@@ -71,7 +71,7 @@ impl Heard {
         ))
     }
 
-    fn hand_over(&self, sides: &mut SideEffects) {
+    pub(super) fn hand_over(&self, sides: &mut SideEffects) {
         let mut heard = self.lock();
         sides.queue.append(&mut heard.queue);
         sides.dropped += std::mem::take(&mut heard.dropped);

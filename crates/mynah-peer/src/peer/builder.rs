@@ -58,7 +58,9 @@ impl PeerBuilder {
         let dialect = dialect.clone_box();
         let wire: MakeWire = Box::new(move |side, limits| dialect.wire(side, limits));
         Self::new(Medium::Bytes {
-            drive: Box::new(|lines, link| drop(tokio::spawn(drive_bytes(stream, lines, link, ())))),
+            drive: Box::new(|lines, link| {
+                drop(tokio::spawn(drive_bytes(stream, lines, link, (), &[])));
+            }),
             wire,
         })
     }
@@ -215,6 +217,7 @@ impl PeerBuilder {
             evidence: self.evidence,
             default_timeout: self.default_timeout,
             listeners: self.listeners.take(),
+            server: None,
             direct: false,
         };
         match self.medium {
@@ -230,7 +233,7 @@ impl PeerBuilder {
                 if let Some(lines) = self.side_lines {
                     trace_lines(lines, link.config.evidence.to_string());
                 }
-                tokio::spawn(drive_carrier(transport, Arc::clone(&link)));
+                tokio::spawn(drive_carrier(transport, Arc::clone(&link), Vec::new()));
                 Peer::linked(link)
             }
         }
@@ -238,7 +241,10 @@ impl PeerBuilder {
 }
 
 /// Makes a link and says what a wire says of itself at the start.
-pub(crate) fn start_link(out: Out, config: LinkConfig, side: Side) -> Arc<Link> {
+pub(crate) fn start_link(mut out: Out, config: LinkConfig, side: Side) -> Arc<Link> {
+    if let Some(contracts) = config.router.contracts().hashes() {
+        out.announce(contracts);
+    }
     let link = Link::new(out, config);
     let mut state = link.lock();
     state.out.own_output();
@@ -246,6 +252,8 @@ pub(crate) fn start_link(out: Out, config: LinkConfig, side: Side) -> Arc<Link> 
         link.set_facts(&state.out);
     }
     let capabilities = state.out.profile().capabilities;
+    // One that is refused is told so once it has said what it speaks.
+    state.drain_untold = link.config.router.refusal().is_some();
     drop(state);
     if capabilities.events && !capabilities.streams {
         link.config.router.events().feed(&link);

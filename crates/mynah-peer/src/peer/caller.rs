@@ -58,6 +58,9 @@ impl Caller for Peer {
         if !call.metadata.is_empty() {
             check_metadata(call.metadata, &handle.link.config.limits)?;
         }
+        if let Some(id) = call.id {
+            check_id(id, call, facts, &handle.link.config.limits)?;
+        }
         if call.results.is_some() || !call.attachments.is_empty() {
             check_streams(call, facts, &handle.link)?;
         }
@@ -67,6 +70,7 @@ impl Caller for Peer {
             sides: call.listens.then(Box::<Sides>::default),
             results: call.results,
             attachments: call.attachments,
+            id: call.id,
         };
         handle
             .link
@@ -262,6 +266,37 @@ fn check_streams(call: &OutgoingCall<'_>, facts: &WireFacts, link: &Link) -> Res
         if link.callbacks.len() + call.attachments.callbacks() > link.config.limits.callbacks {
             return Err(CallError::Busy { retry_after: None });
         }
+    }
+    Ok(())
+}
+
+/// Whether a call may have this id of the program's own.
+#[cold]
+fn check_id(
+    id: &str,
+    call: &OutgoingCall<'_>,
+    facts: &WireFacts,
+    limits: &Limits,
+) -> Result<(), CallError> {
+    let unsupported = |feature| {
+        Err(CallError::Unsupported {
+            dialect: facts.dialect,
+            feature,
+        })
+    };
+    if !facts.capabilities.text_ids {
+        return unsupported("ids of the program's own");
+    }
+    if call.results.is_some() || !call.attachments.is_empty() {
+        return unsupported("ids of the program's own for calls with streams or callbacks");
+    }
+    if id.is_empty() {
+        return Err(CallError::Misuse("an id is not empty"));
+    }
+    let (len, limit) = (id.len(), limits.max_id_bytes);
+    if len > limit {
+        let error = mynah_codec::EncodeError::TooLarge { len, limit };
+        return Err(CallError::Encode(error));
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! What the two sides say to each other without being asked: events and logs.
 
 use super::{Kind, Peer};
-use crate::call::Caller as _;
+use crate::call::{Caller as _, CallerExt};
 use crate::error::CallError;
 use crate::events::{Events, Lag, Logs, Near, Subscribe, Subscription, WaitFor};
 use crate::scratch;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 impl Peer {
     /// Emits an event under a topic, to this peer, whether it listens or not.
@@ -33,18 +34,38 @@ impl Peer {
 
     /// What this side publishes to the other. Empty for a peer that was not given services.
     #[must_use]
-    pub fn events(&self) -> Events {
+    pub fn publisher(&self) -> Events {
         match &self.kind {
             Kind::Linked(handle) => handle.link.config.router.events().clone(),
             Kind::Local(local) => local.events(),
         }
     }
 
-    /// Subscribes to a topic of the other side.
+    /// Subscribes to a topic of the other side, and waits until it is in its books: see [`Self::events`] for one that is
+    /// there at once.
     ///
     /// On a wire that has events and no subscriptions (cbor-rpc), it hears what the other side emits under the topic.
     pub fn subscribe<T>(&self, topic: impl Into<Box<str>>) -> Subscribe<T> {
         Subscribe::new(self.clone(), topic)
+    }
+
+    /// The events of a topic of the other side. It is subscribed to when this is called, so nothing is lost that the other
+    /// side publishes once it has heard of it: no later than what it does for a call that is made afterwards. See
+    /// [`Subscribe::start`].
+    pub fn events<T>(&self, topic: impl Into<Box<str>>) -> Subscription<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        CallerExt::events(self, topic)
+    }
+
+    /// The events of all topics of the other side, each with its topic; [`Value`](mynah_protocol::Value) is a type for
+    /// messages of any shape.
+    pub fn events_any<T>(&self) -> Subscription<(String, T)>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        CallerExt::events_any(self)
     }
 
     /// Hears what the other side emits under a topic with [`Self::emit`], from now on. It is not asked for it: it emits

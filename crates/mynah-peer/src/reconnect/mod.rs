@@ -12,12 +12,13 @@ pub use open::DialError;
 pub use state::{ReconnectState, ReconnectStats, ReconnectWatch};
 
 use crate::call::{CallBuilder, CallerExt, ServiceClient};
-use crate::events::Subscribe;
+use crate::events::{Subscribe, Subscription};
 use crate::peer::Peer;
 use connections::Connections;
 use mynah_codec::Dialect;
 use mynah_connection::CloseReason;
 use mynah_protocol::{Dialer, Transport, TransportError};
+use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -141,6 +142,23 @@ impl Reconnecting {
     /// [`Subscription::reconnects`](crate::Subscription::reconnects).
     pub fn subscribe<T>(&self, topic: impl Into<Box<str>>) -> Subscribe<T, Self> {
         Subscribe::new(self.clone(), topic)
+    }
+
+    /// The events of a topic of the other side, subscribed to when this is called, and again on each connection. See
+    /// [`Peer::events`].
+    pub fn events<T>(&self, topic: impl Into<Box<str>>) -> Subscription<T, Self>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        CallerExt::events(self, topic)
+    }
+
+    /// The events of all topics of the other side, each with its topic. See [`Peer::events_any`].
+    pub fn events_any<T>(&self) -> Subscription<(String, T), Self>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        CallerExt::events_any(self)
     }
 
     /// The connection of now, `None` while there is none. For what belongs to one connection: evidence, events that are

@@ -23,8 +23,11 @@ fn check_one(name: &str) -> Result<(), RegisterError> {
     if name.is_empty() {
         return wrong(name, "it is empty");
     }
-    if name.starts_with('$') {
-        return wrong(name, "it begins with `$`, which is for what every peer has");
+    if name.starts_with(['$', '#']) {
+        return wrong(
+            name,
+            "it begins with `$` or `#`, which are for what every peer has",
+        );
     }
     if name.len() > 128 {
         return wrong(name, "it is longer than 128 bytes");

@@ -1,7 +1,7 @@
 //! Draining a server.
 
-use super::accept::Shared;
 use super::report::{CutConnection, DrainReport, cut_connection};
+use super::shared::Shared;
 use crate::link::{Link, RunKind};
 use crate::local::LocalServer;
 use mynah_connection::CloseReason;
@@ -15,7 +15,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Calls that run in process, those that are encoded included.
 fn in_process(local: &LocalServer) -> usize {
-    local.in_flight() + local.bridge().map_or(0, |bridge| runs(&bridge))
+    local.in_flight()
+        + local
+            .bridges()
+            .iter()
+            .map(|bridge| runs(bridge))
+            .sum::<usize>()
 }
 
 fn runs(link: &Link) -> usize {
@@ -26,7 +31,7 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     let began = Instant::now();
     shared.refuse();
     let mut subscriptions_ended = local.start_drain();
-    let links = shared.links();
+    let links = shared.registry().links();
     let connections = links.len();
     let mut half_open = 0;
     for link in &links {
@@ -40,7 +45,7 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
     loop {
         // Asked for before the look, so that no end is missed.
         let ended = shared.ended.notified();
-        let idle = shared.links().is_empty() && in_process(local) == 0;
+        let idle = shared.registry().links().is_empty() && in_process(local) == 0;
         let now = Instant::now();
         if idle || end.is_some_and(|end| end <= now) {
             break;
@@ -57,16 +62,18 @@ pub(super) async fn run(shared: &Arc<Shared>, local: &LocalServer, grace: Durati
             None => ended.await,
         }
     }
+    let bridges = local.bridges();
     let cut: Vec<CutConnection> = shared
+        .registry()
         .links()
         .iter()
         // Nothing ran for those that have said nothing.
         .filter(|link| !link.facts_pending())
-        .chain(&local.bridge().filter(|bridge| runs(bridge) > 0))
+        .chain(bridges.iter().filter(|bridge| runs(bridge) > 0))
         .map(|link| cut_connection(link))
         .collect();
     shared.close_all();
-    if let Some(bridge) = local.bridge() {
+    for bridge in &bridges {
         bridge.cut(CloseReason::Local);
     }
     let calls = || cut.iter().flat_map(|connection| &connection.calls);

@@ -1,11 +1,12 @@
 //! A running server.
 
-use super::accept::{AttachError, Shared};
-use super::drain;
+use super::peers::Peers;
+use super::registry::PeerId;
 use super::report::DrainReport;
-use crate::encoded::Encoded;
+use super::shared::{AttachError, Shared};
+use super::{DEFAULT_GRACE, drain};
 use crate::error::CallError;
-use crate::events::{Events, PerFormat, Published};
+use crate::events::{Events, Published};
 use crate::local::LocalServer;
 use crate::peer::Peer;
 use crate::router::{Methods, RegisterError, Router};
@@ -93,8 +94,8 @@ impl ServerHandle {
     /// among [`peers`](Self::peers), and it is drained.
     ///
     /// # Errors
-    /// [`AttachError`] when as many connections are open as the limits allow, or the server takes none any more; the
-    /// stream is closed.
+    /// [`AttachError`] when as many connections are open as the limits allow, the server takes none any more, or one of its
+    /// policies refuses it or would have it wait; the stream is closed.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -107,9 +108,7 @@ impl ServerHandle {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let shared = &self.shared;
-        let same = &std::convert::identity;
-        let link = shared.run_bytes(stream, dialect, same, evidence, shared.attached())?;
+        let link = self.shared.attach_bytes(stream, dialect, evidence)?;
         Ok(Peer::linked(link))
     }
 
@@ -124,10 +123,7 @@ impl ServerHandle {
         &self,
         transport: impl Transport + 'static,
     ) -> Result<Peer, AttachError> {
-        let evidence = transport.evidence().clone();
-        let shared = &self.shared;
-        let same = &std::convert::identity;
-        let link = shared.run_carrier(transport, same, evidence, shared.attached())?;
+        let link = self.shared.attach_carrier(transport)?;
         Ok(Peer::linked(link))
     }
 
@@ -150,60 +146,54 @@ impl ServerHandle {
         self.local.events()
     }
 
-    /// The clients that are connected.
+    /// The clients that are connected and were admitted, in the order of their arrival.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        self.shared.links().into_iter().map(Peer::linked).collect()
+        self.shared.registry().peers()
     }
 
-    /// Emits an event under a topic to every client that is connected over a wire with events, whether it listens or
-    /// not; [`Peer::emit`] is the same for one. Waits for nobody: a client whose output is full misses it. Clients whose
-    /// connections are at their beginning or at their end are left out.
+    /// The client with this id: one that the program has set ([`Session::set_id`](super::Session::set_id)), or a number
+    /// of the server's (`#7`). `None` when nobody has it.
+    #[must_use]
+    pub fn peer(&self, id: impl Into<PeerId>) -> Option<Peer> {
+        self.shared.registry().peer(&id.into())
+    }
+
+    /// The clients, for whoever is to reach them beside this handle.
+    #[must_use]
+    pub fn directory(&self) -> Peers {
+        Peers::new(Arc::downgrade(&self.shared))
+    }
+
+    /// Publishes a message to all clients that are to hear it: those that have subscribed to the topic, in process too,
+    /// and every one whose wire has events and no subscriptions (cbor-rpc), whether it listens or not. It waits only for
+    /// subscribers of a topic that is declared [`Lag::Block`](crate::Lag::Block); those that are too slow otherwise fall
+    /// under the policy of the topic ([`Events::declare`]), and are counted.
+    ///
+    /// It is [`Events::broadcast`] of [`Self::events`]; handlers reach it with [`Context::peers`](crate::Context::peers).
+    ///
+    /// Cancel safety: dropped while it waits, some have the message and others do not.
     ///
     /// # Errors
     /// [`CallError::Encode`] when the message cannot be encoded; nobody has it then.
-    pub fn emit_to_all<T: Serialize + ?Sized>(
+    pub async fn broadcast<T: Serialize + Sync + ?Sized>(
         &self,
         topic: &str,
         message: &T,
     ) -> Result<Published, CallError> {
-        let links = self.shared.links();
-        let mut encoded = PerFormat::default();
-        let with_events = |link: &crate::link::Link| {
-            let facts = link.facts().copied();
-            facts.filter(|facts| facts.capabilities.events)
-        };
-        for link in &links {
-            if let Some(facts) = with_events(link) {
-                encoded.add(facts.format, message)?;
-            }
-        }
-        let mut published = Published::default();
-        for link in &links {
-            let Some(facts) = with_events(link) else {
-                continue;
-            };
-            // One that became ready meanwhile has been told nothing before either.
-            let Some(bytes) = encoded.find(facts.format) else {
-                continue;
-            };
-            match link.emit(topic, Encoded::new(bytes, &[]), &facts) {
-                Ok(()) => published.subscribers += 1,
-                Err(CallError::Disconnected(_)) => {}
-                Err(_busy) => published.dropped += 1,
-            }
-        }
-        Ok(published)
+        self.events().broadcast(topic, message).await
     }
 
-    /// Stops to accept, tells every client, lets calls finish, and cuts what is left after `grace`. Always ends.
+    /// Stops to accept, tells every client, lets calls finish, and cuts what is left after `grace`
+    /// ([`DEFAULT_GRACE`](super::DEFAULT_GRACE) with `None`). Always ends. Connections that wait to be admitted are closed.
     ///
     /// It may run several times at once, and again: each ends no later than its own grace, and the first that reaches
     /// it cuts.
     ///
     /// Cancel safety: dropped before its end, the server goes on draining until its handle is dropped; it may be
     /// called again.
-    pub async fn drain(&self, grace: Duration) -> DrainReport {
+    pub async fn drain(&self, grace: impl Into<Option<Duration>>) -> DrainReport {
+        let grace = grace.into().unwrap_or(DEFAULT_GRACE);
         let listening = self.stop_listening();
         let report = drain::run(&self.shared, &self.local, grace).await;
         for task in listening {

@@ -1,6 +1,7 @@
 //! The stream that comes with a call.
 
 use super::{Attachment, Batch};
+use crate::blocking::{BoxStream, Input, IntoInput};
 use crate::context::Context;
 use crate::handler::{Bound, Produce, Progress, fill, panicked, wanted};
 use crate::link::Link;
@@ -27,7 +28,6 @@ pub struct Incoming<T> {
     inner: Inner<T>,
 }
 
-type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 /// Taken by whichever sends it, or by the handler in the same process.
 type Shared<T> = Arc<Mutex<Option<BoxStream<T>>>>;
 
@@ -84,15 +84,15 @@ impl<T> fmt::Debug for Incoming<T> {
 
 impl<T: Serialize + Send + 'static> Incoming<T> {
     /// A stream that goes with a call, and what is attached to the call for it. Used by the macro.
-    pub fn outgoing(stream: impl Stream<Item = T> + Send + 'static) -> (Self, Attachment) {
-        let stream: BoxStream<T> = Box::pin(stream);
+    pub fn outgoing<Via>(input: impl IntoInput<T, Via>) -> (Self, Attachment) {
+        let Input { stream, feed } = input.into_input();
         let shared: Shared<T> = Arc::new(Mutex::new(Some(stream)));
         let producer = InputProducer {
             shared: Arc::clone(&shared),
             stream: None,
         };
         let inner = Inner::Own(shared);
-        (Self { inner }, Attachment::input(Box::new(producer)))
+        (Self { inner }, Attachment::input(Box::new(producer), feed))
     }
 }
 

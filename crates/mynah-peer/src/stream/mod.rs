@@ -8,6 +8,7 @@ pub use incoming::Incoming;
 pub use open::StreamCall;
 pub use streaming::Streaming;
 
+use crate::blocking::Feed;
 use crate::call::Attachments;
 use crate::handler::{Method, Produce};
 use mynah_protocol::{ItemBatch, Window};
@@ -18,22 +19,23 @@ use std::sync::Arc;
 pub struct Attachment(Kind);
 
 enum Kind {
-    Input(Box<dyn Produce>),
+    /// With the iterator behind it, where there is one.
+    Input(Box<dyn Produce>, Option<Arc<dyn Feed>>),
     Callback(u64, Arc<dyn Method>),
 }
 
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Input(_) => "Attachment(stream)",
+            Kind::Input(..) => "Attachment(stream)",
             Kind::Callback(..) => "Attachment(callback)",
         })
     }
 }
 
 impl Attachment {
-    pub(crate) fn input(producer: Box<dyn Produce>) -> Self {
-        Self(Kind::Input(producer))
+    pub(crate) fn input(producer: Box<dyn Produce>, feed: Option<Arc<dyn Feed>>) -> Self {
+        Self(Kind::Input(producer, feed))
     }
 
     pub(crate) fn callback(number: u64, method: Arc<dyn Method>) -> Self {
@@ -42,7 +44,7 @@ impl Attachment {
 
     pub(crate) fn add_to(self, attachments: &mut Attachments) {
         match self.0 {
-            Kind::Input(producer) => attachments.set_input(producer),
+            Kind::Input(producer, feed) => attachments.set_input(producer, feed),
             Kind::Callback(number, method) => attachments.add_callback(number, method),
         }
     }

@@ -118,6 +118,8 @@ where
             ..
         } = call;
         let until_first = options.is_default_timeout(caller.deadline());
+        let runtime = caller.runtime().cloned();
+        let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
         let watch = if Watch::may_begin(&caller, &options) {
             Watched::begin(&caller, &target, &mut options, &attachments)
         } else {
@@ -128,6 +130,7 @@ where
         let stage = match (params, caller.in_process()) {
             (Err(error), _) => Stage::Failed(CallError::Encode(error)),
             (Ok(params), Some(_)) if watch.is_some() => {
+                let listens = listeners.is_some();
                 let open = move |server: &InProcess, timeout, metadata| {
                     let name = target.name();
                     server.open_stream::<P::Owned, T, E>(
@@ -135,6 +138,7 @@ where
                         params,
                         (timeout, until_first),
                         metadata,
+                        listens,
                         attachments,
                     )
                 };
@@ -152,6 +156,7 @@ where
                     params,
                     (timeout, until_first),
                     metadata,
+                    listeners.is_some(),
                     attachments,
                 ) {
                     Ok(stream) => Stage::Local(stream),
@@ -307,7 +312,16 @@ where
                 self.poll_open(cx, ticket)
             }
             Stage::Local(stream) => {
-                let polled = task::ready!(stream.poll_next(cx));
+                let sides = self
+                    .listeners
+                    .as_mut()
+                    .map(|listeners| &mut listeners.sides);
+                let polled = stream.poll_next(cx, sides);
+                if let Some(listeners) = &mut self.listeners {
+                    // As they are said within a process.
+                    listeners.hand_out(Format::Cbor, &DecodeLimits::DEFAULT);
+                }
+                let polled = task::ready!(polled);
                 if !matches!(polled, Some(Ok(_))) {
                     self.end = Some(stream.end_reason());
                     self.stage = Stage::Done;

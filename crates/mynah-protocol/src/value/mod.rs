@@ -7,6 +7,8 @@ mod de;
 mod display;
 mod error;
 mod into_typed;
+#[cfg(feature = "schema")]
+mod schema;
 mod ser;
 #[cfg(test)]
 mod tests;

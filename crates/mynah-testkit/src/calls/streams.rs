@@ -144,7 +144,7 @@ async fn events(joint: &Joint<'_>) -> Verdict {
     let mut heard = subscribed.because("subscribe")?;
     for number in 0..COUNT {
         if joined.profile.capabilities.streams {
-            let published = joined.far.events().publish("ticks", &number).await;
+            let published = joined.far.publisher().publish("ticks", &number).await;
             published.because("publish")?;
         } else {
             // A wire on which nobody subscribes: what is emitted is heard.
@@ -162,7 +162,7 @@ async fn events(joint: &Joint<'_>) -> Verdict {
         }
     }
     drop(heard);
-    let left = || joined.far.events().subscribers("ticks");
+    let left = || joined.far.publisher().subscribers("ticks");
     eventually(
         || left() == 0,
         || format!("{} are still subscribed", left()),

@@ -216,3 +216,32 @@ async fn a_stream_by_name_is_dropped_with_its_call() {
         assert!(wrong.next().await.is_none(), "{way}");
     }
 }
+
+#[tokio::test]
+async fn a_handler_calls_back_by_name() {
+    for (way, Joined { client, .. }) in &ways::all().await {
+        let desk: DeskClient = client.client();
+        assert_eq!(desk.back(1, 2).await.unwrap(), 3, "{way}");
+        let call = client.call("desk", "back").arg("a", 1).arg("b", 2);
+        assert_eq!(call.result::<i64>().await.unwrap(), 3, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn progress_beside_a_stream_is_heard() {
+    for (way, Joined { client, .. }) in &ways::all().await {
+        let desk: DeskClient = client.client();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let hears = || {
+            let seen = Arc::clone(&seen);
+            move |step: u64| seen.lock().unwrap().push(step)
+        };
+        let typed = desk.walk(3).on_progress(hears()).start();
+        assert_eq!(typed.try_collect::<Vec<_>>().await.unwrap(), [0, 1, 2]);
+        assert_eq!(*seen.lock().unwrap(), [0, 1, 2], "{way}");
+        let named = client.call("desk", "walk").arg("to", 2);
+        let named = named.on_progress(hears()).stream::<u64>();
+        assert_eq!(named.try_collect::<Vec<_>>().await.unwrap(), [0, 1]);
+        assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 0, 1], "{way}");
+    }
+}

@@ -9,6 +9,10 @@
 
 mod bodies;
 mod callers;
+mod events;
+mod ids;
+mod mocks;
+mod names;
 mod service;
 mod spellings;
 mod ways;

@@ -21,7 +21,7 @@ pub(crate) struct Order {
     pub(crate) count: u32,
 }
 
-#[mynah::service]
+#[mynah::service(mock)]
 pub(crate) trait Desk {
     async fn add(&self, a: i64, b: i64) -> Result<i64, RpcError>;
     async fn greet(
@@ -33,6 +33,8 @@ pub(crate) trait Desk {
     async fn order(&self, #[params] order: Order) -> String;
     async fn open(&self, what: String) -> Result<(), DeskError>;
     fn count(&self, to: u64) -> impl Stream<Item = Result<u64, RpcError>> + Send;
+    fn walk(&self, cx: &Context, to: u64) -> impl Stream<Item = u64> + Send;
+    async fn back(&self, cx: &Context, a: i64, b: i64) -> Result<i64, RpcError>;
     async fn sum(&self, cx: &Context, factor: i64, numbers: Incoming<i64>) -> i64;
     async fn tell(&self, to: u64, told: Callback<u64>, asked: Callback<u64, u64>) -> u64;
     async fn steps(&self, cx: &Context, count: u64) -> u64;
@@ -42,6 +44,9 @@ pub(crate) trait Desk {
     async fn note(&self, text: String);
     async fn noted(&self) -> Vec<String>;
     async fn hang(&self);
+    async fn ring(&self, cx: &Context, times: u64);
+    #[blocking]
+    fn digest(&self, data: Vec<u8>) -> u64;
     #[event]
     fn rang(times: u64);
 }
@@ -76,6 +81,15 @@ impl Desk for Clerk {
 
     fn count(&self, to: u64) -> impl Stream<Item = Result<u64, RpcError>> + Send {
         stream::iter(0..to).map(Ok)
+    }
+
+    fn walk(&self, cx: &Context, to: u64) -> impl Stream<Item = u64> + Send {
+        stream::iter(0..to).inspect(|step| cx.progress(step))
+    }
+
+    async fn back(&self, cx: &Context, a: i64, b: i64) -> Result<i64, RpcError> {
+        let call = cx.peer().call("desk", "add").args((a, b)).within(cx);
+        Ok(call.result().await?)
     }
 
     async fn sum(&self, _cx: &Context, factor: i64, numbers: Incoming<i64>) -> i64 {
@@ -115,6 +129,14 @@ impl Desk for Clerk {
 
     async fn noted(&self) -> Vec<String> {
         self.notes.lock().unwrap().clone()
+    }
+
+    async fn ring(&self, cx: &Context, times: u64) {
+        DeskEvents::from_context(cx).rang(&times).await.unwrap();
+    }
+
+    fn digest(&self, data: Vec<u8>) -> u64 {
+        data.iter().map(|byte| u64::from(*byte)).sum()
     }
 
     async fn hang(&self) {

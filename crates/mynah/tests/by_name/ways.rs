@@ -15,26 +15,27 @@ pub(crate) struct Joined {
     pub(crate) client: Peer,
     pub(crate) clerk: Arc<Clerk>,
     /// Of the side that serves, where there is a connection.
-    _far: Option<Peer>,
+    pub(crate) far: Option<Peer>,
     _server: Option<mynah::ServerHandle>,
 }
 
-/// Over a wire.
+/// Over a wire; the client has a desk of its own.
 pub(crate) fn over(dialect: &impl Dialect) -> Joined {
     let clerk = Arc::new(Clerk::default());
     let (near, far) = tokio::io::duplex(4096);
     let router = Router::new().register(DeskService::new(Arc::clone(&clerk)));
     let far = Peer::over(far, dialect).side(Side::Accept).router(router);
-    let client = Peer::over(near, dialect).side(Side::Dial);
+    let own = Router::new().register(DeskService::new(Clerk::default()));
+    let client = Peer::over(near, dialect).side(Side::Dial).router(own);
     Joined {
         client: client.start().unwrap(),
         clerk,
-        _far: Some(far.start().unwrap()),
+        far: Some(far.start().unwrap()),
         _server: None,
     }
 }
 
-/// In the same process.
+/// In the same process; the client has a desk of its own.
 pub(crate) async fn in_process() -> Joined {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let url = format!("memory:by-name-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -46,9 +47,14 @@ pub(crate) async fn in_process() -> Joined {
         .await
         .unwrap();
     Joined {
-        client: mynah::connect(&url).await.unwrap(),
+        client: mynah::connector(&url)
+            .unwrap()
+            .router(Router::new().register(DeskService::new(Clerk::default())))
+            .connect()
+            .await
+            .unwrap(),
         clerk,
-        _far: None,
+        far: None,
         _server: Some(server),
     }
 }

@@ -1,5 +1,6 @@
-//! Mynah, variants `cbor` and `json` (native, over a wire), `local` (in process) and `local-intercepted` (the same with an
-//! interceptor on each side that looks at the call and lets it pass).
+//! Mynah, variants `cbor` and `json` (native, over a wire), `local` (in process), `local-intercepted` (the same with an
+//! interceptor on each side that looks at the call and lets it pass), and `by-name`: as `cbor`, and calls say their names
+//! instead of a typed client's.
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
@@ -81,6 +82,8 @@ fn unexpected(error: impl ToString) -> RpcError {
 struct Mynah {
     peer: Peer,
     client: EchoingClient,
+    /// Calls are made by name.
+    by_name: bool,
     /// In process the server lives here.
     _server: Option<Arc<mynah::ServerHandle>>,
 }
@@ -128,9 +131,11 @@ impl Contender for Mynah {
             return Ok(Self {
                 client: peer.client(),
                 peer,
+                by_name: false,
                 _server: Some(Arc::new(server)),
             });
         }
+        let by_name = variant == "by-name";
         let address = address.ok_or("mynah over a wire needs an address")?;
         let peer = if let Address::Pipes { .. } = address {
             // The stream of a child is these two and a look at whether it lives.
@@ -138,7 +143,8 @@ impl Contender for Mynah {
                 .limits(limits())
                 .start()?
         } else {
-            mynah::connector(&format!("{address}?format={variant}"))?
+            let format = if by_name { "cbor" } else { variant };
+            mynah::connector(&format!("{address}?format={format}"))?
                 .limits(limits())
                 .connect()
                 .await?
@@ -146,6 +152,7 @@ impl Contender for Mynah {
         Ok(Self {
             client: peer.client(),
             peer,
+            by_name,
             _server: None,
         })
     }
@@ -200,6 +207,10 @@ impl Contender for Mynah {
 
 impl TypedEcho for Mynah {
     async fn echo(&self, value: Echo) -> Result<Echo, Failure> {
+        if self.by_name {
+            let call = self.peer.call("echoing", "echo").args((value,));
+            return Ok(call.result().await?);
+        }
         Ok(self.client.echo(value).await?)
     }
 }

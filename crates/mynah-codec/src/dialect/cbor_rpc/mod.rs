@@ -222,6 +222,7 @@ impl CborRpcWire {
         let profile = Profile::new(NAME, dialect.codec.id())
             .with_capabilities(capabilities)
             .with_params(ParamsShape::Positional)
+            .with_bare_names(!dialect.qualified)
             .with_max_depth(MAX_DEPTH)
             .with_duplicate_keys(DuplicateKeys::LastWins);
         let decode = profile.decode_limits(limits);

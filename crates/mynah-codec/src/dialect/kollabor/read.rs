@@ -228,7 +228,8 @@ fn id(spelling: &[u8]) -> WireId {
     }
 }
 
-fn own_id(text: &str) -> Option<CallId> {
+/// The id of this side that a text spells.
+pub(super) fn own_id(text: &str) -> Option<CallId> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     if text.len() != ID_DIGITS || !text.bytes().all(is_digit) {
         return None;

@@ -2,6 +2,7 @@
 
 use super::NAME;
 use super::fault::{self, Kind};
+use super::read::own_id;
 use crate::EncodeError;
 use crate::format::json::{self, Options};
 use mynah_protocol::{CancelReason, Envelope, FormatId, Payload, WireId};
@@ -17,6 +18,12 @@ pub(super) fn envelope(envelope: &Envelope<'_>, out: &mut Vec<u8>) -> Result<(),
             }
             if !request.streams.is_none() {
                 return Err(unsupported("streams"));
+            }
+            if let WireId::Text(text) = &request.id
+                && own_id(text).is_some()
+            {
+                let text = "an id of 32 hexadecimal digits is one that the wire gives";
+                return Err(EncodeError::Value(text.to_owned()));
             }
             out.extend_from_slice(br#"{"action": "rpc_request", "request_id": "#);
             id(&request.id, out)?;

@@ -5,6 +5,7 @@ use super::read::ReadLimits;
 use super::{NAME, VERSION};
 use crate::{EncodeError, Format, WireError};
 use mynah_protocol::{Envelope, FormatId, Hello, MoreHello, Opaque, Value};
+use std::collections::BTreeMap;
 
 /// Names in the map.
 mod name {
@@ -209,6 +210,37 @@ pub(super) fn abilities(hello: &Hello<'_>, id: FormatId) -> Result<Value, Encode
         }
     }
     Ok(Value::Map(entries))
+}
+
+/// The most contracts of which a hello says something: with the longest names it stays below what is read.
+const MAX_CONTRACTS: usize = 256;
+
+/// The hashes of contracts as a hello in a format says them: as hexadecimal digits where there are no bytes.
+pub(super) fn as_said(
+    contracts: BTreeMap<Box<str>, Opaque>,
+    id: FormatId,
+) -> BTreeMap<Box<str>, Opaque> {
+    let short = |service: &str, hash: &Opaque| {
+        service.len() <= MAX_TEXT / 2 && hash.as_slice().len() <= MAX_TEXT / 2
+    };
+    contracts
+        .into_iter()
+        .filter(|(service, hash)| short(service, hash))
+        .take(MAX_CONTRACTS)
+        .map(|(service, hash)| match hash {
+            Opaque::Bytes(bytes) if id == FormatId::Json => {
+                let mut text = String::with_capacity(bytes.len() * 2);
+                for byte in bytes.iter() {
+                    text.extend(
+                        [byte >> 4, byte & 15]
+                            .map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()),
+                    );
+                }
+                (service, Opaque::Text(text.into()))
+            }
+            other => (service, other),
+        })
+        .collect()
 }
 
 fn written(opaque: &Opaque, id: FormatId) -> Result<Value, EncodeError> {

@@ -17,8 +17,11 @@ use crate::format::CustomFormat;
 use crate::framing::{Cut, LengthFraming};
 use crate::{EncodeError, Fill, Format, FrameSpan, Output, Step, Wire, WireError};
 use bytes::BytesMut;
-use mynah_protocol::{Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Profile};
+use mynah_protocol::{
+    Envelope, ErrorCode, FormatId, GoingAway, Hello, Lane, Limits, Opaque, Profile,
+};
 use read::ReadLimits;
+use std::collections::BTreeMap;
 
 pub use custom::CustomNative;
 
@@ -134,6 +137,8 @@ pub struct NativeWire {
     /// A side that accepts takes the format of the side that dials.
     heard_preface: bool,
     dials: bool,
+    /// What the hello says of this side's contracts.
+    contracts: Option<BTreeMap<Box<str>, Opaque>>,
 }
 
 impl NativeWire {
@@ -163,6 +168,7 @@ impl NativeWire {
             heard_hello: false,
             heard_preface: false,
             dials,
+            contracts: None,
         }
     }
 
@@ -299,6 +305,12 @@ impl Wire for NativeWire {
         })
     }
 
+    fn announce(&mut self, contracts: &BTreeMap<Box<str>, Opaque>) {
+        if !contracts.is_empty() {
+            self.contracts = Some(contracts.clone());
+        }
+    }
+
     fn own_output(&mut self, out: &mut Output) {
         if self.partials.has_news() {
             self.tell_taken(out);
@@ -315,6 +327,9 @@ impl Wire for NativeWire {
             hello.more_mut().format = Some(number.into());
         }
         hello.agent = concat!("mynah/", env!("CARGO_PKG_VERSION")).into();
+        if let Some(contracts) = self.contracts.take() {
+            hello.more_mut().contracts = hello::as_said(contracts, self.profile.format);
+        }
         let written = self.encode(&Envelope::Hello(hello), Lane::Control, out);
         debug_assert!(written.is_ok(), "a hello always fits");
     }

@@ -12,7 +12,7 @@ trait Job {
     #[notification]
     async fn untold(&self, told: Callback<u64>);
     #[blocking]
-    fn blocking(&self, told: Callback<u64>);
+    fn blocking(&self);
     async fn back(&self) -> Result<Callback<u64>, RpcError>;
     fn items(&self) -> impl Stream<Item = Callback<u64>> + Send;
 }

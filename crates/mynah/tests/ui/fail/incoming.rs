@@ -12,7 +12,7 @@ trait Upload {
     #[notification]
     async fn untold(&self, data: Incoming<u64>);
     #[blocking]
-    fn blocking(&self, data: Incoming<u64>) -> u64;
+    fn blocking(&self);
     async fn back(&self) -> Incoming<u64>;
     async fn borrowed(&self, data: Incoming<&str>);
 }

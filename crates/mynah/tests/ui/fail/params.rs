@@ -1,8 +1,5 @@
 //! Params with marks that cannot hold.
 
-use mynah::Value;
-use mynah::prelude::*;
-
 #[mynah::service]
 trait Marks {
     async fn beside(&self, #[params] all: Value, other: u8);

@@ -73,10 +73,7 @@ fn hear_hello(format: FormatId, frame: &[u8]) -> Result<Hello<'static>, WireErro
 fn a_hello_carries_what_is_set_and_nothing_else() {
     for format in FORMATS {
         let plain = Hello::version(1);
-        let empty = framed(&encode(
-            format,
-            &(0, 1, std::collections::BTreeMap::<(), ()>::new()),
-        ));
+        let empty = framed(&encode(format, &(0, 1, BTreeMap::<(), ()>::new())));
         assert_eq!(say_hello(format, &plain), empty, "{format}");
         assert_eq!(hear_hello(format, &empty), Ok(plain.clone()));
         // No map at all, and one that is null.

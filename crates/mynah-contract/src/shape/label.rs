@@ -1,0 +1,107 @@
+//! What a shape is called when a change is told.
+
+use super::{Alternative, Integers, Node, Shapes, Texts};
+
+/// As many alternatives or values are named; what is beyond is counted.
+const NAMED: usize = 6;
+
+impl Shapes {
+    /// In a few words.
+    pub(crate) fn label(&self, node: &Node) -> String {
+        let alternatives = self.alternatives(node);
+        if alternatives.is_empty() {
+            return "nothing".into();
+        }
+        let labels: Vec<String> = alternatives
+            .iter()
+            .map(|alternative| alternative.label())
+            .collect();
+        listed(&labels)
+    }
+}
+
+impl Alternative {
+    /// In a few words.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Definition(_) | Self::Any => "anything".into(),
+            Self::Null => "null".into(),
+            Self::Bool => "boolean".into(),
+            Self::Integer(integers) => integers.label(),
+            Self::Number(numbers) => {
+                let mut label = "number".to_owned();
+                for (bound, closed, open) in [(numbers.min, ">=", ">"), (numbers.max, "<=", "<")] {
+                    if let Some(bound) = bound {
+                        let sign = if bound.open { open } else { closed };
+                        label.extend([format!(" {sign} {}", bound.value)]);
+                    }
+                }
+                label
+            }
+            Self::Text(texts) => texts.label(),
+            Self::Values(values) => {
+                let texts: Vec<String> = values.keys().cloned().collect();
+                listed(&texts)
+            }
+            Self::Array(arrays) => match (arrays.first.len(), arrays.max) {
+                (0, _) => "list".into(),
+                (len, Some(_)) => format!("list of {len}"),
+                (len, None) => format!("list of {len} and more"),
+            },
+            Self::Object(objects) => match &objects.rest {
+                super::Rest::Of(_) if objects.fields.is_empty() => "map".into(),
+                _ => "object".into(),
+            },
+            Self::Unknown(schema) => {
+                let mut text = crate::json::compact(schema);
+                if text.len() > 60 {
+                    text = text.chars().take(57).chain("...".chars()).collect();
+                }
+                text
+            }
+        }
+    }
+}
+
+impl Integers {
+    fn label(&self) -> String {
+        match (self.min, self.max) {
+            (None, None) => "integer".into(),
+            (Some(min), None) => format!("integer from {min}"),
+            (None, Some(max)) => format!("integer to {max}"),
+            (Some(min), Some(max)) => format!("integer from {min} to {max}"),
+        }
+    }
+}
+
+impl Texts {
+    fn label(&self) -> String {
+        let mut label = "text".to_owned();
+        for (keyword, value) in &self.extra {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            label.extend([format!(", {keyword} {value}")]);
+        }
+        if self.min > 0 {
+            label.extend([format!(", at least {} long", self.min)]);
+        }
+        if let Some(max) = self.max {
+            label.extend([format!(", at most {max} long")]);
+        }
+        label
+    }
+}
+
+fn listed(labels: &[String]) -> String {
+    let mut text = labels
+        .iter()
+        .take(NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" | ");
+    if labels.len() > NAMED {
+        text.extend([format!(" | and {} more", labels.len() - NAMED)]);
+    }
+    text
+}
