@@ -96,7 +96,9 @@ fn service(invocation: &Invocation<'_>) -> Result<Option<String>, Box<RpcError>>
             (Some(only @ Value::Map(_)), true) => named(&only),
             (Some(only), true) => Some(only),
             (Some(_), false) => {
-                return Err(wrong("describe takes one param, the name of a service".into()));
+                return Err(wrong(
+                    "describe takes one param, the name of a service".into(),
+                ));
             }
         },
         all @ Value::Map(_) => named(&all),

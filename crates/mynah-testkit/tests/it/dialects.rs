@@ -42,7 +42,10 @@ mod spelled {
             for case in dialect::cases_of_calls() {
                 let checked = dialect::check_calls(case, &dialect);
                 let shown = mynah_testkit::within(Duration::from_secs(60), checked).await;
-                assert!(matches!(shown, Ok(Ok(_))), "{case} of {dialect:?}: {shown:?}");
+                assert!(
+                    matches!(shown, Ok(Ok(_))),
+                    "{case} of {dialect:?}: {shown:?}"
+                );
             }
         }
     }
