@@ -368,7 +368,8 @@ fn notifications_that_come_to_nothing_are_counted() {
 
     run(
         Limits::default(),
-        |peer, _server, snapshotter, _events| async move {
+        |peer, server, snapshotter, _events| async move {
+            let _server = server;
             let (wrong, right): (WrongClient, CountedClient) = (peer.client(), peer.client());
             for _ in 0..3 {
                 wrong.add("one".to_owned()).await.unwrap();
