@@ -33,9 +33,9 @@ struct Entry {
     value: String,
 }
 
-/// How many there are.
+/// What this is.
 #[mynah::export(namespace = "store")]
-async fn about(cx: &Context, #[default = "store"] what: String) -> String {
+fn about(cx: &Context, #[default = "store"] what: String) -> String {
     format!("{what}, as {} sees it", cx.evidence())
 }
 

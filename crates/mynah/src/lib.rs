@@ -140,6 +140,22 @@ pub use url::{ConnectError, Connector, Listen, connect, connector};
 pub use futures_core::Stream;
 pub use mynah_connection::CloseReason;
 
+/// What is said and heard through a [`Caller`], for those who write one: a pool, a wrapper, a mock.
+pub mod caller {
+    pub use mynah_peer::{
+        Attachments, Encoded, OutgoingCall, ReplyBuffer, ResultStream, SideEffects, Ticket,
+        WireFormat,
+    };
+}
+
+/// How params are given, written and read, for those who do by hand what the macro does.
+pub mod params {
+    pub use mynah_peer::{
+        And, Args, IntoArg, IntoArgs, NamedParams, Plain, ReadList, Reads, Signature, Spelled,
+        Spelling,
+    };
+}
+
 /// Opens and accepts by URL, whatever the transport.
 pub use mynah_endpoint as endpoint;
 

@@ -66,7 +66,7 @@ async fn a_notification_with_wrong_params_is_dropped() {
 
 /// They are breaches: whoever sends nothing else is closed, and the log has an end.
 #[tokio::test]
-async fn a_flood_of_wrong_notifications_ends_the_connection() {
+async fn slow_a_flood_of_wrong_notifications_ends_the_connection() {
     let rung = Arc::new(AtomicUsize::new(0));
     for router in routers(&rung) {
         let joined = Setup::of(router).join(Way::TcpCbor).await;

@@ -120,7 +120,6 @@ pub const fn validated<F>(handler: F) -> Validated<F> {
 #[derive(Debug)]
 pub enum ViaValidated {}
 
-#[diagnostic::do_not_recommend]
 impl<F, A, M> Handler<(ViaValidated, A, M)> for Validated<F>
 where
     F: Function<A>,
