@@ -30,6 +30,10 @@ use proc_macro::TokenStream;
 /// - `mock` makes `ArithMock` as well, for tests of code that calls: `ArithMock::new().on_add(async |a, b| Ok(a + b))`
 ///   and `client()`.
 /// - `validate` has params and results held against `mynah::Validate`, which their types implement.
+/// - `schema` puts JSON Schema of what travels into the contract: every type of the service derives
+///   `schemars::JsonSchema`. With the feature `schema` of `mynah`.
+///
+/// The contract itself is there in any case: `mynah::contract_of::<ArithClient>()`. It is made when it is asked for.
 ///
 /// # Methods
 /// - The receiver is `&self`. After it may come the context, as `cx: &Context`; it is not sent.
@@ -70,6 +74,7 @@ use proc_macro::TokenStream;
 /// - `#[blocking]`: a plain `fn` that runs on the pool for blocking work.
 /// - `#[idempotent]`: a second call changes nothing, so one whose fate is unknown may be made again. Not with an
 ///   `Incoming`, whose items are gone.
+/// - `#[role("...")]`: a word for who may call it, said in the contract. What it means is for the program to say.
 /// - `#[method(name = "...")]`: its name on the wire.
 ///
 /// # Errors
