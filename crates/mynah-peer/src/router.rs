@@ -185,7 +185,10 @@ impl Router {
 
     /// Adds a function that was marked with `#[mynah::export]`, under the name that it has there.
     #[must_use]
-    #[allow(clippy::should_implement_trait, reason = "it is no sum")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "nothing is summed here: it adds a function to a router"
+    )]
     pub fn add(mut self, function: impl Export) -> Self {
         let mut routes = Routes::default();
         function.export(&mut routes);

@@ -140,6 +140,22 @@ pub use url::{ConnectError, Connector, Listen, connect, connector};
 pub use futures_core::Stream;
 pub use mynah_connection::CloseReason;
 
+/// What is said and heard through a [`Caller`], for those who write one: a pool, a wrapper, a mock.
+pub mod caller {
+    pub use mynah_peer::{
+        Attachments, Encoded, OutgoingCall, ReplyBuffer, ResultStream, SideEffects, Ticket,
+        WireFormat,
+    };
+}
+
+/// How params are given, written and read, for those who do by hand what the macro does.
+pub mod params {
+    pub use mynah_peer::{
+        And, Args, IntoArg, IntoArgs, NamedParams, Plain, ReadList, Reads, Signature, Spelled,
+        Spelling,
+    };
+}
+
 /// Opens and accepts by URL, whatever the transport.
 pub use mynah_endpoint as endpoint;
 
@@ -219,20 +235,23 @@ pub mod __private {
 
     /// Says what is missing when `#[service(schema)]` is written without the feature.
     #[cfg(not(feature = "schema"))]
-    mod without_schema {
+    pub mod without_schema {
         use mynah_contract::Schema;
 
         #[diagnostic::on_unimplemented(
             message = "`#[service(schema)]` needs the feature `schema` of the crate `mynah`",
             label = "no schema of this type can be made",
-            note = "write `mynah = { features = [\"schema\"], .. }`, and derive `schemars::JsonSchema`"
+            note = "turn it on, and derive `schemars::JsonSchema` for every type of the service"
         )]
+        /// Implemented by nothing.
         pub trait FeatureSchema {}
 
+        /// Never called.
         pub fn received<T: FeatureSchema + ?Sized>() -> Schema {
             Schema::any()
         }
 
+        /// Never called.
         pub fn sent<T: FeatureSchema + ?Sized>() -> Schema {
             Schema::any()
         }

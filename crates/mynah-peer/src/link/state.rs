@@ -76,6 +76,7 @@ pub(crate) struct WireFacts {
     pub(crate) decode: mynah_protocol::DecodeLimits,
     pub(crate) dialect: &'static str,
     pub(crate) capabilities: mynah_protocol::Capabilities,
+    pub(crate) maps_codes: bool,
     params: ParamsShape,
     only_params: bool,
 }
@@ -211,6 +212,7 @@ impl Link {
             decode: profile.decode_limits(&self.config.limits),
             dialect: profile.dialect,
             capabilities: profile.capabilities,
+            maps_codes: profile.maps_codes,
             params: profile.params,
             only_params: profile.only_params,
         };

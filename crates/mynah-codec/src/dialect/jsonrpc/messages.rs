@@ -43,6 +43,8 @@ impl Messages {
         let mut profile = Profile::new(NAME, FormatId::Json)
             .with_capabilities(capabilities)
             .with_duplicate_keys(DuplicateKeys::LastWins)
+            // Codes from -32099 to -32000 are anybody's.
+            .with_foreign_codes()
             .with_half_close(HalfClose::Answers);
         profile = match (dialect.flavor, dialect.named) {
             (Flavor::Standard, false) => profile
