@@ -378,7 +378,11 @@ impl Server {
             listeners.push(bind.await?);
         }
         let limits = self.limits.clone().unwrap_or_default();
-        let router = Arc::new(self.router.limits(limits.clone()));
+        let router = match &self.limits {
+            Some(limits) => self.router.limits(limits.clone()),
+            None => self.router,
+        };
+        let router = Arc::new(router);
         let local = LocalServer::new(Arc::clone(&router), limits);
         for (index, name) in self.names.iter().enumerate() {
             if !local.publish(name) {

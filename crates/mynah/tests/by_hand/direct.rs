@@ -517,3 +517,47 @@ async fn a_running_server_answers_directly_too() {
     );
     assert_eq!(FormatId::Json, Format::Json.id());
 }
+
+/// Lines of text, as other programs write them.
+#[tokio::test]
+async fn lines_of_other_programs_are_answered() {
+    let router = router().share().unwrap();
+    let kollabor = r#"{"action":"rpc_request","request_id":"r1","method":"arith.add","params":{"a":2,"b":3},"timeout":5}"#;
+    let said = router
+        .handle_wire(
+            &mynah::dialect::Kollabor::new(),
+            format!("{kollabor}\n"),
+            caller("http"),
+        )
+        .await
+        .unwrap()
+        .unwrap();
+    let reply: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(reply["request_id"], "r1");
+    assert_eq!(reply["result"], 5);
+
+    let jsonrpc = mynah::dialect::JsonRpc::standard();
+    let lines = concat!(
+        r#"{"jsonrpc":"2.0","id":1,"method":"arith.add","params":[2,3]}"#,
+        "\n",
+        r#"{"jsonrpc":"2.0","method":"tools.touch","params":["a"]}"#,
+        "\n",
+        r#"{"jsonrpc":"2.0","id":2,"method":"no.such"}"#,
+        "\n",
+    );
+    let said = router
+        .handle_wire(&jsonrpc, lines, caller("http"))
+        .await
+        .unwrap()
+        .unwrap();
+    let said = String::from_utf8(said.to_vec()).unwrap();
+    let lines: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    // They come as they are done, and not in the order in which they were asked for.
+    let of = |id: u64| lines.iter().find(|line| line["id"] == id).unwrap();
+    assert_eq!(of(1)["result"], 5, "{said}");
+    assert_eq!(of(2)["error"]["code"], -32601, "{said}");
+}
