@@ -23,6 +23,8 @@ pub enum Venv {
     Old,
     /// kollabor-rpc 0.5.8.
     Kollabor,
+    /// clamator-protocol 0.1.9.
+    Clamator,
     /// jsonschema 4.26.
     Contract,
 }
@@ -48,6 +50,7 @@ pub fn interpreter(venv: Venv) -> PathBuf {
         Venv::Current => ".venv",
         Venv::Old => ".venv-1.0.0",
         Venv::Kollabor => ".venv-kollabor",
+        Venv::Clamator => ".venv-clamator",
         Venv::Contract => ".venv-contract",
     };
     let python = root().join(folder).join("bin/python");

@@ -5,6 +5,7 @@
     reason = "a command line program: its output is what it is for"
 )]
 
+mod api;
 mod bench;
 mod compatibility;
 mod fuzz;
@@ -32,6 +33,7 @@ cargo xtask <command>
   manifest [--check | --breaking]
                            contracts of the examples' services against contracts.lock.json: says what a change
                            breaks and writes the file, with --breaking whatever it is; --check writes nothing
+  api [CRATE..]            lists the public API of every crate, or of these, in docs/api
   fuzz [TARGET] [--seconds N] [--keep]
                            one fuzz target of crates/mynah-fuzz, or all of them (10 s each); --keep writes what
                            it found worth keeping into the corpus of the tree
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Some("test") => no_arguments(&rest).and_then(|()| test::run()),
         Some("layers") => no_arguments(&rest).and_then(|()| layers::run()),
         Some("release-check") => no_arguments(&rest).and_then(|()| release_check::run()),
+        Some("api") => api::run(&rest),
         Some("manifest") => manifest::run(&rest),
         Some("compatibility") => no_arguments(&rest).and_then(|()| compatibility::run()),
         Some("fuzz") => fuzz::run(&rest),

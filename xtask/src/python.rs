@@ -14,7 +14,7 @@ struct Environment {
     options: &'static [&'static str],
 }
 
-const ENVIRONMENTS: [Environment; 4] = [
+const ENVIRONMENTS: [Environment; 5] = [
     Environment {
         folder: ".venv",
         requirements: "requirements.txt",
@@ -29,6 +29,11 @@ const ENVIRONMENTS: [Environment; 4] = [
         folder: ".venv-kollabor",
         requirements: "requirements-kollabor.txt",
         options: &["--ignore-requires-python"],
+    },
+    Environment {
+        folder: ".venv-clamator",
+        requirements: "requirements-clamator.txt",
+        options: &[],
     },
     Environment {
         folder: ".venv-contract",

@@ -168,7 +168,14 @@ fn interop() -> Outcome {
 
 /// The README's first command, and every other example that ends by itself: each ends well.
 fn examples() -> Outcome {
-    for name in ["tour", "progress", "stdio-worker", "custom_format", "ring"] {
+    for name in [
+        "tour",
+        "progress",
+        "stdio-worker",
+        "custom_format",
+        "kollabor_socket",
+        "ring",
+    ] {
         println!("--- {name}");
         process::run(&mut process::cargo(["run", "--quiet", "--example", name]))?;
     }

@@ -3,7 +3,7 @@
 use crate::definitions::Definitions;
 use crate::shape::Shapes;
 use crate::{ContractError, Hash, Method, ParamKind, ParamsForm, Schema, manifest};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// What a service offers: its methods and its events.
 ///
@@ -22,7 +22,9 @@ use std::collections::HashSet;
 /// assert_eq!(contract.method("add").map(Method::kind), Some(MethodKind::Unary));
 /// # Ok::<(), mynah_contract::ContractError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Two are equal when they have equal methods and events, in whatever order.
+#[derive(Clone, Debug)]
 pub struct Contract {
     name: String,
     docs: Option<String>,
@@ -332,6 +334,24 @@ impl Contract {
             params.chain(&method.result).chain(errors)
         });
         methods.chain(self.events.iter().flat_map(|event| &event.message))
+    }
+}
+
+impl PartialEq for Contract {
+    fn eq(&self, other: &Self) -> bool {
+        fn methods(contract: &Contract) -> BTreeMap<&str, &Method> {
+            let methods = contract.methods.iter();
+            methods.map(|method| (&*method.name, method)).collect()
+        }
+        fn events(contract: &Contract) -> BTreeMap<&str, &Event> {
+            let events = contract.events.iter();
+            events.map(|event| (&*event.topic, event)).collect()
+        }
+        self.name == other.name
+            && self.docs == other.docs
+            && methods(self) == methods(other)
+            && events(self) == events(other)
+            && self.definitions == other.definitions
     }
 }
 

@@ -5,41 +5,55 @@ use crate::limits;
 use crate::query::Query;
 use mynah_codec::Dialect;
 use mynah_codec::dialect::cbor_rpc::{self, CborRpc, Padding};
+use mynah_codec::dialect::jsonrpc::{self, JsonRpc};
 use mynah_codec::dialect::kollabor::{self, Kollabor};
 use mynah_codec::dialect::native::{self, Native};
 
-/// Those of cbor-rpc alone.
-const OF_CBOR_RPC: &[&str] = &["padding", "names", "errors"];
+/// The options that one dialect alone has.
+const OF_ONE: &[(&str, &[&str])] = &[
+    (cbor_rpc::NAME, &["padding", "names", "errors"]),
+    (jsonrpc::NAME, &["profile", "params"]),
+    (kollabor::NAME, &["max_sent_bytes"]),
+];
 
-/// Those of kollabor alone.
-const OF_KOLLABOR: &[&str] = &["max_sent_bytes"];
+#[derive(Clone, Copy)]
+enum Name {
+    Native,
+    CborRpc,
+    JsonRpc,
+    Kollabor,
+}
+
+/// Refuses what would have no effect: options of dialects that were not chosen.
+fn refuse_others(query: &Query<'_>, chosen: Name) -> Result<(), EndpointError> {
+    let chosen = match chosen {
+        Name::Native => native::NAME,
+        Name::CborRpc => cbor_rpc::NAME,
+        Name::JsonRpc => jsonrpc::NAME,
+        Name::Kollabor => kollabor::NAME,
+    };
+    for (name, options) in OF_ONE.iter().filter(|(name, _)| *name != chosen) {
+        query.refuse(options, &format!("this option is of dialect={name}"))?;
+    }
+    Ok(())
+}
 
 /// The dialect that is chosen, native in CBOR unless something else is.
 pub(crate) fn read(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointError> {
-    #[derive(Clone, Copy)]
-    enum Name {
-        Native,
-        CborRpc,
-        Kollabor,
-    }
     let names = [
         (native::NAME, Name::Native),
         (cbor_rpc::NAME, Name::CborRpc),
+        (jsonrpc::NAME, Name::JsonRpc),
         (kollabor::NAME, Name::Kollabor),
     ];
-    match query.choose("dialect", &names)?.unwrap_or(Name::Native) {
+    let name = query.choose("dialect", &names)?.unwrap_or(Name::Native);
+    refuse_others(query, name)?;
+    match name {
         Name::Native => read_native(query),
         Name::CborRpc => read_cbor_rpc(query),
+        Name::JsonRpc => read_jsonrpc(query),
         Name::Kollabor => read_kollabor(query),
     }
-}
-
-fn no_cbor_rpc(query: &Query<'_>) -> Result<(), EndpointError> {
-    query.refuse(OF_CBOR_RPC, "this option is of dialect=cbor-rpc")
-}
-
-fn no_kollabor(query: &Query<'_>) -> Result<(), EndpointError> {
-    query.refuse(OF_KOLLABOR, "this option is of dialect=kollabor")
 }
 
 fn read_native(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointError> {
@@ -49,13 +63,10 @@ fn read_native(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointError>
         ("messagepack", Native::messagepack()),
     ];
     let dialect = query.choose("format", &formats)?;
-    no_cbor_rpc(query)?;
-    no_kollabor(query)?;
     Ok(Box::new(dialect.unwrap_or_default()))
 }
 
 fn read_cbor_rpc(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointError> {
-    no_kollabor(query)?;
     let formats = [("cbor", false), ("json", true)];
     let json = query.choose("format", &formats)?.unwrap_or_default();
     if !json {
@@ -80,7 +91,6 @@ fn read_cbor_rpc(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointErro
 }
 
 fn read_kollabor(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointError> {
-    no_cbor_rpc(query)?;
     query.choose("format", &[("json", ())])?;
     let known = format!("max_sent_bytes is {}", limits::BYTES);
     let most = query.take("max_sent_bytes", &known, limits::bytes)?;
@@ -88,5 +98,19 @@ fn read_kollabor(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointErro
     Ok(Box::new(match most {
         Some(most) => dialect.with_max_sent_bytes(most),
         None => dialect,
+    }))
+}
+
+fn read_jsonrpc(query: &mut Query<'_>) -> Result<Box<dyn Dialect>, EndpointError> {
+    query.choose("format", &[("json", ())])?;
+    let profiles = [
+        ("standard", JsonRpc::standard()),
+        ("clamator", JsonRpc::clamator()),
+    ];
+    let chosen = query.choose("profile", &profiles)?.unwrap_or_default();
+    let shapes = [("positional", false), ("named", true)];
+    Ok(Box::new(match query.choose("params", &shapes)? {
+        Some(named) => chosen.with_named_params(named),
+        None => chosen,
     }))
 }

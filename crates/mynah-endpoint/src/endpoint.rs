@@ -23,11 +23,13 @@ use std::str::FromStr;
 ///
 /// | option | values | what it chooses |
 /// |---|---|---|
-/// | `dialect` | `native`, `cbor-rpc`, `kollabor` | the wire; native unless it is given |
-/// | `format` | `cbor`, `json`, `messagepack` | how it is spelled; CBOR unless it is given. cbor-rpc has no MessagePack, kollabor is JSON |
+/// | `dialect` | `native`, `cbor-rpc`, `jsonrpc`, `kollabor` | the wire; native unless it is given |
+/// | `format` | `cbor`, `json`, `messagepack` | how it is spelled; CBOR unless it is given. cbor-rpc has no MessagePack, jsonrpc and kollabor are JSON |
 /// | `padding` | `newline`, `python` | cbor-rpc in JSON: what stands behind a message; a newline unless it is given |
 /// | `names` | `method`, `qualified` | cbor-rpc: whether calls name their service too, `service.method`; the method alone unless it is given |
 /// | `errors` | `text`, `rich` | cbor-rpc: whether errors go out as maps of code, message and data; texts unless it is given |
+/// | `profile` | `standard`, `clamator` | jsonrpc: the specification, or the rules of clamator; standard unless it is given |
+/// | `params` | `positional`, `named` | jsonrpc: how calls give their params; by position unless it is given. clamator knows names only |
 /// | `max_sent_bytes` | bytes, such as `64KiB` | kollabor: the longest line that is sent; what the limits let a message have unless it is given |
 /// | `mode` | octal, such as `0660` | unix, listening on a path: who may connect; 0600, the owner alone, unless it is given |
 /// | `peers` | `any`, `same-user`, numbers of users | unix, systemd: who may be on the other side; anybody who can open the file, or for an abstract name this user and root, unless it is given |

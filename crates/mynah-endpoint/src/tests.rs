@@ -1,5 +1,6 @@
 use super::*;
 use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
+use mynah_codec::dialect::jsonrpc::JsonRpc;
 use mynah_codec::dialect::kollabor::Kollabor;
 use mynah_protocol::{Limits, TransportErrorKind};
 use std::time::Duration;
@@ -311,6 +312,39 @@ fn kollabor_is_chosen_with_what_it_sends_at_most() {
         "max_sent_bytes=64KiB",
     ] {
         let url = format!("unix:/tmp/a.sock?{query}");
+        assert!(url.parse::<Endpoint>().is_err(), "{url}");
+    }
+}
+
+#[test]
+fn jsonrpc_is_chosen_with_its_profile_and_params() {
+    for (query, expected) in [
+        ("dialect=jsonrpc", JsonRpc::standard()),
+        (
+            "dialect=jsonrpc&profile=standard&params=positional&format=json",
+            JsonRpc::standard(),
+        ),
+        (
+            "dialect=jsonrpc&params=named",
+            JsonRpc::standard().with_named_params(true),
+        ),
+        ("dialect=jsonrpc&profile=clamator", JsonRpc::clamator()),
+    ] {
+        let url = format!("tcp://h:1?{query}");
+        assert_eq!(
+            format!("{:?}", read(&url).dialect),
+            format!("{expected:?}"),
+            "{url}"
+        );
+    }
+    for query in [
+        "dialect=jsonrpc&format=cbor",
+        "dialect=jsonrpc&profile=lsp",
+        "dialect=jsonrpc&names=method",
+        "dialect=cbor-rpc&profile=clamator",
+        "params=named",
+    ] {
+        let url = format!("tcp://h:1?{query}");
         assert!(url.parse::<Endpoint>().is_err(), "{url}");
     }
 }

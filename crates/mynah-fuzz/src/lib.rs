@@ -19,7 +19,10 @@ pub use connection::connection;
 pub use framing::framing;
 pub use mutate::{Grain, Random, mutate};
 pub use value::value_conversion;
-pub use wire::{cbor_rpc as cbor_rpc_wire, kollabor as kollabor_wire, native as native_wire};
+pub use wire::{
+    cbor_rpc as cbor_rpc_wire, jsonrpc as jsonrpc_wire, kollabor as kollabor_wire,
+    native as native_wire,
+};
 
 /// A property of any bytes.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     target("framing", framing, Grain::Bytes(2)),
     target("native_wire", wire::native, Grain::Frames(2)),
     target("cbor_rpc_wire", wire::cbor_rpc, Grain::Bytes(2)),
+    target("jsonrpc_wire", wire::jsonrpc, Grain::Bytes(2)),
     target("kollabor_wire", wire::kollabor, Grain::Bytes(2)),
     target("connection", connection, Grain::Steps(0)),
     target("connection_pair", connection_pair, Grain::Steps(12)),

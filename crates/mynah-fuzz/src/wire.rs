@@ -1,6 +1,7 @@
 //! What wires hold true of any bytes from a peer.
 
 use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
+use mynah_codec::dialect::jsonrpc::JsonRpc;
 use mynah_codec::dialect::kollabor::Kollabor;
 use mynah_codec::dialect::native::NativeWire;
 use mynah_codec::dialect::{Dialect as _, Side};
@@ -83,6 +84,29 @@ pub fn kollabor(bytes: &[u8]) {
     };
     check(&ends, input, size);
     let (_, refused) = feed(wire(Side::Accept), input, size, &mut |_| {});
+    assert_eq!(refused, None, "a line ends the connection");
+}
+
+/// Lines of JSON-RPC, either flavor: the same.
+pub fn jsonrpc(bytes: &[u8]) {
+    let Some((choice, size, input)) = split_off(bytes) else {
+        return;
+    };
+    let limits = limits().with_max_message_bytes(if choice & 1 == 0 { 1024 } else { 128 });
+    let dialect = if choice & 2 == 0 {
+        JsonRpc::standard()
+    } else {
+        JsonRpc::clamator()
+    };
+    let ends = Ends {
+        reader: &|| dialect.wire(Side::Accept, &limits),
+        peer: &|| dialect.wire(Side::Dial, &limits),
+        // Some errors have texts of the specification.
+        keeps_all: false,
+    };
+    check(&ends, input, size);
+    let reader = dialect.wire(Side::Accept, &limits);
+    let (_, refused) = feed(reader, input, size, &mut |_| {});
     assert_eq!(refused, None, "a line ends the connection");
 }
 

@@ -8,6 +8,7 @@
 
 mod domain_error;
 mod errors;
+mod export;
 mod names;
 mod options;
 mod owned;
@@ -77,6 +78,19 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
     service::expand(options.into(), item.into()).into()
+}
+
+/// Makes a free function a value that a router takes: `Router::add(hello_world)`.
+///
+/// It is registered under its own name, as `namespace.name` with `#[export(namespace = "math")]`; `name = "..."` sets
+/// another. What it may take and give, and the marks on it, are those of a method of a `#[service]`, without `&self`:
+/// `cx: &Context` first, then its parameters by name, with `#[default]` and `#[params]`. A plain `fn` will do.
+///
+/// The value can be called as the function that it was; an `async fn` gives a boxed future then. One with a stream of
+/// results cannot. There is no registry: what is not added to a router is not served.
+#[proc_macro_attribute]
+pub fn export(options: TokenStream, item: TokenStream) -> TokenStream {
+    export::expand(options.into(), item.into()).into()
 }
 
 /// Makes an enum a domain error: an error that keeps its type on its way to the caller.

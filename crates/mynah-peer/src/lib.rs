@@ -11,6 +11,7 @@ pub mod blocking;
 mod call;
 mod callback;
 mod context;
+mod direct;
 mod driver;
 mod encoded;
 mod error;
@@ -41,14 +42,15 @@ pub use call::{
 };
 pub use callback::{Callback, NoReply};
 pub use context::{Context, Shield};
+pub use direct::DirectError;
 pub use encoded::{Encoded, ReplyBuffer};
 pub use error::{CallError, DomainError, WasSent};
 pub use events::{
     EarlyListeners, Events, Lag, LogLine, Logs, Published, Subscribe, Subscription, WaitFor,
 };
 pub use handler::{
-    FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState, Service,
-    State, StreamSink, Validated, ValidatedRoutes, markers, validated,
+    Export, FromContext, Function, Handler, Mounted, Needs, Output, Respond, Routes, ServerState,
+    Service, State, StreamSink, Validated, ValidatedRoutes, markers, validated,
 };
 pub use intercept::{
     Admission, Before, CallKind, CallOutcome, CallSide, Extensions, FinishedCall, Intercepted,

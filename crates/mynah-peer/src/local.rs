@@ -377,13 +377,16 @@ impl InProcess {
     ) -> Option<Found<'_, M>> {
         let router = &self.ends.server.router;
         let Some(index) = router.find(name, self.last_route.load(Ordering::Relaxed)) else {
-            let route = router.find_added(name).filter(|_| !attached)?;
+            let route = router.find_added(name)?;
+            if attached && route.binds_late() {
+                return None;
+            }
             let typed = route.typed.downcast_ref::<M>()?.clone();
             return Some(Found::Added(route, typed));
         };
         self.last_route.store(index, Ordering::Relaxed);
         let route = router.route(index)?;
-        if attached && route.is_by_hand() {
+        if attached && route.binds_late() {
             return None;
         }
         Some(Found::Route(index, route.typed.downcast_ref::<M>()?))

@@ -280,6 +280,17 @@ impl Peer {
         }
     }
 
+    /// Whether the wire says the services of methods.
+    pub(crate) fn says_services(&self) -> bool {
+        match &self.kind {
+            Kind::Linked(handle) => handle
+                .link
+                .facts()
+                .is_none_or(|facts| facts.capabilities.services),
+            Kind::Local(_) => true,
+        }
+    }
+
     /// The hash that the other side has said of its contract of a service. Waits for its hello on wires that have one.
     pub(crate) async fn announced(&self, service: &str) -> Option<Opaque> {
         let Kind::Linked(handle) = &self.kind else {

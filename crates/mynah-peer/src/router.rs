@@ -14,8 +14,9 @@ pub(crate) use route::Route;
 
 use crate::blocking::BlockingPool;
 use crate::context::Context;
+use crate::direct::DirectCalls;
 use crate::events::{Events, Hearers, LogLine};
-use crate::handler::{Declaration, Handler, Needs, Routes, Service};
+use crate::handler::{Declaration, Export, Handler, Needs, Routes, Service};
 use crate::intercept::{Interceptor, Interceptors};
 use crate::method::MethodKind;
 use crate::observe::{self, SlowThresholds};
@@ -23,7 +24,7 @@ use crate::server::Peers;
 use crate::states::States;
 use crate::system::{Contracts, Shown};
 use mynah_contract::Contract;
-use mynah_protocol::{Evidence, MethodName, RpcError};
+use mynah_protocol::{Evidence, Limits, MethodName, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -52,13 +53,14 @@ pub struct Router {
     slow: SlowThresholds,
     declarations: Vec<Declaration>,
     hearers: Hearers,
+    contracts: Contracts,
     /// The clients of the server that has this router.
     peers: OnceLock<Peers>,
     /// Where `#[blocking]` handlers run.
     blocking: BlockingPool,
     /// Why a connection is refused that was not admitted: nothing else is ever said to it.
     refusal: Option<Box<RpcError>>,
-    contracts: Contracts,
+    direct: DirectCalls,
 }
 
 /// A registration that cannot work.
@@ -181,6 +183,24 @@ impl Router {
         self.mount(name, handler, Some(MethodKind::Notification))
     }
 
+    /// Adds a function that was marked with `#[mynah::export]`, under the name that it has there.
+    #[must_use]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "nothing is summed here: it adds a function to a router"
+    )]
+    pub fn add(mut self, function: impl Export) -> Self {
+        let mut routes = Routes::default();
+        function.export(&mut routes);
+        let (routes, _events) = routes.into_parts();
+        for route in routes {
+            if let Err(error) = self.push(route.removable()) {
+                self.errors.push(error);
+            }
+        }
+        self
+    }
+
     fn mount<H, M>(mut self, name: &str, handler: H, kind: Option<MethodKind>) -> Self
     where
         H: Handler<M>,
@@ -226,6 +246,27 @@ impl Router {
     pub fn shared_state<T: Send + Sync + 'static>(self, value: Arc<T>) -> Self {
         drop(self.states.set(value));
         self
+    }
+
+    /// The limits of calls that no connection carries: [`Self::dispatch`], [`Self::handle_wire`]. A connection has those
+    /// that it is started with.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.direct.limits = Arc::new(limits);
+        self
+    }
+
+    /// The same router to be shared: for calls that no connection carries.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn share(self) -> Result<Arc<Self>, RegisterError> {
+        self.check()?;
+        Ok(Arc::new(self))
+    }
+
+    pub(crate) const fn direct(&self) -> &DirectCalls {
+        &self.direct
     }
 
     /// Has an interceptor stand around every call of the services that this side offers, of its callbacks and of

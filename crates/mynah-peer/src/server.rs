@@ -24,7 +24,7 @@ pub(crate) use shared::Shared;
 use crate::blocking::BlockingPool;
 use crate::context::Context;
 use crate::events::{Events, LogLine};
-use crate::handler::{Handler, Service};
+use crate::handler::{Export, Handler, Service};
 use crate::intercept::Interceptor;
 use crate::link::Link;
 use crate::local::LocalServer;
@@ -58,9 +58,9 @@ pub struct Server {
     binds: Vec<Bind>,
     names: Vec<String>,
     attached: Vec<Attach>,
-    policies: Vec<Box<dyn SessionPolicy>>,
     /// A dialect of a listener that says the names of methods and not those of services.
     bare_names: Option<&'static str>,
+    policies: Vec<Box<dyn SessionPolicy>>,
 }
 
 /// A listener that is bound when the server starts.
@@ -111,8 +111,8 @@ impl Server {
             binds: Vec::new(),
             names: Vec::new(),
             attached: Vec::new(),
-            policies: Vec::new(),
             bare_names: None,
+            policies: Vec::new(),
         }
     }
 
@@ -128,6 +128,13 @@ impl Server {
         H: Handler<M>,
     {
         self.router = self.router.method(name, handler);
+        self
+    }
+
+    /// Adds a function that was marked with `#[mynah::export]`: [`Router::add`].
+    #[allow(clippy::should_implement_trait, reason = "it is no sum")]
+    pub fn add(mut self, function: impl Export) -> Self {
+        self.router = self.router.add(function);
         self
     }
 
@@ -149,12 +156,6 @@ impl Server {
         self
     }
 
-    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
-    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
-        self.router = self.router.blocking_pool(pool);
-        self
-    }
-
     /// Says what is known of methods made by hand: [`Router::describe`].
     pub fn describe(mut self, contract: Contract) -> Self {
         self.router = self.router.describe(contract);
@@ -173,6 +174,12 @@ impl Server {
     /// Has the hello of each connection say the hashes of the contracts: [`Router::announce_contracts`].
     pub fn announce_contracts(mut self) -> Self {
         self.router = self.router.announce_contracts();
+        self
+    }
+
+    /// Where `#[blocking]` handlers run, in place of the threads that the process shares.
+    pub fn blocking_pool(mut self, pool: BlockingPool) -> Self {
+        self.router = self.router.blocking_pool(pool);
         self
     }
 
@@ -370,8 +377,8 @@ impl Server {
         for bind in self.binds {
             listeners.push(bind.await?);
         }
-        let router = Arc::new(self.router);
         let limits = self.limits.clone().unwrap_or_default();
+        let router = Arc::new(self.router.limits(limits.clone()));
         let local = LocalServer::new(Arc::clone(&router), limits);
         for (index, name) in self.names.iter().enumerate() {
             if !local.publish(name) {

@@ -216,7 +216,16 @@ impl Fault {
 }
 
 impl From<Fault> for Faults {
-    fn from(fault: Fault) -> Self {
+    fn from(mut fault: Fault) -> Self {
+        fault.at.truncate(MOST_STEPS);
+        for step in &mut fault.at {
+            if let Step::Name(name) = step
+                && name.len() > MOST_NAME_BYTES
+            {
+                shorten(name.to_mut(), MOST_NAME_BYTES);
+            }
+        }
+        shorten(&mut fault.message, MOST_TEXT_BYTES);
         Self {
             list: vec![fault],
             ..Self::new()

@@ -159,6 +159,18 @@ pub struct GoingAway<'a> {
     pub message: Cow<'a, str>,
 }
 
+impl<'a> From<Request<'a>> for Envelope<'a> {
+    fn from(request: Request<'a>) -> Self {
+        Self::Request(request)
+    }
+}
+
+impl<'a> From<Notification<'a>> for Envelope<'a> {
+    fn from(notification: Notification<'a>) -> Self {
+        Self::Notification(notification)
+    }
+}
+
 impl Envelope<'_> {
     /// The same envelope with buffers of its own.
     #[must_use]

@@ -136,6 +136,9 @@ pub struct Profile {
     pub only_params: bool,
     /// Whether methods of services are called by their own names, without the service before them.
     pub bare_names: bool,
+    /// Whether a code of the table means here what it means in the table. Without it the peer's programs give such
+    /// numbers a meaning of their own: an error with one is theirs, and is handed on as it is.
+    pub maps_codes: bool,
     /// The format in which payloads travel.
     pub format: FormatId,
     /// What a timeout does.
@@ -162,6 +165,7 @@ impl Profile {
             dialect,
             capabilities: Capabilities::ALL,
             params: ParamsShape::Positional,
+            maps_codes: true,
             only_params: false,
             bare_names: false,
             format,
@@ -193,6 +197,13 @@ impl Profile {
     #[must_use]
     pub const fn with_any_params(mut self) -> Self {
         self.only_params = false;
+        self
+    }
+
+    /// The same profile of a wire on which codes of the table are numbers like any other.
+    #[must_use]
+    pub const fn with_foreign_codes(mut self) -> Self {
+        self.maps_codes = false;
         self
     }
 

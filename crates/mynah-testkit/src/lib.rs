@@ -42,6 +42,7 @@ pub mod __private {
     };
     pub use mynah_codec::Dialect;
     use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};
+    use mynah_codec::dialect::jsonrpc::JsonRpc;
     use mynah_codec::dialect::kollabor::Kollabor;
     use mynah_codec::dialect::native::Native;
 
@@ -68,6 +69,11 @@ pub mod __private {
     #[must_use]
     pub fn cbor_rpc_json() -> CborRpc {
         CborRpc::json(Padding::Newline)
+    }
+
+    #[must_use]
+    pub const fn jsonrpc() -> JsonRpc {
+        JsonRpc::standard()
     }
 
     #[must_use]

@@ -107,7 +107,7 @@ macro_rules! __dialects {
     ($subject:ident) => {
         $crate::__dialects! { @each $subject
             native_cbor = native_cbor, native_json = native_json, native_messagepack = native_messagepack,
-            cbor_rpc_cbor = cbor_rpc_cbor, cbor_rpc_json = cbor_rpc_json, kollabor = kollabor
+            cbor_rpc_cbor = cbor_rpc_cbor, cbor_rpc_json = cbor_rpc_json, jsonrpc = jsonrpc, kollabor = kollabor
         }
     };
     (@each $subject:ident $($name:ident = $dialect:ident),*) => {

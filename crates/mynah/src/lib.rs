@@ -112,20 +112,20 @@ pub use mynah_codec::Bytes;
 #[doc(inline)]
 pub use mynah_endpoint::{Endpoint, EndpointError, LimitChanges, Place};
 #[doc(inline)]
-pub use mynah_macros::{DomainError, service};
+pub use mynah_macros::{DomainError, export, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
     CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
-    CutConnection, DialError, DomainError, DrainReport, EarlyListeners, Events, Extensions, Fault,
-    Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted, InterceptedCall,
-    Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry, MethodInfo,
-    MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder, PeerId,
-    PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState, ReconnectStats,
-    ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server, ServerError,
-    ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit, SessionPermit,
-    SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming, Subscribe,
-    Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
+    CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
+    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted,
+    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
+    MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder,
+    PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState,
+    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
+    ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
+    SessionPermit, SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming,
+    Subscribe, Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
 #[doc(inline)]
 pub use mynah_peer::{CheckError, Contracted, Shown};
@@ -140,12 +140,29 @@ pub use url::{ConnectError, Connector, Listen, connect, connector};
 pub use futures_core::Stream;
 pub use mynah_connection::CloseReason;
 
+/// What is said and heard through a [`Caller`], for those who write one: a pool, a wrapper, a mock.
+pub mod caller {
+    pub use mynah_peer::{
+        Attachments, Encoded, OutgoingCall, ReplyBuffer, ResultStream, SideEffects, Ticket,
+        WireFormat,
+    };
+}
+
+/// How params are given, written and read, for those who do by hand what the macro does.
+pub mod params {
+    pub use mynah_peer::{
+        And, Args, IntoArg, IntoArgs, NamedParams, Plain, ReadList, Reads, Signature, Spelled,
+        Spelling,
+    };
+}
+
 /// Opens and accepts by URL, whatever the transport.
 pub use mynah_endpoint as endpoint;
 
 /// Wire formats of peers, to choose from.
 pub mod dialect {
     pub use mynah_codec::dialect::cbor_rpc::CborRpc;
+    pub use mynah_codec::dialect::jsonrpc::JsonRpc;
     pub use mynah_codec::dialect::kollabor::Kollabor;
     pub use mynah_codec::dialect::native::{CustomNative, Native};
     pub use mynah_codec::{Dialect, Side};
@@ -206,9 +223,9 @@ pub mod __private {
     pub use mynah_peer::Contracted;
     pub use mynah_peer::blocking::IntoInput;
     pub use mynah_peer::{
-        Call, CallError, Callback, Caller, Context, DomainError, Events, Incoming, Lag, MethodInfo,
-        MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient, Signature,
-        Spelled, StreamCall, StreamSink, Subscribe,
+        Call, CallError, Callback, Caller, Context, DomainError, Events, Export, Incoming, Lag,
+        MethodInfo, MockCalls, Notify, Peer, Published, ReadList, Routes, Service, ServiceClient,
+        Signature, Spelled, StreamCall, StreamSink, Subscribe,
     };
     pub use mynah_protocol::{ErrorCode, RpcError, Value};
     pub use serde::{Serialize, de::DeserializeOwned};
@@ -218,20 +235,23 @@ pub mod __private {
 
     /// Says what is missing when `#[service(schema)]` is written without the feature.
     #[cfg(not(feature = "schema"))]
-    mod without_schema {
+    pub mod without_schema {
         use mynah_contract::Schema;
 
         #[diagnostic::on_unimplemented(
             message = "`#[service(schema)]` needs the feature `schema` of the crate `mynah`",
             label = "no schema of this type can be made",
-            note = "write `mynah = { features = [\"schema\"], .. }`, and derive `schemars::JsonSchema`"
+            note = "turn it on, and derive `schemars::JsonSchema` for every type of the service"
         )]
+        /// Implemented by nothing.
         pub trait FeatureSchema {}
 
+        /// Never called.
         pub fn received<T: FeatureSchema + ?Sized>() -> Schema {
             Schema::any()
         }
 
+        /// Never called.
         pub fn sent<T: FeatureSchema + ?Sized>() -> Schema {
             Schema::any()
         }
@@ -255,9 +275,15 @@ mod guide {
         Introduction: "introduction";
         FirstService: "first-service";
         CallingByName: "calling-by-name";
+        RegisteringByHand: "registering-by-hand";
+        DirectDispatch: "direct-dispatch";
+        FailOrRefuse: "fail-or-refuse";
+        MethodOrNotification: "method-or-notification";
         Streams: "streams";
         CallbacksAndEvents: "callbacks-and-events";
         Errors: "errors";
+        ContractsAndDrift: "contracts-and-drift";
+        ValuesAcrossLanguages: "values-across-languages";
         DeadlinesAndCancellation: "deadlines-and-cancellation";
         InterceptorsAndObservability: "interceptors-and-observability";
         ReconnectAndIdempotency: "reconnect-and-idempotency";

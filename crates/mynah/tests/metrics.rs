@@ -324,3 +324,64 @@ fn a_message_that_ends_the_connection_is_counted() {
         },
     );
 }
+
+#[test]
+fn lines_that_are_skipped_are_counted_by_their_reason() {
+    run(
+        Limits::default(),
+        async |_peer, _server, snapshotter, _events| {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let server = Server::new()
+                .listen("tcp://127.0.0.1:0?dialect=kollabor")
+                .start()
+                .await
+                .unwrap();
+            let address = server.address().strip_prefix("tcp://").unwrap();
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let lines = "junk\n[]\n{}\n{\"action\": \"what\"}\n{\"action\": \"rpc_request\"}\n";
+            stream.write_all(lines.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut heard = String::new();
+            stream.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard.matches("rpc_reply").count(), 1, "{heard}");
+            let counts = Counts::take(&snapshotter);
+            let ignored =
+                |reason| counts.of(&format!("mynah_ignored_messages_total{{reason={reason}}}"));
+            assert_eq!(ignored("line is no object"), 2.0);
+            assert_eq!(ignored("line has no action"), 1.0);
+            assert_eq!(ignored("action is unknown"), 1.0);
+            assert_eq!(ignored("request has no id"), 1.0);
+        },
+    );
+}
+
+#[test]
+fn notifications_that_come_to_nothing_are_counted() {
+    /// The service as somebody calls it who knows no better.
+    #[mynah::service(name = "counted")]
+    trait Wrong {
+        #[notification]
+        async fn add(&self, a: String);
+        #[notification]
+        async fn nothing(&self);
+    }
+
+    run(
+        Limits::default(),
+        |peer, server, snapshotter, _events| async move {
+            let _server = server;
+            let (wrong, right): (WrongClient, CountedClient) = (peer.client(), peer.client());
+            for _ in 0..3 {
+                wrong.add("one".to_owned()).await.unwrap();
+            }
+            wrong.nothing().await.unwrap();
+            assert_eq!(right.add(1, 2).await.unwrap(), 3);
+            let counts = Counts::take(&snapshotter);
+            let dropped = counts.of("mynah_dropped_total{what=notification}");
+            assert_eq!(
+                dropped, 4.0,
+                "three with wrong params, and one that nobody has"
+            );
+        },
+    );
+}

@@ -42,6 +42,27 @@ fn draining_refuses_the_new_and_lets_the_old_end() {
 }
 
 #[test]
+fn a_peer_that_ends_its_direction_is_answered_and_answers_nothing() {
+    let mut one = connection(&Limits::new());
+    let ours = opens(&mut one, START, None, 1);
+    let theirs = admits(&mut one, START, request(WireId::Uint(1), None, 2));
+    let mut seen = Recorder::default();
+    one.handle_half_close(&mut seen);
+    assert_eq!(seen.take(), [Seen::Ended(1, End::Lost)]);
+    one.take(ours);
+    assert!(matches!(
+        one.open(START, None),
+        Err(OpenError::Closed(CloseReason::PeerGone))
+    ));
+    assert!(!one.is_answered(), "a handler runs");
+    assert_eq!(one.finish(theirs), Some(WireId::Uint(1)));
+    assert!(!one.is_answered(), "the answer has not left");
+    one.flushed(1);
+    assert!(one.is_answered());
+    assert_empty(&one);
+}
+
+#[test]
 fn a_peer_that_goes_away_still_calls_and_is_told_once_when_we_go_too() {
     let mut one = connection(&Limits::new());
     assert_eq!(arrives(&mut one, START, going_away()), []);

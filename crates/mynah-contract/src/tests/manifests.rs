@@ -55,6 +55,7 @@ fn a_manifest_comes_back_whole() {
     let text = manifest.to_json().unwrap();
     let read: Manifest = text.parse().unwrap();
     assert_eq!(read.to_json().unwrap(), text);
+    assert_eq!(read, manifest);
     // Methods come in the order of their names; everything else is as it was.
     assert_eq!(read.contract("first"), manifest.contract("first"));
     for method in manifest.contract("second").unwrap().methods() {

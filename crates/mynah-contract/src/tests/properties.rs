@@ -175,7 +175,7 @@ fn method_hash(contract: &Contract) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     /// What is called compatible is: no value that the one side sends is refused by the other.
     #[test]

@@ -130,10 +130,12 @@ pub(super) fn impls(service: &Service) -> TokenStream {
     let text = service_ident.to_string();
     let checks = methods.iter().map(checks).chain(events::asked(service));
     let declarations = events::routes(service);
-    let routes = methods
-        .iter()
-        .enumerate()
-        .map(|(index, method)| route(service, index, method));
+    let routes = methods.iter().enumerate().map(|(index, method)| {
+        let name = method.ident();
+        let callee = quote_spanned!(Span::mixed_site()=> <T as #ident>::#name);
+        let receiver = quote_spanned!(Span::mixed_site()=> &*inner,);
+        route(service, index, method, (&callee, &receiver))
+    });
     let shared = shared(ident);
     // Hygienic: nothing that the user calls `inner` or `routes` is meant in here.
     let contract = contract::route();
@@ -267,15 +269,19 @@ fn shared(service: &Ident) -> TokenStream {
     }
 }
 
-/// The registration of one method.
-fn route(service: &Service, index: usize, method: &Method) -> TokenStream {
+/// The registration of one method: what is called, and what it is called on.
+pub(super) fn route(
+    service: &Service,
+    index: usize,
+    method: &Method,
+    (callee, receiver): (&TokenStream, &TokenStream),
+) -> TokenStream {
     let site = Span::mixed_site();
     let routes = if service.validate {
         quote_spanned!(site=> routes.validated())
     } else {
         quote_spanned!(site=> routes)
     };
-    let service = &service.ident;
     let (info, signature) = (info_ident(index), signature_ident(index));
     let reads = quote_spanned!(site=> __p::Spelled::<#signature>::new());
     let ident = method.ident();
@@ -294,7 +300,7 @@ fn route(service: &Service, index: usize, method: &Method) -> TokenStream {
         None => (quote_spanned!(site=> _), TokenStream::new()),
     };
     let bindings = bindings(method, &names, &cx);
-    let call = quote_spanned!(site=> <T as #service>::#ident(&*inner, #lent #(#names),*));
+    let call = quote_spanned!(site=> #callee(#receiver #lent #(#names),*));
     if let Answer::Stream(stream) = &method.answer {
         let (item, take) = (
             &stream.item,

@@ -100,7 +100,11 @@ fn event(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) -
 }
 
 /// A method, or `None` when something is wrong with it.
-fn method(function: TraitItemFn, options: &ServiceOptions, errors: &mut Errors) -> Option<Method> {
+pub(super) fn method(
+    function: TraitItemFn,
+    options: &ServiceOptions,
+    errors: &mut Errors,
+) -> Option<Method> {
     let mut found = Errors::default();
     let marks = marks::read(function.attrs.clone(), &mut found);
     checks::signature(&function, &marks, &mut found);

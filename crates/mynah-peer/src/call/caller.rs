@@ -30,6 +30,7 @@ pub trait Caller: Send + Sync + 'static {
     fn poll_format(&self, cx: &mut task::Context<'_>) -> Poll<Result<WireFormat, CallError>>;
 
     /// Sends a request, and takes what is attached to it. `Pending` while there is no room for it; the task is woken then.
+    /// Once it is sent, the task is woken when there is something to ask for: nobody asks before.
     fn poll_begin(
         &self,
         cx: &mut task::Context<'_>,

@@ -23,7 +23,8 @@ use std::task::{self, Poll, ready};
 use tokio::io::{AsyncReadExt as _, ReadBuf};
 
 /// Runs a connection over a stream of bytes to its end, on the current runtime, and hears what arrives beside it.
-/// `guard` is dropped at the end. `early`: what was read of it before.
+/// `guard` is dropped at the end. `early`: what was read of it before. Returns how many bytes were left over that are no
+/// whole message.
 ///
 /// No `async fn`: that would keep its arguments beside what is made of them as long as it lives.
 pub(crate) fn drive_bytes<S: ByteStream, G: Send + 'static>(
@@ -32,7 +33,7 @@ pub(crate) fn drive_bytes<S: ByteStream, G: Send + 'static>(
     link: Arc<Link>,
     guard: G,
     early: &[u8],
-) -> impl Future<Output = ()> + Send + use<S, G> + 'static {
+) -> impl Future<Output = usize> + Send + use<S, G> + 'static {
     let started = link.clock.now();
     let mut input = Input::default();
     input.append(early);
@@ -64,11 +65,13 @@ pub(crate) fn drive_bytes<S: ByteStream, G: Send + 'static>(
             task.core.end(reason);
             lingers
         };
+        let unread = task.unread();
         task.let_go_of_input();
         // Boxed: the task would have room for it all its life.
         Box::pin(task.write_rest(lingers)).await;
         task.core.link.discard_output();
         drop(guard);
+        unread
     }
 }
 
@@ -612,6 +615,12 @@ impl<S: ByteStream> ByteTask<S> {
         let late = self.started.after(limits.handshake_timeout) <= now;
         (late && link.lock().handshake_pending())
             .then_some(CloseReason::TimedOut("handshake took too long"))
+    }
+
+    /// Bytes that were read and are no whole message.
+    fn unread(&self) -> usize {
+        let filling = self.filling.as_ref().map_or(0, |filling| filling.len());
+        self.input.end - self.input.start + filling
     }
 
     /// Nothing more is decoded: what is left to do may take a while, and needs no buffer of what was read.

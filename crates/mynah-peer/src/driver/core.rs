@@ -139,6 +139,12 @@ impl Core {
             self.turn.get().refuse(call.key, Box::new(stopped(reason)));
             return;
         }
+        if !call.streams.is_none() && self.link.config.direct {
+            let text = "a call without a connection has no streams";
+            let error = RpcError::new(ErrorCode::UNSUPPORTED, text);
+            self.turn.get().refuse(call.key, Box::new(error));
+            return;
+        }
         let link = Arc::clone(&self.link);
         if link.config.router.observes()
             && let Some(observed) = self.observe(&call)

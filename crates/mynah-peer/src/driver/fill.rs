@@ -48,6 +48,11 @@ impl Filling {
         filling
     }
 
+    /// How much of it is there.
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Makes room for the rest of the message, but for no more than has arrived, or a fixed amount.
     fn reserve(&mut self) {
         let len = self.buffer.len();

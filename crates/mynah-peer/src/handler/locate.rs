@@ -34,16 +34,28 @@ pub(crate) fn refused<P: DeserializeOwned>(
         DecodeErrorKind::InvalidUtf8 => "invalid_utf8",
         _ => "malformed",
     };
-    let at = match error.kind() {
+    let mut at = match error.kind() {
         DecodeErrorKind::Shape | DecodeErrorKind::DuplicateKey => {
             place::<P>(params, format, limits)
         }
         _ => Vec::new(),
     };
+    // What is missing is missed where it would stand.
+    if kind == MISSING
+        && let Some(name) = error.detail().split('`').nth(1)
+        && !at
+            .last()
+            .is_some_and(|last| matches!(last, Step::Name(known) if known == name))
+    {
+        at.push(Step::Name(name.to_owned().into()));
+    }
     let mut faults = Faults::from(Fault::new(at, kind, error.to_string()));
     faults.name_params(names);
     faults.refuse_params()
 }
+
+/// The word for a field or param that is not there.
+const MISSING: &str = "missing_field";
 
 /// The word for what serde says of a shape.
 fn kind_of(detail: &str) -> &'static str {
@@ -51,12 +63,12 @@ fn kind_of(detail: &str) -> &'static str {
         ("invalid type", "invalid_type"),
         ("invalid value", "invalid_value"),
         ("invalid length", "invalid_length"),
-        ("missing field", "missing_field"),
+        ("missing field", MISSING),
         ("unknown field", "unknown_field"),
         ("unknown variant", "unknown_variant"),
         ("duplicate field", "duplicate_field"),
         ("the field", "duplicate_field"),
-        ("param `", "missing_field"),
+        ("param `", MISSING),
     ];
     let known = KINDS.iter().find(|(start, _)| detail.starts_with(start));
     known.map_or("invalid_value", |(_, kind)| kind)

@@ -23,7 +23,7 @@ pub(crate) use locate::refused;
 pub use output::Output;
 pub(crate) use output::ViaResult;
 pub(crate) use routes::Declaration;
-pub use routes::{Routes, Service};
+pub use routes::{Export, Routes, Service};
 pub use sink::StreamSink;
 pub(crate) use sink::{LocalResults, TypedStreamMethod};
 pub(crate) use stream::{Produce, Progress, append_with, fill};

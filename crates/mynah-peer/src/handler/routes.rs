@@ -32,6 +32,16 @@ pub trait Service: Send + Sync + 'static {
     fn register(self, routes: &mut Routes);
 }
 
+/// A free function that can be added to a router. Implemented by `#[mynah::export]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no exported function",
+    note = "mark the function: `#[mynah::export]`; a closure or a plain function has a name of its own: `Router::method(\"name\", function)`"
+)]
+pub trait Export: Send + Sync + 'static {
+    /// Hands out its method.
+    fn export(self, routes: &mut Routes);
+}
+
 /// The methods of a service, as they are registered.
 #[derive(Default)]
 pub struct Routes {

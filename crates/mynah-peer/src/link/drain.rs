@@ -3,6 +3,7 @@
 use super::state::wake;
 use super::{Collected, DriverEffects, Link, State};
 use mynah_connection::CloseReason;
+use mynah_protocol::{Envelope, ErrorCode, GoingAway};
 
 impl Link {
     /// Tells the peer, and closes once nothing is in flight.
@@ -26,6 +27,22 @@ impl Link {
         let task = state.kick();
         drop(guard);
         wake(task);
+    }
+
+    /// Nobody is there who would answer a call of this side.
+    pub(crate) fn expect_no_answers(&self) {
+        let mut collected = Collected::default();
+        let mut state = self.lock();
+        let State {
+            connection, out, ..
+        } = &mut *state;
+        let mut fx = DriverEffects::new(out, &mut collected, self);
+        let away = GoingAway {
+            code: ErrorCode::DRAINING,
+            message: "nobody is there".into(),
+        };
+        // The first thing that is heard cannot be too much.
+        let _heard = connection.handle(self.clock.now(), Envelope::GoingAway(away), &mut fx);
     }
 
     /// Tells the peer of the drain, and asks whether it has heard.

@@ -37,6 +37,8 @@ pub(crate) struct LinkConfig {
     pub(crate) listeners: OnceLock<Arc<Listeners>>,
     /// The server that it is a connection of, and its number there.
     pub(crate) server: Option<(Weak<Shared>, u64)>,
+    /// There is one delivery, and one answer to it: nothing goes on between them.
+    pub(crate) direct: bool,
 }
 
 /// From so many bytes on something is large: it may leave beside what is small, and waits for its like.
@@ -74,6 +76,7 @@ pub(crate) struct WireFacts {
     pub(crate) decode: mynah_protocol::DecodeLimits,
     pub(crate) dialect: &'static str,
     pub(crate) capabilities: mynah_protocol::Capabilities,
+    pub(crate) maps_codes: bool,
     params: ParamsShape,
     only_params: bool,
 }
@@ -209,6 +212,7 @@ impl Link {
             decode: profile.decode_limits(&self.config.limits),
             dialect: profile.dialect,
             capabilities: profile.capabilities,
+            maps_codes: profile.maps_codes,
             params: profile.params,
             only_params: profile.only_params,
         };

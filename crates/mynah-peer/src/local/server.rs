@@ -199,6 +199,7 @@ impl LocalServer {
             default_timeout: None,
             listeners: OnceLock::new(),
             server: None,
+            direct: false,
         };
         let link = Link::new(Out::wire(wire), config);
         // The server's own handle: one that a handler drops must not be the last.

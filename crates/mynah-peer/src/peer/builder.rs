@@ -219,6 +219,7 @@ impl PeerBuilder {
             default_timeout: self.default_timeout,
             listeners: self.listeners.take(),
             server: None,
+            direct: false,
         };
         match self.medium {
             Medium::Bytes { drive, wire } => {

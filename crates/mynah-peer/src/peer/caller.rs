@@ -220,10 +220,7 @@ impl Caller for Peer {
 
     fn maps_codes(&self) -> bool {
         match &self.kind {
-            Kind::Linked(handle) => handle
-                .link
-                .facts()
-                .is_none_or(|facts| facts.capabilities.error_codes),
+            Kind::Linked(handle) => handle.link.facts().is_none_or(|facts| facts.maps_codes),
             Kind::Local(_) => true,
         }
     }

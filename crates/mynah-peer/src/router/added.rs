@@ -2,7 +2,7 @@
 
 use super::fallback::Fallback;
 use super::{MethodEntry, RegisterError, Route, Router, names};
-use crate::handler::{Handler, Needs};
+use crate::handler::{Export, Handler, Needs, Routes};
 use crate::method::MethodKind;
 use mynah_protocol::MethodName;
 use std::collections::HashMap;
@@ -175,6 +175,19 @@ impl Methods {
         self.mount(name, handler, Some(MethodKind::Notification))
     }
 
+    /// Adds a function that was marked with `#[mynah::export]`: [`Router::add`].
+    ///
+    /// # Errors
+    /// [`RegisterError::Duplicate`] when its name is taken.
+    pub fn add(&self, function: impl Export) -> Result<(), RegisterError> {
+        let mut routes = Routes::default();
+        function.export(&mut routes);
+        let (routes, _events) = routes.into_parts();
+        routes
+            .into_iter()
+            .try_for_each(|route| self.insert(route.removable()))
+    }
+
     fn mount<H, M>(
         &self,
         name: &str,
@@ -191,8 +204,12 @@ impl Methods {
         if let Some(state) = self.router.lacks(&needs) {
             return Err(RegisterError::State(state));
         }
-        let route = Route::by_hand(service, method, kind, handler.mount());
-        if self.router.has_route(service, method) {
+        self.insert(Route::by_hand(service, method, kind, handler.mount()))
+    }
+
+    fn insert(&self, route: Route) -> Result<(), RegisterError> {
+        names::check(&route.service, &route.method)?;
+        if self.router.has_route(&route.service, &route.method) {
             return Err(RegisterError::Duplicate(route.name().to_string()));
         }
         self.router.added.insert(route)

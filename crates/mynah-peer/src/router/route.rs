@@ -19,7 +19,9 @@ pub(crate) struct Route {
     params: &'static [&'static str],
     /// What the macro knows of it; `None`: it was made by hand.
     info: Option<&'static MethodInfo>,
-    /// It was made by hand and is gone. Its place stays, because calls find it by its number.
+    /// It belongs to no service.
+    removable: bool,
+    /// It is gone. Its place stays, because calls find it by its number.
     removed: AtomicBool,
 }
 
@@ -33,8 +35,8 @@ pub struct MethodEntry {
     pub kind: MethodKind,
     /// The names of its params, in order; empty where nobody has named them.
     pub params: &'static [&'static str],
-    /// Whether it was made by hand, and so can be removed while the router serves.
-    pub by_hand: bool,
+    /// Whether it belongs to no service, and so can be removed while the router serves.
+    pub removable: bool,
 }
 
 impl Route {
@@ -53,6 +55,7 @@ impl Route {
             kind,
             params: info.params(),
             info: Some(info),
+            removable: false,
             removed: AtomicBool::new(false),
         }
     }
@@ -72,11 +75,19 @@ impl Route {
             kind: kind.unwrap_or(mounted.kind),
             params: mounted.names,
             info: None,
+            removable: true,
             removed: AtomicBool::new(false),
         }
     }
 
-    pub(crate) const fn is_by_hand(&self) -> bool {
+    /// The same, of a function that belongs to no service.
+    pub(super) const fn removable(mut self) -> Self {
+        self.removable = true;
+        self
+    }
+
+    /// Whether streams and callbacks are told of their call where they are decoded.
+    pub(crate) const fn binds_late(&self) -> bool {
         self.info.is_none()
     }
 
@@ -87,7 +98,7 @@ impl Route {
 
     /// Takes it out, once.
     pub(super) fn remove(&self) -> bool {
-        self.is_by_hand() && !self.removed.swap(true, Ordering::AcqRel)
+        self.removable && !self.removed.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn name(&self) -> MethodName<'_> {
@@ -99,7 +110,7 @@ impl Route {
             name: self.name().into_owned(),
             kind: self.kind,
             params: self.params,
-            by_hand: self.is_by_hand(),
+            removable: self.removable,
         }
     }
 }

@@ -127,6 +127,13 @@ impl ServerHandle {
         Ok(Peer::linked(link))
     }
 
+    /// Its router, for calls that no connection carries: [`Router::dispatch`], [`Router::handle_wire`]. They have the
+    /// limits of the server; a drain does not know of them.
+    #[must_use]
+    pub fn router(&self) -> &Arc<Router> {
+        self.local.router()
+    }
+
     /// The methods that it answers, to list them, and to add and remove some while it runs.
     #[must_use]
     pub fn methods(&self) -> Methods {

@@ -306,6 +306,7 @@ impl Shared {
             default_timeout: self.default_timeout,
             listeners: OnceLock::new(),
             server: Some((Arc::downgrade(self), arrival.number())),
+            direct: false,
         };
         let link = start_link(out, config, Side::Accept);
         if let Some(session) = arrival.session() {
@@ -374,7 +375,7 @@ impl Medium<tokio::io::Empty> {
 }
 
 /// Runs a connection that was refused to its end, which comes soon.
-async fn refuse(driven: impl Future<Output = ()>, link: Arc<Link>) {
+async fn refuse<T>(driven: impl Future<Output = T>, link: Arc<Link>) {
     let mut driven = std::pin::pin!(driven);
     let heard = tokio::time::timeout(REFUSAL_PATIENCE, driven.as_mut());
     if heard.await.is_err() {

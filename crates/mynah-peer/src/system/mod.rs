@@ -9,10 +9,12 @@ pub(crate) use contracts::Contracts;
 pub use contracts::Shown;
 pub(crate) use serve::{built_in, is_system};
 
+use crate::call::CallBuilder;
 use crate::error::CallError;
 use crate::peer::Peer;
 use mynah_contract::{Comparison, Hash, Manifest};
 use mynah_protocol::{Opaque, Value};
+use serde::Serialize;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -55,7 +57,7 @@ impl Peer {
     pub async fn ping(&self) -> Result<Duration, CallError> {
         let start = Instant::now();
         if self.local_server().is_none() {
-            let answer = self.call(SYSTEM_SERVICE, PING).result::<String>().await;
+            let answer = self.system(PING).result::<String>().await;
             let answer = answer.map_err(|error| error.typed(true))?;
             if answer != serve::PONG {
                 return Err(CallError::Remote(serve::no_answer("a pong")));
@@ -88,16 +90,22 @@ impl Peer {
         check::held_against(&own, &theirs)
     }
 
+    /// A call of the system namespace. Where services are not said, both names stand in that of the method.
+    fn system(&self, method: &'static str) -> CallBuilder<Self> {
+        if self.says_services() {
+            self.call(SYSTEM_SERVICE, method)
+        } else {
+            self.call("", format!("{SYSTEM_SERVICE}.{method}"))
+        }
+    }
+
     async fn described(&self, service: Option<&str>) -> Result<Manifest, CallError> {
         let value = if let Some(server) = self.local_server() {
             let described = server.router.described(server.evidence(), service);
             described.map_err(|error| CallError::Remote(*error))?
         } else {
-            let call = self.call(SYSTEM_SERVICE, DESCRIBE);
-            let answer = match service {
-                Some(service) => call.args((service.to_owned(),)).result::<Value>().await,
-                None => call.result::<Value>().await,
-            };
+            let call = self.system(DESCRIBE).params(Asked { service });
+            let answer = call.result::<Value>().await;
             answer.map_err(|error| error.typed(true))?
         };
         Manifest::from_value(&value).map_err(|error| {
@@ -105,6 +113,13 @@ impl Peer {
             CallError::Remote(serve::internal(text))
         })
     }
+}
+
+/// What `describe` takes.
+#[derive(Serialize)]
+struct Asked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
 }
 
 /// A hello in a format without bytes says hexadecimal digits.

@@ -87,23 +87,26 @@ fn service(invocation: &Invocation<'_>) -> Result<Option<String>, Box<RpcError>>
         .format
         .decode(invocation.params, invocation.limits);
     let params = params.map_err(|error| wrong(format!("invalid params: {error}")))?;
-    let given = match &params {
+    let named = |params: &Value| params.get("service").cloned();
+    let given = match params {
         Value::Null => None,
-        Value::Array(params) => match &**params {
-            [] => None,
-            [service] => Some(service),
-            _ => {
+        Value::Array(mut params) => match (params.pop(), params.is_empty()) {
+            (None, _) => None,
+            // One object in the place of the first param is all of them.
+            (Some(only @ Value::Map(_)), true) => named(&only),
+            (Some(only), true) => Some(only),
+            (Some(_), false) => {
                 return Err(wrong(
                     "describe takes one param, the name of a service".into(),
                 ));
             }
         },
-        Value::Map(_) => params.get("service"),
+        all @ Value::Map(_) => named(&all),
         other => Some(other),
     };
     match given {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Text(service)) => Ok(Some(service.clone())),
+        Some(Value::Text(service)) => Ok(Some(service)),
         Some(_) => Err(wrong("the name of a service is a text".into())),
     }
 }

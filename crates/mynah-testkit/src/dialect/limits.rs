@@ -19,7 +19,7 @@ fn large(format: FormatId, letters: usize) -> Result<Envelope<'static>, Failure>
 }
 
 /// A message above the limit is not written, and not gathered where it arrives: the wire refuses the stream, or goes past
-/// the message, says so to the peer and goes on.
+/// the message, has it charged to the peer and goes on.
 pub(super) fn sizes(dialect: &dyn Dialect) -> Verdict {
     const LIMIT: usize = 4_096;
     const PIECE: usize = 64;
@@ -63,9 +63,8 @@ pub(super) fn sizes(dialect: &dyn Dialect) -> Verdict {
             format!("of a message above the limit of {LIMIT} bytes, {held} were gathered")
         })?;
     }
-    far.wire.own_output(&mut far.out);
-    ensure(!far.take().is_empty(), || {
-        format!("{taken} bytes of a message above the limit of {LIMIT} were taken without a word")
+    ensure(far.ignored == 1, || {
+        format!("{taken} bytes of a message above the limit of {LIMIT} were taken for padding")
     })?;
     let heard = far.hear(&fits)?;
     ensure(heard.len() == 1, || {

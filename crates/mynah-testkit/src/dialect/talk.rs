@@ -8,6 +8,8 @@ use mynah_protocol::{Envelope, Lane, Limits};
 pub(super) struct Talker {
     pub(super) wire: Box<dyn Wire>,
     pub(super) out: Output,
+    /// How many messages were dropped.
+    pub(super) ignored: usize,
     input: Vec<u8>,
 }
 
@@ -36,6 +38,7 @@ impl Talker {
         Self {
             wire: dialect.wire(side, limits),
             out: Output::new(),
+            ignored: 0,
             input: Vec::new(),
         }
     }
@@ -111,7 +114,11 @@ impl Talker {
                     ));
                 }
                 Ok(Step::Need(_)) => break,
-                Ok(Step::Skip(len) | Step::Ignore(len)) => (len, None),
+                Ok(Step::Skip(len)) => (len, None),
+                Ok(Step::Ignore(len)) => {
+                    self.ignored += 1;
+                    (len, None)
+                }
                 Ok(Step::Envelope(len, envelope)) => (len, Some(envelope.into_owned())),
                 Err(error) => return Err(Broken::Wire(error)),
             };

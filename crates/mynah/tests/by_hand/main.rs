@@ -8,11 +8,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod direct;
+mod export;
 mod fallback;
+mod notifications;
 mod outcome;
 mod running;
 mod shapes;
 mod state;
 #[path = "../it/support.rs"]
 mod support;
+mod ui;
 mod validation;

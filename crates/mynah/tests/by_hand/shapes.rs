@@ -228,7 +228,7 @@ fn a_router_lists_its_methods() {
     assert_eq!(kinds(MethodKind::Stream), 4);
     assert_eq!(kinds(MethodKind::Notification), 1);
     assert_eq!(methods[0].name.to_string(), "kitchen.add");
-    assert!(methods.iter().all(|entry| entry.by_hand));
+    assert!(methods.iter().all(|entry| entry.removable));
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn params_of_another_shape_are_refused_with_their_place() {
             (
                 map(&[("name", "Ann".into()), ("friends", none.clone())]),
                 4.into(),
-                "[0]",
+                r#"[0, "age"]"#,
                 "missing_field",
             ),
             (

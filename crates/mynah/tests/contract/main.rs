@@ -11,4 +11,6 @@
 mod described;
 mod drift;
 mod emitted;
+mod errors;
 mod support;
+mod values;

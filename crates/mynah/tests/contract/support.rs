@@ -99,11 +99,13 @@ impl Plain for MyPlain {
 }
 
 /// A wire that clients and servers speak to each other.
-pub(crate) const WIRES: [&str; 4] = [
+pub(crate) const WIRES: [&str; 6] = [
     "format=cbor",
     "format=json",
     "format=messagepack",
     "dialect=cbor-rpc",
+    "dialect=cbor-rpc&names=qualified&format=json",
+    "dialect=kollabor",
 ];
 
 pub(crate) async fn start(server: Server, wire: &str) -> Result<ServerHandle, ServerError> {

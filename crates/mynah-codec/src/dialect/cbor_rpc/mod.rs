@@ -225,6 +225,11 @@ impl CborRpcWire {
             .with_bare_names(!dialect.qualified)
             .with_max_depth(MAX_DEPTH)
             .with_duplicate_keys(DuplicateKeys::LastWins);
+        // A text has no code, and a map of another side has its own.
+        let profile = match dialect.rich_errors {
+            true => profile,
+            false => profile.with_foreign_codes(),
+        };
         let decode = profile.decode_limits(limits);
         Self {
             dialect,

@@ -250,8 +250,6 @@ impl Message<'_> {
 
     #[inline]
     fn name(&mut self, name: &MethodName<'_>, qualified: bool) -> Result<(), EncodeError> {
-        // What every peer has is called by its whole name: the last part alone is anybody's.
-        let qualified = qualified || name.service.starts_with('$');
         if !qualified || name.service.is_empty() {
             return self.text(&name.method);
         }

@@ -1,6 +1,6 @@
 //! Messages, with nothing around them.
 
-use super::read::{self, Fields, Flaw};
+use super::read::{self, Fields, Flaw, Part};
 use super::{CLAMATOR_MAX_DEPTH, Flavor, JsonRpc, NAME, write};
 use crate::dialect::members::Members;
 use crate::format::json::{NonFinite, Options};
@@ -43,6 +43,8 @@ impl Messages {
         let mut profile = Profile::new(NAME, FormatId::Json)
             .with_capabilities(capabilities)
             .with_duplicate_keys(DuplicateKeys::LastWins)
+            // Codes from -32099 to -32000 are anybody's.
+            .with_foreign_codes()
             .with_half_close(HalfClose::Answers);
         profile = match (dialect.flavor, dialect.named) {
             (Flavor::Standard, false) => profile
@@ -91,7 +93,9 @@ impl Messages {
     pub fn read<'b>(&mut self, text: &'b [u8]) -> Read<'b> {
         let text = text.trim_ascii();
         if text.len() > self.limit {
-            return self.read_start(text.get(..self.limit).unwrap_or(text));
+            let start = text.get(..self.limit).unwrap_or(text);
+            let part = self.part(start).with_tail(text, &self.rules);
+            return self.read_part(&part);
         }
         let mut fields = Fields::default();
         let flaw = match text.first() {
@@ -108,9 +112,8 @@ impl Messages {
         read::message(&fields, flaw, &self.rules)
     }
 
-    /// Reads the start of a message that is above the limit: of a request that can be told by it comes an answer, of an
-    /// answer that its call has failed.
-    pub fn read_start<'b>(&mut self, start: &'b [u8]) -> Read<'b> {
+    /// What is known of a message that is above the limit by its start.
+    pub(super) fn part(&mut self, start: &[u8]) -> Part {
         let mut fields = Fields::default();
         if start.trim_ascii_start().first() == Some(&b'{') {
             // It ends too early by its nature.
@@ -119,7 +122,17 @@ impl Messages {
                     .read(start, |key, value| fields.put(key, value)),
             );
         }
-        read::message(&fields, Some(Flaw::TooLong(self.limit)), &self.rules)
+        Part::of(&fields, &self.rules)
+    }
+
+    /// The same, with what stands at its end.
+    pub(super) fn part_with_tail(&self, part: Part, tail: &[u8]) -> Part {
+        part.with_tail(tail, &self.rules)
+    }
+
+    /// What is said of a message above the limit: a request is answered if its id is known, an answer fails its call.
+    pub(super) fn read_part(&self, part: &Part) -> Read<'static> {
+        read::part(part, &Flaw::TooLong(self.limit), &self.rules)
     }
 
     /// Writes one message on one line, without anything behind it.

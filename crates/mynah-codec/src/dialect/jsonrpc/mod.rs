@@ -15,6 +15,7 @@ use crate::dialect::lines::{Line, Lines};
 use crate::dialect::{Dialect, Side};
 use crate::{EncodeError, Format, FrameSpan, Output, Step, Wire, WireError};
 use mynah_protocol::{Envelope, Lane, Limits, Profile, Response};
+use read::Part;
 
 /// The name of this dialect.
 pub const NAME: &str = "jsonrpc";
@@ -22,6 +23,9 @@ pub const NAME: &str = "jsonrpc";
 /// The deepest nesting of a message in [`Flavor::Clamator`], the message itself included: payloads nest 254 deep, as
 /// far as results of its Python servers go.
 pub const CLAMATOR_MAX_DEPTH: u32 = 256;
+
+/// Why a line is skipped that is too long, before its end is known.
+const TOO_LONG: &str = "message is too long";
 
 /// Messages that were not handed on and wait for [`Wire::own_output`] to answer them.
 const MAX_REFUSALS: usize = 256;
@@ -97,6 +101,8 @@ pub struct JsonRpcWire {
     ignored: u64,
     why_ignored: &'static str,
     refusals: Vec<Response<'static>>,
+    /// A line that is too long goes on, and its id may stand at its end.
+    part: Option<Part>,
     /// The peer says no more; it is to be found out whether it still listens.
     probes: bool,
 }
@@ -107,7 +113,10 @@ impl JsonRpcWire {
     pub fn new(dialect: JsonRpc, limits: &Limits) -> Self {
         Self {
             messages: Messages::new(dialect, limits),
-            lines: Lines::new(limits.decode.max_message_bytes),
+            // Room for the longest id, escaped.
+            lines: Lines::new(limits.decode.max_message_bytes)
+                .with_tail(limits.max_id_bytes.saturating_mul(6).saturating_add(64)),
+            part: None,
             ignored: 0,
             why_ignored: "",
             refusals: Vec::new(),
@@ -121,28 +130,62 @@ impl JsonRpcWire {
         self.ignored
     }
 
-    fn step<'b>(&mut self, line: &'b [u8], next: usize, whole: bool) -> Step<'b> {
-        let read = if whole {
-            if line.trim_ascii().is_empty() {
-                return Step::Skip(next);
-            }
-            self.messages.read(line)
-        } else {
-            self.messages.read_start(line)
-        };
-        self.why_ignored = match read {
-            Read::Envelope(envelope) => return Step::Envelope(next, envelope),
-            Read::Ignored(why) => why,
-            Read::Refused(answer, why) => {
-                // Beyond a number that no honest peer reaches at once, nothing is answered.
-                if self.refusals.len() < MAX_REFUSALS {
-                    self.refusals.push(answer);
-                }
-                why
-            }
-        };
+    fn ignore<'b>(&mut self, next: usize, why: &'static str) -> Step<'b> {
         self.ignored += 1;
+        self.why_ignored = why;
         Step::Ignore(next)
+    }
+
+    /// Beyond a number that no honest peer reaches at once, nothing is answered.
+    fn refuse(&mut self, answer: Response<'static>) {
+        if self.refusals.len() < MAX_REFUSALS {
+            self.refusals.push(answer);
+        }
+    }
+
+    fn whole<'b>(&mut self, line: &'b [u8], next: usize) -> Step<'b> {
+        if line.trim_ascii().is_empty() {
+            return Step::Skip(next);
+        }
+        match self.messages.read(line) {
+            Read::Envelope(envelope) => Step::Envelope(next, envelope),
+            Read::Ignored(why) => self.ignore(next, why),
+            Read::Refused(answer, why) => {
+                self.refuse(answer);
+                self.ignore(next, why)
+            }
+        }
+    }
+
+    /// A line that is too long begins: it is charged for here, and answered here if its id is known.
+    fn begin_long<'b>(&mut self, start: &[u8], next: usize) -> Step<'b> {
+        let part = self.messages.part(start);
+        if part.id.is_none() {
+            self.part = Some(part);
+            return self.ignore(next, TOO_LONG);
+        }
+        match self.messages.read_part(&part) {
+            Read::Envelope(envelope) => Step::Envelope(next, envelope),
+            Read::Refused(answer, why) => {
+                self.refuse(answer);
+                self.ignore(next, why)
+            }
+            Read::Ignored(why) => self.ignore(next, why),
+        }
+    }
+
+    /// A line that was too long ends.
+    fn end_long<'b>(&mut self, next: usize) -> Step<'b> {
+        let Some(part) = self.part.take() else {
+            return Step::Skip(next);
+        };
+        let part = self.messages.part_with_tail(part, self.lines.tail());
+        match self.messages.read_part(&part) {
+            Read::Envelope(envelope) => return Step::Envelope(next, envelope),
+            Read::Refused(answer, _) => self.refuse(answer),
+            Read::Ignored(_) => {}
+        }
+        Step::Skip(next)
     }
 
     fn take<'b>(&mut self, input: &'b [u8], line: Line) -> Option<Step<'b>> {
@@ -150,8 +193,9 @@ impl JsonRpcWire {
         Some(match line {
             Line::Open => return None,
             Line::Blank(next) => Step::Skip(next),
-            Line::Whole { len, next } => self.step(start(len), next, true),
-            Line::TooLong { len, next } => self.step(start(len), next, false),
+            Line::Whole { len, next } => self.whole(start(len), next),
+            Line::TooLong { len, next } => self.begin_long(start(len), next),
+            Line::End(next) => self.end_long(next),
         })
     }
 

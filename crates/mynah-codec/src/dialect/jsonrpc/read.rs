@@ -2,9 +2,9 @@
 
 use super::messages::Read;
 use super::{Flavor, fault, names};
-use crate::DecodeError;
 use crate::dialect::members::{Members, json_text};
 use crate::format::json::Options;
+use crate::{DecodeError, Format};
 use mynah_protocol::{
     CallId, DecodeLimits, Envelope, ErrorCode, FormatId, Metadata, MethodName, Notification,
     Payload, Request, Response, RpcError, Streams, WireId,
@@ -141,10 +141,56 @@ pub(super) fn message<'b>(fields: &Fields<'b>, flaw: Option<Flaw>, rules: &Rules
 
 /// A message that is not all there, or cannot be read to its end.
 #[cold]
-fn flawed<'b>(fields: &Fields<'b>, flaw: &Flaw, rules: &Rules) -> Read<'b> {
-    let id = fields.id.value().and_then(|id| known_id(id, rules));
-    let is_answer = fields.result.is_there() || fields.error.is_there();
-    if is_answer && !fields.method.is_there() {
+fn flawed(fields: &Fields<'_>, flaw: &Flaw, rules: &Rules) -> Read<'static> {
+    part(&Part::of(fields, rules), flaw, rules)
+}
+
+/// What is known of a message that cannot be read to its end.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) id: Option<WireId>,
+    is_answer: bool,
+}
+
+impl Part {
+    pub(super) fn of(fields: &Fields<'_>, rules: &Rules) -> Self {
+        let is_answer = fields.result.is_there() || fields.error.is_there();
+        Self {
+            id: fields.id.value().and_then(|id| known_id(id, rules)),
+            is_answer: is_answer && !fields.method.is_there(),
+        }
+    }
+
+    /// The same with the id that the last bytes of the message end with, as most peers have it: `"id": 7}`.
+    ///
+    /// What is found can be nothing else if the message is an object at all: within a text the quotes would be escaped,
+    /// and an object within it would have another bracket behind it.
+    pub(super) fn with_tail(mut self, tail: &[u8], rules: &Rules) -> Self {
+        const KEY: &[u8] = b"\"id\"";
+        let Some(tail) = tail.trim_ascii_end().strip_suffix(b"}") else {
+            return self;
+        };
+        let at = tail.windows(KEY.len()).rposition(|window| window == KEY);
+        let (before, rest) = tail.split_at(at.unwrap_or(tail.len()));
+        let value = rest.get(KEY.len()..).unwrap_or_default().trim_ascii();
+        let Some(value) = value.strip_prefix(b":") else {
+            return self;
+        };
+        let value = value.trim_ascii();
+        let is_member = matches!(before.trim_ascii_end().last(), Some(b',' | b'{'));
+        let is_scalar = !matches!(value.first(), Some(b'[' | b'{') | None);
+        if is_member && is_scalar && Format::PythonJson.scan(value, &rules.decode).is_ok() {
+            self.id = known_id(value, rules);
+        }
+        self
+    }
+}
+
+/// What is said of a message of which this is known.
+#[cold]
+pub(super) fn part(part: &Part, flaw: &Flaw, rules: &Rules) -> Read<'static> {
+    let id = part.id.clone();
+    if part.is_answer {
         return match id {
             // Its call fails at once, and does not wait for its time.
             Some(id) => Read::Envelope(Envelope::Response(Response {

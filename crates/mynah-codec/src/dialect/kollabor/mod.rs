@@ -192,7 +192,7 @@ impl KollaborWire {
         let start = |len: usize| input.get(..len).unwrap_or_default();
         Some(match line {
             Line::Open => return None,
-            Line::Blank(next) => Step::Skip(next),
+            Line::Blank(next) | Line::End(next) => Step::Skip(next),
             Line::Whole { len, next } => self.step(start(len), next, true),
             Line::TooLong { len, next } => self.step(start(len), next, false),
         })

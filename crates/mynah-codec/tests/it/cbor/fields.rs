@@ -56,10 +56,10 @@ impl<'de> Deserialize<'de> for Careless {
 fn key(name: &str, width: u8) -> Vec<u8> {
     let len = name.len();
     let mut out = match width {
-        0 if len < 24 => vec![0x60 + u8::try_from(len).unwrap()],
-        0 | 1 => vec![0x78, u8::try_from(len).unwrap()],
-        2 => vec![0x79, 0, u8::try_from(len).unwrap()],
-        _ => vec![0x7f, 0x60, 0x78, u8::try_from(len).unwrap()],
+        0 if len < 24 => vec![0x60 + u8::try_from(len).expect("a short name")],
+        0 | 1 => vec![0x78, u8::try_from(len).expect("a short name")],
+        2 => vec![0x79, 0, u8::try_from(len).expect("a short name")],
+        _ => vec![0x7f, 0x60, 0x78, u8::try_from(len).expect("a short name")],
     };
     out.extend_from_slice(name.as_bytes());
     if width > 2 {
@@ -69,7 +69,7 @@ fn key(name: &str, width: u8) -> Vec<u8> {
 }
 
 fn map(entries: &[(&str, u8)]) -> Vec<u8> {
-    let mut out = vec![0xa0 + u8::try_from(entries.len()).unwrap()];
+    let mut out = vec![0xa0 + u8::try_from(entries.len()).expect("a small map")];
     for (value, (name, width)) in (1..).zip(entries) {
         out.extend(key(name, *width));
         out.push(value);

@@ -1,0 +1,10 @@
+//! What the compiler says to a user of handlers, of methods that run, and of exported functions.
+//!
+//! After a change, write the texts anew with `TRYBUILD=overwrite cargo test -p mynah --test by_hand ui`, and read them.
+
+#[test]
+fn ui_by_hand() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/by_hand/ui/pass/*.rs");
+    cases.compile_fail("tests/by_hand/ui/fail/*.rs");
+}
