@@ -75,12 +75,12 @@ pub(super) fn with_place<R>(place: &Place, poll: impl FnOnce() -> R) -> R {
 }
 
 /// Runs the task of a connection.
-pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) {
     let Some(place) = WANTED.take() else {
         drop(tokio::spawn(task));
         return;
     };
-    let direct = Direct::new(Box::pin(task));
+    let direct = Direct::new(Box::pin(async move { drop(task.await) }));
     // The place was empty.
     let _taken = place.set(Arc::clone(&direct));
     tokio::spawn(poll_fn(move |cx| direct.poll_in_runtime(cx)));
