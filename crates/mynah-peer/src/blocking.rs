@@ -16,6 +16,7 @@
 mod caretaker;
 mod context;
 mod desk;
+mod direct;
 mod feed;
 mod iter;
 mod peer;
@@ -25,6 +26,7 @@ mod server;
 mod stream;
 mod wait;
 
+pub(crate) use direct::spawn as spawn_connection;
 pub(crate) use feed::{BoxStream, Feed};
 pub use feed::{FromIterator, FromStream, Input, IntoInput};
 #[doc(hidden)]

@@ -74,7 +74,7 @@ impl<C> Peer<C> {
     /// ([`io::ErrorKind::Unsupported`]); the inner one is that of the future.
     pub fn open<E>(opening: impl Future<Output = Result<C, E>>) -> io::Result<Result<Self, E>> {
         let runner = Runner::own()?;
-        let opened = runner.wait(opening);
+        let opened = runner.open(opening);
         let opened = opened
             .map_err(|refused| io::Error::new(io::ErrorKind::Unsupported, refused.to_string()))?;
         Ok(opened.map(|caller| Self::with(caller, runner)))

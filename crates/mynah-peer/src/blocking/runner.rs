@@ -1,10 +1,13 @@
 //! Who drives a connection while a thread waits.
 
 use super::caretaker::{Caretaker, Signal};
+use super::direct::{Place, with_place};
 use crate::error::CallError;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -27,6 +30,8 @@ struct Own {
     runtime: Option<Arc<Runtime>>,
     signal: Arc<Signal>,
     caretaker: Option<Caretaker>,
+    /// The task of the connection.
+    direct: Place,
 }
 
 impl fmt::Debug for Runner {
@@ -85,6 +90,7 @@ impl Runner {
             runtime: Some(runtime),
             signal,
             caretaker: Some(caretaker),
+            direct: Place::default(),
         };
         Ok(Arc::new(Self {
             kind: Kind::Own(own),
@@ -132,6 +138,17 @@ impl Runner {
         })
     }
 
+    /// Waits for a future that opens a connection.
+    pub(crate) fn open<F: Future>(&self, opening: F) -> Result<F::Output, InAsync> {
+        let mut opening = pin!(opening);
+        match &self.kind {
+            Kind::Own(own) => self.wait(poll_fn(|cx| {
+                with_place(&own.direct, || opening.as_mut().poll(cx))
+            })),
+            Kind::Lent(_) => self.wait(opening),
+        }
+    }
+
     /// The runtime.
     pub(crate) fn handle(&self) -> Option<&Handle> {
         match &self.kind {
@@ -163,11 +180,16 @@ impl Own {
     #[inline]
     fn drive<F: Future>(&self, future: F) -> F::Output {
         let _active = self.signal.enter();
-        match &self.runtime {
-            Some(runtime) => runtime.block_on(future),
+        let Some(runtime) = &self.runtime else {
             // Taken at the drop only.
-            None => Handle::current().block_on(future),
-        }
+            return Handle::current().block_on(future);
+        };
+        let Some(direct) = self.direct.get() else {
+            return runtime.block_on(future);
+        };
+        let mut seat = direct.seat();
+        let mut future = pin!(future);
+        runtime.block_on(poll_fn(|cx| seat.poll(cx, |cx| future.as_mut().poll(cx))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A peer before it starts.
 
 use super::{DEFAULT_TIMEOUT, Peer};
+use crate::blocking::spawn_connection;
 use crate::context::Context;
 use crate::driver::{ByteStream, drive_bytes, drive_carrier, trace_lines};
 use crate::events::{EarlyListeners, Events, LogLine, Logs, Subscription};
@@ -59,7 +60,7 @@ impl PeerBuilder {
         let wire: MakeWire = Box::new(move |side, limits| dialect.wire(side, limits));
         Self::new(Medium::Bytes {
             drive: Box::new(|lines, link| {
-                drop(tokio::spawn(drive_bytes(stream, lines, link, (), &[])));
+                spawn_connection(drive_bytes(stream, lines, link, (), &[]));
             }),
             wire,
         })
@@ -233,7 +234,7 @@ impl PeerBuilder {
                 if let Some(lines) = self.side_lines {
                     trace_lines(lines, link.config.evidence.to_string());
                 }
-                tokio::spawn(drive_carrier(transport, Arc::clone(&link), Vec::new()));
+                spawn_connection(drive_carrier(transport, Arc::clone(&link), Vec::new()));
                 Peer::linked(link)
             }
         }
