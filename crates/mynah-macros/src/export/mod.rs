@@ -80,7 +80,7 @@ fn value(function: &ItemFn, options: ExportOptions, errors: &mut Errors) -> Opti
         #[derive(Clone, Copy)]
         #vis struct #ident;
 
-        #[allow(clippy::all, unused_variables, reason = "the function is linted as it stands in its body")]
+        #[allow(clippy::all, clippy::unused_async, unused_variables, reason = "the function is linted as it stands in its body")]
         const _: () = {
             use ::mynah::__private as __p;
 
