@@ -44,7 +44,7 @@ pub(crate) fn drive_bytes<S: ByteStream, G: Send + 'static>(
         input,
         filling: None,
         filled: None,
-        input_over: false,
+        input_over: None,
         unheard: 0,
         writer: Writer::default(),
         beside: runs_beside_callers(),
@@ -85,8 +85,8 @@ struct ByteTask<S> {
     filling: Option<Box<Filling>>,
     /// A large message that was read and is to be handled first.
     filled: Option<Box<BytesMut>>,
-    /// The peer's direction has ended, and what it asked for is still answered.
-    input_over: bool,
+    /// The peer's direction has ended, and what it asked for is still answered. When it is looked for next: it may be gone.
+    input_over: Option<Moment>,
     /// Bytes that were read since the connection was told of some last; of account where it watches the peer's silence.
     unheard: usize,
     writer: Writer,
@@ -207,7 +207,7 @@ impl<S: ByteStream> ByteTask<S> {
         if self.filling.is_some() {
             return self.read_large(cx);
         }
-        if self.input_over {
+        if self.input_over.is_some() {
             return Ok(false);
         }
         match self.poll_read(cx) {
@@ -506,6 +506,7 @@ impl<S: ByteStream> ByteTask<S> {
         self.core.carry_out(&[]);
         // Armed here too: it may ring before this task comes to rest.
         let _rang = self.core.poll_timer(due, cx);
+        self.look_for_peer(&link);
         cut.or_else(|| self.overdue(&link))
     }
 
@@ -583,6 +584,7 @@ impl<S: ByteStream> ByteTask<S> {
             if let Some(reason) = self.overdue(&link) {
                 return Rest::Close(reason);
             }
+            self.look_for_peer(&link);
             link.lock().scheduled = true;
             return Rest::Again;
         }
@@ -599,7 +601,8 @@ impl<S: ByteStream> ByteTask<S> {
         if state.handshake_pending() {
             due = due.min(self.started.after(limits.handshake_timeout));
         }
-        due
+        self.input_over
+            .map_or(due, |looked_for| due.min(looked_for))
     }
 
     /// Whether the peer was too slow with its handshake, or takes nothing.

@@ -7,6 +7,10 @@ use mynah_codec::Step;
 use mynah_connection::CloseReason;
 use mynah_protocol::HalfClose;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a peer is looked for that has ended its direction.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl<S: ByteStream> ByteTask<S> {
     /// The stream has ended: what is left may be a message that has no other end. Where the wire has it so, what the
@@ -25,7 +29,7 @@ impl<S: ByteStream> ByteTask<S> {
         self.input.wanted = 0;
         match ended {
             Ok(HalfClose::Answers) => {
-                self.input_over = true;
+                self.input_over = Some(link.clock.now().after(LOOK));
                 Ok(())
             }
             Ok(_) => Err(CloseReason::PeerGone),
@@ -35,6 +39,22 @@ impl<S: ByteStream> ByteTask<S> {
                 tracing::debug!(peer = %link.config.evidence, %error, "stream ended within a message");
                 Err(CloseReason::PeerGone)
             }
+        }
+    }
+
+    /// Says something that means nothing, where that is due. A peer that is gone is found out by what is written to it: on
+    /// tcp, or with a process in between, not the first time.
+    pub(super) fn look_for_peer(&mut self, link: &Link) {
+        let Some(due) = self.input_over else { return };
+        let now = link.clock.now();
+        if due > now {
+            return;
+        }
+        self.input_over = Some(now.after(LOOK));
+        if let Out::Wire { wire, output, .. } = &mut link.lock().out {
+            // Nothing was read: all it does is ask for the word.
+            drop(wire.finish(&[]));
+            wire.own_output(output);
         }
     }
 
