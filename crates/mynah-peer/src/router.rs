@@ -512,7 +512,10 @@ impl Router {
             return Some(Unrouted::Added(route));
         }
         let fallback = self.fallback.as_ref()?;
-        (!name.service.starts_with('$')).then(|| Unrouted::Fallback(Arc::clone(fallback)))
+        // On a wire without services the names of what every peer has are methods.
+        let reserved = name.service.starts_with('$')
+            || name.service.is_empty() && name.method.starts_with('$');
+        (!reserved).then(|| Unrouted::Fallback(Arc::clone(fallback)))
     }
 
     /// A method that was added since the start.

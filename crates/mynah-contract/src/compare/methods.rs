@@ -2,7 +2,7 @@
 
 use super::shapes::{self, Found};
 use super::{Change, Reason};
-use crate::shape::Shapes;
+use crate::shape::{Shapes, cut};
 use crate::{
     Contract, ContractError, Event, Method, MethodKind, Param, ParamKind, ParamsForm, Schema,
 };
@@ -173,7 +173,7 @@ impl<'a> Members<'a> {
                     .default()
                     .map_or_else(|| "none".into(), Value::to_string)
             };
-            let (old, new) = (text(old), text(new));
+            let (old, new) = (cut(&text(old)), cut(&text(new)));
             self.add(path, Reason::DefaultChanged { old, new }, false, false);
         }
         let writer = match old.kind() {

@@ -4,7 +4,7 @@ use super::Reason;
 use crate::ContractError;
 use crate::json;
 use crate::shape::fits::{Reading, Steps, extra};
-use crate::shape::{Alternative, Arrays, Field, Node, Objects, Rest, Shapes};
+use crate::shape::{Alternative, Arrays, Field, Node, Objects, Rest, Shapes, cut, listed};
 use mynah_protocol::Value;
 use std::collections::{BTreeMap, HashSet};
 
@@ -151,10 +151,10 @@ impl<'a> Walk<'a> {
 
     fn values(&mut self, old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) {
         for text in old.keys().filter(|text| !new.contains_key(*text)) {
-            self.add(Reason::ValueRemoved(text.clone()), (false, true));
+            self.add(Reason::ValueRemoved(cut(text)), (false, true));
         }
         for text in new.keys().filter(|text| !old.contains_key(*text)) {
-            self.add(Reason::ValueAdded(text.clone()), (true, false));
+            self.add(Reason::ValueAdded(cut(text)), (true, false));
         }
     }
 
@@ -200,7 +200,7 @@ impl<'a> Walk<'a> {
         let flags = if added { (true, read) } else { (read, true) };
         if let Alternative::Values(values) = variant {
             for text in values.keys() {
-                let text = text.clone();
+                let text = cut(text);
                 let reason = if added {
                     Reason::ValueAdded(text)
                 } else {
@@ -299,7 +299,7 @@ impl<'a> Walk<'a> {
         if old.default != new.default && !old.required && !new.required {
             let text =
                 |value: &Option<Value>| value.as_ref().map_or_else(|| "none".into(), json::compact);
-            let (old, new) = (text(&old.default), text(&new.default));
+            let (old, new) = (cut(&text(&old.default)), cut(&text(&new.default)));
             self.add(Reason::DefaultChanged { old, new }, (true, true));
         }
         self.nodes(&old.node, &new.node)
@@ -445,7 +445,7 @@ fn label(alternatives: &[&Alternative]) -> String {
         .collect();
     match &*labels {
         [] => "nothing".into(),
-        labels => labels.join(" | "),
+        labels => listed(labels),
     }
 }
 
@@ -455,6 +455,8 @@ struct Variants<'a>(BTreeMap<String, &'a Alternative>);
 impl<'a> Variants<'a> {
     fn of(alternatives: &[&'a Alternative]) -> Self {
         let mut variants: BTreeMap<String, &'a Alternative> = BTreeMap::new();
+        // Where counting goes on: many may have one name.
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
         for alternative in alternatives {
             let name = match alternative {
                 Alternative::Object(object) => object.tag(),
@@ -464,10 +466,12 @@ impl<'a> Variants<'a> {
             };
             let name = name.unwrap_or_else(|| "object".into());
             let mut unique = name.clone();
-            let mut number = 2;
-            while variants.contains_key(&unique) {
-                unique = format!("{name} {number}");
-                number += 1;
+            if variants.contains_key(&unique) {
+                let number = numbers.entry(name.clone()).or_insert(1);
+                while variants.contains_key(&unique) {
+                    *number += 1;
+                    unique = format!("{name} {number}");
+                }
             }
             variants.insert(unique, alternative);
         }

@@ -20,17 +20,19 @@ pub(super) fn manifest(value: &Value) -> Result<Manifest, ContractError> {
     }
     let services = root.get("services").and_then(|services| services.as_map());
     let services = services.ok_or_else(|| root.wrong("services", "an object"))?;
+    // Of all services together.
+    let mut bytes = 0;
     let contracts: Result<Vec<Contract>, _> = services
         .iter()
         .map(|(name, value)| {
             let name = name.as_str().unwrap_or_default();
-            contract(name, &Place::new(name, value)?)
+            contract(name, &Place::new(name, value)?, &mut bytes)
         })
         .collect();
     Manifest::new(contracts?)
 }
 
-fn contract(name: &str, place: &Place<'_>) -> Result<Contract, ContractError> {
+fn contract(name: &str, place: &Place<'_>, bytes: &mut usize) -> Result<Contract, ContractError> {
     let mut contract = Contract::new(name);
     if let Some(docs) = place.text("docs")? {
         contract = contract.with_docs(docs);
@@ -54,7 +56,7 @@ fn contract(name: &str, place: &Place<'_>) -> Result<Contract, ContractError> {
         contract = contract.with_event(event)?;
         event_hashes.push(inner.text("hash")?.map(str::to_owned));
     }
-    check_hashes(&contract, &hashes, &event_hashes)?;
+    check_hashes(&contract, &hashes, &event_hashes, bytes)?;
     Ok(contract)
 }
 
@@ -64,12 +66,12 @@ fn check_hashes(
     contract: &Contract,
     methods: &[Option<String>],
     events: &[Option<String>],
+    bytes: &mut usize,
 ) -> Result<(), ContractError> {
     let shapes = Shapes::of(contract)?;
-    let mut bytes: usize = 0;
     let mut check = |name: &str, text: String, written: &Option<String>| {
-        bytes = bytes.saturating_add(text.len());
-        if bytes > crate::json::MAX_TEXT_BYTES.saturating_mul(8) {
+        *bytes = bytes.saturating_add(text.len());
+        if *bytes > crate::json::MAX_TEXT_BYTES.saturating_mul(8) {
             return Err(ContractError::TooComplex {
                 limit: crate::schema::MAX_PARTS,
             });

@@ -5,20 +5,30 @@ use super::{
     Alternative, Arrays, Bound, Extra, Field, Integers, Node, Numbers, Objects, Rest, Texts,
     reference,
 };
-use crate::schema::MAX_DEPTH;
+use crate::schema::{MAX_DEPTH, MAX_PARTS};
 use crate::{ContractError, json};
 use mynah_protocol::Value;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 type Places = BTreeMap<String, usize>;
 /// What a schema says, without what is for people.
 type Said<'a> = BTreeMap<&'a str, &'a Value>;
 
-pub(super) fn node(places: &Places, schema: &Value, depth: usize) -> Result<Node, ContractError> {
+pub(super) fn node(
+    places: &Places,
+    copied: &Cell<usize>,
+    schema: &Value,
+    depth: usize,
+) -> Result<Node, ContractError> {
     if depth > MAX_DEPTH {
         return Err(ContractError::TooDeep { limit: MAX_DEPTH });
     }
-    let compiler = Compiler { places, depth };
+    let compiler = Compiler {
+        places,
+        copied,
+        depth,
+    };
     match schema {
         Value::Bool(true) => Ok(Node::any()),
         Value::Bool(false) => Ok(Node::default()),
@@ -38,12 +48,30 @@ pub(super) fn node(places: &Places, schema: &Value, depth: usize) -> Result<Node
 
 struct Compiler<'a> {
     places: &'a Places,
+    copied: &'a Cell<usize>,
     depth: usize,
 }
 
 impl Compiler<'_> {
     fn node(&self, schema: &Value) -> Result<Node, ContractError> {
-        node(self.places, schema, self.depth + 1)
+        node(self.places, self.copied, schema, self.depth + 1)
+    }
+
+    /// Counts what is copied: a short schema may say a long one as often as it has alternatives.
+    fn spend(&self, parts: usize) -> Result<(), ContractError> {
+        let all = self.copied.get().saturating_add(parts);
+        self.copied.set(all);
+        if all > MAX_PARTS {
+            return Err(ContractError::TooComplex { limit: MAX_PARTS });
+        }
+        Ok(())
+    }
+
+    /// A schema that is not understood, as it stands.
+    fn unknown(&self, said: &Said<'_>) -> Result<Node, ContractError> {
+        let parts = said.values().map(|value| parts_of_value(value)).sum();
+        self.spend(parts)?;
+        Ok(unknown(said))
     }
 
     fn nodes(&self, schemas: &[Value]) -> Result<Vec<Node>, ContractError> {
@@ -69,7 +97,7 @@ impl Compiler<'_> {
             let place = place.and_then(|name| self.places.get(&name));
             return Ok(match place {
                 Some(place) if rest.is_empty() => Alternative::Definition(*place).into(),
-                _ => unknown(said),
+                _ => self.unknown(said)?,
             });
         }
         if let Some(Value::Array(all)) = rest.remove("allOf") {
@@ -84,7 +112,7 @@ impl Compiler<'_> {
             (Some(value), None) => Some(std::slice::from_ref(value)),
             (None, Some(Value::Array(values))) => Some(&**values),
             (None, None) => None,
-            _ => return Ok(unknown(said)),
+            _ => return self.unknown(said),
         };
         if let Some(values) = values {
             // The type of values that are listed says nothing new.
@@ -92,7 +120,7 @@ impl Compiler<'_> {
             return Ok(if rest.is_empty() {
                 of_values(values)
             } else {
-                unknown(said)
+                self.unknown(said)?
             });
         }
         self.typed(rest, said)
@@ -112,8 +140,9 @@ impl Compiler<'_> {
             let ([Alternative::Object(one)], [Alternative::Object(other)]) =
                 (&*merged.alternatives, &*node.alternatives)
             else {
-                return Ok(unknown(said));
+                return self.unknown(said);
             };
+            self.spend(weight_of_object(one) + weight_of_object(other))?;
             merged = Alternative::Object(Box::new(both(one, other))).into();
         }
         Ok(merged)
@@ -135,15 +164,17 @@ impl Compiler<'_> {
         }
         let base = self.said(rest)?;
         let [Alternative::Object(base)] = &*base.alternatives else {
-            return Ok(unknown(said));
+            return self.unknown(said);
         };
+        let weight = weight_of_object(base);
         let mut merged = Vec::new();
         for alternative in alternatives {
             match alternative {
                 Alternative::Object(object) => {
+                    self.spend(weight + weight_of_object(&object))?;
                     merged.push(Alternative::Object(Box::new(both(base, &object))));
                 }
-                _ => return Ok(unknown(said)),
+                _ => return self.unknown(said),
             }
         }
         Ok(Node {
@@ -159,7 +190,7 @@ impl Compiler<'_> {
             Some(_) => Vec::new(),
         };
         if types.is_empty() {
-            return Ok(unknown(said));
+            return self.unknown(said);
         }
         let mut alternatives = Vec::with_capacity(types.len());
         for name in &types {
@@ -171,14 +202,14 @@ impl Compiler<'_> {
                 "string" => Alternative::Text(texts(rest)),
                 "array" => Alternative::Array(Box::new(self.arrays(rest)?)),
                 "object" => Alternative::Object(Box::new(self.objects(rest)?)),
-                _ => return Ok(unknown(said)),
+                _ => return self.unknown(said),
             });
         }
         let known = |keyword: &&str| types.iter().any(|name| belongs(keyword, name));
         if rest.keys().all(known) {
             Ok(Node { alternatives })
         } else {
-            Ok(unknown(said))
+            self.unknown(said)
         }
     }
 
@@ -262,6 +293,57 @@ impl Compiler<'_> {
                 .required = true;
         }
         Ok(objects)
+    }
+}
+
+/// Parts of a shape.
+fn weight(node: &Node) -> usize {
+    let weights = node
+        .alternatives
+        .iter()
+        .map(|alternative| match alternative {
+            Alternative::Values(values) => values.values().map(parts_of_value).sum(),
+            Alternative::Array(arrays) => {
+                let first: usize = arrays.first.iter().map(weight).sum();
+                first + weight(&arrays.rest) + weight_of_extra(&arrays.extra)
+            }
+            Alternative::Object(object) => weight_of_object(object),
+            Alternative::Unknown(value) => parts_of_value(value),
+            Alternative::Text(texts) => weight_of_extra(&texts.extra),
+            Alternative::Integer(integers) => weight_of_extra(&integers.extra),
+            Alternative::Number(numbers) => weight_of_extra(&numbers.extra),
+            Alternative::Definition(_)
+            | Alternative::Any
+            | Alternative::Null
+            | Alternative::Bool => 0,
+        });
+    1 + node.alternatives.len() + weights.sum::<usize>()
+}
+
+fn weight_of_object(object: &Objects) -> usize {
+    let fields = object.fields.values().map(|field| {
+        let default = field.default.as_ref().map_or(0, parts_of_value);
+        1 + default + weight(&field.node)
+    });
+    let rest = match &object.rest {
+        Rest::Of(node) => weight(node),
+        Rest::Passed | Rest::Refused => 0,
+    };
+    1 + rest + weight_of_extra(&object.extra) + fields.sum::<usize>()
+}
+
+fn weight_of_extra(extra: &Extra) -> usize {
+    extra.values().map(|value| 1 + parts_of_value(value)).sum()
+}
+
+fn parts_of_value(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(parts_of_value).sum::<usize>(),
+        Value::Map(entries) => {
+            let parts = entries.iter().map(|(_, value)| 1 + parts_of_value(value));
+            1 + parts.sum::<usize>()
+        }
+        _ => 1,
     }
 }
 

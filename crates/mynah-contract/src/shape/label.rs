@@ -40,7 +40,7 @@ impl Alternative {
             }
             Self::Text(texts) => texts.label(),
             Self::Values(values) => {
-                let texts: Vec<String> = values.keys().cloned().collect();
+                let texts: Vec<String> = values.keys().map(|text| cut(text)).collect();
                 listed(&texts)
             }
             Self::Array(arrays) => match (arrays.first.len(), arrays.max) {
@@ -52,13 +52,7 @@ impl Alternative {
                 super::Rest::Of(_) if objects.fields.is_empty() => "map".into(),
                 _ => "object".into(),
             },
-            Self::Unknown(schema) => {
-                let mut text = crate::json::compact(schema);
-                if text.len() > 60 {
-                    text = text.chars().take(57).chain("...".chars()).collect();
-                }
-                text
-            }
+            Self::Unknown(schema) => cut(&crate::json::compact(schema)),
         }
     }
 }
@@ -81,7 +75,7 @@ impl Texts {
             let value = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
-            label.extend([format!(", {keyword} {value}")]);
+            label.extend([format!(", {keyword} {}", cut(&value))]);
         }
         if self.min > 0 {
             label.extend([format!(", at least {} long", self.min)]);
@@ -93,7 +87,19 @@ impl Texts {
     }
 }
 
-fn listed(labels: &[String]) -> String {
+/// The beginning of a text that the other side has written.
+pub(crate) fn cut(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().nth(LONGEST).is_none() {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(LONGEST - 3)
+        .chain("...".chars())
+        .collect()
+}
+
+pub(crate) fn listed(labels: &[String]) -> String {
     let mut text = labels
         .iter()
         .take(NAMED)

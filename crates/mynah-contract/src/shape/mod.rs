@@ -10,8 +10,11 @@ pub(crate) mod keywords;
 mod label;
 pub(crate) mod reference;
 
+pub(crate) use label::{cut, listed};
+
 use crate::{Contract, ContractError, Schema};
 use mynah_protocol::Value;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The shapes of the definitions of a contract, and of what refers to them.
@@ -20,6 +23,8 @@ pub(crate) struct Shapes {
     /// Places in `nodes`, by name.
     places: BTreeMap<String, usize>,
     nodes: Vec<Node>,
+    /// Parts of shapes that were copied to make them: what is said beside alternatives is said in each.
+    copied: Cell<usize>,
 }
 
 /// One or another of these fits; without any, nothing does.
@@ -131,6 +136,7 @@ impl Shapes {
         let mut shapes = Self {
             places: names,
             nodes: Vec::with_capacity(definitions.len()),
+            copied: Cell::new(0),
         };
         for schema in definitions.values() {
             let node = shapes.node(schema)?;
@@ -141,7 +147,7 @@ impl Shapes {
 
     /// The shape of a schema that may refer to the definitions.
     pub(crate) fn node(&self, schema: &Schema) -> Result<Node, ContractError> {
-        compile::node(&self.places, schema.as_value(), 0)
+        compile::node(&self.places, &self.copied, schema.as_value(), 0)
     }
 
     pub(crate) fn place(&self, name: &str) -> Option<usize> {

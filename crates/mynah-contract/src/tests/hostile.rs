@@ -123,6 +123,36 @@ fn many_wide_unions_run_into_the_bound() {
     assert!(not_compared(&wide(0), &wide(10_000)));
 }
 
+/// A short schema that says a long one as often as it has alternatives.
+#[test]
+fn what_stands_beside_alternatives_is_not_copied_without_end() {
+    let fields: Vec<String> = (0..2_000)
+        .map(|number| format!(r#""a{number}":true"#))
+        .collect();
+    let some = vec![r#"{"required":[]}"#; 20_000].join(",");
+    let text = format!(
+        r#"{{"properties":{{{}}},"oneOf":[{some}]}}"#,
+        fields.join(",")
+    );
+    let value = Contract::new("s")
+        .with_definition("D", schema(&text))
+        .and_then(|contract| Ok(contract.manifest().to_json()?));
+    assert!(matches!(value, Err(ContractError::TooComplex { .. })));
+}
+
+#[test]
+fn alternatives_of_one_name_are_counted_once() {
+    // Distinct, so that none is left out; of one name, so that each needs a number.
+    let some = |from: usize| {
+        let some: Vec<String> = (from..from + 20_000)
+            .map(|number| format!(r#"{{"type":"object","minProperties":{number}}}"#))
+            .collect();
+        contract(&[], &format!(r#"{{"anyOf":[{}]}}"#, some.join(",")))
+    };
+    let comparison = Comparison::of(&some(0).manifest(), &some(1).manifest());
+    assert_eq!(comparison.verdict(), crate::Verdict::Breaking);
+}
+
 #[test]
 fn a_manifest_of_garbage_is_an_error() {
     for text in [

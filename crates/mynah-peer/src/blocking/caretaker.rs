@@ -73,7 +73,13 @@ impl Caretaker {
     pub(super) fn start(runtime: Arc<Runtime>, signal: Arc<Signal>) -> io::Result<Self> {
         let thread = Builder::new()
             .name("mynah-blocking-io".into())
-            .spawn(move || care(&runtime, &signal))?;
+            .spawn(move || {
+                care(&runtime, &signal);
+                // A look-up of a name, or whatever else blocks, is not waited for.
+                if let Some(runtime) = Arc::into_inner(runtime) {
+                    runtime.shutdown_background();
+                }
+            })?;
         Ok(Self { thread })
     }
 

@@ -230,8 +230,8 @@ impl Seat<'_> {
             if let Poll::Ready(output) = future(cx) {
                 return Poll::Ready(output);
             }
-            // Whoever polls it rings if it was woken meanwhile.
-            if matches!(polled, Polled::Elsewhere) {
+            // Whoever polls it rings if it was woken meanwhile; one that is over has nothing more to do.
+            if matches!(polled, Polled::Elsewhere | Polled::Over) {
                 return Poll::Pending;
             }
             // What it was woken for in between, on this thread: another one would ring.

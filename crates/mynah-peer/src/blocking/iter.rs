@@ -98,6 +98,7 @@ where
             return Ok(None);
         }
         let stream = &mut self.stream;
+        let mut failed = false;
         let next = async {
             let next = poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx));
             tokio::time::timeout(patience, next).await
@@ -106,12 +107,17 @@ where
             None => self.runner.wait(next),
             Some(desk) => {
                 let ended = desk.wait(&self.runner, Box::pin(next));
-                ended.map(|next| next.unwrap_or_else(|error| Ok(Some(S::Item::failed(error)))))
+                ended.map(|next| {
+                    next.unwrap_or_else(|error| {
+                        failed = true;
+                        Ok(Some(S::Item::failed(error)))
+                    })
+                })
             }
         };
         let next = waited.map_err(InAsync::error)?;
         let next = next.map_err(|_late| CallError::Deadline)?;
-        self.over = next.is_none();
+        self.over = failed || next.is_none();
         Ok(next)
     }
 }
@@ -143,7 +149,12 @@ where
             Some(desk) => {
                 let next = poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx));
                 let next = desk.wait(&self.runner, next);
-                next.map(|next| next.unwrap_or_else(|error| Some(S::Item::failed(error))))
+                next.map(|next| {
+                    next.unwrap_or_else(|error| {
+                        self.over = true;
+                        Some(S::Item::failed(error))
+                    })
+                })
             }
         };
         let next = next.unwrap_or_else(|_in_async| {

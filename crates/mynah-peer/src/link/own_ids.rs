@@ -15,7 +15,7 @@ const REMEMBERED: usize = 1024;
 pub(crate) struct OwnIds {
     by_text: HashMap<Box<str>, CallId>,
     by_id: HashMap<CallId, Box<str>>,
-    over: VecDeque<Box<str>>,
+    over: VecDeque<(Box<str>, CallId)>,
 }
 
 impl OwnIds {
@@ -40,12 +40,13 @@ impl OwnIds {
             return;
         };
         if self.over.len() == REMEMBERED
-            && let Some(forgotten) = self.over.pop_front()
-            && !self.is_in_flight(&forgotten)
+            && let Some((forgotten, was)) = self.over.pop_front()
+            // It may have been used again since.
+            && self.by_text.get(&forgotten) == Some(&was)
         {
             self.by_text.remove(&forgotten);
         }
-        self.over.push_back(text);
+        self.over.push_back((text, id));
     }
 
     /// What goes out of a call in here, as it goes.

@@ -94,8 +94,11 @@ impl Arrival {
     pub(super) fn refused(&mut self, link: &Arc<Link>) -> bool {
         // What it was admitted to by others is free again while it hears that.
         if let Some(asked) = &mut self.asked {
-            asked.waits = None;
-            asked.permits.clear();
+            let (waits, permits) = (asked.waits.take(), std::mem::take(&mut asked.permits));
+            // Code of the user.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(move || drop((waits, permits)))) {
+                panicked(&*payload);
+            }
         }
         let standing = Standing::Refused(Arc::clone(link));
         self.registry().advance(self.number, standing)

@@ -95,7 +95,14 @@ impl Session {
         let value = Arc::new(value);
         let replaced = match self.link() {
             Some(link) => link.states.set(value),
-            None => self.inner.early.set(value),
+            None => {
+                let replaced = self.inner.early.set(Arc::clone(&value));
+                // It may have begun meanwhile, and taken over what was set before.
+                if let Some(link) = self.link() {
+                    drop(link.states.set(value));
+                }
+                replaced
+            }
         };
         drop(replaced);
     }

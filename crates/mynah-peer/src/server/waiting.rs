@@ -4,7 +4,8 @@ use super::admission::busy;
 use super::arrival::Arrival;
 use super::shared::{Medium, WaitingPlace};
 use crate::driver::ByteStream;
-use mynah_protocol::{Evidence, Inbound, Limits, RpcError, Transport};
+use mynah_codec::Side;
+use mynah_protocol::{Evidence, HalfClose, Inbound, Limits, RpcError, Transport};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ async fn decide(
     limits: &Limits,
 ) -> Option<Result<(), RpcError>> {
     let shared = Arc::clone(arrival.shared());
+    // What has been asked is answered, though nothing more is.
+    let stays = medium.answers_half_closed(limits);
     let mut late = pin!(tokio::time::sleep(limits.admission_timeout));
     // Asked for before the look, so that no stop is missed.
     let mut stopping = pin!(shared.stopping.notified());
@@ -52,7 +55,7 @@ async fn decide(
     }
     poll_fn(|cx| {
         // The end first: whoever is gone takes no place.
-        if medium.poll_gone(cx).is_ready() || stopping.as_mut().poll(cx).is_ready() {
+        if medium.poll_gone(stays, cx).is_ready() || stopping.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
         if let Poll::Ready(admitted) = arrival.poll_admitted(cx) {
@@ -65,10 +68,22 @@ async fn decide(
 }
 
 impl<S: ByteStream> Medium<S> {
-    /// Whether the peer is gone. Keeps what it says.
-    fn poll_gone(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+    /// Whether its wire has a peer that ends its direction answered.
+    fn answers_half_closed(&self, limits: &Limits) -> bool {
         match self {
-            Self::Bytes { stream, early, .. } => poll_bytes(stream, early, cx),
+            Self::Bytes { dialect, .. } => {
+                let wire = dialect.wire(Side::Accept, limits);
+                wire.profile().half_close == HalfClose::Answers
+            }
+            Self::Carrier { .. } => false,
+        }
+    }
+
+    /// Whether the peer is gone. Keeps what it says. `stays`: the end of its direction is not its going, if it has said
+    /// anything.
+    fn poll_gone(&mut self, stays: bool, cx: &mut task::Context<'_>) -> Poll<()> {
+        match self {
+            Self::Bytes { stream, early, .. } => poll_bytes(stream, early, stays, cx),
             Self::Carrier { transport, early } => poll_carrier(transport.as_mut(), early, cx),
         }
     }
@@ -77,6 +92,7 @@ impl<S: ByteStream> Medium<S> {
 fn poll_bytes(
     stream: &mut impl ByteStream,
     early: &mut Vec<u8>,
+    stays: bool,
     cx: &mut task::Context<'_>,
 ) -> Poll<()> {
     while early.len() < EARLY_BYTES {
@@ -84,6 +100,9 @@ fn poll_bytes(
         let mut read = ReadBuf::new(&mut step);
         match task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut read)) {
             Ok(()) if !read.filled().is_empty() => early.extend_from_slice(read.filled()),
+            // The end is read once more when the connection runs. Until then it is told by `admission_timeout`
+            // whether it is still there.
+            Ok(()) if stays && !early.is_empty() => return Poll::Pending,
             Ok(()) | Err(_) => return Poll::Ready(()),
         }
     }

@@ -3,10 +3,10 @@
 use crate::method::MethodKind;
 use crate::router::MethodEntry;
 use mynah_contract::{Contract, ContractError, Event, Manifest, Method, Param};
-use mynah_protocol::{Evidence, MethodName, Opaque};
+use mynah_protocol::{Evidence, MethodName, Opaque, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One entry of a contract, about which somebody is asked whether a caller may see it.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct Contracts {
     announced: bool,
     known: OnceLock<Result<Arc<Manifest>, ContractError>>,
     hashes: OnceLock<BTreeMap<Box<str>, Opaque>>,
+    /// What everybody is told where nobody asks who may see it, and the methods that were there.
+    told: Mutex<Option<(Vec<MethodEntry>, Arc<Value>)>>,
 }
 
 impl fmt::Debug for Contracts {
@@ -91,6 +93,33 @@ impl Contracts {
             Ok(Arc::new(Manifest::new(by_name.into_values())?))
         });
         known.clone()
+    }
+
+    /// The manifest of what a caller may see. Made once where everybody sees the same: hashes are dear, and anybody asks.
+    pub(crate) fn described(
+        &self,
+        caller: &Evidence,
+        service: Option<&str>,
+        all: Vec<MethodEntry>,
+    ) -> Result<Arc<Value>, ContractError> {
+        if self.show.is_some() {
+            return Ok(Arc::new(self.seen(caller, service, all)?.to_value()?));
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = match &*told {
+            Some((methods, value)) if *methods == all => Arc::clone(value),
+            _ => {
+                let seen = self.seen(caller, None, all.clone())?;
+                let value = Arc::new(seen.to_value()?);
+                *told = Some((all, Arc::clone(&value)));
+                value
+            }
+        };
+        drop(told);
+        Ok(match service {
+            None => whole,
+            Some(service) => Arc::new(only(service, &whole)),
+        })
     }
 
     /// What a caller may see. `all`: the methods that are there, of which some may have no entry.
@@ -154,6 +183,24 @@ impl Contracts {
         });
         Some(hashes)
     }
+}
+
+/// A manifest without the other services.
+fn only(service: &str, manifest: &Value) -> Value {
+    let entries = manifest.as_map().unwrap_or_default().iter();
+    let entries = entries.map(|(name, value)| {
+        let value = match (name.as_str(), value) {
+            (Some("services"), Value::Map(services)) => {
+                let wanted = services
+                    .iter()
+                    .filter(|(name, _)| name.as_str() == Some(service));
+                Value::Map(wanted.cloned().collect())
+            }
+            _ => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Value::Map(entries.collect())
 }
 
 /// What is known of a method that no contract names.

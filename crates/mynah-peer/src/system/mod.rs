@@ -15,6 +15,7 @@ use crate::peer::Peer;
 use mynah_contract::{Comparison, Hash, Manifest};
 use mynah_protocol::{Opaque, Value};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -102,7 +103,8 @@ impl Peer {
     async fn described(&self, service: Option<&str>) -> Result<Manifest, CallError> {
         let value = if let Some(server) = self.local_server() {
             let described = server.router.described(server.evidence(), service);
-            described.map_err(|error| CallError::Remote(*error))?
+            let described = described.map_err(|error| CallError::Remote(*error))?;
+            Arc::unwrap_or_clone(described)
         } else {
             let call = self.system(DESCRIBE).params(Asked { service });
             let answer = call.result::<Value>().await;

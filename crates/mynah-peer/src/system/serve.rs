@@ -58,7 +58,7 @@ impl Method for SystemMethod {
             Self::Describe(router) => service(&invocation).and_then(|service| {
                 let caller = invocation.context.evidence();
                 let described = router.described(caller, service.as_deref())?;
-                answer(&described, &invocation, reply)
+                answer(&*described, &invocation, reply)
             }),
         };
         Called::Done(answered)
@@ -117,10 +117,9 @@ impl Router {
         &self,
         caller: &Evidence,
         service: Option<&str>,
-    ) -> Result<Value, Box<RpcError>> {
-        let seen = self.contracts().seen(caller, service, self.methods());
-        seen.and_then(|manifest| manifest.to_value())
-            .map_err(|error| Box::new(internal(error.to_string())))
+    ) -> Result<Arc<Value>, Box<RpcError>> {
+        let described = self.contracts().described(caller, service, self.methods());
+        described.map_err(|error| Box::new(internal(error.to_string())))
     }
 }
 

@@ -156,7 +156,8 @@ impl Part {
     pub(super) fn of(fields: &Fields<'_>, rules: &Rules) -> Self {
         let is_answer = fields.result.is_there() || fields.error.is_there();
         Self {
-            id: fields.id.value().and_then(|id| known_id(id, rules)),
+            id: (fields.id.value().filter(|id| is_id(id, rules.flavor)))
+                .and_then(|id| known_id(id, rules)),
             is_answer: is_answer && !fields.method.is_there(),
         }
     }
@@ -179,7 +180,9 @@ impl Part {
         let value = value.trim_ascii();
         let is_member = matches!(before.trim_ascii_end().last(), Some(b',' | b'{'));
         let is_scalar = !matches!(value.first(), Some(b'[' | b'{') | None);
-        if is_member && is_scalar && Format::PythonJson.scan(value, &rules.decode).is_ok() {
+        // Strictly: what stands here goes back as it is.
+        let is_id = is_scalar && is_id(value, rules.flavor);
+        if is_member && is_id && Format::Json.scan(value, &rules.decode).is_ok() {
             self.id = known_id(value, rules);
         }
         self

@@ -4,7 +4,7 @@ use super::*;
 
 fn shape(text: &str) -> Node {
     let schema = json::parse(text).unwrap();
-    node(&Places::new(), &schema, 0).unwrap()
+    node(&Places::new(), &Cell::new(0), &schema, 0).unwrap()
 }
 
 fn same(one: &str, other: &str) {

@@ -74,6 +74,8 @@ fn what_is_over_is_forgotten_in_time() {
         assert!(ids.insert(id(number), "again"));
         assert_eq!(heard(&ids, "again"), WireId::Uint(number));
         ids.remove(id(number));
+        // Also for the answer that comes late.
+        assert_eq!(heard(&ids, "again"), WireId::Uint(number));
     }
     assert!(ids.insert(id(20_000), "again"));
     ids.remove(id(1));

@@ -217,6 +217,45 @@ fn a_last_line_needs_no_end() {
 }
 
 #[test]
+fn a_last_line_that_is_too_long_is_answered_at_the_end() {
+    let line = format!(
+        "{{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"{}\"],\"id\":7}}",
+        "x".repeat(300)
+    );
+    let mut wire = short(JsonRpc::standard(), 150);
+    hear(&mut wire, [line.as_bytes()]);
+    assert!(matches!(wire.finish(b""), Ok(Some(Step::Skip(0)))));
+    assert_eq!(
+        said(&mut wire),
+        "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32005,\"message\":\"message exceeds limit of 150 bytes\"}}\n\n"
+    );
+    assert!(matches!(wire.finish(b""), Ok(None)));
+}
+
+#[test]
+fn what_is_no_id_is_not_sent_back() {
+    for id in ["NaN", "-Infinity", "{\"a\":1}", "[1,\n2]", "true"] {
+        for line in [
+            format!("{{\"id\":{id},x}}\n"),
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"{}\"],\"id\":{id}}}\n",
+                "x".repeat(300)
+            ),
+        ] {
+            if line.trim_end().contains('\n') {
+                continue;
+            }
+            let mut wire = short(JsonRpc::standard(), 150);
+            let said = hear(&mut wire, [line.as_bytes()]).said;
+            assert!(
+                said.is_empty() || said.starts_with("{\"jsonrpc\":\"2.0\",\"id\":null,"),
+                "{line} {said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_this_side_says_has_the_texts_of_the_specification() {
     let unknown = || RpcError::new(ErrorCode::METHOD_NOT_FOUND, "method not found: foobar");
     let params = || RpcError::new(ErrorCode::INVALID_PARAMS, "invalid params: b is missing");
