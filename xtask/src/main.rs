@@ -27,6 +27,7 @@ cargo xtask <command>
 
   test                     everything: layers, release check, no_std probe, unit tests, doctests,
                            examples, fuzz regressions, interop with Python
+  interop                  the last of these alone, and what it needs
   layers                   dependencies of every crate against xtask/layers.toml
   release-check            versions, pins, VERSION constants and changelog against each other
   compatibility            runs the conformance suites and writes docs/compatibility.md from their results
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let outcome = match command.as_deref() {
         Some("test") => no_arguments(&rest).and_then(|()| test::run()),
+        Some("interop") => no_arguments(&rest).and_then(|()| test::only_interop()),
         Some("layers") => no_arguments(&rest).and_then(|()| layers::run()),
         Some("release-check") => no_arguments(&rest).and_then(|()| release_check::run()),
         Some("api") => api::run(&rest),

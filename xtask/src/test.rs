@@ -162,6 +162,12 @@ fn others() -> Outcome {
     process::run(&mut command)
 }
 
+/// The last steps alone: the real peers, and what they need.
+pub(crate) fn only_interop() -> Outcome {
+    python::set_up()?;
+    interop()
+}
+
 fn interop() -> Outcome {
     process::run(&mut process::cargo(["test", "--package", INTEROP]))
 }
@@ -173,6 +179,13 @@ fn examples() -> Outcome {
         "progress",
         "stdio-worker",
         "custom_format",
+        "by_name",
+        "by_hand",
+        "direct_dispatch",
+        "validation",
+        "blocking",
+        "peers",
+        "kollabor_direct",
         "kollabor_socket",
         "ring",
     ] {
