@@ -9,6 +9,7 @@ pub(crate) mod fits;
 pub(crate) mod keywords;
 mod label;
 pub(crate) mod reference;
+mod weight;
 
 pub(crate) use label::{cut, listed};
 

@@ -14,7 +14,7 @@ pub(super) fn stand_in(ident: &Ident, display: bool) -> TokenStream {
         quote! {
             impl ::core::fmt::Display for #ident {
                 fn fmt(&self, _: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    ::core::unimplemented!()
+                    ::core::result::Result::Err(::core::fmt::Error)
                 }
             }
             impl ::core::error::Error for #ident {}
@@ -24,7 +24,7 @@ pub(super) fn stand_in(ident: &Ident, display: bool) -> TokenStream {
         #display
         impl ::mynah::__private::DomainError for #ident {
             fn into_rpc(self) -> ::mynah::__private::RpcError {
-                ::core::unimplemented!()
+                ::mynah::__private::RpcError::new(::mynah::__private::ErrorCode::INTERNAL, "")
             }
             fn from_rpc(
                 error: ::mynah::__private::RpcError,
