@@ -1,6 +1,7 @@
 //! The task of a connection over a stream of bytes.
 
 mod half_close;
+mod input;
 
 use super::carrier::Rest;
 use super::core::Core;
@@ -12,6 +13,7 @@ use crate::link::{DriverEffects, Link, Out, State};
 use crate::metrics;
 use crate::scratch;
 use bytes::BytesMut;
+use input::Input;
 use mynah_codec::{Step, Wire, WireError};
 use mynah_connection::CloseReason;
 use mynah_protocol::{Envelope, Moment, SideLines, TransportErrorKind};
@@ -109,17 +111,6 @@ const MOST_WAITS: u8 = 4;
 fn runs_beside_callers() -> bool {
     let runtime = tokio::runtime::Handle::current().runtime_flavor();
     !matches!(runtime, tokio::runtime::RuntimeFlavor::CurrentThread)
-}
-
-/// What has arrived and was not consumed.
-#[derive(Default)]
-pub(super) struct Input {
-    /// As short as what is there while the connection is idle, which as a rule is nothing: it holds no buffer then.
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-    /// Bytes from `start` that the wire wants to see next.
-    wanted: usize,
 }
 
 /// Looks at the clock once in a batch, and only if something in it needs the time.
@@ -692,75 +683,5 @@ fn broken(error: &io::Error) -> CloseReason {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::PeerGone,
         _ => CloseReason::Transport(TransportErrorKind::Broken, error.to_string().into()),
-    }
-}
-
-impl Input {
-    /// Whether there is something to decode without reading more.
-    fn is_complete(&self) -> bool {
-        let there = self.end - self.start;
-        there > 0 && self.wanted <= there
-    }
-
-    /// Makes room behind what is there: at least one byte, and towards what the wire wants, but never more than
-    /// 256 KiB or what has arrived again.
-    fn make_room(&mut self) {
-        const STEP: usize = 256 << 10;
-        if self.buffer.len() < scratch::READ_BYTES {
-            self.move_to(scratch::take_read_buffer());
-        }
-        let there = self.end - self.start;
-        if self.start + self.wanted.max(there + 1) > self.buffer.len() && self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.start = 0;
-            self.end = there;
-        }
-        if self.wanted > self.buffer.len() || self.end == self.buffer.len() {
-            let ahead = self.wanted.saturating_sub(there).clamp(1, STEP.max(there));
-            self.buffer
-                .resize(self.end + ahead.max(scratch::READ_BYTES), 0);
-        }
-    }
-
-    /// Puts a few bytes into the empty input.
-    fn append(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.make_room();
-        let end = self.end + bytes.len();
-        if let Some(room) = self.buffer.get_mut(self.end..end) {
-            room.copy_from_slice(bytes);
-            self.end = end;
-        }
-    }
-
-    /// Moves the rest of a frame to the front when that is cheap, so that it need not be done before a read.
-    fn compact(&mut self) {
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-        }
-    }
-
-    /// Gives the buffer back when there is little in it: a peer that sends the start of a message and no more holds that
-    /// start, and no buffer.
-    fn release(&mut self) {
-        const LITTLE: usize = 1 << 10;
-        let there = self.end - self.start;
-        if self.buffer.len() >= scratch::READ_BYTES && there <= LITTLE {
-            scratch::return_read_buffer(self.move_to(vec![0; there]));
-        }
-    }
-
-    /// Goes on in another buffer, which has room for what is there. Returns the one before.
-    fn move_to(&mut self, mut buffer: Vec<u8>) -> Vec<u8> {
-        let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
-        if let Some(room) = buffer.get_mut(..rest.len()) {
-            room.copy_from_slice(rest);
-        }
-        self.end -= self.start;
-        self.start = 0;
-        std::mem::replace(&mut self.buffer, buffer)
     }
 }
