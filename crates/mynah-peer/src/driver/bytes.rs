@@ -46,6 +46,7 @@ pub(crate) fn drive_bytes<S: ByteStream, G: Send + 'static>(
         input,
         filling: None,
         filled: None,
+        proven: 0,
         input_over: None,
         unheard: 0,
         writer: Writer::default(),
@@ -87,6 +88,8 @@ struct ByteTask<S> {
     filling: Option<Box<Filling>>,
     /// A large message that was read and is to be handled first.
     filled: Option<Box<BytesMut>>,
+    /// Bytes of the largest message that came whole in its own buffer.
+    proven: u32,
     /// The peer's direction has ended, and what it asked for is still answered. When it is looked for next: it may be gone.
     input_over: Option<Moment>,
     /// Bytes that were read since the connection was told of some last; of account where it watches the peer's silence.
@@ -237,6 +240,7 @@ impl<S: ByteStream> ByteTask<S> {
             return Ok(true);
         }
         self.input.append(filling.beyond());
+        self.proven = self.proven.max(filling.proves());
         self.filled = self.filling.take().map(|it| Box::new(it.finish()));
         self.decode()?;
         Ok(true)
@@ -368,7 +372,7 @@ impl<S: ByteStream> ByteTask<S> {
                     if self.input.wanted > fill::WORTH
                         && let Some(begun) = wire.begin_fill(rest)
                     {
-                        self.filling = Some(Box::new(Filling::begin(begun, rest)));
+                        self.filling = Some(Box::new(Filling::begin(begun, rest, self.proven)));
                         self.input.wanted = 0;
                         consumed = input.len();
                     }
@@ -510,14 +514,15 @@ impl<S: ByteStream> ByteTask<S> {
             let state = &mut *guard;
             self.account(state);
             self.core.write_done(state);
-            if self.beside
-                && self.waits < MOST_WAITS
+            let most_waits = if self.beside { MOST_WAITS } else { 1 };
+            if self.waits < most_waits
                 && self.writer.is_empty()
                 && state.out.is_ready_to_leave()
+                && (self.beside || state.out.is_control_only())
             {
-                // On one thread all callers that one read woke have written when this task comes to run. On several it is
-                // woken by the first of them, and runs next. While some that were answered have not run yet, they get a
-                // turn, and one write serves them all.
+                // On one thread all callers that one read woke have written when this task comes to run, unless it has
+                // something of its own to say. On several it is woken by the first of them, and runs next. While some that
+                // were answered have not run yet, they get a turn, and one write serves them all.
                 if state.connection.calls_held() > state.connection.calls_waiting() {
                     self.waits += 1;
                     drop(guard);
