@@ -318,16 +318,15 @@ impl Message {
         (all, len)
     }
 
-    /// Bytes of its next chunk. What little would be left behind that goes with it: alone it would wait until the
-    /// receiver says that it has taken the others.
+    /// Bytes of its next chunk. While nothing else is said, what little would be left behind that goes with it: alone it
+    /// would wait until the receiver says that it has taken the others.
     fn next_chunk(&self, pace: &Pace) -> usize {
-        let chunk = pace
-            .chunk_bytes(self.rules.chunk_bytes)
-            .min(self.rules.most_chunk_bytes);
-        if self.left <= chunk.saturating_add(chunk / 4) {
+        let least = self.rules.chunk_bytes;
+        let chunk = pace.chunk_bytes(least).min(self.rules.most_chunk_bytes);
+        if chunk > least && self.left <= chunk.saturating_add(chunk / 4) {
             self.left
         } else {
-            chunk
+            self.left.min(chunk)
         }
     }
 

@@ -82,10 +82,10 @@ fn all(out: &mut Output) -> Vec<(u8, u8, usize)> {
 fn messages_take_turns() {
     let mut out = Output::with_bulk();
     put(&mut out, 1, 10, RULES);
-    put(&mut out, 2, 6, RULES);
+    put(&mut out, 2, 5, RULES);
     assert_eq!(
         all(&mut out),
-        [(0, 10, 4), (1, 6, 4), (0, 0, 4), (1, 0, 2), (0, 0, 2)]
+        [(0, 10, 4), (1, 5, 4), (0, 0, 4), (1, 0, 1), (0, 0, 2)]
     );
 }
 
@@ -117,15 +117,15 @@ fn what_belongs_together_keeps_its_order() {
     put(&mut out, 1, 10, RULES);
     assert!(out.bulk_holds(&call(1)) && !out.bulk_holds(&call(2)));
     put(&mut out, 1, 1, RULES);
-    put(&mut out, 2, 6, RULES);
+    put(&mut out, 2, 5, RULES);
     put(&mut out, 1, 6, RULES);
     assert_eq!(
         all(&mut out),
         [
             (0, 10, 4),
-            (2, 6, 4),
+            (2, 5, 4),
             (0, 0, 4),
-            (2, 0, 2),
+            (2, 0, 1),
             (0, 0, 2),
             (1, 99, 1),
             (3, 6, 4),
@@ -262,10 +262,21 @@ fn chunks_grow_while_nothing_else_is_said() {
 }
 
 #[test]
-fn a_small_rest_goes_with_the_last_chunk() {
+fn a_small_rest_goes_with_the_chunk_before_it_while_nothing_else_is_said() {
     let mut out = Output::with_bulk();
-    put(&mut out, 1, 13, RULES);
-    assert_eq!(all(&mut out), [(0, 13, 4), (0, 0, 4), (0, 0, 5)]);
-    put(&mut out, 2, 14, RULES);
-    assert_eq!(all(&mut out), [(1, 14, 4), (1, 0, 4), (1, 0, 4), (1, 0, 2)]);
+    let rules = BulkRules {
+        chunk_bytes: 8 << 10,
+        most_chunk_bytes: 100 << 10,
+        total_bytes: 4 << 20,
+        ..RULES
+    };
+    put(&mut out, 1, 17, rules);
+    let first = [(0, 17, 8), (0, 0, 8), (0, 0, 1)];
+    assert_eq!(all(&mut out), first, "of its speed nothing is known");
+    out.note_bulk_taken(17 << 10);
+    put(&mut out, 2, 125, rules);
+    assert_eq!(all(&mut out), [(1, 125, 125)]);
+    out.note_bulk_taken(125 << 10);
+    put(&mut out, 3, 126, rules);
+    assert_eq!(all(&mut out), [(2, 126, 100), (2, 0, 26)]);
 }
