@@ -71,7 +71,8 @@ impl<C, P> fmt::Debug for CallBuilder<C, P> {
 }
 
 impl<C> CallBuilder<C, ()> {
-    /// All params, in order: a tuple with one element for each, `(5,)` for one.
+    /// All params, in order: a tuple with one element for each, `(5,)` for one. Those at the end that are `None` are left
+    /// out.
     #[inline]
     pub fn args<A: IntoArgs>(self, args: A) -> CallBuilder<C, A::Params> {
         self.with(|(), attachments| args.into_args(attachments))
@@ -85,7 +86,7 @@ impl<C> CallBuilder<C, ()> {
 }
 
 impl<C, P: NamedParams> CallBuilder<C, P> {
-    /// One param, by its name. One that is absent is left out.
+    /// One param, by its name. One that is `None` is left out, as a typed client leaves it out; `()` is a null.
     #[inline]
     pub fn arg<A: IntoArg>(
         self,
