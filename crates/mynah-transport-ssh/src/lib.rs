@@ -4,7 +4,13 @@
 
 #![allow(dead_code, reason = "the parts that use it come next")]
 
+mod duplex;
 mod elastic;
+mod exit;
+mod lines;
+
+pub use exit::RemoteExit;
+pub use lines::RemoteLines;
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
