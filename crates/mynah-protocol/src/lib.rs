@@ -46,6 +46,7 @@ mod name;
 mod outcome;
 mod payload;
 mod profile;
+mod side_lines;
 mod stream;
 mod transport;
 pub mod value;
@@ -67,6 +68,7 @@ pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
 pub use outcome::Outcome;
 pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, HalfClose, OnTimeout, ParamsShape, Profile, Remote};
+pub use side_lines::SideLineBuffer;
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
     Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, SideLines,
