@@ -62,7 +62,7 @@ pub use evidence::{Evidence, EvidenceKey};
 pub use hello::{Hello, MoreHello, Opaque};
 pub use id::{CallId, WireId};
 pub use limits::{DecodeLimits, DuplicateKeys, Limits};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, OPERATION_ID};
 pub use moment::Moment;
 pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
 pub use outcome::Outcome;

@@ -132,7 +132,7 @@ pub use mynah_peer::{CheckError, Contracted, Shown};
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
-    Metadata, MethodName, Outcome, PeerEnd, RpcError, Value,
+    Metadata, MethodName, OPERATION_ID, Outcome, PeerEnd, RpcError, Value,
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 
