@@ -1,7 +1,7 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
 use crate::{
-    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, release_check,
+    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, redis, release_check,
 };
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "mynah-protocol is no_std",
         run: no_std,
+    },
+    Step {
+        name: "redis-server",
+        run: redis::require,
     },
     Step {
         name: "tests of the other crates",
@@ -164,6 +168,7 @@ fn others() -> Outcome {
 
 /// The last steps alone: the real peers, and what they need.
 pub(crate) fn only_interop() -> Outcome {
+    redis::require()?;
     python::set_up()?;
     interop()
 }

@@ -11,7 +11,7 @@ use crate::server::Peers;
 use crate::states::States;
 use crate::trace::TraceContext;
 use mynah_connection::InboundKey;
-use mynah_protocol::{EndReason, Evidence, Metadata, Moment};
+use mynah_protocol::{EndReason, Evidence, Metadata, Moment, OPERATION_ID};
 use serde::Serialize;
 use std::fmt;
 use std::future::poll_fn;
@@ -262,6 +262,12 @@ impl Context {
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Which operation the call is a part of, as its caller says: see [`OPERATION_ID`].
+    #[must_use]
+    pub fn operation_id(&self) -> Option<&str> {
+        self.metadata.value(OPERATION_ID)
     }
 
     /// Whether the caller, its deadline or its going asks the call to stop. True after the call

@@ -368,10 +368,10 @@ impl Server {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn start(self) -> Result<ServerHandle, ServerError> {
+    pub async fn start(mut self) -> Result<ServerHandle, ServerError> {
         self.router.check()?;
         if let Some(dialect) = self.bare_names {
-            self.router.check_bare(dialect)?;
+            self.router.listens_bare(dialect)?;
         }
         let mut listeners = Vec::new();
         for bind in self.binds {

@@ -47,6 +47,7 @@ mod offer;
 mod outcome;
 mod payload;
 mod profile;
+mod side_lines;
 mod stream;
 mod transport;
 pub mod value;
@@ -62,13 +63,14 @@ pub use evidence::{Evidence, EvidenceKey};
 pub use hello::{Hello, MoreHello, Opaque};
 pub use id::{CallId, WireId};
 pub use limits::{DecodeLimits, DuplicateKeys, Limits};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, OPERATION_ID};
 pub use moment::Moment;
 pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
 pub use offer::{Offer, OfferedService};
 pub use outcome::Outcome;
 pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, HalfClose, OnTimeout, ParamsShape, Profile, Remote};
+pub use side_lines::SideLineBuffer;
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
     Accepted, Delivered, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine,

@@ -3,10 +3,11 @@
 use super::core::Core;
 use super::outbox::{Place, Step};
 use super::remote;
-use crate::client::OPERATION_ID;
 use crate::entry::Entry;
 use mynah_codec::dialect::jsonrpc::{Messages, Read};
-use mynah_protocol::{Envelope, ErrorCode, Limits, Metadata, Response, RpcError, WireId};
+use mynah_protocol::{
+    Envelope, ErrorCode, Limits, Metadata, OPERATION_ID, Response, RpcError, WireId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,0 +1,4 @@
+//! The carrier with a real redis-server.
+
+mod calls;
+mod fleet;
