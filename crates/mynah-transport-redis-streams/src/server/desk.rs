@@ -12,6 +12,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) service: Box<str>,
+    /// The hash of its contract, as text.
+    pub(super) contract: Option<String>,
     pub(super) stream: String,
     pub(super) consumer: String,
     /// How many of its calls may run at once.
@@ -32,9 +34,16 @@ struct Running {
 }
 
 impl Desk {
-    pub(super) fn new(service: &str, stream: String, consumer: String, concurrency: usize) -> Self {
+    pub(super) fn new(
+        service: &str,
+        contract: Option<String>,
+        stream: String,
+        consumer: String,
+        concurrency: usize,
+    ) -> Self {
         Self {
             service: service.into(),
+            contract,
             stream,
             consumer,
             concurrency,

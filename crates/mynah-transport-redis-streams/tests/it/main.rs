@@ -2,3 +2,6 @@
 
 mod calls;
 mod fleet;
+mod presence;
+mod robust;
+mod topology;
