@@ -52,6 +52,9 @@ impl Guard {
                 let envelope = Envelope::Request(request);
                 self.core.deliver(instance, envelope, place, attempt);
             }
+            Ok(Envelope::Request(request)) if self.core.is_unwanted(instance, &request.id) => {
+                self.core.outbox.push(Step::Done(place));
+            }
             Ok(envelope) => self.core.deliver(instance, envelope, place, attempt),
             Err(refused) => {
                 let why = match refused {
