@@ -7,7 +7,6 @@ mod replies;
 mod transport;
 mod write;
 
-pub(crate) use call::OPERATION_ID;
 pub(crate) use dial::check_instance;
 pub(crate) use replies::SILENCE;
 pub(crate) use transport::profile;

@@ -37,10 +37,12 @@ mod entry;
 mod keys;
 mod options;
 mod random;
+mod sealed;
 mod server;
 
 pub use client::{RedisClient, RedisDialer};
 pub use options::RedisOptions;
+pub use sealed::{Committed, Effect, EffectReply, OperationError, Operations};
 pub use server::{RedisListener, RedisRemote, evidence};
 
 /// The version of this crate, shared by every crate of the workspace.

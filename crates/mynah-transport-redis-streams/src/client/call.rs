@@ -4,13 +4,12 @@ use super::core::{Core, Queued};
 use crate::command::Call;
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::jsonrpc::Messages;
-use mynah_protocol::{Envelope, ErrorCode, Metadata, MethodName, Response, RpcError, WireId};
+use mynah_protocol::{
+    Envelope, ErrorCode, Metadata, MethodName, OPERATION_ID, Response, RpcError, WireId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// The entry of the metadata that is the id of an operation. It has a field of its own.
-pub(crate) const OPERATION_ID: &str = "operation-id";
 
 /// Writes what the peer says. What cannot be said ends its call, and nothing else.
 pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>) {

@@ -10,6 +10,7 @@ use crate::connect::{Connection, Connector};
 use crate::keys::{self, Keys};
 use crate::options::RedisOptions;
 use crate::random;
+use crate::sealed::Seals;
 use async_trait::async_trait;
 use mynah_protocol::{
     Accepted, Listener, Offer, Transport as _, TransportError, TransportErrorKind,
@@ -78,7 +79,9 @@ impl RedisListener {
             let stream = core.keys.commands(service);
             let consumer = Keys::consumer(service, &core.instance);
             let concurrency = core.options.concurrency_for(service);
-            Ok(Desk::new(service, stream, consumer, concurrency))
+            let options = &core.options;
+            let seals = Seals::new(&options.prefix, service, options.seal_ttl);
+            Ok(Desk::new(service, stream, consumer, concurrency, seals))
         };
         let services = offer.services.iter().map(|service| desk(&service.name));
         services.collect()
