@@ -75,6 +75,9 @@ pub struct RedisOptions {
     pub reply_ttl: Duration,
     /// How many answers that nobody reads or trims are kept for one client, about. Default 8192.
     pub reply_max_len: usize,
+    /// How long the outcome of a call with an operation id is kept, and answered to the same call made again. Longer than
+    /// anybody tries again, and in memory all that time. Default 10 minutes.
+    pub seal_ttl: Duration,
     /// Calls that were made this long before the group of their service was created are served. Default 30 s, as long as a
     /// clamator client waits.
     pub early_calls: Duration,
@@ -103,6 +106,7 @@ impl RedisOptions {
             dead_letters: 1000,
             reply_ttl: Duration::from_secs(600),
             reply_max_len: 8192,
+            seal_ttl: Duration::from_secs(600),
             early_calls: Duration::from_secs(30),
             block: Duration::from_secs(5),
             response_timeout: Duration::from_secs(15),
@@ -176,6 +180,13 @@ impl RedisOptions {
     #[must_use]
     pub const fn with_reply_ttl(mut self, ttl: Duration) -> Self {
         self.reply_ttl = ttl;
+        self
+    }
+
+    /// Sets how long outcomes of operations are kept.
+    #[must_use]
+    pub const fn with_seal_ttl(mut self, ttl: Duration) -> Self {
+        self.seal_ttl = ttl;
         self
     }
 

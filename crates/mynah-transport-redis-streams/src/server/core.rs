@@ -2,7 +2,7 @@
 
 use super::control::Unwanted;
 use super::desk::Desk;
-use super::outbox::{Outbox, Place};
+use super::outbox::{Outbox, Place, Sealing};
 use super::remote::{RedisRemote, Remote};
 use super::settle::Delivery;
 use crate::connect::Connector;
@@ -161,12 +161,16 @@ impl Core {
         envelope: Envelope<'static>,
         place: Place,
         attempt: u32,
+        sealing: Option<Sealing>,
     ) {
         let inbound = |remote: &Arc<Remote>| {
             let call = match &envelope {
                 Envelope::Request(request) => request.id.clone(),
                 _ => WireId::Null,
             };
+            if let Some(sealing) = sealing {
+                remote.seal(call.clone(), sealing);
+            }
             let delivery = Delivery::new(self, remote, place, attempt, call);
             Inbound {
                 envelope,

@@ -1,6 +1,7 @@
 //! What runs of one service, and how much more may.
 
 use crate::entry::EntryId;
+use crate::sealed::Seals;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub(super) struct Desk {
     running: Mutex<Running>,
     /// Rung when a place is free.
     freed: Notify,
+    /// The outcomes of its operations.
+    pub(super) seals: Seals,
     /// From where the group is created again when it is gone: milliseconds of the clock of Redis.
     seen_ms: AtomicU64,
 }
@@ -40,6 +43,7 @@ impl Desk {
         stream: String,
         consumer: String,
         concurrency: usize,
+        seals: Seals,
     ) -> Self {
         Self {
             service: service.into(),
@@ -49,6 +53,7 @@ impl Desk {
             concurrency,
             running: Mutex::default(),
             freed: Notify::new(),
+            seals,
             seen_ms: AtomicU64::new(0),
         }
     }

@@ -12,6 +12,7 @@ use crate::keys::{self, Keys};
 use crate::options::RedisOptions;
 use crate::presence;
 use crate::random;
+use crate::sealed::Seals;
 use async_trait::async_trait;
 use mynah_protocol::{
     Accepted, Listener, Offer, OfferedService, Transport as _, TransportError, TransportErrorKind,
@@ -84,7 +85,16 @@ impl RedisListener {
             let stream = core.keys.commands(service);
             let consumer = Keys::consumer(service, &core.instance);
             let concurrency = core.options.concurrency_for(service);
-            Ok(Desk::new(service, contract, stream, consumer, concurrency))
+            let options = &core.options;
+            let seals = Seals::new(&options.prefix, service, options.seal_ttl);
+            Ok(Desk::new(
+                service,
+                contract,
+                stream,
+                consumer,
+                concurrency,
+                seals,
+            ))
         };
         let services = offer.services.iter().map(desk);
         services.collect()

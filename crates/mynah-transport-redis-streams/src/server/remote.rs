@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::evidence;
-use super::outbox::Step;
+use super::outbox::{Sealing, Step};
 use super::settle::Delivery;
 use crate::client::profile;
 use futures_core::Stream;
@@ -10,9 +10,9 @@ use futures_sink::Sink;
 use mynah_codec::EncodeError;
 use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile,
-    Request, Response, RpcError, Settled, Transport, TransportError, WireId,
+    Request, Response, RetryClass, RpcError, Settled, Transport, TransportError, WireId,
 };
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -36,6 +36,8 @@ struct State {
     /// The calls among them that may be cancelled.
     running: HashSet<u64>,
     heard: Instant,
+    /// Calls that run and whose outcome is to be sealed.
+    sealing: HashMap<WireId, Sealing>,
 }
 
 impl Remote {
@@ -49,6 +51,7 @@ impl Remote {
                 unsettled: 0,
                 running: HashSet::new(),
                 heard: Instant::now(),
+                sealing: HashMap::new(),
             }),
         }
     }
@@ -80,12 +83,25 @@ impl Remote {
         state.reader.take()
     }
 
+    /// The answer to this call is to be sealed.
+    pub(super) fn seal(&self, call: WireId, sealing: Sealing) {
+        self.lock().sealing.insert(call, sealing);
+    }
+
+    /// What is to be sealed with the answer to a call.
+    pub(super) fn take_sealing(&self, id: &WireId) -> Option<Sealing> {
+        self.lock().sealing.remove(id)
+    }
+
     /// A delivery is settled.
     pub(super) fn settled(&self, call: &WireId) {
         let mut state = self.lock();
         state.unsettled = state.unsettled.saturating_sub(1);
         if let WireId::Uint(call) = call {
             state.running.remove(call);
+        }
+        if !state.sealing.is_empty() {
+            drop(state.sealing.remove(call));
         }
     }
 
@@ -157,10 +173,24 @@ impl RedisRemote {
     }
 
     fn answer(&self, response: Response<'_>) {
+        let sealing = self.remote.take_sealing(&response.id);
+        // What another attempt may end otherwise is no outcome.
+        let is_outcome = match &response.result {
+            Ok(_) => true,
+            Err(error) => error.code().retry_class() == RetryClass::Never,
+        };
+        let sealing = sealing.filter(|_| is_outcome);
+        if self.reply_to.is_none() && sealing.is_none() {
+            return;
+        }
+        let envelope = write(&self.core, response);
+        if let Some(sealing) = sealing {
+            let seal = Step::Seal(Box::new(sealing), envelope.clone());
+            self.core.outbox.push(seal);
+        }
         let Some(reply_to) = &self.reply_to else {
             return;
         };
-        let envelope = write(&self.core, response);
         self.core
             .outbox
             .push(Step::Reply(Arc::clone(reply_to), envelope));

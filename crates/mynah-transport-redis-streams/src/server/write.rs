@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::desk::Desk;
-use super::outbox::{Letter, Place, Step};
+use super::outbox::{Letter, Place, Sealing, Step};
 use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
@@ -117,7 +117,7 @@ impl Writer {
                     }
                 }
                 Step::Bury(letter) => bury(core, connection, letter).await?,
-                Step::Reply(..) | Step::Done(_) => {}
+                Step::Seal(..) | Step::Reply(..) | Step::Done(_) => {}
             }
         }
         Ok(())
@@ -142,6 +142,17 @@ impl Writer {
 fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
     let mut streams: Vec<&str> = Vec::new();
     for step in steps {
+        if let Step::Seal(sealing, envelope) = step
+            && let Some(desk) = core.desks().get(sealing.desk)
+        {
+            let Sealing {
+                operation, digest, ..
+            } = &**sealing;
+            for command in desk.seals.seal(operation, digest, envelope) {
+                commands.add_command(command);
+            }
+            continue;
+        }
         let Step::Reply(stream, envelope) = step else {
             continue;
         };
@@ -245,7 +256,7 @@ impl Step {
     /// The entry that is settled with it.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Reply(..) => None,
+            Self::Seal(..) | Self::Reply(..) => None,
             Self::Done(place) | Self::Release { place, .. } => Some(*place),
             Self::Bury(letter) => Some(letter.place),
         }
