@@ -8,6 +8,7 @@ use crate::random;
 use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
 use redis::Cmd;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
     mask: u64,
+    /// Calls that were written, less the answers that were heard.
+    unanswered: AtomicI64,
     state: Mutex<State>,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
@@ -84,6 +87,7 @@ impl Core {
             connector,
             reply_to: keys.replies(instance).into(),
             keys,
+            unanswered: AtomicI64::new(0),
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
             writable: Notify::new(),
@@ -143,6 +147,16 @@ impl Core {
         state.outbox.push_back(queued);
         drop(state);
         self.writable.notify_one();
+    }
+
+    /// So many more calls were written than answers heard; less, when `more` is negative.
+    pub(super) fn count(&self, more: i64) {
+        self.unanswered.fetch_add(more, Ordering::AcqRel);
+    }
+
+    /// Whether answers may come yet.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
     }
 
     /// Takes back a call that was not written. `false`: it was, or is being written.
@@ -206,6 +220,10 @@ impl Core {
             state.outbox.push_front(queued);
         }
         state.read = state.read.max(batch.read);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing
     }
 
     /// The peer is done with it.
