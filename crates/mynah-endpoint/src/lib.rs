@@ -10,6 +10,7 @@
 //! | feature | URLs |
 //! |---|---|
 //! | `memory` | `memory:NAME` |
+//! | `redis-streams` | `redis://host:port/db`; `rediss://` with `redis-streams-tls` |
 //! | `stdio` | `stdio:`, `stdio:PROGRAM` |
 //! | `tcp` | `tcp://host:port` |
 //! | `systemd` | `systemd:NAME`: sockets that were opened by whoever started the process |
@@ -29,7 +30,7 @@ mod hide;
 mod limits;
 #[cfg(all(unix, feature = "systemd"))]
 mod passed;
-#[cfg(all(unix, feature = "stdio"))]
+#[cfg(any(all(unix, feature = "stdio"), feature = "redis-streams"))]
 mod percent;
 mod place;
 mod places;

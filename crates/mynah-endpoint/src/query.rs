@@ -62,7 +62,7 @@ impl<'u> Query<'u> {
     }
 
     /// Takes an option as often as it is given.
-    #[cfg(all(unix, feature = "stdio"))]
+    #[cfg(any(all(unix, feature = "stdio"), feature = "redis-streams"))]
     pub(crate) fn take_all<T>(
         &mut self,
         option: &'static str,

@@ -116,7 +116,7 @@ pub use mynah_macros::{DomainError, export, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
-    CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
+    CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall, Delivery,
     CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
     Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted,
     InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
@@ -191,6 +191,10 @@ pub use mynah_tower as tower;
 /// TCP. With the feature `tcp`.
 #[cfg(feature = "tcp")]
 pub use mynah_transport_tcp as tcp;
+
+/// Redis Streams. With the feature `redis-streams`.
+#[cfg(feature = "redis-streams")]
+pub use mynah_transport_redis_streams as redis_streams;
 
 /// One's own stdin and stdout, and children as peers. With the feature `stdio`; empty on systems that are no Unix.
 #[cfg(feature = "stdio")]

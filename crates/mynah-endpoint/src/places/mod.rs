@@ -2,6 +2,8 @@
 
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "redis-streams")]
+mod redis;
 #[cfg(all(unix, feature = "stdio"))]
 mod stdio;
 #[cfg(all(unix, feature = "systemd"))]
@@ -64,6 +66,33 @@ pub(crate) const SCHEMES: &[Scheme] = &[
         #[cfg(all(unix, feature = "systemd"))]
         read: Some(systemd::read),
         #[cfg(not(all(unix, feature = "systemd")))]
+        read: None,
+    },
+    Scheme {
+        name: "redis",
+        form: "redis://host:port/db",
+        wire: false,
+        #[cfg(feature = "redis-streams")]
+        read: Some(redis::read),
+        #[cfg(not(feature = "redis-streams"))]
+        read: None,
+    },
+    Scheme {
+        name: "rediss",
+        form: "rediss://host:port/db",
+        wire: false,
+        #[cfg(feature = "redis-streams")]
+        read: Some(redis::read_tls),
+        #[cfg(not(feature = "redis-streams"))]
+        read: None,
+    },
+    Scheme {
+        name: "redis+unix",
+        form: "redis+unix:///path",
+        wire: false,
+        #[cfg(feature = "redis-streams")]
+        read: Some(redis::read_unix),
+        #[cfg(not(feature = "redis-streams"))]
         read: None,
     },
     Scheme {
