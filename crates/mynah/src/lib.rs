@@ -116,14 +116,14 @@ pub use mynah_macros::{DomainError, export, service};
 #[doc(inline)]
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
-    CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall, Delivery,
-    CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
-    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted,
-    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
-    MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder,
-    PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState,
-    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
-    ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
+    CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
+    CutConnection, Delivery, DialError, DirectError, DomainError, DrainReport, EarlyListeners,
+    Events, Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming,
+    Intercepted, InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs,
+    MethodEntry, MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer,
+    PeerBuilder, PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect,
+    ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind,
+    Server, ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
     SessionPermit, SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming,
     Subscribe, Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
