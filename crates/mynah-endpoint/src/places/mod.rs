@@ -102,6 +102,7 @@ pub(crate) const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "redis",
+        feature: "redis-streams",
         form: "redis://host:port/db",
         wire: false,
         #[cfg(feature = "redis-streams")]
@@ -111,6 +112,7 @@ pub(crate) const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "rediss",
+        feature: "redis-streams-tls",
         form: "rediss://host:port/db",
         wire: false,
         #[cfg(feature = "redis-streams")]
@@ -120,6 +122,7 @@ pub(crate) const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "redis+unix",
+        feature: "redis-streams",
         form: "redis+unix:///path",
         wire: false,
         #[cfg(feature = "redis-streams")]

@@ -111,6 +111,12 @@ impl Contender for Mynah {
                 held = Some(pipes);
                 server
             }
+            Listening::Redis(redis) => {
+                let server = server.listen(&format!("redis://{}/0?prefix=bench", redis.address()));
+                let _server = server.start().await?;
+                let _redis = redis;
+                return std::future::pending().await;
+            }
         };
         let _held = held;
         let _server = server.start().await?;
@@ -142,6 +148,9 @@ impl Contender for Mynah {
             Peer::over(address.connect().await?, &Native::new())
                 .limits(limits())
                 .start()?
+        } else if let Address::Redis(_) = address {
+            let url = format!("{address}?prefix=bench");
+            mynah::connector(&url)?.limits(limits()).connect().await?
         } else {
             let format = if by_name { "cbor" } else { variant };
             mynah::connector(&format!("{address}?format={format}"))?
