@@ -16,6 +16,7 @@ use mynah_bench::{
 };
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What subscribers of `fanout` hear.
 const TOPIC: &str = "bench";
@@ -150,7 +151,16 @@ impl Contender for Mynah {
                 .start()?
         } else if let Address::Redis(_) = address {
             let url = format!("{address}?prefix=bench");
-            mynah::connector(&url)?.limits(limits()).connect().await?
+            let peer = mynah::connector(&url)?.limits(limits()).connect().await?;
+            // A call that comes before the server has its group would be lost.
+            let first = async {
+                let client: EchoingClient = peer.client();
+                while client.echo(Echo::new(0)).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(40), first).await?;
+            peer
         } else {
             let format = if by_name { "cbor" } else { variant };
             mynah::connector(&format!("{address}?format={format}"))?
