@@ -13,6 +13,7 @@ import time
 from clamator_over_redis import RedisRpcClient, RedisRpcServer
 from clamator_protocol import Contract, MethodEntry
 from pydantic import BaseModel
+from redis.asyncio import BlockingConnectionPool, Redis
 
 
 class Echo(BaseModel):
@@ -122,7 +123,9 @@ async def load(clients, in_flight, amount, latencies):
 
 
 async def call(chosen):
-    clients = [RedisRpcClient(redis_url=chosen.address, key_prefix="bench") for _ in range(chosen.connections)]
+    # With a pool of its own it fails where more than 99 calls are in flight.
+    pool = BlockingConnectionPool.from_url(chosen.address, max_connections=90, timeout=60)
+    clients = [RedisRpcClient(redis=Redis(connection_pool=pool), key_prefix="bench") for _ in range(chosen.connections)]
     for client in clients:
         await client.start()
     await load(clients, chosen.in_flight, chosen.warm_up, False)
