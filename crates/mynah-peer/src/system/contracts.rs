@@ -167,6 +167,11 @@ impl Contracts {
         })
     }
 
+    /// Whether a contract that was given tells of a method.
+    pub(crate) fn promises(&self, name: &MethodName<'_>) -> bool {
+        self.promised().any(|promised| promised == *name)
+    }
+
     /// Every contract, one for each service.
     fn manifest(&self) -> Result<Arc<Manifest>, ContractError> {
         let known = self.known.get_or_init(|| {
