@@ -12,4 +12,5 @@
 mod sshd;
 
 mod commands;
+mod host_keys;
 mod support;
