@@ -13,4 +13,6 @@ mod sshd;
 
 mod commands;
 mod host_keys;
+mod logins;
 mod support;
+mod wire;
