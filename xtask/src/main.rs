@@ -14,6 +14,7 @@ mod manifest;
 mod process;
 mod python;
 mod release_check;
+mod ssh;
 mod test;
 
 use std::error::Error;

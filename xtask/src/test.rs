@@ -1,7 +1,7 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
 use crate::{
-    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, release_check,
+    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, release_check, ssh,
 };
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,10 @@ const STEPS: &[Step] = &[
         run: no_std,
     },
     Step {
+        name: "OpenSSH",
+        run: ssh::set_up,
+    },
+    Step {
         name: "tests of the other crates",
         run: others,
     },
@@ -49,6 +53,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests with metrics",
         run: with_metrics,
+    },
+    Step {
+        name: "tests with SSH",
+        run: ssh::test,
     },
     Step {
         name: "contracts are those of the lock file",

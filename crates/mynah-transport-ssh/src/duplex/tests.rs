@@ -95,7 +95,9 @@ async fn in_time<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn pattern(bytes: usize, seed: u8) -> Vec<u8> {
-    (0..bytes).map(|at| (at % 251) as u8 ^ seed).collect()
+    (0..bytes)
+        .map(|at| u8::try_from(at % 251).unwrap() ^ seed)
+        .collect()
 }
 
 /// The first of the two ways to hang: both loops await a socket that is full, and neither reads.

@@ -108,7 +108,9 @@ async fn a_write_that_comes_before_the_read() {
     const BYTES: usize = 16 << 20;
     let server = Sshd::start("");
     let mut accepted = dial(&dialer(&server, command("cat"))).await.unwrap();
-    let say: Vec<u8> = (0..BYTES).map(|at| (at % 253) as u8).collect();
+    let say: Vec<u8> = (0..BYTES)
+        .map(|at| u8::try_from(at % 253).unwrap())
+        .collect();
     within(accepted.connection.write_all(&say)).await.unwrap();
     assert!(read(&mut accepted.connection, BYTES).await == say);
 }
