@@ -14,5 +14,6 @@ mod sshd;
 mod commands;
 mod host_keys;
 mod logins;
+mod other_servers;
 mod support;
 mod wire;

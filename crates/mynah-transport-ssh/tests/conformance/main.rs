@@ -19,8 +19,8 @@ use mynah_transport_ssh::{
     HostKeys, Identity, Remote, RemoteCommand, SshAddress, SshDialer, SshOptions, SshStream,
     StopTimes,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 
@@ -55,10 +55,17 @@ struct Bench {
 }
 
 impl Bench {
-    fn start() -> Arc<Self> {
-        Arc::new(Self {
-            server: Sshd::start(""),
-            sockets: AtomicUsize::new(0),
+    /// The one of the tests that run now, or a new one.
+    fn take() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Bench>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let bench = Arc::new(Self {
+                server: Sshd::start(""),
+                sockets: AtomicUsize::new(0),
+            });
+            *shared = Arc::downgrade(&bench);
+            bench
         })
     }
 
@@ -92,7 +99,7 @@ impl Bench {
 
 /// A socket behind the server.
 fn socket() -> ByteTransport {
-    let bench = Bench::start();
+    let bench = Bench::take();
     ByteTransport::paired("ssh socket", move || {
         let bench = Arc::clone(&bench);
         async move { bench.open(Remote::Socket).await }
@@ -101,7 +108,7 @@ fn socket() -> ByteTransport {
 
 /// A command that the server runs.
 fn command() -> ByteTransport {
-    let bench = Bench::start();
+    let bench = Bench::take();
     ByteTransport::paired("ssh command", move || {
         let bench = Arc::clone(&bench);
         async move {
