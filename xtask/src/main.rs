@@ -13,6 +13,7 @@ mod layers;
 mod manifest;
 mod process;
 mod python;
+mod redis;
 mod release_check;
 mod ssh;
 mod test;

@@ -117,6 +117,8 @@ error_codes! {
         "no common version of the protocol";
     /// The connection said nothing, or took nothing, for too long.
     TIMED_OUT = -32012, "timed_out", Connection, Unknown, 408, "connection timed out";
+    /// Nobody serves what was called; the request was not started.
+    NO_SERVERS = -32013, "no_servers", Call, NotRun, 503, "nobody serves this now";
 }
 
 impl ErrorCode {

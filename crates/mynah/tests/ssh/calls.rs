@@ -22,7 +22,16 @@ async fn a_typed_call_over_ssh() {
 #[tokio::test]
 async fn reconnecting() {
     let server = Sshd::start("");
-    let client = mynah::connector(&worker::url(&server, "&arg=x"))
+    let file = server.path("pids");
+    let url = format!(
+        "ssh://{}@127.0.0.1:{}?shell=echo $$ >> {}; exec {} worker{}",
+        server.user(),
+        server.port(),
+        file.display(),
+        worker::program().display(),
+        worker::login(&server)
+    );
+    let client = mynah::connector(&url)
         .unwrap()
         .reconnect(mynah::Backoff::default())
         .unwrap()
@@ -31,6 +40,14 @@ async fn reconnecting() {
         .unwrap();
     let backup: BackupClient<mynah::Reconnecting> = client.client();
     backup.host().await.unwrap();
+    let pids = || std::fs::read_to_string(&file).unwrap();
+    let pid: i32 = pids().trim().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    // A call that was on its way may be lost with the worker; the next one waits for another.
+    while backup.host().await.is_err() || pids().lines().count() < 2 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The end of a worker is the end of its calls, and says how it ended.
