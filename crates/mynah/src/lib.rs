@@ -303,4 +303,9 @@ mod guide {
         WritingATransport: "writing-a-transport";
         Pipes: "pipes";
     }
+
+    #[cfg(all(unix, feature = "ssh"))]
+    pages! {
+        Ssh: "ssh";
+    }
 }
