@@ -3,7 +3,7 @@
 use crate::method::MethodKind;
 use crate::router::MethodEntry;
 use mynah_contract::{Contract, ContractError, Event, Manifest, Method, Param};
-use mynah_protocol::{Evidence, MethodName, Opaque, Value};
+use mynah_protocol::{AllowedMethods, Evidence, MethodName, Opaque, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -102,7 +102,7 @@ impl Contracts {
         service: Option<&str>,
         all: Vec<MethodEntry>,
     ) -> Result<Arc<Value>, ContractError> {
-        if self.show.is_some() {
+        if self.show.is_some() || AllowedMethods::of(caller).is_some() {
             return Ok(Arc::new(self.seen(caller, service, all)?.to_value()?));
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,14 +148,24 @@ impl Contracts {
             }
             by_name.insert(contract.name().to_owned(), contract);
         }
-        let Some(show) = &self.show else {
+        let allowed = AllowedMethods::of(caller);
+        if self.show.is_none() && allowed.is_none() {
             return Manifest::new(by_name.into_values());
+        }
+        let shows = |shown: Shown<'_>| {
+            let may = allowed.as_ref().is_none_or(|allowed| match shown {
+                Shown::Method { service, method } => {
+                    allowed.allows(&MethodName::new(service, method.name()))
+                }
+                Shown::Event { event, .. } => allowed.allows_topic(event.topic()),
+            });
+            may && self.show.as_ref().is_none_or(|show| show(caller, shown))
         };
         let seen = by_name.into_values().map(|contract| {
             let service = contract.name();
             contract.filtered(
-                |method| show(caller, Shown::Method { service, method }),
-                |event| show(caller, Shown::Event { service, event }),
+                |method| shows(Shown::Method { service, method }),
+                |event| shows(Shown::Event { service, event }),
             )
         });
         let something =
