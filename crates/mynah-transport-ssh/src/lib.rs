@@ -2,14 +2,23 @@
 //!
 //! A byte transport: it yields a stream of bytes and [`Evidence`](mynah_protocol::Evidence), and knows no dialect.
 
-#![allow(dead_code, reason = "the parts that use it come next")]
-
+mod client;
+mod command;
 mod duplex;
 mod elastic;
 mod exit;
+mod host_keys;
+mod identity;
+mod known_hosts;
 mod lines;
 
+pub use client::{
+    KeyExchange, Remote, SshAddress, SshDialer, SshHandle, SshOptions, SshStream, StopTimes,
+};
+pub use command::RemoteCommand;
 pub use exit::RemoteExit;
+pub use host_keys::{DangerousHostKeys, HostKeys};
+pub use identity::Identity;
 pub use lines::RemoteLines;
 
 /// The version of this crate, shared by every crate of the workspace.

@@ -32,7 +32,8 @@ const WRITE_BYTES: usize = 256 << 10;
 /// What may wait for the socket before the writer waits: far below the cap of the elastic buffer.
 const HAND_OVER_BYTES: usize = 512 << 10;
 
-/// A channel that russh has opened, as a stream; `eof` says what it means when the peer ends its side.
+/// A channel that russh has opened, as a stream; `eof` says what it means when the peer ends its side, `why` what is known
+/// of the end of the whole connection once it is there.
 ///
 /// Must be called within a tokio runtime: it spawns both tasks, which end with the channel.
 pub(crate) fn duplex<S>(
@@ -40,11 +41,12 @@ pub(crate) fn duplex<S>(
     write: Arc<ChannelWriteHalf<S>>,
     control: ElasticControl,
     eof: Eof,
+    why: impl Fn() -> Option<String> + Send + Sync + 'static,
 ) -> (Duplex, Arc<State>)
 where
     S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
 {
-    let state = Arc::new(State::new(control, eof));
+    let state = Arc::new(State::new(control, eof, Box::new(why)));
     tokio::spawn(tasks::read(read, Arc::clone(&state)));
     tokio::spawn(tasks::write(write, Arc::clone(&state)));
     (Duplex::new(Arc::clone(&state)), state)

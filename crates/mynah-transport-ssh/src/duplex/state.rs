@@ -40,6 +40,7 @@ enum Who {
 pub(crate) struct State {
     control: ElasticControl,
     eof: Eof,
+    why: Box<dyn Fn() -> Option<String> + Send + Sync>,
     inner: Mutex<Inner>,
 }
 
@@ -60,6 +61,8 @@ struct Inner {
     ended: bool,
     /// The channel is closed, or there is no connection any more.
     closed: bool,
+    /// It was closed from this side, because the other one did not.
+    cut: bool,
     exit: Option<RemoteExit>,
     /// Why there is no connection any more.
     failure: Option<(io::ErrorKind, String)>,
@@ -101,10 +104,15 @@ fn wake(wakers: impl IntoIterator<Item = Option<Waker>>) {
 }
 
 impl State {
-    pub(super) fn new(control: ElasticControl, eof: Eof) -> Self {
+    pub(super) fn new(
+        control: ElasticControl,
+        eof: Eof,
+        why: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    ) -> Self {
         Self {
             control,
             eof,
+            why,
             inner: Mutex::new(Inner::default()),
         }
     }
@@ -266,10 +274,10 @@ impl State {
         }
     }
 
-    pub(super) fn line_bytes(&self, bytes: &[u8]) {
+    pub(crate) fn with_lines(&self, write: impl FnOnce(&LineSink)) {
         let inner = self.lock();
         if let Some(lines) = &inner.lines {
-            lines.write(bytes);
+            write(lines);
         }
     }
 
@@ -286,8 +294,12 @@ impl State {
     }
 
     /// Nothing more arrives, and nothing more is said.
-    pub(super) fn closed(&self) {
-        let failure = self.control.ended();
+    pub(super) fn closed(&self, in_order: bool) {
+        // What this side has done comes first: russh knows it as a socket that failed.
+        let failure = self.control.ended().or_else(|| {
+            let why = if in_order { None } else { (self.why)() };
+            why.map(|why| (io::ErrorKind::ConnectionReset, why))
+        });
         let mut inner = self.lock();
         inner.closed = true;
         if inner.failure.is_none() {
@@ -362,6 +374,15 @@ impl State {
         ];
         drop(inner);
         wake(wakers);
+    }
+
+    /// The other side does not end: the connection is closed all the same.
+    pub(crate) fn cut(&self) {
+        self.lock().cut = true;
+    }
+
+    pub(crate) fn was_cut(&self) -> bool {
+        self.lock().cut
     }
 
     pub(crate) fn exit(&self) -> Option<RemoteExit> {

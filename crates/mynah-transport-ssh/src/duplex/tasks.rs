@@ -15,11 +15,13 @@ const STDERR: u32 = 1;
 /// Takes what arrives, and awaits nothing else.
 pub(super) async fn read(mut channel: ChannelReadHalf, state: Arc<State>) {
     // However this task ends, nobody waits for it.
-    let state = Closes(state);
+    let mut state = Closes(state, false);
     while let Some(message) = channel.wait().await {
         match message {
             ChannelMsg::Data { data } => state.0.arrived(data),
-            ChannelMsg::ExtendedData { data, ext: STDERR } => state.0.line_bytes(&data),
+            ChannelMsg::ExtendedData { data, ext: STDERR } => {
+                state.0.with_lines(|lines| lines.write(&data))
+            }
             ChannelMsg::Eof => state.0.peer_ended(),
             ChannelMsg::ExitStatus { exit_status } => {
                 state.0.exited(RemoteExit::Status(exit_status));
@@ -32,17 +34,21 @@ pub(super) async fn read(mut channel: ChannelReadHalf, state: Arc<State>) {
                 name: name(&signal_name),
                 message: error_message,
             }),
-            ChannelMsg::Close => break,
+            ChannelMsg::Close => {
+                state.1 = true;
+                break;
+            }
             _ => {}
         }
     }
 }
 
-struct Closes(Arc<State>);
+/// And whether the channel was closed, rather than the connection.
+struct Closes(Arc<State>, bool);
 
 impl Drop for Closes {
     fn drop(&mut self) {
-        self.0.closed();
+        self.0.closed(self.1);
     }
 }
 
