@@ -15,8 +15,8 @@ use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    AllowedMethods, CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    Opaque, ParamsShape, Response, RpcError,
+    AllowedMethods, CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits,
+    MethodName, Opaque, ParamsShape, Response, RpcError,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

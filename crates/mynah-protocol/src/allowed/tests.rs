@@ -28,7 +28,8 @@ fn patterns_allow_what_they_name() {
 
 #[test]
 fn what_is_no_list_is_refused() {
-    let check = |text: &str, error| assert_eq!(text.parse::<AllowedMethods>(), Err(error), "{text}");
+    let check =
+        |text: &str, error| assert_eq!(text.parse::<AllowedMethods>(), Err(error), "{text}");
     check("", PatternError::Empty);
     check("a.b,", PatternError::Empty);
     check("*.add", PatternError::Star);

@@ -53,17 +53,15 @@ impl<R: AsyncRead + Unpin> AsyncRead for Metered<R> {
                 "too many bytes before authentication",
             )));
         }
-        let mut most = buffer.take(left);
-        let before = most.filled().len();
-        std::task::ready!(Pin::new(&mut self.read).poll_read(cx, &mut most))?;
-        let (filled, initialized) = (most.filled().len(), most.initialized().len());
-        debug_assert!(initialized >= filled);
-        let read = filled - before;
-        let bytes = most.filled().to_vec();
-        buffer.put_slice(bytes.get(before..).unwrap_or_default());
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut self.read).poll_read(cx, buffer))?;
+        let read = buffer.filled().len().saturating_sub(before);
         // Opened meanwhile, it stays open.
         let still = |now: usize| (now != OPEN).then(|| now.saturating_sub(read));
-        let _opened = self.meter.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, still);
+        let _opened = self
+            .meter
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, still);
         Poll::Ready(Ok(()))
     }
 }

@@ -73,7 +73,11 @@ impl SshServerOptions {
 
     /// Sets how many connections may be open before they are authenticated, and after.
     #[must_use]
-    pub const fn with_max_connections(mut self, unauthenticated: usize, authenticated: usize) -> Self {
+    pub const fn with_max_connections(
+        mut self,
+        unauthenticated: usize,
+        authenticated: usize,
+    ) -> Self {
         self.max_unauthenticated = unauthenticated;
         self.max_authenticated = authenticated;
         self

@@ -5,7 +5,9 @@
 pub(super) fn read(text: &str) -> Result<u64, String> {
     let wrong = || "expiry-time: not of the form YYYYMMDD[HHMM[SS]]Z".to_owned();
     let Some(digits) = text.strip_suffix(['Z', 'z']) else {
-        return Err("expiry-time: only times in UTC are understood, with a Z at the end".to_owned());
+        return Err(
+            "expiry-time: only times in UTC are understood, with a Z at the end".to_owned(),
+        );
     };
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) || !matches!(digits.len(), 8 | 12 | 14) {
         return Err(wrong());

@@ -87,7 +87,9 @@ impl What {
         if text.contains(['*', '?']) && text.chars().all(of_address) {
             return Ok(Self::Text(text.to_ascii_lowercase()));
         }
-        Err(wrong("is no address: names of hosts are not understood here"))
+        Err(wrong(
+            "is no address: names of hosts are not understood here",
+        ))
     }
 
     fn matches(&self, remote: IpAddr) -> bool {
@@ -102,7 +104,11 @@ impl What {
 }
 
 const fn width(address: IpAddr) -> u32 {
-    if address.is_ipv4() { 32 } else { Ipv6Addr::BITS }
+    if address.is_ipv4() {
+        32
+    } else {
+        Ipv6Addr::BITS
+    }
 }
 
 fn number(address: IpAddr) -> u128 {

@@ -13,6 +13,7 @@ use from::FromList;
 use line::Line;
 use mynah_protocol::AllowedMethods;
 use options::Options;
+pub(super) use options::is_user;
 use russh::keys::PublicKey;
 use std::fmt;
 use std::net::IpAddr;
