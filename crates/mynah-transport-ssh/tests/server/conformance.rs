@@ -5,7 +5,7 @@ use mynah_testkit::transport::ByteTransport;
 
 mynah_testkit::transport_suite! {
     bytes dialled own_server => ByteTransport::dialled("ssh", || async {
-        let site = Site::new();
+        let site = Site::shared();
         let listener = site.listen().await;
         let dialer = site.dialer(&listener);
         Ok((listener, dialer))

@@ -56,6 +56,12 @@ impl Site {
         Self::with_keys(&public_of(&user_key()))
     }
 
+    /// The same for all tests that change nothing in it.
+    pub(crate) fn shared() -> &'static Self {
+        static SITE: OnceLock<Site> = OnceLock::new();
+        SITE.get_or_init(Self::new)
+    }
+
     /// One with this text in authorized_keys.
     pub(crate) fn with_keys(authorized: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -79,7 +85,6 @@ impl Site {
         SshServerOptions::new(self.path("authorized_keys"), self.path("host_key"))
     }
 
-    /// The directory stays for as long as the process: whoever serves reads it.
     pub(crate) async fn listen(&self) -> SshListener {
         self.listen_with(self.options()).await
     }
