@@ -82,6 +82,7 @@ impl FromStr for Endpoint {
         let read = scheme.read.ok_or_else(|| EndpointError::Feature {
             url: hide::url(text),
             scheme: scheme.name,
+            feature: scheme.feature,
         })?;
         let mut url = Url {
             text,

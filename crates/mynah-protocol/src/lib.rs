@@ -47,6 +47,7 @@ mod name;
 mod outcome;
 mod payload;
 mod profile;
+mod shell_word;
 mod side_lines;
 mod stream;
 mod transport;
@@ -70,6 +71,7 @@ pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
 pub use outcome::Outcome;
 pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, HalfClose, OnTimeout, ParamsShape, Profile, Remote};
+pub use shell_word::shell_word;
 pub use side_lines::SideLineBuffer;
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{

@@ -2,6 +2,8 @@
 //!
 //! A byte transport: it yields a stream of bytes and [`Evidence`](mynah_protocol::Evidence), and knows no dialect.
 
+#![cfg(unix)]
+
 mod client;
 mod command;
 mod duplex;

@@ -192,6 +192,10 @@ pub use mynah_tower as tower;
 #[cfg(feature = "tcp")]
 pub use mynah_transport_tcp as tcp;
 
+/// SSH. With the feature `ssh`; empty on systems that are no Unix.
+#[cfg(feature = "ssh")]
+pub use mynah_transport_ssh as ssh;
+
 /// One's own stdin and stdout, and children as peers. With the feature `stdio`; empty on systems that are no Unix.
 #[cfg(feature = "stdio")]
 pub use mynah_transport_stdio as stdio;
