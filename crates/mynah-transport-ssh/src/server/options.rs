@@ -1,5 +1,6 @@
 //! What a listener is told.
 
+use super::authorized::is_user;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,12 @@ impl SshServerOptions {
             keep_alive_retries: 3,
             backlog: 1024,
         }
+    }
+
+    /// Whether a name can be that of a user: letters, digits and `._-@+`, 64 bytes at most.
+    #[must_use]
+    pub fn is_user(name: &str) -> bool {
+        is_user(name)
     }
 
     /// Shows this key too, to peers that prefer its type.
