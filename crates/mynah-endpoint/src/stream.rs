@@ -27,6 +27,9 @@ pub enum EndpointStream {
     /// A channel of an SSH connection.
     #[cfg(all(unix, feature = "ssh"))]
     Ssh(mynah_transport_ssh::SshStream),
+    /// A channel of an SSH connection that was accepted.
+    #[cfg(all(unix, feature = "ssh"))]
+    SshServer(mynah_transport_ssh::SshServerStream),
     /// Stdin and stdout of this process.
     #[cfg(all(unix, feature = "stdio"))]
     Stdio(mynah_transport_stdio::OwnStdio),
@@ -71,6 +74,8 @@ impl fmt::Debug for EndpointStream {
             Self::Unix(stream) => f.debug_tuple("Unix").field(stream).finish(),
             #[cfg(all(unix, feature = "ssh"))]
             Self::Ssh(stream) => f.debug_tuple("Ssh").field(stream).finish(),
+            #[cfg(all(unix, feature = "ssh"))]
+            Self::SshServer(stream) => f.debug_tuple("SshServer").field(stream).finish(),
             #[cfg(all(unix, feature = "stdio"))]
             Self::Stdio(stream) => f.debug_tuple("Stdio").field(stream).finish(),
             #[cfg(all(unix, feature = "stdio"))]
@@ -101,6 +106,13 @@ impl From<mynah_transport_ssh::SshStream> for EndpointStream {
     }
 }
 
+#[cfg(all(unix, feature = "ssh"))]
+impl From<mynah_transport_ssh::SshServerStream> for EndpointStream {
+    fn from(stream: mynah_transport_ssh::SshServerStream) -> Self {
+        Self::SshServer(stream)
+    }
+}
+
 #[cfg(all(unix, feature = "stdio"))]
 impl From<mynah_transport_stdio::OwnStdio> for EndpointStream {
     fn from(stream: mynah_transport_stdio::OwnStdio) -> Self {
@@ -125,6 +137,8 @@ macro_rules! each {
             EndpointStream::Unix($stream) => $what,
             #[cfg(all(unix, feature = "ssh"))]
             EndpointStream::Ssh($stream) => $what,
+            #[cfg(all(unix, feature = "ssh"))]
+            EndpointStream::SshServer($stream) => $what,
             #[cfg(all(unix, feature = "stdio"))]
             EndpointStream::Stdio($stream) => $what,
             #[cfg(all(unix, feature = "stdio"))]

@@ -32,6 +32,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod allowed;
 mod code;
 mod end;
 mod envelope;
@@ -53,6 +54,7 @@ mod stream;
 mod transport;
 pub mod value;
 
+pub use allowed::{AllowedMethods, PatternError};
 pub use code::{ErrorCode, RetryClass, Scope};
 pub use end::{By, EndReason, PeerEnd};
 pub use envelope::{

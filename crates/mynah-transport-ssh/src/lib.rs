@@ -13,6 +13,8 @@ mod host_keys;
 mod identity;
 mod known_hosts;
 mod lines;
+#[cfg(unix)]
+mod server;
 
 pub use client::{
     KeyExchange, Remote, SshAddress, SshDialer, SshHandle, SshOptions, SshStream, StopTimes,
@@ -22,6 +24,8 @@ pub use exit::RemoteExit;
 pub use host_keys::{DangerousHostKeys, HostKeys};
 pub use identity::Identity;
 pub use lines::RemoteLines;
+#[cfg(unix)]
+pub use server::{DEFAULT_USER, SUBSYSTEM, SshListener, SshServerOptions, SshServerStream};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

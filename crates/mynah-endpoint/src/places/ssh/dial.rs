@@ -137,7 +137,7 @@ fn text(value: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn path(value: &str) -> Option<PathBuf> {
+pub(super) fn path(value: &str) -> Option<PathBuf> {
     let bytes = percent::decode(value).filter(|bytes| !bytes.is_empty())?;
     Some(PathBuf::from(OsString::from_vec(bytes)))
 }
