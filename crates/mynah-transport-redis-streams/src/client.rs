@@ -4,6 +4,7 @@ mod call;
 mod core;
 mod dial;
 mod replies;
+mod served;
 mod transport;
 mod write;
 

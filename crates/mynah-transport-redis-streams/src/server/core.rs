@@ -269,11 +269,6 @@ impl Core {
             ended.await;
         }
     }
-
-    /// Whether an answer and what it answers may be written in one transaction.
-    pub(super) const fn one_step(&self) -> bool {
-        true
-    }
 }
 
 /// A task that fetches.

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) service: Box<str>,
+    /// The hash of its contract, as text.
+    pub(super) contract: Option<String>,
     pub(super) stream: String,
     pub(super) consumer: String,
     /// How many of its calls may run at once.
@@ -37,6 +39,7 @@ struct Running {
 impl Desk {
     pub(super) fn new(
         service: &str,
+        contract: Option<String>,
         stream: String,
         consumer: String,
         concurrency: usize,
@@ -44,6 +47,7 @@ impl Desk {
     ) -> Self {
         Self {
             service: service.into(),
+            contract,
             stream,
             consumer,
             concurrency,

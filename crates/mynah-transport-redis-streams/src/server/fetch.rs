@@ -12,6 +12,7 @@ use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
 use redis::{RedisError, RedisResult, cmd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// The most entries of one reading.
@@ -122,8 +123,10 @@ impl Fetcher {
         let opened = self.core.connector.open_blocking().await;
         match opened {
             Ok(mut connection) => {
-                self.client
-                    .store(client_id(&mut connection).await, Ordering::Release);
+                if self.core.connector.can_unblock() {
+                    let id = client_id(&mut connection).await;
+                    self.client.store(id, Ordering::Release);
+                }
                 Some(connection)
             }
             Err(error) => {
@@ -241,7 +244,11 @@ impl Fetcher {
         read.arg("GROUP").arg(&*desk.service).arg(&*desk.consumer);
         read.arg("COUNT").arg(most);
         let options = &self.core.options;
-        let block = options.block.min(upkeep::period(options));
+        let mut block = options.block.min(upkeep::period(options));
+        if !self.core.connector.can_unblock() {
+            // A stop waits for it.
+            block = block.min(Duration::from_secs(1));
+        }
         read.arg("BLOCK").arg(millis(block));
         read.arg("STREAMS").arg(&*desk.stream).arg(">");
         Ok(entry::of_streams(connection.run(&read).await?))

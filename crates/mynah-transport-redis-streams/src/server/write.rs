@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::desk::Desk;
 use super::outbox::{Letter, Place, Sealing, Step};
-use super::scripts::Scripts;
+use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry::EntryId;
@@ -19,10 +19,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Writes until everything is settled and nothing more can come.
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
     let mut writer = Writer {
-        one_step: core.one_step(),
+        one_step: core.connector.one_slot(),
         core,
         connection: Some(connection),
-        scripts: Scripts::new(),
     };
     let core = Arc::clone(&writer.core);
     loop {
@@ -54,7 +53,6 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
 struct Writer {
     core: Arc<Core>,
     connection: Option<Connection>,
-    scripts: Scripts,
     /// Whether answers and acknowledgements may be one transaction.
     one_step: bool,
 }
@@ -114,7 +112,7 @@ impl Writer {
             match step {
                 Step::Release { place, attempts } => {
                     if let Some(desk) = core.desks().get(place.desk) {
-                        let released = self.scripts.release(connection, desk, *place, *attempts);
+                        let released = scripts::release(connection, desk, *place, *attempts);
                         tolerate(released.await.map(|()| Value::Nil))?;
                     }
                 }
