@@ -227,9 +227,9 @@ pub(crate) fn all() -> Vec<Goal> {
         goal(
             "redis",
             "calls/s over Redis, 64 in flight",
-            "x clamator-python",
+            "x clamator (Python)",
             at_least(40.0),
-            Figure::ToOther("clamator-python", same(1, 64), Sample::per_second),
+            Figure::ToOther("clamator (Python)", same(1, 64), Sample::per_second),
         ),
         goal(
             native,

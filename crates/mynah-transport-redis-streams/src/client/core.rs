@@ -56,6 +56,8 @@ pub(super) struct Queued {
     pub(super) call: Call,
     /// Of a call that wants an answer.
     pub(super) id: Option<WireId>,
+    /// The service that is called.
+    pub(super) service: String,
     /// After that its caller does not wait any more.
     pub(super) until: Option<Instant>,
 }

@@ -1,6 +1,7 @@
 //! Writing the calls: all that wait at once.
 
 use super::core::{Batch, Core};
+use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use mynah_protocol::ErrorCode;
@@ -17,6 +18,7 @@ const LAST_WORDS: Duration = Duration::from_millis(400);
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: JoinHandle<()>) {
     let mut connection = Some(connection);
     let mut pauses = Pauses::new();
+    let mut served = Directory::default();
     loop {
         let mut batch = core.take_batch();
         if batch.calls.is_empty() && batch.read.is_none() {
@@ -46,6 +48,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 }
             },
         };
+        served.sift(&core, open, &mut batch).await;
         match write(&core, open, &batch).await {
             Ok(answers) => {
                 pauses.reset();

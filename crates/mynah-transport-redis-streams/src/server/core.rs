@@ -1,7 +1,7 @@
 //! What the parts of a server share.
 
 use super::desk::Desk;
-use super::outbox::{Outbox, Place};
+use super::outbox::{Outbox, Place, Sealing};
 use super::remote::{RedisRemote, Remote};
 use super::settle::Delivery;
 use crate::connect::Connector;
@@ -159,9 +159,11 @@ impl Core {
         envelope: Envelope<'static>,
         place: Place,
         attempt: u32,
+        sealing: Option<Sealing>,
     ) {
         let inbound = |remote: &Arc<Remote>| {
-            let delivery = Delivery::new(self, remote, place, attempt);
+            let sealed = sealing.and_then(|sealing| remote.seal(&envelope, sealing));
+            let delivery = Delivery::new(self, remote, place, attempt, sealed);
             Inbound {
                 envelope,
                 receipt: Some(Receipt::delivered(delivery, attempt)),
@@ -266,11 +268,6 @@ impl Core {
             }
             ended.await;
         }
-    }
-
-    /// Whether an answer and what it answers may be written in one transaction.
-    pub(super) const fn one_step(&self) -> bool {
-        true
     }
 }
 

@@ -2,17 +2,17 @@
 
 use super::core::Core;
 use super::evidence;
-use super::outbox::Step;
+use super::outbox::{Sealing, Step};
 use super::settle::Delivery;
 use crate::client::profile;
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_codec::EncodeError;
 use mynah_protocol::{
-    Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile, Response, RpcError,
-    Settled, Transport, TransportError, WireId,
+    Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile, Response, RetryClass,
+    RpcError, Settled, Transport, TransportError, WireId,
 };
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -34,6 +34,8 @@ struct State {
     /// Delivered and not settled.
     unsettled: usize,
     heard: Instant,
+    /// Calls that run and whose outcome is to be sealed.
+    sealing: HashMap<WireId, Sealing>,
 }
 
 impl Remote {
@@ -46,6 +48,7 @@ impl Remote {
                 open: true,
                 unsettled: 0,
                 heard: Instant::now(),
+                sealing: HashMap::new(),
             }),
         }
     }
@@ -68,6 +71,20 @@ impl Remote {
         state.unsettled += usize::from(inbound.receipt.is_some());
         state.inbox.push_back(inbound);
         state.reader.take()
+    }
+
+    /// The answer to this call is to be sealed. Gives back the id of the call.
+    pub(super) fn seal(&self, envelope: &Envelope<'_>, sealing: Sealing) -> Option<WireId> {
+        let Envelope::Request(request) = envelope else {
+            return None;
+        };
+        self.lock().sealing.insert(request.id.clone(), sealing);
+        Some(request.id.clone())
+    }
+
+    /// What is to be sealed with the answer to a call.
+    pub(super) fn take_sealing(&self, id: &WireId) -> Option<Sealing> {
+        self.lock().sealing.remove(id)
     }
 
     /// Something was delivered that the peer need not hear.
@@ -128,10 +145,24 @@ impl RedisRemote {
     }
 
     fn answer(&self, response: Response<'_>) {
+        let sealing = self.remote.take_sealing(&response.id);
+        // What another attempt may end otherwise is no outcome.
+        let is_outcome = match &response.result {
+            Ok(_) => true,
+            Err(error) => error.code().retry_class() == RetryClass::Never,
+        };
+        let sealing = sealing.filter(|_| is_outcome);
+        if self.reply_to.is_none() && sealing.is_none() {
+            return;
+        }
+        let envelope = write(&self.core, response);
+        if let Some(sealing) = sealing {
+            let seal = Step::Seal(Box::new(sealing), envelope.clone());
+            self.core.outbox.push(seal);
+        }
         let Some(reply_to) = &self.reply_to else {
             return;
         };
-        let envelope = write(&self.core, response);
         self.core
             .outbox
             .push(Step::Reply(Arc::clone(reply_to), envelope));

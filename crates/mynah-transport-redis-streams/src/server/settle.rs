@@ -4,7 +4,7 @@ use super::core::Core;
 use super::evidence;
 use super::outbox::{Place, Step};
 use super::remote::Remote;
-use mynah_protocol::{Delivered, Evidence, Settled};
+use mynah_protocol::{Delivered, Evidence, Settled, WireId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +20,25 @@ pub(super) struct Delivery {
     /// How often it was delivered, this time included.
     attempt: u32,
     settled: bool,
+    /// Under which id its outcome is to be sealed.
+    sealed: Option<WireId>,
 }
 
 impl Delivery {
-    pub(super) fn new(core: &Arc<Core>, remote: &Arc<Remote>, place: Place, attempt: u32) -> Self {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        remote: &Arc<Remote>,
+        place: Place,
+        attempt: u32,
+        sealed: Option<WireId>,
+    ) -> Self {
         Self {
             core: Arc::clone(core),
             remote: Arc::clone(remote),
             place,
             attempt,
             settled: false,
+            sealed,
         }
     }
 
@@ -75,6 +84,9 @@ impl Delivered for Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         self.remote.settled();
+        if let Some(id) = &self.sealed {
+            drop(self.remote.take_sealing(id));
+        }
         if !self.settled {
             self.release(self.attempt);
         }

@@ -2,8 +2,8 @@
 
 use super::core::Core;
 use super::desk::Desk;
-use super::outbox::{Letter, Place, Step};
-use super::scripts::Scripts;
+use super::outbox::{Letter, Place, Sealing, Step};
+use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry::EntryId;
@@ -19,10 +19,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Writes until everything is settled and nothing more can come.
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
     let mut writer = Writer {
-        one_step: core.one_step(),
+        one_step: core.connector.one_slot(),
         core,
         connection: Some(connection),
-        scripts: Scripts::new(),
     };
     let core = Arc::clone(&writer.core);
     loop {
@@ -54,7 +53,6 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
 struct Writer {
     core: Arc<Core>,
     connection: Option<Connection>,
-    scripts: Scripts,
     /// Whether answers and acknowledgements may be one transaction.
     one_step: bool,
 }
@@ -114,12 +112,12 @@ impl Writer {
             match step {
                 Step::Release { place, attempts } => {
                     if let Some(desk) = core.desks().get(place.desk) {
-                        let released = self.scripts.release(connection, desk, *place, *attempts);
+                        let released = scripts::release(connection, desk, *place, *attempts);
                         tolerate(released.await.map(|()| Value::Nil))?;
                     }
                 }
                 Step::Bury(letter) => bury(core, connection, letter).await?,
-                Step::Reply(..) | Step::Done(_) => {}
+                Step::Seal(..) | Step::Reply(..) | Step::Done(_) => {}
             }
         }
         Ok(())
@@ -144,6 +142,17 @@ impl Writer {
 fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
     let mut streams: Vec<&str> = Vec::new();
     for step in steps {
+        if let Step::Seal(sealing, envelope) = step
+            && let Some(desk) = core.desks().get(sealing.desk)
+        {
+            let Sealing {
+                operation, digest, ..
+            } = &**sealing;
+            for command in desk.seals.seal(operation, digest, envelope) {
+                commands.add_command(command);
+            }
+            continue;
+        }
         let Step::Reply(stream, envelope) = step else {
             continue;
         };
@@ -247,7 +256,7 @@ impl Step {
     /// The entry that is settled with it.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Reply(..) => None,
+            Self::Seal(..) | Self::Reply(..) => None,
             Self::Done(place) | Self::Release { place, .. } => Some(*place),
             Self::Bury(letter) => Some(letter.place),
         }
