@@ -15,6 +15,7 @@ mod process;
 mod python;
 mod redis;
 mod release_check;
+mod ssh;
 mod soak;
 mod test;
 

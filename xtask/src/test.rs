@@ -2,6 +2,7 @@
 
 use crate::{
     Outcome, bench, compatibility, fuzz, layers, manifest, process, python, redis, release_check,
+    ssh,
 };
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,10 @@ const STEPS: &[Step] = &[
         run: no_std,
     },
     Step {
+        name: "OpenSSH",
+        run: ssh::set_up,
+    },
+    Step {
         name: "redis-server",
         run: redis::require,
     },
@@ -53,6 +58,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests with metrics",
         run: with_metrics,
+    },
+    Step {
+        name: "tests with SSH",
+        run: ssh::test,
     },
     Step {
         name: "contracts are those of the lock file",

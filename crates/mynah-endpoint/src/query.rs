@@ -62,7 +62,10 @@ impl<'u> Query<'u> {
     }
 
     /// Takes an option as often as it is given.
-    #[cfg(any(all(unix, feature = "stdio"), feature = "redis-streams"))]
+    #[cfg(any(
+        feature = "redis-streams",
+        all(unix, any(feature = "ssh", feature = "stdio"))
+    ))]
     pub(crate) fn take_all<T>(
         &mut self,
         option: &'static str,

@@ -119,6 +119,8 @@ error_codes! {
     TIMED_OUT = -32012, "timed_out", Connection, Unknown, 408, "connection timed out";
     /// Nobody serves what was called; the request was not started.
     NO_SERVERS = -32013, "no_servers", Call, NotRun, 503, "nobody serves this now";
+    /// What the peer may call does not include this; it was not run.
+    PERMISSION_DENIED = -32014, "permission_denied", Call, Never, 403, "not allowed";
 }
 
 impl ErrorCode {

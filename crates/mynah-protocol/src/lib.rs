@@ -32,6 +32,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod allowed;
 mod code;
 mod end;
 mod envelope;
@@ -47,11 +48,13 @@ mod offer;
 mod outcome;
 mod payload;
 mod profile;
+mod shell_word;
 mod side_lines;
 mod stream;
 mod transport;
 pub mod value;
 
+pub use allowed::{AllowedMethods, PatternError};
 pub use code::{ErrorCode, RetryClass, Scope};
 pub use end::{By, EndReason, PeerEnd};
 pub use envelope::{
@@ -70,6 +73,7 @@ pub use offer::{Offer, OfferedService};
 pub use outcome::Outcome;
 pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, HalfClose, OnTimeout, ParamsShape, Profile, Remote};
+pub use shell_word::shell_word;
 pub use side_lines::SideLineBuffer;
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{

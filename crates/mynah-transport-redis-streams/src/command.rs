@@ -74,20 +74,20 @@ pub(crate) fn expire(key: &str, after: Duration) -> Cmd {
     expire
 }
 
-pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[EntryId]) -> Cmd {
+pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[String]) -> Cmd {
     let mut acknowledge = cmd("XACK");
     acknowledge.arg(stream).arg(group);
     for id in ids {
-        acknowledge.arg(id.to_string());
+        acknowledge.arg(&**id);
     }
     acknowledge
 }
 
-pub(crate) fn delete(stream: &str, ids: &[EntryId]) -> Cmd {
+pub(crate) fn delete(stream: &str, ids: &[String]) -> Cmd {
     let mut delete = cmd("XDEL");
     delete.arg(stream);
     for id in ids {
-        delete.arg(id.to_string());
+        delete.arg(&**id);
     }
     delete
 }

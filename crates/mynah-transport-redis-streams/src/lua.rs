@@ -1,7 +1,7 @@
 //! Scripts that Redis runs as one step.
 
 use crate::connect::Connection;
-use redis::{RedisResult, Script, Value, cmd};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, ToRedisArgs, Value, cmd};
 use std::sync::OnceLock;
 
 /// A script on one key, so that it works in a cluster.
@@ -23,21 +23,58 @@ impl Lua {
     pub(crate) async fn run(
         &self,
         connection: &mut Connection,
-        key: &str,
-        arguments: &[String],
+        key: impl AsRef<[u8]> + Sync,
+        arguments: &[impl ToRedisArgs + Sync],
     ) -> RedisResult<Value> {
-        let hash = self
-            .hash
-            .get_or_init(|| Script::new(self.text).get_hash().to_owned());
-        let mut by_hash = cmd("EVALSHA");
-        by_hash.arg(hash).arg(1).arg(key).arg(arguments);
-        match connection.run(&by_hash).await {
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                let mut by_text = cmd("EVAL");
-                by_text.arg(self.text).arg(1).arg(key).arg(arguments);
-                connection.run(&by_text).await
+        let key = key.as_ref();
+        match connection.run(&self.by_hash(key, arguments)).await {
+            Err(error) if is_unknown(&error) => {
+                connection
+                    .run(&call("EVAL", self.text, key, arguments))
+                    .await
             }
             answer => answer,
         }
     }
+
+    /// Runs it for several keys in one round trip, apart from one another.
+    pub(crate) async fn run_all(
+        &self,
+        connection: &mut Connection,
+        calls: &[(String, Vec<String>)],
+    ) -> RedisResult<Vec<Value>> {
+        let mut commands = Pipeline::with_capacity(calls.len());
+        for (key, arguments) in calls {
+            commands.add_command(self.by_hash(key.as_bytes(), arguments));
+        }
+        let mut answers = connection.run_all(&commands).await?;
+        for (answer, (key, arguments)) in answers.iter_mut().zip(calls) {
+            let refused = match answer {
+                Value::ServerError(error) => RedisError::from(error.clone()),
+                _ => continue,
+            };
+            if !is_unknown(&refused) {
+                return Err(refused);
+            }
+            *answer = self.run(connection, key, arguments).await?;
+        }
+        Ok(answers)
+    }
+
+    fn by_hash(&self, key: &[u8], arguments: &[impl ToRedisArgs]) -> Cmd {
+        let hash = self
+            .hash
+            .get_or_init(|| Script::new(self.text).get_hash().to_owned());
+        call("EVALSHA", hash, key, arguments)
+    }
+}
+
+fn call(name: &str, script: &str, key: &[u8], arguments: &[impl ToRedisArgs]) -> Cmd {
+    let mut call = cmd(name);
+    call.arg(script).arg(1).arg(key).arg(arguments);
+    call
+}
+
+fn is_unknown(error: &RedisError) -> bool {
+    error.code() == Some("NOSCRIPT")
 }

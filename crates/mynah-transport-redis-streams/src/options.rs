@@ -51,7 +51,8 @@ pub struct RedisOptions {
     pub url: String,
     /// What Redis is made of. Default one server.
     pub topology: RedisTopology,
-    /// The certificates of authorities to trust for `rediss://`, as PEM, in place of those of the system.
+    /// The certificates of authorities to trust for `rediss://`, as PEM, in place of those of the system. For a
+    /// single server only.
     pub root_certificates: Option<Vec<u8>>,
     /// What the names of all keys begin with. Default `mynah`. With a hash tag in it (`{app}`) all of them are in one slot
     /// of a cluster.

@@ -145,7 +145,7 @@ pub(crate) async fn look(
     connection: &mut Connection,
 ) -> RedisResult<Served> {
     let servers = keys.servers(service);
-    let alive = ALIVE.run(connection, &servers, &[]).await?;
+    let alive = ALIVE.run(connection, &servers, &[""; 0]).await?;
     if entry::integer(alive).unwrap_or(0) > 0 {
         return Ok(Served::Maybe);
     }

@@ -12,7 +12,6 @@
 mod digest;
 mod effect;
 mod operations;
-mod script;
 mod seal;
 
 pub(crate) use digest::Digest;

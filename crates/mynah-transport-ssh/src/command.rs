@@ -1,5 +1,6 @@
 //! What is run on the other side.
 
+use mynah_protocol::shell_word;
 use std::fmt;
 
 /// A command that the server hands to the user's login shell.
@@ -17,7 +18,7 @@ impl RemoteCommand {
     /// A program without arguments. A name without a slash is looked for in the `PATH` of the other side.
     pub fn new(program: impl AsRef<str>) -> Self {
         Self {
-            text: quote(program.as_ref()),
+            text: shell_word(program.as_ref()),
         }
     }
 
@@ -25,7 +26,7 @@ impl RemoteCommand {
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<str>) -> Self {
         self.text.push(' ');
-        self.text.push_str(&quote(argument.as_ref()));
+        self.text.push_str(&shell_word(argument.as_ref()));
         self
     }
 
@@ -71,16 +72,6 @@ impl fmt::Debug for RemoteCommand {
         let program = self.text.split(' ').next().unwrap_or_default();
         f.debug_tuple("RemoteCommand").field(&program).finish()
     }
-}
-
-/// A word of a POSIX shell that means itself.
-pub(crate) fn quote(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:,@%+".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    // Within single quotes everything is itself but the quote.
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

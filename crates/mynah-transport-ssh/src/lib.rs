@@ -2,6 +2,8 @@
 //!
 //! A byte transport: it yields a stream of bytes and [`Evidence`](mynah_protocol::Evidence), and knows no dialect.
 
+#![cfg(unix)]
+
 mod client;
 mod command;
 mod duplex;
@@ -11,6 +13,8 @@ mod host_keys;
 mod identity;
 mod known_hosts;
 mod lines;
+#[cfg(unix)]
+mod server;
 
 pub use client::{
     KeyExchange, Remote, SshAddress, SshDialer, SshHandle, SshOptions, SshStream, StopTimes,
@@ -20,6 +24,8 @@ pub use exit::RemoteExit;
 pub use host_keys::{DangerousHostKeys, HostKeys};
 pub use identity::Identity;
 pub use lines::RemoteLines;
+#[cfg(unix)]
+pub use server::{DEFAULT_USER, SUBSYSTEM, SshListener, SshServerOptions, SshServerStream};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

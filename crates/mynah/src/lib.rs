@@ -195,6 +195,9 @@ pub use mynah_transport_tcp as tcp;
 /// Redis Streams. With the feature `redis-streams`.
 #[cfg(feature = "redis-streams")]
 pub use mynah_transport_redis_streams as redis_streams;
+/// SSH. With the feature `ssh`; empty on systems that are no Unix.
+#[cfg(feature = "ssh")]
+pub use mynah_transport_ssh as ssh;
 
 /// One's own stdin and stdout, and children as peers. With the feature `stdio`; empty on systems that are no Unix.
 #[cfg(feature = "stdio")]
@@ -299,5 +302,10 @@ mod guide {
         TestingYourService: "testing-your-service";
         WritingATransport: "writing-a-transport";
         Pipes: "pipes";
+    }
+
+    #[cfg(all(unix, feature = "ssh"))]
+    pages! {
+        Ssh: "ssh";
     }
 }

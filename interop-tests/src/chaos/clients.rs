@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// After so many attempts an operation is given up.
-const ATTEMPTS: usize = 6;
+/// An operation that is not done after this is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(100);
 /// What an attempt may take beyond its deadline on a machine that is busy.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -106,7 +106,9 @@ pub(super) async fn start(plan: &Plan, store: &str, calls: &Arc<Calls>) -> Vec<J
 
 async fn ask(fleet: &FleetClient, operation: String, deadline: Duration, calls: &Calls) {
     let account = operation.split('-').next().unwrap_or_default().to_owned();
-    for attempt in 0..ATTEMPTS {
+    let first = Instant::now();
+    let mut attempts = 0;
+    while first.elapsed() < PATIENCE {
         let begun = Instant::now();
         let call = fleet.deposit(account.clone(), 1);
         let call = call.operation_id(operation.clone()).deadline(deadline);
@@ -117,7 +119,8 @@ async fn ask(fleet: &FleetClient, operation: String, deadline: Duration, calls: 
             seen.attempts += 1;
             seen.longest = seen.longest.max(took);
             seen.late += usize::from(took > deadline + SLACK);
-            if attempt == 1 {
+            attempts += 1;
+            if attempts > 1 {
                 seen.repeated.insert(operation.clone());
             }
             match ended {

@@ -8,7 +8,7 @@ use crate::encoded::EncodedBuffer;
 use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
-use mynah_protocol::RpcError;
+use mynah_protocol::{DecodeLimits, RpcError};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -208,6 +208,15 @@ where
             }
             Poll::Pending => Called::Running(cell),
         }
+    }
+
+    fn misread(
+        &self,
+        params: &[u8],
+        format: Format,
+        limits: &DecodeLimits,
+    ) -> Option<Box<RpcError>> {
+        self.reads.read(params, format, limits).err()
     }
 
     fn recycle(&self, cell: Box<dyn Any>) {

@@ -16,7 +16,7 @@ use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use futures_core::Stream;
 use mynah_codec::Format;
-use mynah_protocol::{ErrorCode, RpcError};
+use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
 use serde::Serialize;
 use std::any::Any;
 use std::convert::Infallible;
@@ -319,6 +319,15 @@ where
             producer: Box::new(SinkProducer { future, place }),
             accepted: false,
         }
+    }
+
+    fn misread(
+        &self,
+        params: &[u8],
+        format: Format,
+        limits: &DecodeLimits,
+    ) -> Option<Box<RpcError>> {
+        self.reads.read(params, format, limits).err()
     }
 
     fn recycle(&self, _cell: Box<dyn Any>) {}

@@ -80,6 +80,11 @@ impl Connector {
         if matches!(first.addr(), redis::ConnectionAddr::TcpTls { .. }) {
             ready_for_tls()?;
         }
+        if options.root_certificates.is_some() && options.topology != RedisTopology::Single {
+            // They would not be used.
+            let what = "certificates of one's own are for a single server; a cluster and sentinels have those of the system";
+            return Err(wrong(what));
+        }
         let address = first.addr().to_string();
         let mut one_slot = true;
         let place = match &options.topology {
@@ -230,7 +235,7 @@ async fn sentinel(
     let sentinels: Vec<_> = nodes.iter().map(|node| node.addr().clone()).collect();
     let mut client = SentinelClient::build(
         sentinels,
-        primary.to_owned(),
+        String::from(primary),
         Some(node),
         SentinelServerType::Master,
     )?;

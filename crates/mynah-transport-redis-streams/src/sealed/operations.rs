@@ -1,9 +1,9 @@
 //! The store of effects: an effect and the id of its operation in one step.
 
 use super::effect::{Committed, Effect, EffectReply};
-use super::script::Script;
 use crate::command::millis;
 use crate::connect::{Connection, Connector, Cure, cure};
+use crate::lua::Lua;
 use crate::options::RedisOptions;
 use mynah_protocol::TransportError;
 use redis::{RedisError, Value};
@@ -17,7 +17,8 @@ use std::time::Duration;
 /// Redis runs a script alone and to its end, and writes it to its log as one: it happens whole or not at all, whatever
 /// is killed. A command that Redis refuses stops it: the first is as if nothing had been asked for, a later one leaves
 /// what was done before it, so that is kept, with the refusal, and never done again.
-const ONCE: &str = r"
+static ONCE: Lua = Lua::new(
+    r"
 local known = redis.call('GET', KEYS[1])
 if known then return {0, cmsgpack.unpack(known)} end
 local replies, at = {}, 2
@@ -34,7 +35,8 @@ for i = 1, tonumber(ARGV[2]) do
 end
 redis.call('SET', KEYS[1], cmsgpack.pack(replies), 'PX', ARGV[1])
 return {1, replies}
-";
+",
+);
 
 /// How long it is known that an effect has happened, unless told otherwise.
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -56,7 +58,6 @@ struct Shared {
     /// `None` after it failed.
     connection: Mutex<Option<Connection>>,
     prefix: String,
-    once: Script,
 }
 
 /// Why an effect was not committed.
@@ -117,7 +118,6 @@ impl Operations {
                 connector,
                 connection: Mutex::new(Some(connection)),
                 prefix: options.prefix,
-                once: Script::new(ONCE),
             }),
             ttl: DEFAULT_TTL,
         })
@@ -166,7 +166,7 @@ impl Operations {
             arguments.extend(command.iter().map(Vec::as_slice));
         }
         let mut connection = self.shared.connection().await.map_err(unknown)?;
-        let answer = self.shared.once.run(&mut connection, &key, &arguments);
+        let answer = ONCE.run(&mut connection, &key, &arguments);
         match answer.await {
             Ok(answer) => match read(answer) {
                 // A primary that has become a replica: nothing has happened, and the next attempt finds the new one.

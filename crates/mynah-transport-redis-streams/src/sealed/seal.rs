@@ -1,23 +1,25 @@
 //! Seals: what a server asks before a call with an operation id runs, and leaves when it is answered.
 
 use super::Digest;
-use super::script::Script;
 use crate::command::millis;
 use crate::connect::Connection;
+use crate::lua::Lua;
 use redis::{Cmd, RedisError, RedisResult, Value};
 use std::time::Duration;
 
 /// Remembers the arguments of an operation, or says what is known of it.
 ///
 /// A conflict is found even while the first call still runs: its arguments are there before it begins.
-const BEGIN: &str = r"
+static BEGIN: Lua = Lua::new(
+    r"
 local known = redis.call('HMGET', KEYS[1], 'args', 'reply')
 if known[1] and known[1] ~= ARGV[1] then return {2} end
 if known[2] then return {1, known[2]} end
 redis.call('HSET', KEYS[1], 'args', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {0}
-";
+",
+);
 
 /// The seals of one service.
 #[derive(Debug)]
@@ -25,7 +27,6 @@ pub(crate) struct Seals {
     /// `PREFIX:op:SERVICE:`.
     prefix: Box<str>,
     ttl: Duration,
-    begin: Script,
 }
 
 /// What is known of an operation.
@@ -45,7 +46,6 @@ impl Seals {
         Self {
             prefix: format!("{prefix}:op:{service}:").into_boxed_str(),
             ttl,
-            begin: Script::new(BEGIN),
         }
     }
 
@@ -61,17 +61,13 @@ impl Seals {
         operations: impl Iterator<Item = (&'a str, &'a Digest)>,
     ) -> RedisResult<Vec<Begun>> {
         let ttl = millis(self.ttl).to_string();
-        let keys: Vec<(String, &Digest)> = operations
-            .map(|(operation, digest)| (self.key(operation), digest))
-            .collect();
-        let calls: Vec<_> = keys
-            .iter()
-            .map(|(key, digest)| {
-                let arguments = [digest.as_str().as_bytes(), ttl.as_bytes()];
-                (key.as_bytes(), arguments)
+        let calls: Vec<_> = operations
+            .map(|(operation, digest)| {
+                let arguments = vec![digest.as_str().to_owned(), ttl.clone()];
+                (self.key(operation), arguments)
             })
             .collect();
-        let answers = self.begin.run_all(connection, &calls).await?;
+        let answers = BEGIN.run_all(connection, &calls).await?;
         answers.into_iter().map(Begun::read).collect()
     }
 

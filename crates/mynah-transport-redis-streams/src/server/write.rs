@@ -125,14 +125,8 @@ impl Writer {
 
     /// What was acknowledged makes room.
     fn settle(&self, steps: &[Step]) {
-        for (index, desk) in self.core.desks().iter().enumerate() {
-            let ids: Vec<EntryId> = steps
-                .iter()
-                .filter_map(Step::place)
-                .filter(|place| place.desk == index)
-                .map(|place| place.id)
-                .collect();
-            if !ids.is_empty() {
+        for (desk, ids) in by_desk(steps.iter().filter_map(Step::place)) {
+            if let Some(desk) = self.core.desks().get(desk) {
                 desk.end(&ids);
             }
         }
@@ -168,24 +162,37 @@ fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
 }
 
 fn add_acknowledgements(core: &Core, steps: &[Step], commands: &mut Pipeline) {
-    for (index, desk) in core.desks().iter().enumerate() {
-        let ids: Vec<EntryId> = steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Done(place) if place.desk == index => Some(place.id),
-                _ => None,
-            })
-            .collect();
-        if !ids.is_empty() {
+    let done = steps.iter().filter_map(|step| match step {
+        Step::Done(place) => Some(*place),
+        _ => None,
+    });
+    for (desk, ids) in by_desk(done) {
+        if let Some(desk) = core.desks().get(desk) {
             acknowledge(desk, &ids, commands);
         }
     }
 }
 
+/// The entries of each service, in order.
+fn by_desk(places: impl Iterator<Item = Place>) -> Vec<(usize, Vec<EntryId>)> {
+    let mut places: Vec<Place> = places.collect();
+    // One that is in order already costs one look: most servers have one service.
+    places.sort_by_key(|place| place.desk);
+    let mut groups: Vec<(usize, Vec<EntryId>)> = Vec::new();
+    for place in places {
+        match groups.last_mut() {
+            Some((desk, ids)) if *desk == place.desk => ids.push(place.id),
+            _ => groups.push((place.desk, vec![place.id])),
+        }
+    }
+    groups
+}
+
 /// Acknowledges entries and deletes them: there is one group, and nobody needs them any more.
 fn acknowledge(desk: &Desk, ids: &[EntryId], commands: &mut Pipeline) {
-    commands.add_command(command::acknowledge(&desk.stream, &desk.service, ids));
-    commands.add_command(command::delete(&desk.stream, ids));
+    let ids: Vec<String> = ids.iter().map(EntryId::to_string).collect();
+    commands.add_command(command::acknowledge(&desk.stream, &desk.service, &ids));
+    commands.add_command(command::delete(&desk.stream, &ids));
 }
 
 /// Runs commands. What cannot be done to a key, for what the key is, is passed over.

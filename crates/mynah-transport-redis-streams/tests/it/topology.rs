@@ -116,3 +116,52 @@ async fn users_and_unix_sockets() {
     let url = format!("redis+unix://{}?prefix=app", redis.socket().display());
     answers(&connect(&url).await).await;
 }
+
+/// A certificate for the loopback, made for this test, and its key.
+fn certificate(folder: &std::path::Path) {
+    let made = std::process::Command::new("openssl")
+        .current_dir(folder)
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .output()
+        .expect("openssl is there: apt-get install openssl");
+    assert!(made.status.success(), "{made:?}");
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_whom_the_certificate_names() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate(folder.path());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let _redis = mynah_testkit::redis::RedisOptions::new()
+        .with_directive("tls-port", &port.to_string())
+        .with_directive("tls-cert-file", &file("cert.pem"))
+        .with_directive("tls-key-file", &file("key.pem"))
+        .with_directive("tls-ca-cert-file", &file("cert.pem"))
+        .with_directive("tls-auth-clients", "no")
+        .start()
+        .await
+        .expect("a redis-server with TLS starts");
+    let url = format!(
+        "rediss://127.0.0.1:{port}?prefix=app&ca={}",
+        file("cert.pem")
+    );
+    let (_server, _state) = serve(&url).await;
+    answers(&connect(&url).await).await;
+    // Without it the certificate is a stranger's.
+    let strangers = format!("rediss://127.0.0.1:{port}?prefix=app");
+    mynah::connect(&strangers).await.unwrap_err();
+}

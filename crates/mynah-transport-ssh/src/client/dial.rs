@@ -128,7 +128,7 @@ impl SshDialer {
             .with(EvidenceKey::TRANSPORT, "ssh")
             .with(EvidenceKey::REMOTE_ADDRESS, remote.to_string())
             .with(EvidenceKey::LOCAL_ADDRESS, local.to_string())
-            .with(EvidenceKey::new("user"), self.address.user.as_str());
+            .with(EvidenceKey::new("login_user"), self.address.user.as_str());
         let found = lock(&found);
         if let Some(key) = &found.host_key {
             evidence = evidence

@@ -1,24 +1,6 @@
 use super::*;
 use std::process::Command;
 
-#[test]
-fn words_are_quoted_only_when_they_have_to_be() {
-    for (word, quoted) in [
-        ("worker", "worker"),
-        ("/usr/bin/a-b_c.d:e,f@g%h+1", "/usr/bin/a-b_c.d:e,f@g%h+1"),
-        ("", "''"),
-        ("a b", "'a b'"),
-        ("A=B", "'A=B'"),
-        ("~", "'~'"),
-        ("it's", r"'it'\''s'"),
-        ("$(id)", "'$(id)'"),
-        ("a\nb", "'a\nb'"),
-        ("\u{e4}", "'\u{e4}'"),
-    ] {
-        assert_eq!(quote(word), quoted);
-    }
-}
-
 /// A real shell takes each word as it was given.
 #[test]
 fn a_shell_sees_what_was_given() {

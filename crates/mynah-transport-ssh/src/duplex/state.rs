@@ -57,6 +57,8 @@ struct Inner {
     dropped: bool,
     /// Somebody wants the connection to end.
     stopping: bool,
+    /// The writer task has handed over everything, the end too, or nobody takes it.
+    said: bool,
     /// The peer has ended its side.
     ended: bool,
     /// The channel is closed, or there is no connection any more.
@@ -269,7 +271,7 @@ impl State {
         if waiting > READ_HARD_BYTES {
             self.control.end(
                 io::ErrorKind::Other,
-                format!("{waiting} bytes wait to be read while the peer reads nothing"),
+                format!("{waiting} bytes wait to be read, and nobody reads them"),
             );
         }
     }
@@ -393,6 +395,25 @@ impl State {
     pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<bool> {
         let mut inner = self.lock();
         if inner.closed || inner.stopping {
+            return Poll::Ready(inner.closed);
+        }
+        inner.wait(Who::Supervisor, cx);
+        Poll::Pending
+    }
+
+    /// The writer task is gone.
+    pub(super) fn all_said(&self) {
+        let mut inner = self.lock();
+        inner.said = true;
+        let supervisor = inner.take(Who::Supervisor);
+        drop(inner);
+        wake([supervisor]);
+    }
+
+    /// Waits until everything is handed over, the end too, or the channel is closed: `true` if it is closed.
+    pub(crate) fn poll_said(&self, cx: &Context<'_>) -> Poll<bool> {
+        let mut inner = self.lock();
+        if inner.said || inner.closed {
             return Poll::Ready(inner.closed);
         }
         inner.wait(Who::Supervisor, cx);

@@ -20,7 +20,7 @@ pub(super) async fn read(mut channel: ChannelReadHalf, state: Arc<State>) {
         match message {
             ChannelMsg::Data { data } => state.0.arrived(data),
             ChannelMsg::ExtendedData { data, ext: STDERR } => {
-                state.0.with_lines(|lines| lines.write(&data))
+                state.0.with_lines(|lines| lines.write(&data));
             }
             ChannelMsg::Eof => state.0.peer_ended(),
             ChannelMsg::ExitStatus { exit_status } => {
@@ -65,6 +65,8 @@ pub(super) async fn write<S>(channel: Arc<ChannelWriteHalf<S>>, state: Arc<State
 where
     S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
 {
+    let said = Said(state);
+    let state = &said.0;
     loop {
         let sent = match poll_fn(|cx| state.poll_next(cx)).await {
             Next::Send(bytes) => {
@@ -72,10 +74,10 @@ where
                     poll_fn(|cx| state.control().poll_below(cx, HAND_OVER_BYTES)).await;
                     channel.data_bytes(bytes).await
                 };
-                waiting_openly(&state, send).await
+                waiting_openly(state, send).await
             }
             Next::Eof => {
-                waiting_openly(&state, channel.eof()).await;
+                waiting_openly(state, channel.eof()).await;
                 return;
             }
             Next::Nothing => return,
@@ -84,6 +86,14 @@ where
         if !matches!(sent, Some(Ok(()))) {
             return;
         }
+    }
+}
+
+struct Said(Arc<State>);
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        self.0.all_said();
     }
 }
 
