@@ -38,6 +38,27 @@ impl Call {
     }
 }
 
+/// About how many entries the control stream has.
+const CONTROL_LEN: usize = 1000;
+
+/// Tells whichever server has a call that it is not wanted any more. Nothing, where no server of ours has made the stream.
+pub(crate) fn cancel(control: &str, reply_to: &str, call: u64) -> Cmd {
+    let mut add = cmd("XADD");
+    add.arg(control).arg("NOMKSTREAM");
+    add.arg("MAXLEN").arg("~").arg(CONTROL_LEN).arg("*");
+    add.arg(field::REPLY_TO).arg(reply_to);
+    add.arg(field::CANCEL).arg(call);
+    add
+}
+
+/// Makes the control stream.
+pub(crate) fn open_control(control: &str) -> Cmd {
+    let mut add = cmd("XADD");
+    add.arg(control).arg("MAXLEN").arg("~").arg(CONTROL_LEN);
+    add.arg("*").arg(field::TYPE).arg("hello");
+    add
+}
+
 pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
     let mut add = Cmd::with_capacity(10, envelope.len() + 128);
     add.arg("XADD").arg(stream);

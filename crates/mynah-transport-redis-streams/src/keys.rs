@@ -41,6 +41,11 @@ impl Keys {
         format!("{}:server:{instance}", self.prefix)
     }
 
+    /// The stream of what clients say to whichever server has their call.
+    pub(crate) fn control(&self) -> String {
+        format!("{}:control", self.prefix)
+    }
+
     /// The consumer of an instance in the group of a service.
     pub(crate) fn consumer(service: &str, instance: &str) -> String {
         format!("{service}:{instance}")

@@ -1,7 +1,7 @@
 //! Envelopes to entries.
 
 use super::core::{Core, Queued};
-use crate::command::Call;
+use crate::command::{self, Call};
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::jsonrpc::Messages;
 use mynah_protocol::{
@@ -32,6 +32,13 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
             let written = entry(core, messages, &envelope, &name, None, &metadata, false);
             (None, service, written)
         }
+        Envelope::Cancel(mut cancel) => {
+            if !core.withdraw(&cancel.id) {
+                core.mix(&mut cancel.id);
+                say_cancel(core, &cancel.id);
+            }
+            return;
+        }
         other => {
             tracing::debug!(kind = other.kind(), "not said: this wire has no way to");
             return;
@@ -39,7 +46,8 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
     };
     match (written, id) {
         (Ok((call, until)), id) => core.write(Queued {
-            call,
+            command: call.add(),
+            bytes: call.envelope.len(),
             id,
             service,
             until,
@@ -47,6 +55,19 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
         (Err(error), Some(id)) => core.hear([refusal(id, &error)]),
         (Err(error), None) => tracing::warn!(%error, "notification cannot be sent"),
     }
+}
+
+/// Which server has the call only those know that read the control stream.
+fn say_cancel(core: &Core, id: &WireId) {
+    // Ids of the program's own have numbers below them.
+    let WireId::Uint(number) = id else { return };
+    core.write(Queued {
+        command: command::cancel(&core.keys.control(), &core.reply_to, *number),
+        bytes: 0,
+        id: None,
+        service: String::new(),
+        until: None,
+    });
 }
 
 fn refusal(id: WireId, error: &EncodeError) -> Envelope<'static> {

@@ -1,12 +1,12 @@
 //! What the tasks of a client share.
 
-use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
 use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
+use redis::Cmd;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -53,7 +53,9 @@ struct State {
 /// A call that waits to be written.
 #[derive(Debug)]
 pub(super) struct Queued {
-    pub(super) call: Call,
+    pub(super) command: Cmd,
+    /// Bytes of its message.
+    pub(super) bytes: usize,
     /// Of a call that wants an answer.
     pub(super) id: Option<WireId>,
     /// The service that is called.
@@ -137,10 +139,23 @@ impl Core {
 
     pub(super) fn write(&self, queued: Queued) {
         let mut state = self.lock();
-        state.bytes += queued.call.envelope.len();
+        state.bytes += queued.bytes;
         state.outbox.push_back(queued);
         drop(state);
         self.writable.notify_one();
+    }
+
+    /// Takes back a call that was not written. `false`: it was, or is being written.
+    pub(super) fn withdraw(&self, id: &WireId) -> bool {
+        let mut state = self.lock();
+        let is_it = |queued: &Queued| queued.id.as_ref() == Some(id);
+        let Some(at) = state.outbox.iter().position(is_it) else {
+            return false;
+        };
+        if let Some(queued) = state.outbox.remove(at) {
+            state.bytes = state.bytes.saturating_sub(queued.bytes);
+        }
+        true
     }
 
     /// Answers were read, and are deleted when something is written next.
@@ -166,7 +181,7 @@ impl Core {
             let Some(queued) = state.outbox.pop_front() else {
                 break;
             };
-            bytes += queued.call.envelope.len();
+            bytes += queued.bytes;
             calls.push(queued);
         }
         state.bytes = state.bytes.saturating_sub(bytes);
@@ -187,7 +202,7 @@ impl Core {
     pub(super) fn put_back(&self, batch: Batch) {
         let mut state = self.lock();
         for queued in batch.calls.into_iter().rev() {
-            state.bytes += queued.call.envelope.len();
+            state.bytes += queued.bytes;
             state.outbox.push_front(queued);
         }
         state.read = state.read.max(batch.read);

@@ -49,7 +49,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             },
         };
         served.sift(&core, open, &mut batch).await;
-        match write(&core, open, &batch).await {
+        match write(&core, open, &mut batch).await {
             Ok(answers) => {
                 pauses.reset();
                 answered(&core, batch, answers);
@@ -75,10 +75,14 @@ async fn reconnect(core: &Core) -> RedisResult<Connection> {
     core.connector.open().await
 }
 
-async fn write(core: &Core, connection: &mut Connection, batch: &Batch) -> RedisResult<Vec<Value>> {
+async fn write(
+    core: &Core,
+    connection: &mut Connection,
+    batch: &mut Batch,
+) -> RedisResult<Vec<Value>> {
     let mut commands = Pipeline::with_capacity(batch.calls.len() + 1);
-    for queued in &batch.calls {
-        commands.add_command(queued.call.add());
+    for queued in &mut batch.calls {
+        commands.add_command(queued.command.take());
     }
     if let Some(last) = batch.read {
         commands.add_command(command::trim_to(&core.reply_to, last));

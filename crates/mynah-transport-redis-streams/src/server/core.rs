@@ -1,5 +1,6 @@
 //! What the parts of a server share.
 
+use super::control::Unwanted;
 use super::desk::Desk;
 use super::outbox::{Outbox, Place, Sealing};
 use super::remote::{RedisRemote, Remote};
@@ -8,7 +9,7 @@ use crate::connect::Connector;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
-use mynah_protocol::{Envelope, Inbound, Limits, Receipt};
+use mynah_protocol::{Envelope, Inbound, Limits, Receipt, WireId};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,6 +56,7 @@ struct Remotes {
     /// To be accepted.
     arrived: VecDeque<RedisRemote>,
     acceptor: Option<Waker>,
+    unwanted: Unwanted,
 }
 
 impl Core {
@@ -162,8 +164,14 @@ impl Core {
         sealing: Option<Sealing>,
     ) {
         let inbound = |remote: &Arc<Remote>| {
-            let sealed = sealing.and_then(|sealing| remote.seal(&envelope, sealing));
-            let delivery = Delivery::new(self, remote, place, attempt, sealed);
+            let call = match &envelope {
+                Envelope::Request(request) => request.id.clone(),
+                _ => WireId::Null,
+            };
+            if let Some(sealing) = sealing {
+                remote.seal(call.clone(), sealing);
+            }
+            let delivery = Delivery::new(self, remote, place, attempt, call);
             Inbound {
                 envelope,
                 receipt: Some(Receipt::delivered(delivery, attempt)),
@@ -185,6 +193,29 @@ impl Core {
         drop(remotes);
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// A client does not want a call any more.
+    pub(super) fn cancel(&self, instance: &str, call: u64) {
+        let mut remotes = self.lock();
+        let remote = remotes.known.get(instance).map(Arc::clone);
+        let told = remote.and_then(|remote| remote.cancel(call));
+        if told.is_none() {
+            // It may come yet, or somebody else has it.
+            remotes.unwanted.add(instance, call);
+        }
+        drop(remotes);
+        if let Some(Some(waker)) = told {
+            waker.wake();
+        }
+    }
+
+    /// Whether a call was cancelled before it came.
+    pub(super) fn is_unwanted(&self, instance: &str, id: &WireId) -> bool {
+        match id {
+            WireId::Uint(call) => self.lock().unwanted.has(instance, *call),
+            _ => false,
         }
     }
 

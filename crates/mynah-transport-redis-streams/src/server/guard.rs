@@ -64,6 +64,10 @@ impl Guard {
                 request.id = WireId::Text(entry.id.to_string().into());
                 self.ask_or_deliver(instance, Envelope::Request(request), place, attempt)
             }
+            Ok(Envelope::Request(request)) if self.core.is_unwanted(instance, &request.id) => {
+                self.core.outbox.push(Step::Done(place));
+                None
+            }
             Ok(envelope) => self.ask_or_deliver(instance, envelope, place, attempt),
             Err(refused) => {
                 let why = match refused {

@@ -1,5 +1,6 @@
 //! Listening: a reader for each service, and what they share.
 
+use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::fetch::{self, Fetcher};
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How often a reader that is to end is asked to.
@@ -131,6 +133,12 @@ impl Listener for RedisListener {
         let card = upkeep::card(core, now);
         let announced = card.announce(&core.keys, now, &mut commands).await;
         announced.map_err(|error| self.failed("cannot announce the server", error))?;
+        let what = "cannot make the control stream";
+        let heard = control::open(core, &mut commands).await;
+        let heard = heard.map_err(|error| self.failed(what, error))?;
+        let ears = self.core.connector.open_blocking().await;
+        let ears = ears.map_err(|error| self.failed("cannot connect", error))?;
+        let hearing = tokio::spawn(control::listen(Arc::clone(core), ears, heard));
         for (index, mut reader) in readers.into_iter().enumerate() {
             let client = match core.connector.can_unblock() {
                 true => fetch::client_id(&mut reader).await,
@@ -142,7 +150,7 @@ impl Listener for RedisListener {
         }
         tokio::spawn(write::write_all(Arc::clone(core), commands));
         tokio::spawn(upkeep::keep_up(Arc::clone(core), upkeep));
-        tokio::spawn(finish(Arc::clone(core), self.readers.clone()));
+        tokio::spawn(finish(Arc::clone(core), self.readers.clone(), hearing));
         Ok(())
     }
 
@@ -182,7 +190,7 @@ impl Drop for RedisListener {
 }
 
 /// Once the server stops: ends the readers, waits until what runs is settled, and leaves nothing behind.
-async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>) {
+async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, hearing: JoinHandle<()>) {
     core.wait_for_stop().await;
     let mut connection = core.connector.open().await.ok();
     let ended = timeout(UNBLOCK_PATIENCE, async {
@@ -199,6 +207,7 @@ async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>) {
     // Nobody accepts them any more: what they hold is given back.
     drop(core.take_arrived());
     core.wait_until_settled().await;
+    hearing.abort();
     if let Some(open) = &mut connection {
         leave(open, &core).await;
     }

@@ -9,10 +9,10 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_codec::EncodeError;
 use mynah_protocol::{
-    Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile, Response, RetryClass,
-    RpcError, Settled, Transport, TransportError, WireId,
+    Cancel, CancelReason, Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile,
+    Request, Response, RetryClass, RpcError, Settled, Transport, TransportError, WireId,
 };
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -33,6 +33,8 @@ struct State {
     open: bool,
     /// Delivered and not settled.
     unsettled: usize,
+    /// The calls among them that may be cancelled.
+    running: HashSet<u64>,
     heard: Instant,
     /// Calls that run and whose outcome is to be sealed.
     sealing: HashMap<WireId, Sealing>,
@@ -47,6 +49,7 @@ impl Remote {
                 reader: None,
                 open: true,
                 unsettled: 0,
+                running: HashSet::new(),
                 heard: Instant::now(),
                 sealing: HashMap::new(),
             }),
@@ -69,17 +72,20 @@ impl Remote {
         let mut state = self.lock();
         state.heard = Instant::now();
         state.unsettled += usize::from(inbound.receipt.is_some());
+        if let Envelope::Request(Request {
+            id: WireId::Uint(call),
+            ..
+        }) = &inbound.envelope
+        {
+            state.running.insert(*call);
+        }
         state.inbox.push_back(inbound);
         state.reader.take()
     }
 
-    /// The answer to this call is to be sealed. Gives back the id of the call.
-    pub(super) fn seal(&self, envelope: &Envelope<'_>, sealing: Sealing) -> Option<WireId> {
-        let Envelope::Request(request) = envelope else {
-            return None;
-        };
-        self.lock().sealing.insert(request.id.clone(), sealing);
-        Some(request.id.clone())
+    /// The answer to this call is to be sealed.
+    pub(super) fn seal(&self, call: WireId, sealing: Sealing) {
+        self.lock().sealing.insert(call, sealing);
     }
 
     /// What is to be sealed with the answer to a call.
@@ -87,10 +93,32 @@ impl Remote {
         self.lock().sealing.remove(id)
     }
 
-    /// Something was delivered that the peer need not hear.
-    pub(super) fn settled(&self) {
+    /// A delivery is settled.
+    pub(super) fn settled(&self, call: &WireId) {
         let mut state = self.lock();
         state.unsettled = state.unsettled.saturating_sub(1);
+        if let WireId::Uint(call) = call {
+            state.running.remove(call);
+        }
+        if !state.sealing.is_empty() {
+            drop(state.sealing.remove(call));
+        }
+    }
+
+    /// Stops a call, if it runs here: who is to be woken for it.
+    pub(super) fn cancel(&self, call: u64) -> Option<Option<Waker>> {
+        let mut state = self.lock();
+        if !state.open || !state.running.remove(&call) {
+            return None;
+        }
+        state.inbox.push_back(Inbound {
+            envelope: Envelope::Cancel(Cancel {
+                id: WireId::Uint(call),
+                reason: CancelReason::Caller,
+            }),
+            receipt: None,
+        });
+        Some(state.reader.take())
     }
 
     pub(super) fn is_quiet(&self, now: Instant, after: Duration) -> bool {

@@ -20,8 +20,8 @@ pub(super) struct Delivery {
     /// How often it was delivered, this time included.
     attempt: u32,
     settled: bool,
-    /// Under which id its outcome is to be sealed.
-    sealed: Option<WireId>,
+    /// The call; null for a notification.
+    call: WireId,
 }
 
 impl Delivery {
@@ -30,7 +30,7 @@ impl Delivery {
         remote: &Arc<Remote>,
         place: Place,
         attempt: u32,
-        sealed: Option<WireId>,
+        call: WireId,
     ) -> Self {
         Self {
             core: Arc::clone(core),
@@ -38,7 +38,7 @@ impl Delivery {
             place,
             attempt,
             settled: false,
-            sealed,
+            call,
         }
     }
 
@@ -83,10 +83,7 @@ impl Delivered for Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.remote.settled();
-        if let Some(id) = &self.sealed {
-            drop(self.remote.take_sealing(id));
-        }
+        self.remote.settled(&self.call);
         if !self.settled {
             self.release(self.attempt);
         }

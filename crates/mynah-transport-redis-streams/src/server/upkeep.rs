@@ -1,5 +1,6 @@
 //! What a server does beside its calls: it renews claims, asks for the time, and ends connections that are quiet.
 
+use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::scripts;
@@ -82,6 +83,7 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
     if beats.presence <= now && !core.is_stopping() {
         let card = card(core, beats.started_ms);
         card.announce(&core.keys, redis_ms, connection).await?;
+        control::keep(core, connection).await?;
         beats.presence = now + BEAT;
     }
     if beats.clean_up <= now {

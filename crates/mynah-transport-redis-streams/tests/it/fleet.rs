@@ -31,6 +31,19 @@ pub(crate) struct State {
     pub(crate) began: Semaphore,
     pub(crate) gate: Semaphore,
     pub(crate) changed: Notify,
+    /// Calls of `wait` that were stopped.
+    pub(crate) stopped: AtomicU64,
+}
+
+/// Counts a call that does not come to its end.
+struct Stopped<'s>(Option<&'s State>);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = self.0 {
+            state.stopped.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Default for State {
@@ -42,6 +55,7 @@ impl Default for State {
             began: Semaphore::new(0),
             gate: Semaphore::new(0),
             changed: Notify::new(),
+            stopped: AtomicU64::new(0),
         }
     }
 }
@@ -65,7 +79,9 @@ impl Arith for MyArith {
             self.state.deliveries.lock().unwrap().push(delivery);
         }
         self.state.began.add_permits(1);
+        let mut stopped = Stopped(Some(&self.state));
         self.state.gate.acquire().await.unwrap().forget();
+        stopped.0 = None;
         Ok(name)
     }
 

@@ -1,6 +1,7 @@
 //! The carrier with a real redis-server.
 
 mod calls;
+mod cancel;
 mod fleet;
 mod presence;
 mod robust;
