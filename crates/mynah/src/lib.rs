@@ -300,4 +300,9 @@ mod guide {
         WritingATransport: "writing-a-transport";
         Pipes: "pipes";
     }
+
+    #[cfg(feature = "redis-streams")]
+    pages! {
+        Redis: "redis";
+    }
 }

@@ -122,9 +122,15 @@ async fn check_29_rs_a_poison_entry_ends_with_the_dead() {
             })
             .await;
         if number == 2 {
+            let fields = [("envelope", &*healthy), ("reply-to", REPLIES)];
+            redis.entry(&stream, &fields).await;
+            // It does not wait for the other one, and is done before the server dies.
             redis
-                .entry(&stream, &[("envelope", &healthy), ("reply-to", REPLIES)])
+                .until("its neighbour is done", async || {
+                    redis.pending(&stream).await == 1
+                })
                 .await;
+            assert_eq!(redis.replied(REPLIES, 1).await[0]["id"], "u2");
         }
         server.kill().await;
     }

@@ -8,6 +8,7 @@ use crate::random;
 use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
 use redis::Cmd;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -27,6 +28,8 @@ pub(super) struct Core {
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
     mask: u64,
     state: Mutex<State>,
+    /// Calls that were written and not answered, those among them whose callers wait no more.
+    unanswered: AtomicI64,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
     /// Rung when the client closes.
@@ -86,6 +89,7 @@ impl Core {
             keys,
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
+            unanswered: AtomicI64::new(0),
             writable: Notify::new(),
             closing: Notify::new(),
         })
@@ -156,6 +160,22 @@ impl Core {
             state.bytes = state.bytes.saturating_sub(queued.bytes);
         }
         true
+    }
+
+    /// So many calls that want an answer may have been written.
+    pub(super) fn asked(&self, calls: usize) {
+        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
+        self.unanswered.fetch_add(calls, Ordering::Relaxed);
+    }
+
+    /// One of them was answered.
+    pub(super) fn was_answered(&self) {
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether answers may come after the last reading.
+    pub(super) fn expects_answers(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
     }
 
     /// Answers were read, and are deleted when something is written next.

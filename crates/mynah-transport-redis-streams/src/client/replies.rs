@@ -78,6 +78,7 @@ fn heard(core: &Core, messages: &mut Messages, entry: &Entry) -> Option<Envelope
     let envelope = entry.envelope.as_deref()?;
     match messages.read(envelope) {
         Read::Envelope(Envelope::Response(mut response)) => {
+            core.was_answered();
             core.mix(&mut response.id);
             Some(Envelope::Response(response).into_owned())
         }

@@ -49,6 +49,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             },
         };
         served.sift(&core, open, &mut batch).await;
+        core.asked(batch.calls.iter().filter(|call| call.id.is_some()).count());
         match write(&core, open, &mut batch).await {
             Ok(answers) => {
                 pauses.reset();
@@ -64,11 +65,25 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
     }
     reading.abort();
     if let Some(open) = &mut connection {
-        let mut delete = cmd("DEL");
-        delete.arg(&*core.reply_to);
-        drop(timeout(LAST_WORDS, open.run(&delete)).await);
+        drop(timeout(LAST_WORDS, leave(&core, open)).await);
     }
     core.set_closed();
+}
+
+/// Deletes the stream of answers. Where some may still come, an empty one is left that ends by itself: a server of clamator
+/// would make it again, without an end.
+async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
+    if !core.expects_answers() {
+        let mut delete = cmd("DEL");
+        delete.arg(&*core.reply_to);
+        return connection.run(&delete).await.map(drop);
+    }
+    let mut empty = cmd("XADD");
+    empty.arg(&*core.reply_to).arg("MAXLEN").arg(0).arg("*");
+    empty.arg("type").arg("end");
+    connection.run(&empty).await?;
+    let expire = command::expire(&core.reply_to, core.options.reply_ttl);
+    connection.run(&expire).await.map(drop)
 }
 
 async fn reconnect(core: &Core) -> RedisResult<Connection> {
