@@ -102,5 +102,5 @@ pub(crate) fn trim_to(stream: &str, last: EntryId) -> Cmd {
 /// Milliseconds, rounded up, so that something is never nothing.
 pub(crate) fn millis(time: Duration) -> u64 {
     let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    whole + u64::from(time.subsec_nanos() % 1_000_000 > 0)
+    whole + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
 }

@@ -6,7 +6,7 @@ mod open;
 pub(crate) use cures::{Cure, Pauses, cure};
 pub(crate) use open::Connector;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use std::fmt;
 

@@ -27,9 +27,9 @@ pub(super) struct Core {
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
     mask: u64,
-    state: Mutex<State>,
-    /// Calls that were written and not answered, those among them whose callers wait no more.
+    /// Calls that were written, less the answers that were heard.
     unanswered: AtomicI64,
+    state: Mutex<State>,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
     /// Rung when the client closes.
@@ -87,9 +87,9 @@ impl Core {
             connector,
             reply_to: keys.replies(instance).into(),
             keys,
+            unanswered: AtomicI64::new(0),
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
-            unanswered: AtomicI64::new(0),
             writable: Notify::new(),
             closing: Notify::new(),
         })
@@ -149,6 +149,16 @@ impl Core {
         self.writable.notify_one();
     }
 
+    /// So many more calls were written than answers heard; less, when `more` is negative.
+    pub(super) fn count(&self, more: i64) {
+        self.unanswered.fetch_add(more, Ordering::AcqRel);
+    }
+
+    /// Whether answers may come yet.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
+    }
+
     /// Takes back a call that was not written. `false`: it was, or is being written.
     pub(super) fn withdraw(&self, id: &WireId) -> bool {
         let mut state = self.lock();
@@ -160,22 +170,6 @@ impl Core {
             state.bytes = state.bytes.saturating_sub(queued.bytes);
         }
         true
-    }
-
-    /// So many calls that want an answer may have been written.
-    pub(super) fn asked(&self, calls: usize) {
-        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
-        self.unanswered.fetch_add(calls, Ordering::Relaxed);
-    }
-
-    /// One of them was answered.
-    pub(super) fn was_answered(&self) {
-        self.unanswered.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Whether answers may come after the last reading.
-    pub(super) fn expects_answers(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed) > 0
     }
 
     /// Answers were read, and are deleted when something is written next.
@@ -226,6 +220,10 @@ impl Core {
             state.outbox.push_front(queued);
         }
         state.read = state.read.max(batch.read);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing
     }
 
     /// The peer is done with it.

@@ -40,7 +40,7 @@ pub(super) async fn keep(core: &Core, connection: &mut Connection) -> RedisResul
 pub(super) async fn listen(core: Arc<Core>, connection: Connection, mut last: EntryId) {
     let mut connection = Some(connection);
     let mut pauses = Pauses::new();
-    loop {
+    while !core.has_ended() {
         let Some(open) = &mut connection else {
             match core.connector.open_blocking().await {
                 Ok(opened) => connection = Some(opened),

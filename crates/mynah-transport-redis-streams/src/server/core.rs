@@ -290,6 +290,10 @@ impl Core {
         self.ended.notify_waiters();
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
     /// Waits until everything is left in order.
     pub(super) async fn wait_for_end(&self) {
         loop {

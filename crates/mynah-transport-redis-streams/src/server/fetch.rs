@@ -119,7 +119,7 @@ impl Fetcher {
         *connection = None;
     }
 
-    async fn reconnect(&mut self, pauses: &mut Pauses) -> Option<Connection> {
+    async fn reconnect(&self, pauses: &mut Pauses) -> Option<Connection> {
         let opened = self.core.connector.open_blocking().await;
         match opened {
             Ok(mut connection) => {

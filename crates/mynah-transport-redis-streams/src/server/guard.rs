@@ -207,7 +207,7 @@ impl Guard {
                     return Err(Refused::Silently("the method is of another service"));
                 }
                 notification.metadata =
-                    metadata.map_err(|_| Refused::Silently("metadata cannot be used"))?;
+                    metadata.map_err(|()| Refused::Silently("metadata cannot be used"))?;
                 Ok(Envelope::Notification(notification).into_owned())
             }
             _ => Err(Refused::Silently("it is no call")),

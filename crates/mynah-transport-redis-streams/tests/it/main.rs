@@ -1,4 +1,10 @@
 //! The carrier with a real redis-server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
 
 mod calls;
 mod cancel;
