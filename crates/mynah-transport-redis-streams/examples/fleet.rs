@@ -111,9 +111,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let left = redis.command(&["PTTL", key]).await?;
             let kind = kind.as_text().unwrap_or_default().to_owned();
             let left = left.as_integer().filter(|left| *left >= 0);
-            let left = left.map_or("stays".to_owned(), |left| {
-                format!("goes in {} s", left / 1000)
-            });
+            let left = left.map_or_else(
+                || "stays".to_owned(),
+                |left| format!("goes in {} s", left / 1000),
+            );
             println!("  {key:<40} {kind:<8} {left}");
         }
     }

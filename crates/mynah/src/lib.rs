@@ -308,4 +308,9 @@ mod guide {
     pages! {
         Ssh: "ssh";
     }
+
+    #[cfg(feature = "redis-streams")]
+    pages! {
+        Redis: "redis";
+    }
 }

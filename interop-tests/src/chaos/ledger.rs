@@ -45,10 +45,10 @@ fn count_runs(operation: &str, runs: &Reply, calls: &Calls, nodes: &Nodes, count
     runs.dedup();
     counts.runs += runs.len();
     for pair in runs.windows(2) {
-        let [(instance, at), (_, next)] = *pair else {
+        let [first, next] = *pair else {
             continue;
         };
-        let why = nodes.history.explains(instance, at, next);
+        let why = nodes.history.explains(first, next);
         // Asked for again while it ran: two entries, of which neither knew the other's outcome.
         let asked = || calls.was_repeated(operation).then_some("asked for again");
         let why = why.or_else(asked).unwrap_or(UNEXPLAINED);

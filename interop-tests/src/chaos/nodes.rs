@@ -15,6 +15,9 @@ use tokio::process::{Child, ChildStdin, Command};
 /// How long an entry may lie with a server that does not touch it.
 const CLAIM_IDLE: Duration = Duration::from_secs(1);
 
+/// Within so many milliseconds after it goes on a server that was frozen begins what it had.
+const GOES_ON: u128 = 1_000;
+
 /// How both sides use Redis.
 #[must_use]
 pub fn options(store: &str) -> RedisOptions {
@@ -204,8 +207,12 @@ impl Nodes {
 }
 
 impl History {
-    /// What explains that another run of an operation began at `next`, after one of `instance` at `at`.
-    pub(super) fn explains(&self, instance: &str, at: u128, next: u128) -> Option<&'static str> {
+    /// What explains that one run of an operation began at `next`, after another one at `at`; each with its server.
+    pub(super) fn explains(
+        &self,
+        (instance, at): (&str, u128),
+        (later, next): (&str, u128),
+    ) -> Option<&'static str> {
         if self
             .killed
             .get(instance)
@@ -213,15 +220,21 @@ impl History {
         {
             return Some("server killed");
         }
-        let overlaps =
-            |spans: &[(u128, u128)]| spans.iter().any(|(from, to)| *from <= next && *to >= at);
-        if self
-            .frozen
-            .get(instance)
-            .is_some_and(|spans| overlaps(spans))
-        {
+        let overlaps = |spans: &[(u128, u128)], from: u128| {
+            let within = |(begun, ended): &(u128, u128)| *begun <= next && *ended >= from;
+            spans.iter().any(within)
+        };
+        let frozen = |instance: &str, from| {
+            let spans = self.frozen.get(instance);
+            spans.is_some_and(|spans| overlaps(spans, from))
+        };
+        if frozen(instance, at) {
             return Some("server frozen");
         }
-        overlaps(&self.redis_away).then_some("redis away")
+        // It had the call before it was frozen, lost it to the one that ran it first, and went on with it.
+        if frozen(later, at.saturating_sub(GOES_ON)) {
+            return Some("frozen server goes on");
+        }
+        overlaps(&self.redis_away, at).then_some("redis away")
     }
 }

@@ -8,6 +8,7 @@
     reason = "a test that meets what it does not expect ends there, helpers included"
 )]
 
+mod acl;
 #[path = "../clamator/checks.rs"]
 mod checks;
 mod claims;
@@ -16,6 +17,7 @@ mod entries;
 mod harness;
 mod lifecycle;
 mod mixed;
+mod operations;
 mod server;
 #[path = "../clamator/service.rs"]
 mod service;
