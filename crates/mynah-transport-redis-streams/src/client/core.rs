@@ -17,6 +17,9 @@ use tokio::time::Instant;
 /// Bytes of calls that wait to be written, above which the peer is not asked for more.
 const FULL_BYTES: usize = 4 << 20;
 
+/// Answers that wait for the peer, above which no more are read.
+const MOST_HEARD: usize = 2048;
+
 /// What a client and its two tasks share.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -32,8 +35,8 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
-    /// Rung when the client closes.
-    pub(super) closing: Notify,
+    /// Rung when there is room for what is read.
+    heard: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +94,7 @@ impl Core {
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
             writable: Notify::new(),
-            closing: Notify::new(),
+            heard: Notify::new(),
         })
     }
 
@@ -117,6 +120,17 @@ impl Core {
         }
     }
 
+    /// Waits until the peer has taken most of what was heard.
+    pub(super) async fn wait_for_room(&self) {
+        loop {
+            let heard = self.heard.notified();
+            if self.lock().inbox.len() <= MOST_HEARD {
+                return;
+            }
+            heard.await;
+        }
+    }
+
     /// Ends a call with an error of this side.
     pub(super) fn fail(&self, id: WireId, code: ErrorCode, what: impl Into<String>) {
         let result = Err(Box::new(RpcError::new(code, what)));
@@ -126,6 +140,9 @@ impl Core {
     pub(super) fn poll_heard(&self, cx: &Context<'_>) -> Poll<Envelope<'static>> {
         let mut state = self.lock();
         if let Some(heard) = state.inbox.pop_front() {
+            if state.inbox.len() == MOST_HEARD {
+                self.heard.notify_one();
+            }
             return Poll::Ready(heard);
         }
         state.reader = Some(cx.waker().clone());
@@ -229,7 +246,6 @@ impl Core {
     /// The peer is done with it.
     pub(super) fn close(&self) {
         self.lock().closing = true;
-        self.closing.notify_waiters();
         self.writable.notify_one();
     }
 

@@ -49,6 +49,7 @@ pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
                     }
                     None => core.delete_read(),
                 }
+                core.wait_for_room().await;
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "answers cannot be read");

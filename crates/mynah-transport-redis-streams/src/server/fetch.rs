@@ -64,15 +64,7 @@ impl Fetcher {
                 connection = self.reconnect(&mut pauses).await;
                 continue;
             };
-            let fetched = match timeout(core.options.block + SILENCE, self.turn(desk, open)).await {
-                Ok(fetched) => fetched,
-                Err(_elapsed) => {
-                    tracing::warn!(service = %desk.service, "redis says nothing, the connection is opened again");
-                    self.close(&mut connection);
-                    continue;
-                }
-            };
-            match fetched {
+            match self.turn(desk, open).await {
                 Ok(()) => pauses.reset(),
                 Err(error) => self.cure(desk, &error, &mut connection, &mut pauses).await,
             }
@@ -141,7 +133,8 @@ impl Fetcher {
     async fn turn(&mut self, desk: &Desk, connection: &mut Connection) -> RedisResult<()> {
         if std::mem::take(&mut self.lost) {
             self.lost = true;
-            let found = reclaim::own(desk, connection, desk.free()).await?;
+            let own = reclaim::own(desk, connection, desk.free());
+            let found = in_time(SILENCE, own).await?;
             self.lost = found.more;
             self.admit(desk, connection, found.entries).await?;
         }
@@ -150,7 +143,8 @@ impl Fetcher {
         };
         let now = Instant::now();
         if self.reclaims <= now {
-            let found = reclaim::others(&self.core, desk, connection, room).await?;
+            let others = reclaim::others(&self.core, desk, connection, room);
+            let found = in_time(SILENCE, others).await?;
             // More than one turn takes: the next one looks again.
             if !found.more {
                 self.reclaims = now + upkeep::period(&self.core.options);
@@ -161,7 +155,8 @@ impl Fetcher {
                 return Ok(());
             }
         }
-        let entries = self.read(desk, connection, room.min(MOST)).await?;
+        let patience = self.core.options.block + SILENCE;
+        let entries = in_time(patience, self.read(desk, connection, room.min(MOST))).await?;
         // One that was given back has a new id, and brings along how often it was delivered before.
         let entries = entries.into_iter().map(|entry| (entry, 1)).collect();
         self.admit(desk, connection, entries).await
@@ -178,7 +173,7 @@ impl Fetcher {
             return Ok(());
         }
         let operations = asked.iter().map(|asked| (&*asked.operation, &asked.digest));
-        let begun = match desk.seals.begin(connection, operations).await {
+        let begun = match in_time(SILENCE, desk.seals.begin(connection, operations)).await {
             Ok(begun) => begun,
             Err(error) => {
                 // They are this consumer's and have not begun: found again as what is lost with a connection is.
@@ -252,6 +247,18 @@ impl Fetcher {
         read.arg("BLOCK").arg(millis(block));
         read.arg("STREAMS").arg(&*desk.stream).arg(">");
         Ok(entry::of_streams(connection.run(&read).await?))
+    }
+}
+
+/// Bounds what has a bound of its own. One that does not keep it has lost its connection, which is dropped as a whole: what
+/// Redis may have delivered to it is claimed back.
+async fn in_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
+    match timeout(patience, answer).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => Err((redis::ErrorKind::Io, "redis says nothing").into()),
     }
 }
 
