@@ -458,3 +458,49 @@ async fn a_start_that_cannot_work_says_so() {
         .unwrap_err();
     assert!(error.to_string().contains("redis 127.0.0.1:1"), "{error}");
 }
+
+#[tokio::test]
+async fn an_answer_that_redis_has_no_memory_for_is_kept_and_not_acknowledged() {
+    let redis = redis().await;
+    let (_server, state) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    let call = arith.wait("x".into()).start();
+    state.begun(1).await;
+    let refused = async || {
+        let errors = redis.command(&["INFO", "errorstats"]).await.unwrap();
+        errors.as_text().unwrap().contains("errorstat_OOM")
+    };
+    redis
+        .command(&["CONFIG", "SET", "maxmemory", "1"])
+        .await
+        .unwrap();
+    state.gate.add_permits(1);
+    until(refused).await;
+    assert_eq!(
+        pending(&redis).await,
+        1,
+        "not acknowledged before it is answered"
+    );
+    redis
+        .command(&["CONFIG", "SET", "maxmemory", "0"])
+        .await
+        .unwrap();
+    assert_eq!(within(call).await.unwrap(), "x");
+    settled(&redis).await;
+    assert_eq!(state.runs(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_at_once_gives_back_what_runs() {
+    let redis = redis().await;
+    let (one, first) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    let call = arith.wait("x".into()).start();
+    first.begun(1).await;
+    let (_two, second) = serve(&redis, "").await;
+    one.stop();
+    second.begun(1).await;
+    second.gate.add_permits(1);
+    assert_eq!(within(call).await.unwrap(), "x");
+    settled(&redis).await;
+}
