@@ -16,7 +16,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use crate::{Outcome, process};
+use crate::{Outcome, process, python, redis};
 use contenders::{Contender, contenders};
 use costs::Costs;
 use figures::{Figures, Sample};
@@ -32,6 +32,12 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let text = std::fs::read_to_string(process::root().join("xtask/bench/contenders.toml"))?;
     let all = contenders(&text, &target_dir().join("release"))?;
     let (scenarios, contenders) = chosen(all, &options.only)?;
+    if contenders.iter().any(|it| it.transport == "redis") {
+        redis::require()?;
+    }
+    if contenders.iter().any(|it| it.variant == "python") {
+        python::set_up()?;
+    }
     build(&contenders)?;
 
     let cases: Vec<Case> = scenarios
@@ -57,7 +63,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     }
     let mut costs = Vec::new();
     if scenarios.contains(&Scenario::Costs) {
-        for contender in &contenders {
+        for contender in contenders
+            .iter()
+            .filter(|it| it.takes_part(Scenario::Costs))
+        {
             eprintln!("counting: {}", contender.name);
             let counted = Costs::count(contender, options.instructions)
                 .map_err(|error| format!("{}: {error}", contender.name))?;

@@ -13,7 +13,9 @@ mod layers;
 mod manifest;
 mod process;
 mod python;
+mod redis;
 mod release_check;
+mod ssh;
 mod test;
 
 use std::error::Error;

@@ -10,6 +10,7 @@
 //! | feature | URLs |
 //! |---|---|
 //! | `memory` | `memory:NAME` |
+//! | `redis-streams` | `redis://host:port/db`; `rediss://` with `redis-streams-tls` |
 //! | `ssh` | `ssh://user@host:port` |
 //! | `stdio` | `stdio:`, `stdio:PROGRAM`, `ssh+exec://host/PROGRAM` |
 //! | `tcp` | `tcp://host:port` |
@@ -30,7 +31,10 @@ mod hide;
 mod limits;
 #[cfg(all(unix, feature = "systemd"))]
 mod passed;
-#[cfg(all(unix, any(feature = "ssh", feature = "stdio")))]
+#[cfg(any(
+    feature = "redis-streams",
+    all(unix, any(feature = "ssh", feature = "stdio"))
+))]
 mod percent;
 mod place;
 mod places;

@@ -2,13 +2,15 @@
 
 mod added;
 mod fallback;
+mod find;
 mod names;
 mod route;
 
+pub(crate) use added::Added;
 pub use added::Methods;
-pub(crate) use added::{Added, Unrouted};
 pub(crate) use fallback::{Fallback, FallbackMethod};
 pub use fallback::{RawAnswer, RawCall};
+pub(crate) use find::Unrouted;
 pub use route::MethodEntry;
 pub(crate) use route::Route;
 
@@ -24,10 +26,10 @@ use crate::server::Peers;
 use crate::states::States;
 use crate::system::{Contracts, Shown};
 use mynah_contract::Contract;
-use mynah_protocol::{Evidence, Limits, MethodName, RpcError};
+use mynah_protocol::{Evidence, Limits, MethodName, Offer, Opaque, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -39,8 +41,10 @@ use std::sync::{Arc, OnceLock};
 pub struct Router {
     routes: Vec<Route>,
     by_name: HashMap<Box<str>, HashMap<Box<str>, usize>>,
-    /// Methods by their bare name, for wires without services: `None` when several services have one.
-    by_method: HashMap<Box<str>, Option<usize>>,
+    /// Methods by their bare name, for wires without services: as a rule it is that of one.
+    by_method: HashMap<Box<str>, Vec<usize>>,
+    /// A wire that its server listens on and that says bare names alone.
+    bare: Option<&'static str>,
     /// Methods that came after the start.
     added: Added,
     fallback: Option<Arc<dyn Fallback>>,
@@ -407,35 +411,6 @@ impl Router {
         })
     }
 
-    /// Whether each method can be told by its own name, on a wire that says no other.
-    pub(crate) fn check_bare(&self, dialect: &'static str) -> Result<(), RegisterError> {
-        // In the order of registration, so that it is the same method each time.
-        let several = self.routes.iter().find(|route| {
-            let bare = MethodName::new("", &route.method);
-            self.services_of(&bare).is_some()
-        });
-        let Some(route) = several else { return Ok(()) };
-        let services = self.services_of(&MethodName::new("", &route.method));
-        Err(RegisterError::Ambiguous {
-            dialect,
-            method: route.method.to_string(),
-            services: services.unwrap_or_default(),
-        })
-    }
-
-    /// The services that have a method of this bare name, when there are several and none is meant before others.
-    pub(crate) fn services_of(&self, name: &MethodName<'_>) -> Option<String> {
-        let ambiguous = name.service.is_empty()
-            && matches!(self.by_method.get(&*name.method), Some(None))
-            && self.look_up(name).is_none();
-        ambiguous.then(|| {
-            let routes = self.routes.iter();
-            let of = routes.filter(|route| *route.method == *name.method);
-            let names: Vec<_> = of.map(|route| format!("`{}`", route.service)).collect();
-            names.join(" and ")
-        })
-    }
-
     /// The name of a type of server state that is needed and was not given.
     fn lacks(&self, needs: &Needs) -> Option<&'static str> {
         let absent = |(of, _): &&(TypeId, &'static str)| !self.states.has(*of);
@@ -451,6 +426,22 @@ impl Router {
         methods
     }
 
+    /// What a listener is told before it accepts.
+    pub(crate) fn offer(&self) -> Offer {
+        let names = self.methods().into_iter().map(|method| method.name.service);
+        let none = BTreeMap::new();
+        let hashes = self.contracts.hashes().unwrap_or(&none);
+        names
+            .filter(|name| !name.is_empty())
+            .fold(Offer::default(), |offer, name| {
+                let contract = match hashes.get(&*name) {
+                    Some(Opaque::Bytes(hash)) => Some(hash.clone()),
+                    _ => None,
+                };
+                offer.with_service(&*name, contract)
+            })
+    }
+
     fn push(&mut self, route: Route) -> Result<(), RegisterError> {
         names::check(&route.service, &route.method)?;
         let index = self.routes.len();
@@ -462,65 +453,10 @@ impl Router {
         methods.insert(route.method.clone(), index);
         self.by_method
             .entry(route.method.clone())
-            .and_modify(|known| *known = None)
-            .or_insert(Some(index));
+            .or_default()
+            .push(index);
         self.routes.push(route);
         Ok(())
-    }
-
-    /// Finds a route. `hint` is the one that was found last.
-    #[inline]
-    pub(crate) fn find(&self, name: &MethodName<'_>, hint: usize) -> Option<usize> {
-        if let Some(route) = self.routes.get(hint)
-            && *route.method == *name.method
-            && *route.service == *name.service
-            && route.is_live()
-        {
-            return Some(hint);
-        }
-        self.look_up(name)
-    }
-
-    fn look_up(&self, name: &MethodName<'_>) -> Option<usize> {
-        let live = |index: &usize| self.routes.get(*index).is_some_and(Route::is_live);
-        let found = self
-            .by_name
-            .get(&*name.service)
-            .and_then(|methods| methods.get(&*name.method).copied());
-        if let Some(index) = found.filter(live) {
-            return Some(index);
-        }
-        // What was added under this very name comes before a guess.
-        if !name.service.is_empty() || self.added.has(name) {
-            return None;
-        }
-        // A wire without services: the bare name if only one service has it, or `service.method`.
-        let guess = match self.by_method.get(&*name.method) {
-            Some(found) => *found,
-            None => {
-                let (service, method) = name.method.rsplit_once('.')?;
-                self.by_name.get(service)?.get(method).copied()
-            }
-        };
-        guess.filter(live)
-    }
-
-    /// Finds what is no route: a method that was added since, or the fallback.
-    #[cold]
-    pub(crate) fn find_other(&self, name: &MethodName<'_>) -> Option<Unrouted> {
-        if let Some(route) = self.added.find(name) {
-            return Some(Unrouted::Added(route));
-        }
-        let fallback = self.fallback.as_ref()?;
-        // On a wire without services the names of what every peer has are methods.
-        let reserved = name.service.starts_with('$')
-            || name.service.is_empty() && name.method.starts_with('$');
-        (!reserved).then(|| Unrouted::Fallback(Arc::clone(fallback)))
-    }
-
-    /// A method that was added since the start.
-    pub(crate) fn find_added(&self, name: &MethodName<'_>) -> Option<Arc<Route>> {
-        self.added.find(name)
     }
 
     pub(crate) const fn states(&self) -> &States {

@@ -368,16 +368,22 @@ impl Server {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn start(self) -> Result<ServerHandle, ServerError> {
+    pub async fn start(mut self) -> Result<ServerHandle, ServerError> {
         self.router.check()?;
         if let Some(dialect) = self.bare_names {
-            self.router.check_bare(dialect)?;
+            self.router.listens_bare(dialect)?;
         }
         let mut listeners = Vec::new();
         for bind in self.binds {
             listeners.push(bind.await?);
         }
         let limits = self.limits.clone().unwrap_or_default();
+        let offer = self.router.offer();
+        for listener in &mut listeners {
+            let mut offer = offer.clone();
+            offer.limits = listener.limits(limits.clone());
+            listener.open(&offer).await?;
+        }
         let router = match &self.limits {
             Some(limits) => self.router.limits(limits.clone()),
             None => self.router,

@@ -44,6 +44,7 @@ mod limits;
 mod metadata;
 mod moment;
 mod name;
+mod offer;
 mod outcome;
 mod payload;
 mod profile;
@@ -65,9 +66,10 @@ pub use evidence::{Evidence, EvidenceKey};
 pub use hello::{Hello, MoreHello, Opaque};
 pub use id::{CallId, WireId};
 pub use limits::{DecodeLimits, DuplicateKeys, Limits};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, OPERATION_ID};
 pub use moment::Moment;
 pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
+pub use offer::{Offer, OfferedService};
 pub use outcome::Outcome;
 pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, HalfClose, OnTimeout, ParamsShape, Profile, Remote};
@@ -75,8 +77,8 @@ pub use shell_word::shell_word;
 pub use side_lines::SideLineBuffer;
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
-    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, SideLines,
-    Transport, TransportError, TransportErrorKind,
+    Accepted, Delivered, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine,
+    SideLines, Transport, TransportError, TransportErrorKind,
 };
 pub use value::Value;
 

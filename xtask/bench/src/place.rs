@@ -1,6 +1,7 @@
 //! Where client and server meet.
 
 use crate::Failure;
+use crate::redis_server::RedisServer;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ pub enum Address {
         pid: u32,
         pairs: Vec<(i32, i32)>,
     },
+    /// A Redis that the server has started. Nobody connects to the server itself.
+    Redis(SocketAddr),
 }
 
 /// A server's listener.
@@ -38,6 +41,7 @@ pub enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
     Pipes(Pipes),
+    Redis(RedisServer),
 }
 
 /// The server's ends of its pipes, until they are taken; and the client's, which stay open here, so that it finds them.
@@ -60,7 +64,7 @@ impl Address {
     pub fn tcp(self) -> Result<SocketAddr, Failure> {
         match self {
             Self::Tcp(address) => Ok(address),
-            Self::Unix(_) | Self::Pipes { .. } => Err("it speaks over tcp only".into()),
+            _ => Err("it speaks over tcp only".into()),
         }
     }
 
@@ -91,6 +95,7 @@ impl Address {
                     reader, writer,
                 ))))
             }
+            Self::Redis(_) => Err(io::Error::other("Redis is no connection to a peer")),
         }
     }
 }
@@ -117,6 +122,11 @@ impl Listening {
                 };
                 Ok((Self::Pipes(pipes), address))
             }
+            "redis" => {
+                let server = RedisServer::start().await?;
+                let address = Address::Redis(server.address());
+                Ok((Self::Redis(server), address))
+            }
             other => Err(format!("unknown transport {other}").into()),
         }
     }
@@ -128,7 +138,7 @@ impl Listening {
     pub fn tcp(self) -> Result<TcpListener, Failure> {
         match self {
             Self::Tcp(listener) => Ok(listener),
-            Self::Unix(_) | Self::Pipes(_) => Err("it speaks over tcp only".into()),
+            _ => Err("it speaks over tcp only".into()),
         }
     }
 
@@ -151,6 +161,7 @@ impl Listening {
                 Some(pair) => Ok(Either::Right(Either::Right(pair))),
                 None => std::future::pending().await,
             },
+            Self::Redis(_) => std::future::pending().await,
         }
     }
 }
@@ -204,6 +215,7 @@ impl fmt::Display for Address {
                     .iter()
                     .try_for_each(|(read, written)| write!(f, "/{read},{written}"))
             }
+            Self::Redis(address) => write!(f, "redis://{address}/0"),
         }
     }
 }
@@ -224,6 +236,9 @@ impl FromStr for Address {
             };
             let pairs = parts.map(pair).collect::<Result<_, _>>()?;
             return Ok(Self::Pipes { pid, pairs });
+        }
+        if let Some(redis) = text.strip_prefix("redis://") {
+            return Ok(Self::Redis(redis.trim_end_matches("/0").parse()?));
         }
         let address = text.strip_prefix("tcp://").unwrap_or(text);
         Ok(Self::Tcp(address.parse()?))

@@ -22,6 +22,8 @@ pub(crate) struct Contender {
     pub(crate) user_allocations: f64,
     /// Besides `calls` and `costs`, in which everybody takes part.
     pub(crate) scenarios: Vec<Scenario>,
+    /// Whether what it costs is counted.
+    pub(crate) counted: bool,
     /// Which goals it is held to: those of the binary format, of text, or in process.
     pub(crate) held_to: Option<String>,
     /// Instructions per plain call, as they were when nothing could be hooked into a call.
@@ -39,7 +41,11 @@ impl Contender {
     }
 
     pub(crate) fn takes_part(&self, scenario: Scenario) -> bool {
-        matches!(scenario, Scenario::Calls | Scenario::Costs) || self.scenarios.contains(&scenario)
+        match scenario {
+            Scenario::Calls => true,
+            Scenario::Costs => self.counted,
+            _ => self.scenarios.contains(&scenario),
+        }
     }
 }
 
@@ -76,6 +82,7 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
         found.ok_or_else(|| format!("contenders.toml: {name}: no scenario {value:?}"))
     };
     Ok(Contender {
+        counted: entry.get("counted").and_then(toml::Value::as_bool) != Some(false),
         name: name.to_owned(),
         program: folder.join(program),
         variant: text("variant").unwrap_or_default().to_owned(),

@@ -4,6 +4,8 @@
 mod authority;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "redis-streams")]
+mod redis;
 #[cfg(all(unix, feature = "ssh"))]
 mod ssh;
 #[cfg(all(unix, feature = "stdio"))]
@@ -96,6 +98,36 @@ pub(crate) const SCHEMES: &[Scheme] = &[
         #[cfg(all(unix, feature = "systemd"))]
         read: Some(systemd::read),
         #[cfg(not(all(unix, feature = "systemd")))]
+        read: None,
+    },
+    Scheme {
+        name: "redis",
+        feature: "redis-streams",
+        form: "redis://host:port/db",
+        wire: false,
+        #[cfg(feature = "redis-streams")]
+        read: Some(redis::read),
+        #[cfg(not(feature = "redis-streams"))]
+        read: None,
+    },
+    Scheme {
+        name: "rediss",
+        feature: "redis-streams-tls",
+        form: "rediss://host:port/db",
+        wire: false,
+        #[cfg(feature = "redis-streams")]
+        read: Some(redis::read_tls),
+        #[cfg(not(feature = "redis-streams"))]
+        read: None,
+    },
+    Scheme {
+        name: "redis+unix",
+        feature: "redis-streams",
+        form: "redis+unix:///path",
+        wire: false,
+        #[cfg(feature = "redis-streams")]
+        read: Some(redis::read_unix),
+        #[cfg(not(feature = "redis-streams"))]
         read: None,
     },
     Scheme {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,9 +26,13 @@ struct Handle {
 struct Inner {
     threads: usize,
     queue: usize,
+    spawn: Spawn,
     state: Mutex<State>,
     work: Condvar,
 }
+
+/// What starts a thread.
+type Spawn = fn(Job) -> io::Result<()>;
 
 #[derive(Default)]
 struct State {
@@ -70,11 +75,16 @@ impl BlockingPool {
     /// At most so many threads (one at least), and so many calls that wait for one.
     #[must_use]
     pub fn new(threads: usize, queue: usize) -> Self {
+        Self::with_spawn(threads, queue, spawn)
+    }
+
+    fn with_spawn(threads: usize, queue: usize, spawn: Spawn) -> Self {
         Self {
             handle: Arc::new(Handle {
                 inner: Arc::new(Inner {
                     threads: threads.max(1),
                     queue,
+                    spawn,
                     state: Mutex::default(),
                     work: Condvar::new(),
                 }),
@@ -101,47 +111,44 @@ impl BlockingPool {
             inner.work.notify_one();
             return Ok(());
         }
+        let mut failed = None;
         if state.threads < inner.threads {
-            state.threads += 1;
-            // It will come to it, or to another.
-            state.idle += 1;
+            // Under the lock, so that whoever finds a thread counted finds one that is there. It begins by waiting for it.
+            let thread = Arc::clone(inner);
+            match (inner.spawn)(Box::new(move || thread.work())) {
+                Ok(()) => {
+                    state.threads += 1;
+                    // It will come to it, or to another.
+                    state.idle += 1;
+                    state.jobs.push_back(job);
+                    return Ok(());
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        // Without any thread nobody would ever come to it. Those that idle threads are about to take do not wait.
+        let taken = if state.threads == 0 || state.jobs.len() - state.idle >= queue {
+            Err(job)
+        } else {
             state.jobs.push_back(job);
-            drop(state);
-            return inner.start();
+            Ok(())
+        };
+        drop(state);
+        if let Some(error) = failed {
+            tracing::warn!(%error, "no thread for a blocking handler");
         }
-        // Those that idle threads are about to take do not wait.
-        if state.jobs.len() - state.idle >= queue {
-            return Err(PoolFull);
-        }
-        state.jobs.push_back(job);
-        Ok(())
+        taken.map_err(|_unrun| PoolFull)
     }
+}
+
+fn spawn(work: Job) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name("mynah-blocking".into());
+    thread.spawn(work).map(drop)
 }
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Starts a thread that has been counted already.
-    fn start(self: &Arc<Self>) -> Result<(), PoolFull> {
-        let inner = Arc::clone(self);
-        let started = std::thread::Builder::new()
-            .name("mynah-blocking".into())
-            .spawn(move || inner.work());
-        let Err(error) = started else { return Ok(()) };
-        tracing::warn!(%error, "no thread for a blocking handler");
-        let mut state = self.lock();
-        state.threads -= 1;
-        state.idle -= 1;
-        if state.threads > 0 {
-            // Another one will come to it.
-            return Ok(());
-        }
-        let unrun = state.jobs.pop_back();
-        drop(state);
-        drop(unrun);
-        Err(PoolFull)
     }
 
     fn work(&self) {

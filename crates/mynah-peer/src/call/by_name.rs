@@ -7,7 +7,7 @@ use crate::events::{ALL_TOPICS, Subscribe, Subscription};
 use crate::method::Target;
 use crate::params::{And, IntoArg, IntoArgs, NamedParams, Object, Params};
 use crate::stream::{StreamCall, Streaming};
-use mynah_protocol::RpcError;
+use mynah_protocol::{OPERATION_ID, RpcError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -71,7 +71,8 @@ impl<C, P> fmt::Debug for CallBuilder<C, P> {
 }
 
 impl<C> CallBuilder<C, ()> {
-    /// All params, in order: a tuple with one element for each, `(5,)` for one.
+    /// All params, in order: a tuple with one element for each, `(5,)` for one. Those at the end that are `None` are left
+    /// out.
     #[inline]
     pub fn args<A: IntoArgs>(self, args: A) -> CallBuilder<C, A::Params> {
         self.with(|(), attachments| args.into_args(attachments))
@@ -85,7 +86,7 @@ impl<C> CallBuilder<C, ()> {
 }
 
 impl<C, P: NamedParams> CallBuilder<C, P> {
-    /// One param, by its name. One that is absent is left out.
+    /// One param, by its name. One that is `None` is left out, as a typed client leaves it out; `()` is a null.
     #[inline]
     pub fn arg<A: IntoArg>(
         self,
@@ -126,6 +127,11 @@ impl<C, P> CallBuilder<C, P> {
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.call = self.call.metadata(name, value);
         self
+    }
+
+    /// Says which operation the call is a part of. See [`Call::operation_id`].
+    pub fn operation_id(self, id: impl Into<Box<str>>) -> Self {
+        self.metadata(OPERATION_ID, id)
     }
 
     /// An id of the program's own for the call, on wires whose ids are texts. See [`Call::id`].

@@ -24,6 +24,11 @@ impl Receipts {
         self.held.insert(key, receipt);
     }
 
+    /// The receipt of what runs.
+    pub(crate) fn held(&self, key: InboundKey) -> Option<&Receipt> {
+        self.held.get(&key)
+    }
+
     /// Gives a receipt back.
     pub(crate) fn settle(&mut self, receipt: Receipt, settled: Settled) {
         self.ready.push_back((receipt, settled));

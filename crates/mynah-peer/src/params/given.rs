@@ -1,5 +1,6 @@
 //! Params as a program gives them by name.
 
+use super::probe::is_none;
 use super::{Params, Spelling};
 use crate::call::Attachments;
 use crate::callback::{Callback, NoReply};
@@ -97,8 +98,8 @@ impl<T: Serialize + Send + 'static> IntoArg for Attached<T> {
 
 /// Params with their names, one behind the other. Begins as `()`.
 pub trait NamedParams: Send + 'static {
-    /// How many there are.
-    const LEN: usize;
+    /// How many are written: those that are `None` are not.
+    fn present(&self) -> usize;
 
     /// Writes them, in the order in which they were given.
     ///
@@ -108,7 +109,9 @@ pub trait NamedParams: Send + 'static {
 }
 
 impl NamedParams for () {
-    const LEN: usize = 0;
+    fn present(&self) -> usize {
+        0
+    }
 
     fn entries<M: SerializeMap>(&self, _: &mut M) -> Result<(), M::Error> {
         Ok(())
@@ -134,11 +137,17 @@ impl<L, V> And<L, V> {
 }
 
 impl<L: NamedParams, V: Serialize + Send + 'static> NamedParams for And<L, V> {
-    const LEN: usize = L::LEN + 1;
+    #[inline]
+    fn present(&self) -> usize {
+        self.before.present() + usize::from(!is_none(&self.value))
+    }
 
     #[inline]
     fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         self.before.entries(map)?;
+        if is_none(&self.value) {
+            return Ok(());
+        }
         map.serialize_entry(&*self.name, &self.value)
     }
 }
@@ -163,7 +172,7 @@ impl<L: NamedParams, V: Serialize + Send + 'static> Params for And<L, V> {
         _: &Spelling,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(Self::LEN))?;
+        let mut map = serializer.serialize_map(Some(self.present()))?;
         self.entries(&mut map)?;
         map.end()
     }

@@ -33,7 +33,8 @@ use serde::{Serialize, Serializer};
 ///
 /// What is refused is [`CallError::Unsupported`], and nothing is written; a wire that takes any spelling (native does)
 /// refuses nothing, and has an object as it is. A param that is `None` is not written, where the method says that it
-/// may be absent: not its name, nor its place at the end of an array; before another it is null.
+/// may be absent, and by name always: not its name, nor its place at the end of an array; before another it is null.
+/// Who wants a null written by name gives `()`. An object is written as it writes itself.
 pub trait Params: Send {
     /// The same as a value that lives as long as it has to: for calls that outlive the place where they are made.
     type Owned: Params + 'static;
@@ -83,7 +84,10 @@ impl Spelling {
     fn of(target: &Target, wire: &WireFormat) -> Self {
         let (names, object, optional) = match target {
             Target::Method(info) => (Some(info.params()), info.takes_object(), info.optional()),
-            Target::Named { .. } => (None, false, 0),
+            // What every peer has takes what it is given: a callback may be told `None`.
+            Target::Named { .. } if target.is_built_in() => (None, false, 0),
+            // Nobody knows which may be absent: whoever says `None` says it.
+            Target::Named { .. } => (None, false, u16::MAX),
         };
         if let Format::Custom(_) = wire.format {
             // It may not say what is an array and what is a map, nor how many elements there are.

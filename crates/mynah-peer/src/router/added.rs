@@ -1,6 +1,5 @@
 //! Methods that come and go while a router serves.
 
-use super::fallback::Fallback;
 use super::{MethodEntry, RegisterError, Route, Router, names};
 use crate::handler::{Export, Handler, Needs, Routes};
 use crate::method::MethodKind;
@@ -23,12 +22,6 @@ struct Table {
     services: HashMap<Box<str>, HashMap<Box<str>, Arc<Route>>>,
 }
 
-/// What answers a call that no route does.
-pub(crate) enum Unrouted {
-    Added(Arc<Route>),
-    Fallback(Arc<dyn Fallback>),
-}
-
 impl Added {
     fn read(&self) -> RwLockReadGuard<'_, Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
@@ -47,11 +40,45 @@ impl Added {
         !self.is_empty() && self.read().exact(&name.service, &name.method).is_some()
     }
 
-    pub(super) fn find(&self, name: &MethodName<'_>) -> Option<Arc<Route>> {
+    /// Whether any service has one of this bare name.
+    pub(super) fn knows(&self, method: &str) -> bool {
+        !self.is_empty() && self.read().bare(method).next().is_some()
+    }
+
+    /// The services that have one of this bare name, in their order.
+    pub(super) fn services_with(&self, method: &str) -> Vec<Box<str>> {
+        let table = self.read();
+        let mut services: Vec<_> = table.bare(method).map(|one| one.service.clone()).collect();
+        drop(table);
+        services.sort_unstable();
+        services
+    }
+
+    /// As the router finds its own: by its name; on a wire without services by its bare name if only one service has
+    /// it, or as `service.method`. `others`: whether what was registered before has a method of this bare name.
+    pub(super) fn find(
+        &self,
+        name: &MethodName<'_>,
+        others: impl FnOnce() -> bool,
+    ) -> Option<Arc<Route>> {
         if self.is_empty() {
             return None;
         }
-        self.read().find(name).cloned()
+        let table = self.read();
+        if let Some(route) = table.exact(&name.service, &name.method) {
+            return Some(Arc::clone(route));
+        }
+        if !name.service.is_empty() {
+            return None;
+        }
+        if let Some((service, method)) = name.method.rsplit_once('.') {
+            return table.exact(service, method).cloned();
+        }
+        let mut found = table.bare(&name.method);
+        let only = found.next().filter(|_| found.next().is_none()).cloned();
+        drop(found);
+        drop(table);
+        only.filter(|_| !others())
     }
 
     pub(super) fn list(&self, methods: &mut Vec<MethodEntry>) {
@@ -68,8 +95,19 @@ impl Added {
         }
     }
 
-    fn insert(&self, route: Route) -> Result<(), RegisterError> {
+    /// Adds one, unless `clashes` finds fault with it. It is asked under the lock, with the services that have a method
+    /// of this bare name, so that two at once do not both pass.
+    fn insert(
+        &self,
+        route: Route,
+        clashes: impl FnOnce(&Route, Vec<Box<str>>) -> Option<RegisterError>,
+    ) -> Result<(), RegisterError> {
         let mut table = self.write();
+        let same = table.bare(&route.method).map(|one| one.service.clone());
+        if let Some(error) = clashes(&route, same.collect()) {
+            drop(table);
+            return Err(error);
+        }
         let methods = table.services.entry(route.service.clone()).or_default();
         if methods.contains_key(&route.method) {
             let name = route.name().to_string();
@@ -104,23 +142,10 @@ impl Table {
         self.services.get(service)?.get(method)
     }
 
-    /// As the router finds its own: by its name; on a wire without services by its bare name if only one service has
-    /// it, or as `service.method`.
-    fn find(&self, name: &MethodName<'_>) -> Option<&Arc<Route>> {
-        if let Some(route) = self.exact(&name.service, &name.method) {
-            return Some(route);
-        }
-        if !name.service.is_empty() {
-            return None;
-        }
-        if let Some((service, method)) = name.method.rsplit_once('.') {
-            return self.exact(service, method);
-        }
-        let mut found = self
-            .services
-            .values()
-            .filter_map(|methods| methods.get(&*name.method));
-        found.next().filter(|_| found.next().is_none())
+    /// Those of this bare name, one for each service that has it.
+    fn bare(&self, method: &str) -> impl Iterator<Item = &Arc<Route>> {
+        let services = self.services.values();
+        services.filter_map(move |methods| methods.get(method))
     }
 }
 
@@ -157,6 +182,8 @@ impl Methods {
     /// - [`RegisterError::Duplicate`] when the name is taken.
     /// - [`RegisterError::Name`] when it cannot be one.
     /// - [`RegisterError::State`] when the handler takes server state that the router was not given.
+    /// - [`RegisterError::Ambiguous`] when the server listens on a wire that says bare names alone, and a service has a
+    ///   method of this one already.
     pub fn method<H, M>(&self, name: &str, handler: H) -> Result<(), RegisterError>
     where
         H: Handler<M>,
@@ -178,7 +205,8 @@ impl Methods {
     /// Adds a function that was marked with `#[mynah::export]`: [`Router::add`].
     ///
     /// # Errors
-    /// [`RegisterError::Duplicate`] when its name is taken.
+    /// [`RegisterError::Duplicate`] when its name is taken; [`RegisterError::Ambiguous`] as for
+    /// [`method`](Self::method).
     pub fn add(&self, function: impl Export) -> Result<(), RegisterError> {
         let mut routes = Routes::default();
         function.export(&mut routes);
@@ -212,7 +240,9 @@ impl Methods {
         if self.router.has_route(&route.service, &route.method) {
             return Err(RegisterError::Duplicate(route.name().to_string()));
         }
-        self.router.added.insert(route)
+        self.router
+            .added
+            .insert(route, |route, added| self.router.clash(route, added))
     }
 
     /// Removes a method that was made by hand, whether it was added or registered before the start. Returns whether
@@ -226,21 +256,5 @@ impl Methods {
             return false;
         };
         self.router.remove_route(service, method) || self.router.added.remove(service, method)
-    }
-}
-
-impl Router {
-    /// Whether a method of this very name was registered before the start and is still there.
-    fn has_route(&self, service: &str, method: &str) -> bool {
-        self.own(service, method).is_some_and(Route::is_live)
-    }
-
-    fn remove_route(&self, service: &str, method: &str) -> bool {
-        self.own(service, method).is_some_and(Route::remove)
-    }
-
-    fn own(&self, service: &str, method: &str) -> Option<&Route> {
-        let index = self.by_name.get(service)?.get(method)?;
-        self.routes.get(*index)
     }
 }

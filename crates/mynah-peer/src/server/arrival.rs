@@ -31,7 +31,9 @@ struct Asked {
     waits: Option<Waiting>,
     /// Of those that have admitted it.
     permits: Vec<SessionPermit>,
-    /// Once it was admitted.
+    /// Every policy has: each is told of the end, whatever comes between.
+    admitted: bool,
+    /// Once it runs.
     link: Option<Arc<Link>>,
 }
 
@@ -44,6 +46,7 @@ impl Arrival {
                 next: 0,
                 waits: None,
                 permits: Vec::new(),
+                admitted: false,
                 link: None,
             })
         });
@@ -113,7 +116,9 @@ impl Asked {
     fn poll(&mut self, shared: &Shared, cx: &mut task::Context<'_>) -> Poll<Result<(), RpcError>> {
         // Code of the user.
         let polled = catch_unwind(AssertUnwindSafe(|| self.poll_policies(shared, cx)));
-        polled.unwrap_or_else(|payload| Poll::Ready(Err(*panicked(&*payload))))
+        let polled = polled.unwrap_or_else(|payload| Poll::Ready(Err(*panicked(&*payload))));
+        self.admitted = matches!(polled, Poll::Ready(Ok(())));
+        polled
     }
 
     fn poll_policies(
@@ -142,13 +147,19 @@ impl Asked {
         }
     }
 
-    /// Tells everybody that the session is over, if it had begun.
+    /// Tells everybody that the session is over, if everybody had admitted it.
     fn end(&self, shared: &Shared) {
-        let Some(link) = &self.link else { return };
-        let reason = link.end_reason().unwrap_or_else(|| {
-            let gone = "the task of the connection is gone";
-            CloseReason::Transport(TransportErrorKind::Other, gone.into())
-        });
+        if !self.admitted {
+            return;
+        }
+        let reason = match &self.link {
+            Some(link) => link.end_reason().unwrap_or_else(|| {
+                let gone = "the task of the connection is gone";
+                CloseReason::Transport(TransportErrorKind::Other, gone.into())
+            }),
+            // The server stopped before it could run.
+            None => CloseReason::Local,
+        };
         for policy in shared.policies.iter().rev() {
             let told = catch_unwind(AssertUnwindSafe(|| policy.ended(&self.session, &reason)));
             if let Err(payload) = told {

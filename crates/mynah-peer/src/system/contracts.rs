@@ -4,7 +4,7 @@ use crate::method::MethodKind;
 use crate::router::MethodEntry;
 use mynah_contract::{Contract, ContractError, Event, Manifest, Method, Param};
 use mynah_protocol::{AllowedMethods, Evidence, MethodName, Opaque, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -39,8 +39,97 @@ pub(crate) struct Contracts {
     announced: bool,
     known: OnceLock<Result<Arc<Manifest>, ContractError>>,
     hashes: OnceLock<BTreeMap<Box<str>, Opaque>>,
-    /// What everybody is told where nobody asks who may see it, and the methods that were there.
-    told: Mutex<Option<(Vec<MethodEntry>, Arc<Value>)>>,
+    /// What callers were told.
+    told: Mutex<Told>,
+}
+
+/// Everything that may be told, while these methods are there.
+struct Every {
+    methods: Vec<MethodEntry>,
+    contracts: Vec<Contract>,
+}
+
+/// Which entries a caller sees: one answer for each method and event, in their order.
+type Sees = Vec<bool>;
+
+/// What was told while the same methods were there, the latest last: to everybody, or to those who see the same.
+#[derive(Default)]
+struct Told {
+    every: Option<Arc<Every>>,
+    list: VecDeque<(Option<Sees>, Arc<Value>)>,
+}
+
+/// Different views of one server that are kept. Beyond, the one that was asked for least lately is made again.
+const MOST_VIEWS: usize = 32;
+
+impl Told {
+    /// What was told of these methods.
+    fn of(&mut self, every: &Arc<Every>) -> Option<&mut Self> {
+        let same = self
+            .every
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(own, every));
+        same.then_some(self)
+    }
+
+    fn find(&mut self, sees: &Option<Sees>) -> Option<Arc<Value>> {
+        let place = self.list.iter().position(|(known, _)| known == sees)?;
+        let (sees, value) = self.list.remove(place)?;
+        self.list.push_back((sees, Arc::clone(&value)));
+        Some(value)
+    }
+
+    fn keep(&mut self, every: &Arc<Every>, sees: Option<Sees>, value: Arc<Value>) {
+        if self.of(every).is_none() {
+            *self = Self {
+                every: Some(Arc::clone(every)),
+                list: VecDeque::new(),
+            };
+        }
+        if self.list.len() >= MOST_VIEWS {
+            self.list.pop_front();
+        }
+        self.list.push_back((sees, value));
+    }
+}
+
+/// What a caller may see of everything.
+fn seen(
+    every: &Every,
+    caller: &Evidence,
+    show: &(dyn Fn(&Evidence, Shown<'_>) -> bool + Send + Sync),
+) -> Sees {
+    let mut sees = Vec::new();
+    for contract in &every.contracts {
+        let service = contract.name();
+        let methods = contract.methods().iter();
+        sees.extend(methods.map(|method| show(caller, Shown::Method { service, method })));
+        let events = contract.events().iter();
+        sees.extend(events.map(|event| show(caller, Shown::Event { service, event })));
+    }
+    sees
+}
+
+/// The manifest of what is seen; `None`: of everything.
+fn manifest_of(every: &Every, sees: Option<&[bool]>) -> Result<Manifest, ContractError> {
+    let contracts = every.contracts.iter();
+    let Some(sees) = sees else {
+        return Manifest::new(contracts.cloned());
+    };
+    let mut sees = sees.iter().copied();
+    let mut next = || sees.next().unwrap_or(false);
+    let seen = contracts.map(|contract| {
+        let methods: Vec<bool> = contract.methods().iter().map(|_| next()).collect();
+        let events: Vec<bool> = contract.events().iter().map(|_| next()).collect();
+        let (mut methods, mut events) = (methods.into_iter(), events.into_iter());
+        contract.filtered(
+            |_| methods.next().unwrap_or(false),
+            |_| events.next().unwrap_or(false),
+        )
+    });
+    let something =
+        |contract: &Contract| !contract.methods().is_empty() || !contract.events().is_empty();
+    Manifest::new(seen.filter(something).collect::<Vec<_>>())
 }
 
 impl fmt::Debug for Contracts {
@@ -95,25 +184,25 @@ impl Contracts {
         known.clone()
     }
 
-    /// The manifest of what a caller may see. Made once where everybody sees the same: hashes are dear, and anybody asks.
+    /// The manifest of what a caller may see. Made once for all who see the same: hashes are dear, and anybody asks.
+    /// `all`: the methods that are there, of which some may have no entry.
     pub(crate) fn described(
         &self,
         caller: &Evidence,
         service: Option<&str>,
         all: Vec<MethodEntry>,
     ) -> Result<Arc<Value>, ContractError> {
-        if self.show.is_some() || AllowedMethods::of(caller).is_some() {
-            return Ok(Arc::new(self.seen(caller, service, all)?.to_value()?));
-        }
+        let every = self.every(all)?;
+        // Code of the user: before any lock.
+        let sees = self.sees(&every, caller);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let whole = match &*told {
-            Some((methods, value)) if *methods == all => Arc::clone(value),
-            _ => {
-                let seen = self.seen(caller, None, all.clone())?;
-                let value = Arc::new(seen.to_value()?);
-                *told = Some((all, Arc::clone(&value)));
-                value
-            }
+        let known = told.of(&every).and_then(|list| list.find(&sees));
+        let whole = if let Some(value) = known {
+            value
+        } else {
+            let value = Arc::new(manifest_of(&every, sees.as_deref())?.to_value()?);
+            told.keep(&every, sees, Arc::clone(&value));
+            value
         };
         drop(told);
         Ok(match service {
@@ -122,37 +211,13 @@ impl Contracts {
         })
     }
 
-    /// What a caller may see. `all`: the methods that are there, of which some may have no entry.
-    pub(crate) fn seen(
-        &self,
-        caller: &Evidence,
-        service: Option<&str>,
-        all: Vec<MethodEntry>,
-    ) -> Result<Manifest, ContractError> {
-        let manifest = self.manifest()?;
-        let wanted = |name: &str| service.is_none_or(|service| service == name);
-        let contracts = manifest.contracts().iter();
-        let mut by_name: BTreeMap<String, Contract> = contracts
-            .filter(|contract| wanted(contract.name()))
-            .map(|contract| (contract.name().to_owned(), contract.clone()))
-            .collect();
-        for entry in all {
-            let name = &entry.name;
-            if !wanted(&name.service) {
-                continue;
-            }
-            let known = by_name.remove(&*name.service);
-            let mut contract = known.unwrap_or_else(|| Contract::new(&*name.service));
-            if contract.method(&name.method).is_none() {
-                contract = contract.with_method(by_hand(&entry))?;
-            }
-            by_name.insert(contract.name().to_owned(), contract);
-        }
+    /// What a caller sees, `None` for everything: no more than it may call, and of that what the program shows.
+    fn sees(&self, every: &Every, caller: &Evidence) -> Option<Sees> {
         let allowed = AllowedMethods::of(caller);
         if self.show.is_none() && allowed.is_none() {
-            return Manifest::new(by_name.into_values());
+            return None;
         }
-        let shows = |shown: Shown<'_>| {
+        let shows = |caller: &Evidence, shown: Shown<'_>| {
             let may = allowed.as_ref().is_none_or(|allowed| match shown {
                 Shown::Method { service, method } => {
                     allowed.allows(&MethodName::new(service, method.name()))
@@ -161,16 +226,35 @@ impl Contracts {
             });
             may && self.show.as_ref().is_none_or(|show| show(caller, shown))
         };
-        let seen = by_name.into_values().map(|contract| {
-            let service = contract.name();
-            contract.filtered(
-                |method| shows(Shown::Method { service, method }),
-                |event| shows(Shown::Event { service, event }),
-            )
-        });
-        let something =
-            |contract: &Contract| !contract.methods().is_empty() || !contract.events().is_empty();
-        Manifest::new(seen.filter(something))
+        Some(seen(every, caller, &shows))
+    }
+
+    /// Every contract, with entries for the methods that have none, made once for the methods that are there.
+    fn every(&self, all: Vec<MethodEntry>) -> Result<Arc<Every>, ContractError> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = told.every.as_ref().filter(|every| every.methods == all);
+        if let Some(every) = known {
+            return Ok(Arc::clone(every));
+        }
+        drop(told);
+        let manifest = self.manifest()?;
+        let contracts = manifest.contracts().iter();
+        let mut by_name: BTreeMap<String, Contract> = contracts
+            .map(|contract| (contract.name().to_owned(), contract.clone()))
+            .collect();
+        for entry in &all {
+            let name = &entry.name;
+            let known = by_name.remove(&*name.service);
+            let mut contract = known.unwrap_or_else(|| Contract::new(&*name.service));
+            if contract.method(&name.method).is_none() {
+                contract = contract.with_method(by_hand(entry))?;
+            }
+            by_name.insert(contract.name().to_owned(), contract);
+        }
+        Ok(Arc::new(Every {
+            methods: all,
+            contracts: by_name.into_values().collect(),
+        }))
     }
 
     /// What a hello says of them: nothing unless it was asked for. Hashes are made once.
@@ -227,3 +311,6 @@ fn by_hand(entry: &MethodEntry) -> Method {
     let params = entry.params.iter();
     params.fold(method, |method, name| method.with_param(Param::new(*name)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,7 +271,7 @@ impl State {
         if waiting > READ_HARD_BYTES {
             self.control.end(
                 io::ErrorKind::Other,
-                format!("{waiting} bytes wait to be read while the peer reads nothing"),
+                format!("{waiting} bytes wait to be read, and nobody reads them"),
             );
         }
     }

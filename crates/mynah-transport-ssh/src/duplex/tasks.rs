@@ -20,7 +20,7 @@ pub(super) async fn read(mut channel: ChannelReadHalf, state: Arc<State>) {
         match message {
             ChannelMsg::Data { data } => state.0.arrived(data),
             ChannelMsg::ExtendedData { data, ext: STDERR } => {
-                state.0.with_lines(|lines| lines.write(&data))
+                state.0.with_lines(|lines| lines.write(&data));
             }
             ChannelMsg::Eof => state.0.peer_ended(),
             ChannelMsg::ExitStatus { exit_status } => {

@@ -12,4 +12,8 @@
 mod sshd;
 
 mod commands;
+mod host_keys;
+mod logins;
+mod other_servers;
 mod support;
+mod wire;

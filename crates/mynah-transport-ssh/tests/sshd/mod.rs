@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const INSTALL: &str = "install it: apt-get install openssh-server openssh-client";
+pub(crate) const INSTALL: &str = "install it: apt-get install openssh-server openssh-client";
 
 /// How long a server may take to begin.
 const BEGIN: Duration = Duration::from_secs(20);

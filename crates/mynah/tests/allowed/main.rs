@@ -184,7 +184,7 @@ fn check<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, CallError<E>>
     let text = format!("{error:?}");
     assert!(text.contains("not allowed"), "{wire}: {text}");
     if ["native", "jsonrpc"].contains(&wire) {
-        assert!(text.contains("-32013"), "{wire}: {text}");
+        assert!(text.contains("-32014"), "{wire}: {text}");
     }
 }
 
@@ -421,6 +421,6 @@ async fn without_a_connection_too() {
         .handle_wire(&JsonRpc::standard(), request, evidence)
         .await;
     let answer = String::from_utf8(answer.unwrap().unwrap().to_vec()).unwrap();
-    assert!(answer.contains("-32013"), "{answer}");
+    assert!(answer.contains("-32014"), "{answer}");
     assert_eq!(counted.secret.load(Ordering::SeqCst), 0);
 }

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod ambiguous;
 mod direct;
 mod export;
 mod fallback;

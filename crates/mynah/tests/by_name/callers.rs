@@ -224,7 +224,7 @@ async fn whatever_calls_may_be_called_by_name() {
     assert_eq!(heard, said("desk.add", r#"[1,"two"]"#));
     let call = parrot.call("", "add").arg("a", 1).arg("b", None::<u8>);
     let heard: (String, String) = call.result().await.unwrap();
-    assert_eq!(heard, said("add", r#"{"a":1,"b":null}"#));
+    assert_eq!(heard, said("add", r#"{"a":1}"#));
     let call = parrot.call("desk", "order").params([1, 2]);
     let heard: (String, String) = call.result().await.unwrap();
     assert_eq!(heard, said("desk.order", "[1,2]"));

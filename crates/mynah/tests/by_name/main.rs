@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod absent;
 mod bodies;
 mod callers;
 mod events;

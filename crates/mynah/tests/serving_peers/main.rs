@@ -8,5 +8,6 @@
 )]
 
 mod admission;
+mod crossing;
 mod peers;
 mod support;

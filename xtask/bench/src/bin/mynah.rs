@@ -16,6 +16,7 @@ use mynah_bench::{
 };
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What subscribers of `fanout` hear.
 const TOPIC: &str = "bench";
@@ -111,6 +112,12 @@ impl Contender for Mynah {
                 held = Some(pipes);
                 server
             }
+            Listening::Redis(redis) => {
+                let server = server.listen(&format!("redis://{}/0?prefix=bench", redis.address()));
+                let _server = server.start().await?;
+                let _redis = redis;
+                return std::future::pending().await;
+            }
         };
         let _held = held;
         let _server = server.start().await?;
@@ -142,6 +149,18 @@ impl Contender for Mynah {
             Peer::over(address.connect().await?, &Native::new())
                 .limits(limits())
                 .start()?
+        } else if let Address::Redis(_) = address {
+            let url = format!("{address}?prefix=bench");
+            let peer = mynah::connector(&url)?.limits(limits()).connect().await?;
+            // A call that comes before the server has its group would be lost.
+            let first = async {
+                let client: EchoingClient = peer.client();
+                while client.echo(Echo::new(0)).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(40), first).await?;
+            peer
         } else {
             let format = if by_name { "cbor" } else { variant };
             mynah::connector(&format!("{address}?format={format}"))?

@@ -1,5 +1,8 @@
-use super::BlockingPool;
+use super::{BlockingPool, Job};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -66,9 +69,93 @@ fn a_panic_takes_no_thread_and_the_last_holder_ends_them() {
         again.run(move || ran.send(()).unwrap()).is_ok()
     });
     heard.recv_timeout(LONG).unwrap();
-    let inner = std::sync::Arc::clone(&pool.handle.inner);
+    let inner = Arc::clone(&pool.handle.inner);
     drop(pool);
     until(|| inner.lock().idle == 1);
     drop(again);
     until(|| inner.lock().threads == 0);
+}
+
+fn never(_work: Job) -> io::Result<()> {
+    Err(io::ErrorKind::OutOfMemory.into())
+}
+
+#[test]
+fn without_any_thread_a_job_is_given_back_and_nothing_is_kept() {
+    let pool = BlockingPool::with_spawn(4, 4, never);
+    let held = Arc::new(());
+    for _ in 0..2 {
+        let job = Arc::clone(&held);
+        assert!(pool.run(move || drop(job)).is_err());
+        let job = Arc::clone(&held);
+        assert!(pool.run_always(move || drop(job)).is_err());
+    }
+    assert_eq!(Arc::strong_count(&held), 1);
+    let state = pool.handle.inner.lock();
+    assert_eq!((state.threads, state.idle, state.jobs.len()), (0, 0, 0));
+}
+
+/// The same, and other threads have their turn meanwhile.
+fn never_soon(_work: Job) -> io::Result<()> {
+    for _ in 0..20 {
+        std::thread::yield_now();
+    }
+    Err(io::ErrorKind::OutOfMemory.into())
+}
+
+/// One of 64.
+fn seldom(work: Job) -> io::Result<()> {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    match CALLS.fetch_add(1, Ordering::SeqCst) % 64 {
+        63 => super::spawn(work),
+        _ => never_soon(work),
+    }
+}
+
+/// Whoever is told that a job was taken is told the truth about that very job, whatever others put meanwhile.
+#[test]
+fn jobs_are_not_mixed_up_when_threads_cannot_be_started() {
+    const PUTTERS: usize = 8;
+    const EACH: usize = 20;
+    for (round, spawn) in [never_soon as super::Spawn, seldom]
+        .repeat(20)
+        .iter()
+        .enumerate()
+    {
+        let pool = BlockingPool::with_spawn(3, 1000, *spawn);
+        let ran: Arc<Vec<AtomicUsize>> =
+            Arc::new((0..PUTTERS * EACH).map(|_| AtomicUsize::new(0)).collect());
+        let begin = Barrier::new(PUTTERS);
+        let taken: Vec<bool> = std::thread::scope(|scope| {
+            let putters: Vec<_> = (0..PUTTERS)
+                .map(|putter| {
+                    let (pool, ran, begin) = (&pool, &ran, &begin);
+                    scope.spawn(move || {
+                        let jobs = putter * EACH..(putter + 1) * EACH;
+                        let put = |job: usize| {
+                            let ran = Arc::clone(ran);
+                            let run = move || {
+                                let _before = ran[job].fetch_add(1, Ordering::SeqCst);
+                            };
+                            pool.run(run).is_ok()
+                        };
+                        begin.wait();
+                        jobs.map(put).collect::<Vec<bool>>()
+                    })
+                })
+                .collect();
+            let all = putters.into_iter().flat_map(|one| one.join().unwrap());
+            all.collect()
+        });
+        if threads(&pool) == 0 {
+            // Nobody would ever come to what was taken.
+            assert!(!taken.contains(&true), "round {round}");
+            assert_eq!(pool.handle.inner.lock().jobs.len(), 0);
+        }
+        let times = |job: usize| ran[job].load(Ordering::SeqCst);
+        until(|| (0..taken.len()).all(|job| times(job) == 1 || !taken[job]));
+        for (job, taken) in taken.iter().enumerate() {
+            assert_eq!(times(job), usize::from(*taken), "round {round}, job {job}");
+        }
+    }
 }

@@ -39,7 +39,7 @@ impl Behind {
 mynah_testkit::transport_suite! {
     bytes paired openssh => {
         let behind = Arc::new(Behind::default());
-        ByteTransport::paired("ssh", move || {
+        ByteTransport::paired("sshd", move || {
             let behind = Arc::clone(&behind);
             async move { behind.open().await }
         })
