@@ -307,5 +307,6 @@ mod guide {
     #[cfg(all(unix, feature = "ssh"))]
     pages! {
         Ssh: "ssh";
+        SshServer: "ssh-server";
     }
 }
