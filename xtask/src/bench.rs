@@ -11,6 +11,7 @@ mod goals;
 mod options;
 mod pair;
 mod proxy;
+mod redis;
 mod scenario;
 mod tables;
 #[cfg(test)]
@@ -94,9 +95,10 @@ pub(crate) fn check() -> Outcome {
 /// everybody runs on the same build of what they share.
 fn build(contenders: &[Contender]) -> Outcome {
     let mut command = cargo("build", &target_dir());
-    command.args(["--release", "--features", "peers"]);
+    command.args(["--release", "--features", "peers,redis"]);
     let programs: BTreeSet<_> = contenders
         .iter()
+        .filter(|contender| contender.interpreter.is_none())
         .filter_map(|contender| contender.program.file_name())
         .collect();
     for program in programs {

@@ -1,7 +1,8 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
 use crate::{
-    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, release_check,
+    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, redis, release_check,
+    ssh,
 };
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,14 @@ const STEPS: &[Step] = &[
         run: no_std,
     },
     Step {
+        name: "OpenSSH",
+        run: ssh::set_up,
+    },
+    Step {
+        name: "redis-server",
+        run: redis::require,
+    },
+    Step {
         name: "tests of the other crates",
         run: others,
     },
@@ -49,6 +58,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests with metrics",
         run: with_metrics,
+    },
+    Step {
+        name: "tests with SSH",
+        run: ssh::test,
     },
     Step {
         name: "contracts are those of the lock file",
@@ -164,6 +177,7 @@ fn others() -> Outcome {
 
 /// The last steps alone: the real peers, and what they need.
 pub(crate) fn only_interop() -> Outcome {
+    redis::require()?;
     python::set_up()?;
     interop()
 }

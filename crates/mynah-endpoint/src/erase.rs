@@ -3,7 +3,7 @@
 use crate::place::{BoxDialer, BoxListener};
 use crate::stream::EndpointStream;
 use async_trait::async_trait;
-use mynah_protocol::{Accepted, Dialer, Listener, SideLines, TransportError};
+use mynah_protocol::{Accepted, Dialer, Listener, Offer, SideLines, TransportError};
 use std::task::{Context, Poll, ready};
 
 /// A dialer whose connections are streams of an endpoint.
@@ -47,11 +47,20 @@ where
     }
 }
 
+#[async_trait]
 impl<L> Listener for Erased<L>
 where
     L: Listener<Connection: Into<EndpointStream>>,
 {
     type Connection = EndpointStream;
+
+    async fn open(&mut self, offer: &Offer) -> Result<(), TransportError> {
+        self.0.open(offer).await
+    }
+
+    async fn close(&mut self) {
+        self.0.close().await;
+    }
 
     fn poll_accept(
         &mut self,

@@ -17,13 +17,15 @@ pub enum EndpointError {
     },
     /// The scheme is known, but this program was built without it.
     #[error(
-        "\"{url}\": {scheme} was left out of this program; build it with the feature `{scheme}`"
+        "\"{url}\": {scheme} was left out of this program; build it with the feature `{feature}`"
     )]
     Feature {
         /// The URL, without secrets.
         url: String,
-        /// The scheme, which is the name of the feature too.
+        /// The scheme.
         scheme: &'static str,
+        /// The feature that has it.
+        feature: &'static str,
     },
     /// What is behind the scheme is not enough, or wrong.
     #[error("\"{url}\": {what}")]

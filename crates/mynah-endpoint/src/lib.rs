@@ -10,26 +10,31 @@
 //! | feature | URLs |
 //! |---|---|
 //! | `memory` | `memory:NAME` |
-//! | `stdio` | `stdio:`, `stdio:PROGRAM` |
+//! | `redis-streams` | `redis://host:port/db`; `rediss://` with `redis-streams-tls` |
+//! | `ssh` | `ssh://user@host:port` |
+//! | `stdio` | `stdio:`, `stdio:PROGRAM`, `ssh+exec://host/PROGRAM` |
 //! | `tcp` | `tcp://host:port` |
 //! | `systemd` | `systemd:NAME`: sockets that were opened by whoever started the process |
 //! | `unix` | `unix:/path`, `unix:@name` |
 
 #![cfg_attr(
-    not(any(feature = "stdio", feature = "tcp", feature = "unix")),
+    not(any(feature = "ssh", feature = "stdio", feature = "tcp", feature = "unix")),
     allow(dead_code, reason = "without a transport little of a URL is read")
 )]
 
 mod dialects;
 mod endpoint;
-#[cfg(any(feature = "stdio", feature = "tcp", feature = "unix"))]
+#[cfg(any(feature = "ssh", feature = "stdio", feature = "tcp", feature = "unix"))]
 mod erase;
 mod error;
 mod hide;
 mod limits;
 #[cfg(all(unix, feature = "systemd"))]
 mod passed;
-#[cfg(all(unix, feature = "stdio"))]
+#[cfg(any(
+    feature = "redis-streams",
+    all(unix, any(feature = "ssh", feature = "stdio"))
+))]
 mod percent;
 mod place;
 mod places;

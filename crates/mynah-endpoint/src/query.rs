@@ -62,7 +62,10 @@ impl<'u> Query<'u> {
     }
 
     /// Takes an option as often as it is given.
-    #[cfg(all(unix, feature = "stdio"))]
+    #[cfg(any(
+        feature = "redis-streams",
+        all(unix, any(feature = "ssh", feature = "stdio"))
+    ))]
     pub(crate) fn take_all<T>(
         &mut self,
         option: &'static str,

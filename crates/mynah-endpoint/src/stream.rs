@@ -24,6 +24,12 @@ pub enum EndpointStream {
     /// A Unix socket.
     #[cfg(all(unix, feature = "unix"))]
     Unix(mynah_transport_unix::UnixStream),
+    /// A channel of an SSH connection.
+    #[cfg(all(unix, feature = "ssh"))]
+    Ssh(mynah_transport_ssh::SshStream),
+    /// A channel of an SSH connection that was accepted.
+    #[cfg(all(unix, feature = "ssh"))]
+    SshServer(mynah_transport_ssh::SshServerStream),
     /// Stdin and stdout of this process.
     #[cfg(all(unix, feature = "stdio"))]
     Stdio(mynah_transport_stdio::OwnStdio),
@@ -40,9 +46,9 @@ impl EndpointStream {
         Self::Other(Box::new(stream))
     }
 
-    /// Takes what arrives beside the bytes, once: what a child writes to stderr.
+    /// Takes what arrives beside the bytes, once: what a child or a remote command writes to stderr.
     #[cfg_attr(
-        not(all(unix, feature = "stdio")),
+        not(all(unix, any(feature = "ssh", feature = "stdio"))),
         allow(
             clippy::needless_pass_by_ref_mut,
             reason = "nothing is taken from the rest"
@@ -50,6 +56,8 @@ impl EndpointStream {
     )]
     pub(crate) fn take_side_lines(&mut self) -> Option<SideLines> {
         match self {
+            #[cfg(all(unix, feature = "ssh"))]
+            Self::Ssh(stream) => Some(Box::pin(stream.take_lines()?)),
             #[cfg(all(unix, feature = "stdio"))]
             Self::Child(child) => Some(Box::pin(child.take_stderr()?)),
             _ => None,
@@ -64,6 +72,10 @@ impl fmt::Debug for EndpointStream {
             Self::Tcp(stream) => f.debug_tuple("Tcp").field(stream).finish(),
             #[cfg(all(unix, feature = "unix"))]
             Self::Unix(stream) => f.debug_tuple("Unix").field(stream).finish(),
+            #[cfg(all(unix, feature = "ssh"))]
+            Self::Ssh(stream) => f.debug_tuple("Ssh").field(stream).finish(),
+            #[cfg(all(unix, feature = "ssh"))]
+            Self::SshServer(stream) => f.debug_tuple("SshServer").field(stream).finish(),
             #[cfg(all(unix, feature = "stdio"))]
             Self::Stdio(stream) => f.debug_tuple("Stdio").field(stream).finish(),
             #[cfg(all(unix, feature = "stdio"))]
@@ -84,6 +96,20 @@ impl From<mynah_transport_tcp::TcpStream> for EndpointStream {
 impl From<mynah_transport_unix::UnixStream> for EndpointStream {
     fn from(stream: mynah_transport_unix::UnixStream) -> Self {
         Self::Unix(stream)
+    }
+}
+
+#[cfg(all(unix, feature = "ssh"))]
+impl From<mynah_transport_ssh::SshStream> for EndpointStream {
+    fn from(stream: mynah_transport_ssh::SshStream) -> Self {
+        Self::Ssh(stream)
+    }
+}
+
+#[cfg(all(unix, feature = "ssh"))]
+impl From<mynah_transport_ssh::SshServerStream> for EndpointStream {
+    fn from(stream: mynah_transport_ssh::SshServerStream) -> Self {
+        Self::SshServer(stream)
     }
 }
 
@@ -109,6 +135,10 @@ macro_rules! each {
             EndpointStream::Tcp($stream) => $what,
             #[cfg(all(unix, feature = "unix"))]
             EndpointStream::Unix($stream) => $what,
+            #[cfg(all(unix, feature = "ssh"))]
+            EndpointStream::Ssh($stream) => $what,
+            #[cfg(all(unix, feature = "ssh"))]
+            EndpointStream::SshServer($stream) => $what,
             #[cfg(all(unix, feature = "stdio"))]
             EndpointStream::Stdio($stream) => $what,
             #[cfg(all(unix, feature = "stdio"))]

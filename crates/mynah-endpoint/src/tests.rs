@@ -441,3 +441,118 @@ fn servers_of_this_process_are_not_dialled_again() {
     assert_eq!(error.kind(), TransportErrorKind::Address);
     assert!(error.to_string().contains("memory:x"), "{error}");
 }
+
+#[cfg(all(unix, feature = "stdio"))]
+#[test]
+fn the_systems_ssh() {
+    for (url, place) in [
+        ("ssh+exec://h/worker", "ssh+exec://h"),
+        (
+            "ssh+exec://me@h:22/worker?arg=a&arg=b",
+            "ssh+exec://me@h:22",
+        ),
+        (
+            "ssh+exec://me@[::1]:22//usr/bin/worker",
+            "ssh+exec://me@[::1]:22",
+        ),
+        ("ssh+exec://h?shell=a;b", "ssh+exec://h"),
+        ("ssh+exec://h?subsystem=mynah&prompts=yes", "ssh+exec://h"),
+    ] {
+        let endpoint: Endpoint = url.parse().unwrap();
+        assert_eq!(endpoint.place.to_string(), place);
+    }
+    for (url, what) in [
+        ("ssh+exec:h/worker", "a host is needed"),
+        ("ssh+exec://", "a host is needed"),
+        ("ssh+exec://h", "one of //host/PROGRAM"),
+        ("ssh+exec://h/a?shell=b", "one of //host/PROGRAM"),
+        ("ssh+exec://h/a?subsystem=b", "one of //host/PROGRAM"),
+        ("ssh+exec://-oProxyCommand=id/a", "a host is needed"),
+        ("ssh+exec://-h/a", "a host is needed"),
+        ("ssh+exec://me@-h/a", "a host is needed"),
+        ("ssh+exec://-l@h/a", "there is no such user"),
+        ("ssh+exec://%2Dl@h/a", "there is no such user"),
+        (
+            "ssh+exec://me:hush@h/a",
+            "a password does not belong into a URL",
+        ),
+        ("ssh+exec://h:x/a", "a host is needed"),
+        ("ssh+exec://h:70000/a", "a host is needed"),
+        ("ssh+exec://h;id/a", "a host is needed"),
+        ("ssh+exec://h/a?option=x", "option is NAME=VALUE"),
+        ("ssh+exec://h/a?option=-o=x", "option is NAME=VALUE"),
+        (
+            "ssh+exec://h/a?option=A=b%0AProxyCommand=id",
+            "option is NAME=VALUE",
+        ),
+    ] {
+        let error = url.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(error.contains(what), "{url}: {error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[cfg(all(unix, feature = "ssh"))]
+#[test]
+fn ssh() {
+    for (url, place) in [
+        ("ssh://me@h?command=worker&arg=a&arg=b%26c", "ssh://me@h"),
+        ("ssh://me@h:2222?subsystem=mynah", "ssh://me@h:2222"),
+        ("ssh://me@[::1]:2222?socket=/run/a", "ssh://me@[::1]:2222"),
+        (
+            "ssh://me@h?shell=a&banner=10&strict_kex=optional",
+            "ssh://me@h",
+        ),
+        (
+            "ssh://me@h?shell=a&host_keys=accept-new&known_hosts=/a&known_hosts=/b",
+            "ssh://me@h",
+        ),
+        (
+            "ssh://me@h?shell=a&identity=/a&identity=/b&agent=yes&password_file=/c",
+            "ssh://me@h",
+        ),
+        (
+            "ssh://me@h?shell=a&agent=/run/agent&host_key=SHA256:x",
+            "ssh://me@h",
+        ),
+    ] {
+        let endpoint: Endpoint = url.parse().unwrap();
+        assert_eq!(endpoint.place.to_string(), place);
+        endpoint.place.dial().unwrap();
+        endpoint.place.again().unwrap();
+    }
+    for (url, what) in [
+        ("ssh://h?command=a", "ssh needs a user"),
+        ("ssh://me@?command=a", "a host is needed"),
+        ("ssh://me@-h?command=a", "a host is needed"),
+        (
+            "ssh://me:hush@h?command=a",
+            "a password does not belong into a URL",
+        ),
+        ("ssh://me@h/path?command=a", "ssh has no path"),
+        ("ssh://me@h?command=a&shell=b", "one of command=PROGRAM"),
+        ("ssh://me@h?subsystem=a&socket=/b", "one of command=PROGRAM"),
+        ("ssh://me@h?identity=/a", "one of command=PROGRAM"),
+        ("ssh://me@h?shell=a&arg=b", "is unknown"),
+        ("ssh://me@h?command=a&command=b", "given twice"),
+        ("ssh://me@h?command=%zz", "two hexadecimal digits"),
+        ("ssh://me@h?shell=a&host_keys=any", "known, accept-new"),
+        (
+            "ssh://me@h?shell=a&host_key=SHA256:x&known_hosts=/a",
+            "no other key is accepted",
+        ),
+        ("ssh://me@h?shell=a&strict_kex=off", "required, optional"),
+        ("ssh://me@h?shell=a&agent=no", "agent is yes"),
+        ("ssh://me@h?shell=a&banner=-1", "how many bytes"),
+    ] {
+        let error = url.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(error.contains(what), "{url}: {error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+    let nothing: Endpoint = "ssh://me@h".parse().unwrap();
+    let error = nothing.place.dial().unwrap_err();
+    assert!(
+        error.to_string().contains("one of command=PROGRAM"),
+        "{error}"
+    );
+}

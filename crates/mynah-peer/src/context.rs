@@ -11,7 +11,7 @@ use crate::server::Peers;
 use crate::states::States;
 use crate::trace::TraceContext;
 use mynah_connection::InboundKey;
-use mynah_protocol::{EndReason, Evidence, Metadata, Moment};
+use mynah_protocol::{EndReason, Evidence, Metadata, Moment, OPERATION_ID};
 use serde::Serialize;
 use std::fmt;
 use std::future::poll_fn;
@@ -37,6 +37,16 @@ pub struct Context {
 enum Inner {
     Linked { link: Arc<Link>, key: InboundKey },
     Local(Arc<LocalCall>),
+}
+
+/// One delivery of a call by a carrier of envelopes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Which delivery of the call this is, from 1: above 1 somebody may have run it, or a part of it, before.
+    pub attempt: u32,
+    /// What the carrier knows of it.
+    pub evidence: Evidence,
 }
 
 impl fmt::Debug for Context {
@@ -134,6 +144,19 @@ impl Context {
             Inner::Linked { link, .. } => link.config.router.peers(),
             Inner::Local(call) => call.peers(),
         }
+    }
+
+    /// What a carrier of envelopes knows of this one delivery of the call: which attempt it is, and the evidence that
+    /// belongs to it. `None` where calls are not delivered again, and once the call is over.
+    #[must_use]
+    pub fn delivery(&self) -> Option<Delivery> {
+        let (link, key) = self.link()?;
+        let state = link.lock();
+        let receipt = state.receipts.as_ref()?.held(key)?;
+        Some(Delivery {
+            attempt: receipt.attempt(),
+            evidence: receipt.evidence(),
+        })
     }
 
     /// The other side, to call it back. Calls made through it while this call runs end no later than its deadline. It
@@ -239,6 +262,12 @@ impl Context {
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Which operation the call is a part of, as its caller says: see [`OPERATION_ID`].
+    #[must_use]
+    pub fn operation_id(&self) -> Option<&str> {
+        self.metadata.value(OPERATION_ID)
     }
 
     /// Whether the caller, its deadline or its going asks the call to stop. True after the call

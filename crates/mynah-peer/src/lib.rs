@@ -41,7 +41,7 @@ pub use call::{
     ResultStream, ServiceClient, SideEffects, Ticket, WireFormat,
 };
 pub use callback::{Callback, NoReply};
-pub use context::{Context, Shield};
+pub use context::{Context, Delivery, Shield};
 pub use direct::DirectError;
 pub use encoded::{Encoded, ReplyBuffer};
 pub use error::{CallError, DomainError, WasSent};

@@ -29,10 +29,10 @@ use crate::server::Peers;
 use crate::states::States;
 use crate::system::{Contracts, Shown};
 use mynah_contract::Contract;
-use mynah_protocol::{Evidence, Limits, MethodName, RpcError};
+use mynah_protocol::{Evidence, Limits, MethodName, Offer, Opaque, RpcError};
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -462,6 +462,22 @@ impl Router {
         let mut methods: Vec<_> = live.map(Route::entry).collect();
         self.added.list(&mut methods);
         methods
+    }
+
+    /// What a listener is told before it accepts.
+    pub(crate) fn offer(&self) -> Offer {
+        let names = self.methods().into_iter().map(|method| method.name.service);
+        let none = BTreeMap::new();
+        let hashes = self.contracts.hashes().unwrap_or(&none);
+        names
+            .filter(|name| !name.is_empty())
+            .fold(Offer::default(), |offer, name| {
+                let contract = match hashes.get(&*name) {
+                    Some(Opaque::Bytes(hash)) => Some(hash.clone()),
+                    _ => None,
+                };
+                offer.with_service(&*name, contract)
+            })
     }
 
     fn push(&mut self, route: Route) -> Result<(), RegisterError> {

@@ -378,6 +378,12 @@ impl Server {
             listeners.push(bind.await?);
         }
         let limits = self.limits.clone().unwrap_or_default();
+        let offer = self.router.offer();
+        for listener in &mut listeners {
+            let mut offer = offer.clone();
+            offer.limits = listener.limits(limits.clone());
+            listener.open(&offer).await?;
+        }
         let router = match &self.limits {
             Some(limits) => self.router.limits(limits.clone()),
             None => self.router,

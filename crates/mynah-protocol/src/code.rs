@@ -117,6 +117,10 @@ error_codes! {
         "no common version of the protocol";
     /// The connection said nothing, or took nothing, for too long.
     TIMED_OUT = -32012, "timed_out", Connection, Unknown, 408, "connection timed out";
+    /// Nobody serves what was called; the request was not started.
+    NO_SERVERS = -32013, "no_servers", Call, NotRun, 503, "nobody serves this now";
+    /// What the peer may call does not include this; it was not run.
+    PERMISSION_DENIED = -32014, "permission_denied", Call, Never, 403, "not allowed";
 }
 
 impl ErrorCode {

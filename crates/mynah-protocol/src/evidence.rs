@@ -21,6 +21,15 @@ impl EvidenceKey {
     pub const GROUP_ID: Self = Self("gid");
     /// The peer's process on this machine, as its number.
     pub const PROCESS_ID: Self = Self("pid");
+    /// The name under which the peer was let in, as text. Whoever let it in has checked it.
+    pub const USER: Self = Self("user");
+    /// The type of the key with which the peer was let in, as text: `ssh-ed25519`.
+    pub const KEY_TYPE: Self = Self("key_type");
+    /// The fingerprint of that key, as text: `SHA256:` and base64.
+    pub const KEY_FINGERPRINT: Self = Self("key_fingerprint");
+    /// The methods that the peer may call, as [`AllowedMethods`](crate::AllowedMethods) writes them; absent when it may
+    /// call all. What is not allowed is refused before its handler.
+    pub const METHODS: Self = Self("methods");
     /// The status with which the process at the other end exited: an integer. Among the facts of a
     /// [`PeerEnd`](crate::PeerEnd).
     pub const EXIT_STATUS: Self = Self("exit_status");

@@ -32,6 +32,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod allowed;
 mod code;
 mod end;
 mod envelope;
@@ -43,13 +44,17 @@ mod limits;
 mod metadata;
 mod moment;
 mod name;
+mod offer;
 mod outcome;
 mod payload;
 mod profile;
+mod shell_word;
+mod side_lines;
 mod stream;
 mod transport;
 pub mod value;
 
+pub use allowed::{AllowedMethods, PatternError};
 pub use code::{ErrorCode, RetryClass, Scope};
 pub use end::{By, EndReason, PeerEnd};
 pub use envelope::{
@@ -61,16 +66,19 @@ pub use evidence::{Evidence, EvidenceKey};
 pub use hello::{Hello, MoreHello, Opaque};
 pub use id::{CallId, WireId};
 pub use limits::{DecodeLimits, DuplicateKeys, Limits};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, OPERATION_ID};
 pub use moment::Moment;
 pub use name::{CALLBACK_SERVICE, EVENTS_SERVICE, MethodName, NameError};
+pub use offer::{Offer, OfferedService};
 pub use outcome::Outcome;
 pub use payload::{FormatId, Payload, PayloadBytes, Segment};
 pub use profile::{Capabilities, HalfClose, OnTimeout, ParamsShape, Profile, Remote};
+pub use shell_word::shell_word;
+pub use side_lines::SideLineBuffer;
 pub use stream::{Credit, InputEnd, ItemBatch, Items, Stop, StreamSide, Streams, Window};
 pub use transport::{
-    Accepted, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine, SideLines,
-    Transport, TransportError, TransportErrorKind,
+    Accepted, Delivered, Dialer, Inbound, Listener, Outbound, Receipt, Settled, SideLine,
+    SideLines, Transport, TransportError, TransportErrorKind,
 };
 pub use value::Value;
 

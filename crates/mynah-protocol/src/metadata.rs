@@ -3,6 +3,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+/// The entry of metadata that says which operation a call is a part of: a text that the caller chooses, new for each thing
+/// to be done and the same when it asks for that again. A server that keeps outcomes answers the second call with the
+/// outcome of the first.
+pub const OPERATION_ID: &str = "operation-id";
+
 /// Key-value pairs that travel beside the params of a request: trace context, tenant, whatever the
 /// two programs agree on. Never evidence: the peer can send anything here.
 ///

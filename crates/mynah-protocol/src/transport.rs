@@ -5,7 +5,7 @@
 //! connection type. A *carrier of envelopes* (the memory pair, a broker) moves whole envelopes: its
 //! connection implements [`Transport`].
 
-use crate::{Envelope, Evidence, Profile};
+use crate::{Envelope, Evidence, Offer, Profile};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use async_trait::async_trait;
@@ -76,6 +76,13 @@ pub enum Settled {
 pub struct Receipt {
     token: Box<dyn Any + Send>,
     attempt: u32,
+    describe: fn(&(dyn Any + Send)) -> Evidence,
+}
+
+/// A token of a [`Receipt`] that knows more of the delivery than which attempt it is.
+pub trait Delivered: Any + Send {
+    /// What the carrier knows of this one delivery: asked for only when somebody wants to know.
+    fn evidence(&self) -> Evidence;
 }
 
 impl Receipt {
@@ -84,7 +91,26 @@ impl Receipt {
         Self {
             token: Box::new(token),
             attempt,
+            describe: |_| Evidence::new(),
         }
+    }
+
+    /// The same with a token that has evidence of its own.
+    pub fn delivered<T: Delivered>(token: T, attempt: u32) -> Self {
+        Self {
+            token: Box::new(token),
+            attempt,
+            describe: |token| {
+                let token = token.downcast_ref::<T>();
+                token.map_or_else(Evidence::new, Delivered::evidence)
+            },
+        }
+    }
+
+    /// What the carrier knows of this one delivery.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        (self.describe)(&*self.token)
     }
 
     /// Which delivery of the envelope this is, from 1.
@@ -98,10 +124,16 @@ impl Receipt {
     /// # Errors
     /// The receipt itself when its token has another type.
     pub fn into_token<T: Any>(self) -> Result<Box<T>, Self> {
-        let attempt = self.attempt;
-        self.token
-            .downcast()
-            .map_err(|token| Self { token, attempt })
+        let Self {
+            token,
+            attempt,
+            describe,
+        } = self;
+        token.downcast().map_err(|token| Self {
+            token,
+            attempt,
+            describe,
+        })
     }
 }
 
@@ -152,9 +184,23 @@ pub type SideLines = Pin<Box<dyn Stream<Item = SideLine> + Send>>;
 ///
 /// An error is about one attempt, never about the listener: the driver counts it, waits a moment
 /// and polls again. A listener that can never accept again returns `Ready(None)`.
+#[async_trait]
 pub trait Listener: Send + Unpin + 'static {
     /// What an accepted connection is: async bytes, or a [`Transport`].
     type Connection: Send + 'static;
+
+    /// Told once what the server offers, before the first [`Self::poll_accept`]. What a listener needs the names of
+    /// services for begins here. An error is one of the server's start. Most have nothing to do.
+    async fn open(&mut self, offer: &Offer) -> Result<(), TransportError> {
+        let _nothing = offer;
+        Ok(())
+    }
+
+    /// The server takes nothing new: called once, while the connections that were accepted finish, and awaited until
+    /// what stands outside of the process is left in order. It ends soon after the last of those connections has; nothing
+    /// is accepted any more. Not called when the server stops without a drain: then the listener is dropped. Most have
+    /// nothing to do.
+    async fn close(&mut self) {}
 
     /// Waits for the next connection. Cancel safe: nothing is lost when it is not polled again.
     fn poll_accept(
@@ -166,8 +212,17 @@ pub trait Listener: Send + Unpin + 'static {
     fn address(&self) -> String;
 }
 
+#[async_trait]
 impl<L: Listener + ?Sized> Listener for Box<L> {
     type Connection = L::Connection;
+
+    async fn open(&mut self, offer: &Offer) -> Result<(), TransportError> {
+        (**self).open(offer).await
+    }
+
+    async fn close(&mut self) {
+        (**self).close().await;
+    }
 
     fn poll_accept(
         &mut self,

@@ -10,6 +10,7 @@
 //! - [`Pair`]: two peers connected in memory, over a real wire.
 //! - [`Simulation`]: one test for many seeds, under a stopped clock; a failure names its seed.
 //! - [`fault`]: weather on a stream of bytes or a carrier of envelopes, cuts at every frame.
+//! - [`redis`]: a real redis-server, a Cluster, a Sentinel pair, behind the feature `redis-server`.
 //!
 //! This crate is a dev-dependency wherever it is used: it switches tokio's virtual time on.
 //!
@@ -22,6 +23,8 @@ mod failure;
 pub mod fault;
 mod macros;
 mod pair;
+#[cfg(all(feature = "redis-server", unix))]
+pub mod redis;
 mod report;
 mod simulation;
 pub mod transport;

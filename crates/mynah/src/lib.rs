@@ -117,13 +117,13 @@ pub use mynah_macros::{DomainError, export, service};
 pub use mynah_peer::{
     Admission, AttachError, Attached, Attempt, Backoff, Before, Call, CallBuilder, CallError,
     CallFuture, CallKind, CallOutcome, CallSide, Callback, Caller, CallerExt, Context, CutCall,
-    CutConnection, DialError, DirectError, DomainError, DrainReport, EarlyListeners, Events,
-    Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming, Intercepted,
-    InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs, MethodEntry,
-    MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer, PeerBuilder,
-    PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect, ReconnectState,
-    ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind, Server,
-    ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
+    CutConnection, Delivery, DialError, DirectError, DomainError, DrainReport, EarlyListeners,
+    Events, Extensions, Fault, Faults, FinishedCall, FromContext, Handler, IdTaken, Incoming,
+    Intercepted, InterceptedCall, Interceptor, Interceptors, Lag, LocalServer, LogLine, Logs,
+    MethodEntry, MethodInfo, MethodKind, Methods, Needs, NoReply, Notify, Object, Params, Peer,
+    PeerBuilder, PeerId, PeerStats, Peers, Published, RawAnswer, RawCall, Reconnect,
+    ReconnectState, ReconnectStats, ReconnectWatch, Reconnecting, RegisterError, Router, RunKind,
+    Server, ServerError, ServerHandle, ServerState, Service, ServiceClient, Session, SessionLimit,
     SessionPermit, SessionPolicy, Shield, SlowThresholds, State, Step, StreamCall, Streaming,
     Subscribe, Subscription, TraceContext, Validate, Verdict, WaitFor, WasSent, validated,
 };
@@ -132,7 +132,7 @@ pub use mynah_peer::{CheckError, Contracted, Shown};
 #[doc(inline)]
 pub use mynah_protocol::{
     By, DecodeLimits, DuplicateKeys, EndReason, ErrorCode, Evidence, EvidenceKey, FormatId, Limits,
-    Metadata, MethodName, Outcome, PeerEnd, RpcError, Value,
+    Metadata, MethodName, OPERATION_ID, Outcome, PeerEnd, RpcError, Value,
 };
 pub use url::{ConnectError, Connector, Listen, connect, connector};
 
@@ -191,6 +191,13 @@ pub use mynah_tower as tower;
 /// TCP. With the feature `tcp`.
 #[cfg(feature = "tcp")]
 pub use mynah_transport_tcp as tcp;
+
+/// Redis Streams. With the feature `redis-streams`.
+#[cfg(feature = "redis-streams")]
+pub use mynah_transport_redis_streams as redis_streams;
+/// SSH. With the feature `ssh`; empty on systems that are no Unix.
+#[cfg(feature = "ssh")]
+pub use mynah_transport_ssh as ssh;
 
 /// One's own stdin and stdout, and children as peers. With the feature `stdio`; empty on systems that are no Unix.
 #[cfg(feature = "stdio")]
@@ -295,5 +302,10 @@ mod guide {
         TestingYourService: "testing-your-service";
         WritingATransport: "writing-a-transport";
         Pipes: "pipes";
+    }
+
+    #[cfg(all(unix, feature = "ssh"))]
+    pages! {
+        Ssh: "ssh";
     }
 }

@@ -5,8 +5,9 @@
 //!
 //! ```text
 //! PROGRAM server --variant V --runtime current|multi [--core N] [--count-allocations]
-//!                [--transport tcp|unix|pipes]
+//!                [--transport tcp|unix|pipes|redis]
 //!   -> "listening tcp://127.0.0.1:PORT" or "listening unix:@NAME", an ADDRESS;
+//!                                    or "listening redis+unix://PATH", the MYNAH_BENCH_REDIS of its environment;
 //!                                    or "listening pipes:PID/READ,WRITTEN/..", a pair for each connection
 //!   <- "snapshot"                    as often as wanted, while nothing is in flight
 //!   -> {"cpu_ns":..,"allocations":..,"allocated_bytes":..,"live_bytes":..,"rss_bytes":..}

@@ -1,7 +1,7 @@
 //! The list of contenders.
 
 use super::scenario::Scenario;
-use crate::Outcome;
+use crate::{Outcome, process};
 use std::path::{Path, PathBuf};
 
 /// One program and how to start it.
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
+    /// What runs the program, where it is a script.
+    pub(crate) interpreter: Option<PathBuf>,
     pub(crate) variant: String,
     /// No server, no wire.
     pub(crate) in_process: bool,
@@ -39,7 +41,12 @@ impl Contender {
     }
 
     pub(crate) fn takes_part(&self, scenario: Scenario) -> bool {
-        matches!(scenario, Scenario::Calls | Scenario::Costs) || self.scenarios.contains(&scenario)
+        match scenario {
+            Scenario::Calls => true,
+            // Nothing counts what an interpreter does.
+            Scenario::Costs => self.interpreter.is_none(),
+            _ => self.scenarios.contains(&scenario),
+        }
     }
 }
 
@@ -69,6 +76,7 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
     else {
         return Err("contenders.toml: each needs name, program and user_allocations".into());
     };
+    let environment = text("python");
     let scenarios = entry.get("scenarios").and_then(toml::Value::as_array);
     let scenario = |value: &toml::Value| {
         let named = |one: &Scenario| value.as_str() == Some(one.name());
@@ -77,7 +85,14 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
     };
     Ok(Contender {
         name: name.to_owned(),
-        program: folder.join(program),
+        program: match environment {
+            None => folder.join(program),
+            Some(_) => process::root().join("xtask/bench/python").join(program),
+        },
+        interpreter: environment.map(|environment| {
+            let interop = process::root().join("interop-tests");
+            interop.join(environment).join("bin/python")
+        }),
         variant: text("variant").unwrap_or_default().to_owned(),
         in_process: flag("in_process"),
         transport: text("transport").unwrap_or("tcp").to_owned(),

@@ -296,10 +296,7 @@ impl Message {
             self.left
         });
         self.begun = true;
-        let len = self.left.min(
-            pace.chunk_bytes(self.rules.chunk_bytes)
-                .min(self.rules.most_chunk_bytes),
-        );
+        let len = self.next_chunk(pace);
         let mut head = Vec::with_capacity(48);
         (self.rules.head)(self.number, total, len, &mut head);
         let all = head.len() + len;
@@ -319,6 +316,18 @@ impl Message {
             }
         }
         (all, len)
+    }
+
+    /// Bytes of its next chunk. While nothing else is said, what little would be left behind that goes with it: alone it
+    /// would wait until the receiver says that it has taken the others.
+    fn next_chunk(&self, pace: &Pace) -> usize {
+        let least = self.rules.chunk_bytes;
+        let chunk = pace.chunk_bytes(least).min(self.rules.most_chunk_bytes);
+        if chunk > least && self.left <= chunk.saturating_add(chunk / 4) {
+            self.left
+        } else {
+            self.left.min(chunk)
+        }
     }
 
     fn drop_prefix(&mut self, len: usize) {

@@ -10,7 +10,7 @@ use crate::metrics::{self, Dropped};
 use crate::params::Params;
 use crate::stream::Attachment;
 use mynah_codec::Format;
-use mynah_protocol::DecodeLimits;
+use mynah_protocol::{DecodeLimits, OPERATION_ID};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::IntoFuture;
@@ -178,6 +178,13 @@ impl<P, T, E, C> Call<P, T, E, C> {
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.options.metadata.insert(name, value);
         self
+    }
+
+    /// Says which operation the call is a part of: an entry of metadata, [`OPERATION_ID`]. The same call under the same id
+    /// is answered with the outcome of the first where the server keeps outcomes, as it does over Redis Streams; elsewhere
+    /// it is what its handler makes of it.
+    pub fn operation_id(self, id: impl Into<Box<str>>) -> Self {
+        self.metadata(OPERATION_ID, id)
     }
 
     /// An id of the program's own for the call, on wires whose ids are texts: for peers that look for it, or logs of both

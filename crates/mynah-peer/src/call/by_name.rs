@@ -7,7 +7,7 @@ use crate::events::{ALL_TOPICS, Subscribe, Subscription};
 use crate::method::Target;
 use crate::params::{And, IntoArg, IntoArgs, NamedParams, Object, Params};
 use crate::stream::{StreamCall, Streaming};
-use mynah_protocol::RpcError;
+use mynah_protocol::{OPERATION_ID, RpcError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -127,6 +127,11 @@ impl<C, P> CallBuilder<C, P> {
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.call = self.call.metadata(name, value);
         self
+    }
+
+    /// Says which operation the call is a part of. See [`Call::operation_id`].
+    pub fn operation_id(self, id: impl Into<Box<str>>) -> Self {
+        self.metadata(OPERATION_ID, id)
     }
 
     /// An id of the program's own for the call, on wires whose ids are texts. See [`Call::id`].

@@ -7,7 +7,7 @@ use crate::intercept::CallKind;
 use crate::method::{MethodInfo, Target};
 use crate::params::{self, Params};
 use crate::scratch;
-use mynah_protocol::CALLBACK_SERVICE;
+use mynah_protocol::{CALLBACK_SERVICE, OPERATION_ID};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -76,6 +76,11 @@ impl<P, C> Notify<P, C> {
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.options.metadata.insert(name, value);
         self
+    }
+
+    /// Says which operation the notification is a part of. See [`Call::operation_id`](crate::Call::operation_id).
+    pub fn operation_id(self, id: impl Into<Box<str>>) -> Self {
+        self.metadata(OPERATION_ID, id)
     }
 
     /// The notification goes on with the trace of the call that is being handled.

@@ -139,6 +139,9 @@ impl Core {
             self.turn.get().refuse(call.key, Box::new(stopped(reason)));
             return;
         }
+        if call.forbidden {
+            return self.refuse_forbidden(&call);
+        }
         if !call.streams.is_none() && self.link.config.direct {
             let text = "a call without a connection has no streams";
             let error = RpcError::new(ErrorCode::UNSUPPORTED, text);
@@ -162,6 +165,7 @@ impl Core {
             deadline,
             metadata,
             body,
+            forbidden: _,
             cancelled: _,
         } = call;
         let route = index.and_then(|index| link.config.router.route(index));
@@ -310,6 +314,20 @@ impl Core {
         );
         let error = RpcError::new(ErrorCode::METHOD_NOT_FOUND, text);
         self.turn.get().refuse(key, Box::new(error));
+    }
+
+    /// Answers for what the evidence of the peer does not let it call. No interceptor and no handler sees it.
+    #[cold]
+    fn refuse_forbidden(&mut self, call: &Arrived) {
+        let method = call.unknown.as_deref().unwrap_or_default();
+        tracing::warn!(method, peer = %self.link.config.evidence, "call that the peer may not make");
+        if !call.answered {
+            metrics::dropped(Dropped::Notification, 1);
+            self.charge("notification that the peer may not send");
+        }
+        let text = format!("not allowed: {method}");
+        let error = RpcError::new(ErrorCode::PERMISSION_DENIED, text);
+        self.turn.get().refuse(call.key, Box::new(error));
     }
 
     /// A notification has come to nothing: nobody is told but the log. Params that are wrong are charged to the peer.

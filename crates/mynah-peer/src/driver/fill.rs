@@ -24,11 +24,13 @@ pub(super) struct Filling {
     /// Length of the buffer when this part is complete, and when the whole message is.
     part: usize,
     whole: usize,
+    /// Memory that is there is lent at once to a message that is no larger: its sender has sent such a one before.
+    proven: usize,
 }
 
 impl Filling {
     /// Begins with what has arrived, which is all of the input.
-    pub(super) fn begin(fill: Fill, input: &[u8]) -> Self {
+    pub(super) fn begin(fill: Fill, input: &[u8], proven: u32) -> Self {
         let Fill {
             skip,
             buffer,
@@ -39,6 +41,7 @@ impl Filling {
         let mut filling = Self {
             part: buffer.len() + want,
             whole: buffer.len() + ahead,
+            proven: usize::try_from(proven).unwrap_or(usize::MAX),
             buffer,
         };
         if filling.buffer.capacity() - filling.buffer.len() < there.len() {
@@ -56,9 +59,10 @@ impl Filling {
     /// Makes room for the rest of the message, but for no more than has arrived, or a fixed amount.
     fn reserve(&mut self) {
         let len = self.buffer.len();
-        // Memory that is there is lent for what has arrived in good part, not on the word of a head.
-        if len > 0
-            && len >= self.whole / 8
+        // Memory that is there is lent for what has arrived in good part, not on the word of a head; that of one who has
+        // kept such a word is good for what this thread keeps at most.
+        let arrived = len > 0 && len >= self.whole / 8;
+        if (arrived || self.whole <= self.proven)
             && let Some(mut buffer) = scratch::take_large(self.whole.saturating_add(BEYOND))
         {
             buffer.extend_from_slice(&self.buffer);
@@ -91,6 +95,15 @@ impl Filling {
 
     pub(super) fn is_complete(&self) -> bool {
         self.buffer.len() >= self.part
+    }
+
+    /// Bytes of the message, if all of it has arrived.
+    pub(super) fn proves(&self) -> u32 {
+        if self.buffer.len() >= self.whole {
+            u32::try_from(self.whole).unwrap_or(u32::MAX)
+        } else {
+            0
+        }
     }
 
     /// What was read beyond it.

@@ -339,6 +339,9 @@ impl Topic {
     /// Sends a peer that cannot subscribe what is published from now on.
     fn feed(&mut self, name: &str, link: &Arc<Link>) {
         let Some(facts) = link.facts() else { return };
+        if !link.allows_topic(name) {
+            return;
+        }
         let Declared { lag, capacity } = self.declared.unwrap_or(UNDECLARED);
         let max_bytes = link.config.limits.output_high_water_bytes;
         let queue = Arc::new(Queue::new(lag, capacity, max_bytes));

@@ -70,6 +70,9 @@ impl SubscribeMethod {
         if topic.len() > limits.max_name_bytes {
             return Err(refuse(ErrorCode::INVALID_PARAMS, "topic is too long"));
         }
+        if !link.allows_topic(&topic) {
+            return Err(refuse(ErrorCode::PERMISSION_DENIED, "not allowed"));
+        }
         let lease = Lease::take(Holder::Link(Arc::clone(link)), limits)
             .ok_or_else(|| refuse(ErrorCode::BUSY, "too many subscriptions are open"))?;
         let max_bytes = limits.output_high_water_bytes;

@@ -71,6 +71,8 @@ pub(crate) struct Arrived {
     pub(crate) deadline: Moment,
     pub(crate) metadata: Metadata,
     pub(crate) body: Body,
+    /// The peer may not call it.
+    pub(crate) forbidden: bool,
     /// It was cancelled before it was started.
     pub(crate) cancelled: Option<CancelReason>,
 }

@@ -135,9 +135,14 @@ impl<'a> DriverEffects<'a> {
                 }
             }
         }
+        let forbidden = self.link.forbids(&name, route);
+        if forbidden && unknown.is_none() {
+            unknown = Some(name.to_string().into_boxed_str());
+        }
         let body = self.body(params);
         self.collected.arrived.push(Arrived {
             key,
+            forbidden,
             route,
             unknown,
             other,

@@ -309,6 +309,14 @@ impl Out {
         }
     }
 
+    /// Whether what may be taken by I/O belongs to no call: it gains by leaving with what does.
+    pub(crate) fn is_control_only(&self) -> bool {
+        match self {
+            Self::Wire { output, .. } => output.data_len() == 0 && !output.bulk_waits(),
+            Self::Carrier { .. } => false,
+        }
+    }
+
     /// Lets go of everything: nobody will take it any more.
     pub(crate) fn discard(&mut self) {
         match self {

@@ -9,6 +9,13 @@ use std::task::Waker;
 impl DriverEffects<'_> {
     /// Hands it to those who listen. Returns it when it has a handler.
     pub(super) fn tell<'m>(&mut self, said: Said<'m>) -> Option<Said<'m>> {
+        if let Said::Event(event) = &said
+            && !self.link.allows_topic(&event.topic)
+        {
+            let topic = event.topic.escape_debug();
+            tracing::warn!(%topic, peer = %self.link.config.evidence, "event that the peer may not emit");
+            return None;
+        }
         let config = &self.link.config;
         let listeners = config.listeners.get();
         let heard = listeners.is_some_and(|heard| heard.said(&said, &mut self.collected.wakers));
@@ -66,6 +73,7 @@ impl DriverEffects<'_> {
             deadline,
             metadata: Metadata::new(),
             body,
+            forbidden: false,
             cancelled: None,
         });
     }

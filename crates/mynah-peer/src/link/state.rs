@@ -15,8 +15,8 @@ use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits, MethodName,
-    Opaque, ParamsShape, Response, RpcError,
+    AllowedMethods, CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits,
+    MethodName, Opaque, ParamsShape, Response, RpcError,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -50,6 +50,8 @@ const SMALL: usize = 4 << 10;
 pub(crate) struct Link {
     state: Mutex<State>,
     pub(crate) config: LinkConfig,
+    /// What the peer may call, where its evidence says so.
+    pub(crate) allowed: Option<Box<AllowedMethods>>,
     pub(crate) clock: Clock,
     /// Rung when the connection has ended, and when the peer says that it is going away.
     pub(crate) over: Notify,
@@ -141,7 +143,9 @@ impl Link {
     pub(crate) fn new(out: Out, config: LinkConfig) -> Arc<Self> {
         let clock = Clock::start();
         let connection = Connection::new(&config.limits, out.profile(), clock.now());
+        let allowed = AllowedMethods::of(&config.evidence).map(Box::new);
         let link = Self {
+            allowed,
             state: Mutex::new(State {
                 connection,
                 out,
@@ -281,6 +285,44 @@ impl Link {
                 (FallbackMethod::of(name, fallback), CalledKind::Fallback)
             }
         })
+    }
+
+    /// Whether the peer may not call this, by the evidence of its transport. `route`: what the router found for the name.
+    #[inline]
+    pub(crate) fn forbids(&self, name: &MethodName<'_>, route: Option<usize>) -> bool {
+        match &self.allowed {
+            None => false,
+            Some(allowed) => self.is_forbidden(allowed, name, route),
+        }
+    }
+
+    /// A wire may say a method without its service: what counts is the name of what would run.
+    #[cold]
+    fn is_forbidden(
+        &self,
+        allowed: &AllowedMethods,
+        name: &MethodName<'_>,
+        route: Option<usize>,
+    ) -> bool {
+        let router = &self.config.router;
+        if let Some(route) = route.and_then(|route| router.route(route)) {
+            return !allowed.allows(&route.name());
+        }
+        // What every peer has: ping, a description that is cut to what is allowed, the callbacks that it was given, and
+        // subscriptions, which look at their topic.
+        if system::is_system(name) || name.service.starts_with('$') {
+            return false;
+        }
+        match router.find_added(name) {
+            Some(route) => !allowed.allows(&route.name()),
+            None => !allowed.allows(name),
+        }
+    }
+
+    /// Whether the peer may hear of, and emit, events of a topic.
+    pub(crate) fn allows_topic(&self, topic: &str) -> bool {
+        let allowed = self.allowed.as_ref();
+        allowed.is_none_or(|allowed| allowed.allows_topic(topic))
     }
 
     /// Whether anybody hears lines of log that belong to no call.
@@ -472,6 +514,11 @@ impl State {
             return;
         };
         if self.mute {
+            return;
+        }
+        if (self.receipts.as_ref()).is_some_and(|receipts| receipts.was_stopped(key)) {
+            // It is delivered again: to say that it is over would be wrong.
+            self.connection.flushed(1);
             return;
         }
         let format = self.out.profile().format;

@@ -12,7 +12,7 @@ use crate::observe::SlowThresholds;
 use crate::router::{RegisterError, Router};
 use futures_core::Stream;
 use mynah_codec::{Dialect, Side};
-use mynah_protocol::{Evidence, Limits, SideLine, SideLines, Transport};
+use mynah_protocol::{AllowedMethods, Evidence, Limits, SideLine, SideLines, Transport};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
@@ -243,7 +243,9 @@ impl PeerBuilder {
 
 /// Makes a link and says what a wire says of itself at the start.
 pub(crate) fn start_link(mut out: Out, config: LinkConfig, side: Side) -> Arc<Link> {
-    if let Some(contracts) = config.router.contracts().hashes() {
+    // A peer that may call some methods only is told of those only, and of no hash of all.
+    let restricted = AllowedMethods::of(&config.evidence).is_some();
+    if let Some(contracts) = config.router.contracts().hashes().filter(|_| !restricted) {
         out.announce(contracts);
     }
     let link = Link::new(out, config);

@@ -2,12 +2,16 @@
 
 use super::shared::{Held, Shared};
 use mynah_codec::Dialect;
-use mynah_protocol::{Accepted, Limits, Listener, Transport, TransportErrorKind};
+use mynah_protocol::{
+    Accepted, Limits, Listener, Offer, Transport, TransportError, TransportErrorKind,
+};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
 /// How long a listener rests after it could not accept (no file descriptors left, as a rule).
 const REST_AFTER_ERROR: Duration = Duration::from_millis(20);
@@ -15,9 +19,18 @@ const REST_AFTER_ERROR: Duration = Duration::from_millis(20);
 /// A bound listener of whatever kind.
 pub(super) trait Accepting: Send {
     fn address(&self) -> String;
-    fn accept_all(self: Box<Self>, shared: Arc<Shared>)
-    -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// What its connections have of the limits of the server, where the server has some.
+    fn limits(&self, given: Limits) -> Limits;
+    fn open<'a>(&'a mut self, offer: &'a Offer) -> Opening<'a>;
+    /// Until there is nothing more to accept, or `stop` says so or is gone.
+    fn accept_all(
+        self: Box<Self>,
+        shared: Arc<Shared>,
+        stop: oneshot::Receiver<()>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
+
+type Opening<'a> = Pin<Box<dyn Future<Output = Result<(), TransportError>> + Send + 'a>>;
 
 /// What a listener makes of the limits of its server, or of its dialect.
 type Change = Box<dyn Fn(Limits) -> Limits + Send>;
@@ -57,13 +70,22 @@ where
         self.listener.address()
     }
 
+    fn limits(&self, given: Limits) -> Limits {
+        (self.change)(given)
+    }
+
+    fn open<'a>(&'a mut self, offer: &'a Offer) -> Opening<'a> {
+        self.listener.open(offer)
+    }
+
     fn accept_all(
         mut self: Box<Self>,
         shared: Arc<Shared>,
+        mut stop: oneshot::Receiver<()>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let held = Held::default();
-            while let Some(accepted) = next(&mut self.listener).await {
+            while let Some(accepted) = next(&mut self.listener, &mut stop).await {
                 let Accepted {
                     connection,
                     evidence,
@@ -71,6 +93,7 @@ where
                 let (dialect, change) = (&self.dialect, &self.change);
                 shared.accept_bytes(connection, dialect, change, evidence, &held);
             }
+            self.listener.close().await;
         })
     }
 }
@@ -89,19 +112,29 @@ where
         self.listener.address()
     }
 
+    fn limits(&self, given: Limits) -> Limits {
+        (self.change)(given)
+    }
+
+    fn open<'a>(&'a mut self, offer: &'a Offer) -> Opening<'a> {
+        self.listener.open(offer)
+    }
+
     fn accept_all(
         mut self: Box<Self>,
         shared: Arc<Shared>,
+        mut stop: oneshot::Receiver<()>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let held = Held::default();
-            while let Some(accepted) = next(&mut self.listener).await {
+            while let Some(accepted) = next(&mut self.listener, &mut stop).await {
                 let Accepted {
                     connection,
                     evidence,
                 } = accepted;
                 shared.accept_carrier(connection, &self.change, evidence, &held);
             }
+            self.listener.close().await;
         })
     }
 }
@@ -114,8 +147,24 @@ const fn may_come_again_at_once(kind: TransportErrorKind) -> bool {
     )
 }
 
-/// The next connection; a failed attempt is about that attempt only.
-async fn next<L: Listener>(listener: &mut L) -> Option<Accepted<L::Connection>> {
+/// The next connection, `None` when there is none any more or the server takes none; a failed attempt is about that
+/// attempt only.
+async fn next<L: Listener>(
+    listener: &mut L,
+    stop: &mut oneshot::Receiver<()>,
+) -> Option<Accepted<L::Connection>> {
+    let mut accepted = std::pin::pin!(accept(listener));
+    poll_fn(|cx| {
+        // Told, or the handle is gone.
+        if Pin::new(&mut *stop).poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        accepted.as_mut().poll(cx)
+    })
+    .await
+}
+
+async fn accept<L: Listener>(listener: &mut L) -> Option<Accepted<L::Connection>> {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await? {
             Ok(accepted) => return Some(accepted),

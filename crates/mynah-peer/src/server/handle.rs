@@ -3,7 +3,7 @@
 use super::peers::Peers;
 use super::registry::PeerId;
 use super::report::DrainReport;
-use super::shared::{AttachError, Shared};
+use super::shared::{AttachError, ListenerTask, Shared};
 use super::{DEFAULT_GRACE, drain};
 use crate::error::CallError;
 use crate::events::{Events, Published};
@@ -17,7 +17,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
+
+/// How long a listener has to leave in order what it holds outside of the process, after its connections have ended.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running server. Dropped, it stops listening and closes its connections without waiting;
 /// [`drain`](Self::drain) lets calls finish.
@@ -33,7 +35,7 @@ pub struct ServerHandle {
 #[derive(Default)]
 struct Listening {
     names: Vec<String>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<ListenerTask>,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -50,7 +52,7 @@ impl ServerHandle {
         local: Arc<LocalServer>,
         names: Vec<String>,
         addresses: Vec<String>,
-        tasks: Vec<JoinHandle<()>>,
+        tasks: Vec<ListenerTask>,
     ) -> Self {
         Self {
             shared,
@@ -194,11 +196,20 @@ impl ServerHandle {
     /// called again.
     pub async fn drain(&self, grace: impl Into<Option<Duration>>) -> DrainReport {
         let grace = grace.into().unwrap_or(DEFAULT_GRACE);
-        let listening = self.stop_listening();
+        let listeners = self.stop_listening();
+        let mut closing: Vec<_> = listeners.into_iter().map(ListenerTask::close).collect();
         let report = drain::run(&self.shared, &self.local, grace).await;
-        for task in listening {
-            // Until its listener is closed, and its socket file is gone. It was told to end, so it ends.
-            drop(task.await);
+        let closed = async {
+            for task in &mut closing {
+                // Until its listener is closed, and its socket file is gone.
+                drop(task.await);
+            }
+        };
+        if tokio::time::timeout(CLOSE_PATIENCE, closed).await.is_err() {
+            tracing::warn!("a listener does not close, and is dropped");
+            for task in closing {
+                task.abort();
+            }
         }
         report
     }
@@ -221,22 +232,21 @@ impl ServerHandle {
     /// Stops at once, as dropping the handle does: nothing is accepted any more, every connection is closed without
     /// waiting, and what runs is stopped. Nothing happens the second time.
     pub fn stop(&self) {
-        drop(self.stop_listening());
+        for task in self.stop_listening() {
+            task.abort();
+        }
         self.shared.close_all();
         self.local.stop();
     }
 
-    /// The tasks that are about to end.
-    fn stop_listening(&self) -> Vec<JoinHandle<()>> {
+    /// The tasks that are to end.
+    fn stop_listening(&self) -> Vec<ListenerTask> {
         let mut listening = self
             .listening
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let Listening { names, tasks } = std::mem::take(&mut *listening);
         drop(listening);
-        for task in &tasks {
-            task.abort();
-        }
         for name in names {
             self.local.unpublish(&name);
         }

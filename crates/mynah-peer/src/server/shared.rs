@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 /// How long a connection that was refused has to say what it speaks, so that it can be told why.
@@ -349,13 +349,15 @@ impl Shared {
     }
 
     /// Accepts what a listener brings, in a task, until it brings no more.
-    pub(super) fn listen(self: &Arc<Self>, listener: Box<dyn Accepting>) -> JoinHandle<()> {
+    pub(super) fn listen(self: &Arc<Self>, listener: Box<dyn Accepting>) -> ListenerTask {
         self.listening.fetch_add(1, Ordering::AcqRel);
         let listening = Listening(Arc::clone(self));
-        tokio::spawn(async move {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
             let Listening(shared) = &listening;
-            listener.accept_all(Arc::clone(shared)).await;
-        })
+            listener.accept_all(Arc::clone(shared), stopped).await;
+        });
+        ListenerTask { stop, task }
     }
 
     /// Whether nothing is open and nothing will be.
@@ -381,6 +383,26 @@ async fn refuse<T>(driven: impl Future<Output = T>, link: Arc<Link>) {
     if heard.await.is_err() {
         link.cut(CloseReason::Local);
         driven.await;
+    }
+}
+
+/// A task that accepts.
+pub(super) struct ListenerTask {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl ListenerTask {
+    /// It accepts nothing any more, and ends once its listener is closed.
+    pub(super) fn close(self) -> JoinHandle<()> {
+        // It may have ended by itself.
+        let _told = self.stop.send(());
+        self.task
+    }
+
+    /// It ends where it is.
+    pub(super) fn abort(self) {
+        self.task.abort();
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::method::MethodKind;
 use crate::router::MethodEntry;
 use mynah_contract::{Contract, ContractError, Event, Manifest, Method, Param};
-use mynah_protocol::{Evidence, MethodName, Opaque, Value};
+use mynah_protocol::{AllowedMethods, Evidence, MethodName, Opaque, Value};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -97,7 +97,7 @@ impl Told {
 fn seen(
     every: &Every,
     caller: &Evidence,
-    show: &(dyn Fn(&Evidence, Shown<'_>) -> bool + Send + Sync),
+    show: &dyn Fn(&Evidence, Shown<'_>) -> bool,
 ) -> Sees {
     let mut sees = Vec::new();
     for contract in &every.contracts {
@@ -199,7 +199,7 @@ impl Contracts {
     ) -> Result<Arc<Value>, ContractError> {
         let every = self.every(all)?;
         // Code of the user: before any lock.
-        let sees = self.show.as_ref().map(|show| seen(&every, caller, &**show));
+        let sees = self.sees(&every, caller);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let known = told.of(&every).and_then(|list| list.find(&sees));
         let whole = if let Some(value) = known {
@@ -214,6 +214,24 @@ impl Contracts {
             None => whole,
             Some(service) => Arc::new(only(service, &whole)),
         })
+    }
+
+    /// What a caller may see: what it may call, as far as that is shown. `None`: everything.
+    fn sees(&self, every: &Every, caller: &Evidence) -> Option<Sees> {
+        let allowed = AllowedMethods::of(caller);
+        if self.show.is_none() && allowed.is_none() {
+            return None;
+        }
+        let shows = |caller: &Evidence, shown: Shown<'_>| {
+            let may = allowed.as_ref().is_none_or(|allowed| match shown {
+                Shown::Method { service, method } => {
+                    allowed.allows(&MethodName::new(service, method.name()))
+                }
+                Shown::Event { event, .. } => allowed.allows_topic(event.topic()),
+            });
+            may && self.show.as_ref().is_none_or(|show| show(caller, shown))
+        };
+        Some(seen(every, caller, &shows))
     }
 
     /// Every contract, with entries for the methods that have none, made once for the methods that are there.

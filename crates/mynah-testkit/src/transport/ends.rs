@@ -6,7 +6,8 @@ use futures_sink::Sink;
 use mynah_codec::Format;
 use mynah_protocol::{
     Accepted, Dialer, Envelope, Evidence, FormatId, Inbound, Listener, Metadata, MethodName,
-    Outbound, Payload, Profile, Request, Streams, Transport, TransportError, WireId,
+    Outbound, Payload, Profile, Request, Streams, Transport, TransportError, TransportErrorKind,
+    WireId,
 };
 use std::any::Any;
 use std::fmt;
@@ -332,10 +333,26 @@ impl<E: End> Listening<E> {
     }
 }
 
-/// The next connection.
+/// The next connection. An attempt that came to nothing is about that attempt: whoever made it has gone again.
 pub(crate) async fn accept<E>(listener: &mut dyn Accepts<E>) -> Result<E, Failure> {
-    let accepted = poll_fn(|cx| listener.poll_accept(cx)).await;
-    Ok(accepted.because("the listener accepts no more")??)
+    /// More than any case makes.
+    const ATTEMPTS: u32 = 100;
+    let mut failed = 0;
+    loop {
+        let accepted = poll_fn(|cx| listener.poll_accept(cx)).await;
+        let accepted = accepted.because("the listener accepts no more")?;
+        match accepted {
+            Err(error) if is_of_attempt(&error) && failed < ATTEMPTS => failed += 1,
+            accepted => return Ok(accepted?),
+        }
+    }
+}
+
+fn is_of_attempt(error: &TransportError) -> bool {
+    matches!(
+        error.kind(),
+        TransportErrorKind::Denied | TransportErrorKind::Broken
+    )
 }
 
 type Make<T> = Box<dyn Fn() -> BoxFuture<'static, Result<T, TransportError>> + Send + Sync>;

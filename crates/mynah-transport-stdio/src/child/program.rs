@@ -196,8 +196,8 @@ impl Program {
         );
         if let Some(stderr) = stderr {
             let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?;
-            let (lines, queue) = StderrLines::new(self.lines);
-            tokio::spawn(stderr::read(pipe, process, queue, self.line_bytes));
+            let (lines, queue) = StderrLines::new(self.line_bytes, self.lines);
+            tokio::spawn(stderr::read(pipe, process, queue));
             stream.set_stderr(lines);
         }
         let evidence = Evidence::new()

@@ -2,8 +2,7 @@
 
 use super::process::Process;
 use futures_core::Stream;
-use mynah_protocol::SideLine;
-use std::collections::VecDeque;
+use mynah_protocol::{SideLine, SideLineBuffer};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,9 +30,7 @@ pub struct StderrLines {
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    lines: VecDeque<SideLine>,
-    most: usize,
-    dropped: u64,
+    lines: SideLineBuffer,
     ended: bool,
     /// Nobody takes lines any more.
     deaf: bool,
@@ -41,11 +38,9 @@ pub(super) struct Queue {
 }
 
 impl StderrLines {
-    pub(super) fn new(most: usize) -> (Self, Arc<Mutex<Queue>>) {
+    pub(super) fn new(line_bytes: usize, lines: usize) -> (Self, Arc<Mutex<Queue>>) {
         let queue = Arc::new(Mutex::new(Queue {
-            lines: VecDeque::new(),
-            most,
-            dropped: 0,
+            lines: SideLineBuffer::new(line_bytes, lines),
             ended: false,
             deaf: false,
             waker: None,
@@ -62,7 +57,7 @@ impl Stream for StderrLines {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SideLine>> {
         let mut queue = lock(&self.queue);
-        if let Some(line) = queue.lines.pop_front() {
+        if let Some(line) = queue.lines.pop() {
             return Poll::Ready(Some(line));
         }
         if queue.ended {
@@ -85,34 +80,14 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Queue {
-    fn push(&mut self, mut line: SideLine) {
-        if self.deaf {
-            return;
-        }
-        if self.lines.len() >= self.most {
-            if let Some(oldest) = self.lines.pop_front() {
-                self.dropped += oldest.dropped + 1;
-            }
-            match self.lines.front_mut() {
-                Some(next) => next.dropped += std::mem::take(&mut self.dropped),
-                None => line.dropped += std::mem::take(&mut self.dropped),
-            }
-        }
-        self.lines.push_back(line);
-    }
-}
-
 /// Reads a child's stderr until it ends.
 pub(super) async fn read(
     mut pipe: pipe::Receiver,
     process: Arc<Process>,
     queue: Arc<Mutex<Queue>>,
-    line_bytes: usize,
 ) {
     // However this task ends, nobody waits for it.
     let _ended = Ended(Arc::clone(&process), Arc::clone(&queue));
-    let mut splitter = Splitter::new(line_bytes);
     let mut buffer = vec![0; READ_BYTES];
     let mut left = PIPE_BYTES;
     // A child of its own that never pauses would be read for ever.
@@ -128,9 +103,9 @@ pub(super) async fn read(
             left = left.saturating_sub(read);
         }
         let bytes = buffer.get(..read).unwrap_or_default();
-        hand_over(&queue, |push| splitter.split(bytes, push));
+        hand_over(&queue, |lines| lines.write(bytes));
     }
-    hand_over(&queue, |push| splitter.finish(push));
+    hand_over(&queue, SideLineBuffer::finish);
 }
 
 /// What is left of a process that has ended; a child of its own may hold the pipe open, and is not waited for.
@@ -138,9 +113,12 @@ fn rest(pipe: &pipe::Receiver, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(pipe, buffer)?)
 }
 
-fn hand_over(queue: &Mutex<Queue>, lines: impl FnOnce(&mut dyn FnMut(SideLine))) {
+fn hand_over(queue: &Mutex<Queue>, take: impl FnOnce(&mut SideLineBuffer)) {
     let mut queue = lock(queue);
-    lines(&mut |line| queue.push(line));
+    take(&mut queue.lines);
+    if queue.deaf {
+        queue.lines.clear();
+    }
     let waker = queue.waker.take();
     drop(queue);
     if let Some(waker) = waker {
@@ -162,57 +140,3 @@ impl Drop for Ended {
         self.0.note_stderr_read();
     }
 }
-
-/// Cuts bytes into lines of a bounded length.
-struct Splitter {
-    line: Vec<u8>,
-    cut: u64,
-    most: usize,
-}
-
-impl Splitter {
-    const fn new(most: usize) -> Self {
-        Self {
-            line: Vec::new(),
-            cut: 0,
-            most,
-        }
-    }
-
-    fn split(&mut self, bytes: &[u8], push: &mut dyn FnMut(SideLine)) {
-        let mut pieces = bytes.split(|byte| *byte == b'\n');
-        let last = pieces.next_back();
-        for piece in pieces {
-            self.add(piece);
-            push(self.take());
-        }
-        if let Some(last) = last {
-            self.add(last);
-        }
-    }
-
-    /// The last line need not have an end.
-    fn finish(&mut self, push: &mut dyn FnMut(SideLine)) {
-        if !self.line.is_empty() || self.cut > 0 {
-            push(self.take());
-        }
-    }
-
-    fn add(&mut self, piece: &[u8]) {
-        let room = self.most.saturating_sub(self.line.len());
-        let kept = piece.get(..room).unwrap_or(piece);
-        self.line.extend_from_slice(kept);
-        self.cut += (piece.len() - kept.len()) as u64;
-    }
-
-    fn take(&mut self) -> SideLine {
-        let whole = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-        let mut line = SideLine::new(String::from_utf8_lossy(whole));
-        line.cut_bytes = std::mem::take(&mut self.cut);
-        self.line.clear();
-        line
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -260,3 +260,23 @@ fn chunks_grow_while_nothing_else_is_said() {
     out.take(Lane::Data, &mut OutputChunk::default());
     assert_eq!(sizes(&mut out), [8; 4], "somebody may wait");
 }
+
+#[test]
+fn a_small_rest_goes_with_the_chunk_before_it_while_nothing_else_is_said() {
+    let mut out = Output::with_bulk();
+    let rules = BulkRules {
+        chunk_bytes: 8 << 10,
+        most_chunk_bytes: 100 << 10,
+        total_bytes: 4 << 20,
+        ..RULES
+    };
+    put(&mut out, 1, 17, rules);
+    let first = [(0, 17, 8), (0, 0, 8), (0, 0, 1)];
+    assert_eq!(all(&mut out), first, "of its speed nothing is known");
+    out.note_bulk_taken(17 << 10);
+    put(&mut out, 2, 125, rules);
+    assert_eq!(all(&mut out), [(1, 125, 125)]);
+    out.note_bulk_taken(125 << 10);
+    put(&mut out, 3, 126, rules);
+    assert_eq!(all(&mut out), [(2, 126, 100), (2, 0, 26)]);
+}

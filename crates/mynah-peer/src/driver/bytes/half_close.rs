@@ -1,6 +1,7 @@
 //! The end of the peer's direction.
 
-use super::{ByteTask, Trouble, note_ignored, violated};
+use super::ByteTask;
+use super::reading::{Trouble, note_ignored, violated};
 use crate::driver::ByteStream;
 use crate::link::{DriverEffects, Link, Out, State};
 use mynah_codec::Step;

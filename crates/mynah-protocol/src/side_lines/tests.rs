@@ -1,13 +1,17 @@
 use super::*;
 
+fn lines(buffer: &mut SideLineBuffer) -> Vec<SideLine> {
+    core::iter::from_fn(|| buffer.pop()).collect()
+}
+
 /// What becomes of bytes that arrive in these pieces, with lines of at most eight bytes.
 fn check(pieces: &[&[u8]], expected: &[(&str, u64)]) {
-    let mut splitter = Splitter::new(8);
-    let mut lines = Vec::new();
+    let mut buffer = SideLineBuffer::new(8, 10);
     for piece in pieces {
-        splitter.split(piece, &mut |line| lines.push(line));
+        buffer.write(piece);
     }
-    splitter.finish(&mut |line| lines.push(line));
+    buffer.finish();
+    let lines = lines(&mut buffer);
     let lines: Vec<_> = lines
         .iter()
         .map(|line| (line.text.as_str(), line.cut_bytes))
@@ -34,15 +38,10 @@ fn a_line_that_is_too_long_is_cut_and_says_so() {
 
 #[test]
 fn the_oldest_lines_are_dropped_and_counted_in_the_next() {
-    let (_lines, queue) = StderrLines::new(2);
-    hand_over(&queue, |push| {
-        for text in ["a", "b", "c", "d", "e"] {
-            push(SideLine::new(text));
-        }
-    });
-    let queue = lock(&queue);
-    let left: Vec<_> = queue
-        .lines
+    let mut buffer = SideLineBuffer::new(8, 2);
+    buffer.write(b"a\nb\nc\nd\ne\n");
+    let left = lines(&mut buffer);
+    let left: Vec<_> = left
         .iter()
         .map(|line| (line.text.as_str(), line.dropped))
         .collect();
@@ -51,13 +50,9 @@ fn the_oldest_lines_are_dropped_and_counted_in_the_next() {
 
 #[test]
 fn one_line_at_a_time_counts_too() {
-    let (_lines, queue) = StderrLines::new(1);
-    hand_over(&queue, |push| {
-        for text in ["a", "b", "c"] {
-            push(SideLine::new(text));
-        }
-    });
-    let queue = lock(&queue);
-    assert_eq!(queue.lines.len(), 1);
-    assert_eq!(queue.lines[0].dropped, 2);
+    let mut buffer = SideLineBuffer::new(8, 1);
+    buffer.write(b"a\nb\nc\n");
+    let left = lines(&mut buffer);
+    assert_eq!(left.len(), 1);
+    assert_eq!(left.first().map(|line| line.dropped), Some(2));
 }

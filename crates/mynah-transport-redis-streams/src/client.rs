@@ -1,0 +1,16 @@
+//! The calling side.
+
+mod call;
+mod core;
+mod dial;
+mod replies;
+mod served;
+mod transport;
+mod write;
+
+pub(crate) use dial::check_instance;
+pub(crate) use replies::SILENCE;
+pub(crate) use transport::profile;
+
+pub use dial::RedisDialer;
+pub use transport::RedisClient;

@@ -1,0 +1,97 @@
+//! Envelopes to entries.
+
+use super::core::{Core, Queued};
+use crate::command::Call;
+use mynah_codec::EncodeError;
+use mynah_codec::dialect::jsonrpc::Messages;
+use mynah_protocol::{
+    Envelope, ErrorCode, Metadata, MethodName, OPERATION_ID, Response, RpcError, WireId,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Writes what the peer says. What cannot be said ends its call, and nothing else.
+pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>) {
+    let (id, service, written) = match envelope {
+        Envelope::Request(mut request) => {
+            let id = request.id.clone();
+            let metadata = std::mem::take(&mut request.metadata);
+            let (name, timeout) = (request.name.clone(), request.timeout);
+            let service = name.service.to_string();
+            core.mix(&mut request.id);
+            let envelope = Envelope::Request(request);
+            let written = entry(core, messages, &envelope, &name, timeout, &metadata, true);
+            (Some(id), service, written)
+        }
+        Envelope::Notification(mut notification) => {
+            let metadata = std::mem::take(&mut notification.metadata);
+            let name = notification.name.clone();
+            let service = name.service.to_string();
+            let envelope = Envelope::Notification(notification);
+            let written = entry(core, messages, &envelope, &name, None, &metadata, false);
+            (None, service, written)
+        }
+        other => {
+            tracing::debug!(kind = other.kind(), "not said: this wire has no way to");
+            return;
+        }
+    };
+    match (written, id) {
+        (Ok((call, until)), id) => core.write(Queued {
+            call,
+            id,
+            service,
+            until,
+        }),
+        (Err(error), Some(id)) => core.hear([refusal(id, &error)]),
+        (Err(error), None) => tracing::warn!(%error, "notification cannot be sent"),
+    }
+}
+
+fn refusal(id: WireId, error: &EncodeError) -> Envelope<'static> {
+    let error = RpcError::new(ErrorCode::UNSUPPORTED, error.to_string());
+    Envelope::Response(Response {
+        id,
+        result: Err(Box::new(error)),
+    })
+}
+
+fn entry(
+    core: &Core,
+    messages: &Messages,
+    envelope: &Envelope<'_>,
+    name: &MethodName<'_>,
+    timeout: Option<Duration>,
+    metadata: &Metadata,
+    answered: bool,
+) -> Result<(Call, Option<Instant>), EncodeError> {
+    let mut text = Vec::with_capacity(envelope.payload_bytes() + 160);
+    messages.write(envelope, &mut text)?;
+    let operation = metadata.value(OPERATION_ID).map(str::to_owned);
+    let call = Call {
+        stream: core.keys.commands(&name.service),
+        envelope: text,
+        reply_to: answered.then(|| Arc::clone(&core.reply_to)),
+        timeout,
+        metadata: fields(metadata),
+        operation,
+    };
+    let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    Ok((call, until))
+}
+
+/// The metadata as a JSON object, but for what has a field of its own.
+fn fields(metadata: &Metadata) -> Option<Vec<u8>> {
+    if metadata.is_empty() {
+        return None;
+    }
+    let entries = metadata.iter().filter(|(name, _)| *name != OPERATION_ID);
+    let object: serde_json::Map<String, serde_json::Value> = entries
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    if object.is_empty() {
+        return None;
+    }
+    serde_json::to_vec(&object).ok()
+}

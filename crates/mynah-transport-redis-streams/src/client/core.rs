@@ -1,0 +1,221 @@
+//! What the tasks of a client share.
+
+use crate::command::Call;
+use crate::connect::Connector;
+use crate::entry::EntryId;
+use crate::keys::Keys;
+use crate::options::RedisOptions;
+use crate::random;
+use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Bytes of calls that wait to be written, above which the peer is not asked for more.
+const FULL_BYTES: usize = 4 << 20;
+
+/// What a client and its two tasks share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) options: RedisOptions,
+    pub(super) connector: Connector,
+    pub(super) keys: Keys,
+    /// The stream of the answers to this instance.
+    pub(super) reply_to: Arc<str>,
+    /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
+    mask: u64,
+    state: Mutex<State>,
+    /// Rung when there is something to write, or the client closes.
+    pub(super) writable: Notify,
+    /// Rung when the client closes.
+    pub(super) closing: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was heard.
+    inbox: VecDeque<Envelope<'static>>,
+    reader: Option<Waker>,
+    /// Calls to be written.
+    outbox: VecDeque<Queued>,
+    bytes: usize,
+    writer: Option<Waker>,
+    /// Answers up to this one were read, and are to be deleted.
+    read: Option<EntryId>,
+    closing: bool,
+    /// The last of the tasks has ended.
+    closed: bool,
+    closer: Option<Waker>,
+}
+
+/// A call that waits to be written.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) call: Call,
+    /// Of a call that wants an answer.
+    pub(super) id: Option<WireId>,
+    /// The service that is called.
+    pub(super) service: String,
+    /// After that its caller does not wait any more.
+    pub(super) until: Option<Instant>,
+}
+
+/// What is to be written now.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) calls: Vec<Queued>,
+    pub(super) read: Option<EntryId>,
+    pub(super) closing: bool,
+}
+
+impl Core {
+    pub(super) fn new(
+        options: RedisOptions,
+        connector: Connector,
+        keys: Keys,
+        instance: &str,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            connector,
+            reply_to: keys.replies(instance).into(),
+            keys,
+            mask: random::bits() & CallId::MAX,
+            state: Mutex::default(),
+            writable: Notify::new(),
+            closing: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a call as it stands on the wire, and back.
+    pub(super) const fn mix(&self, id: &mut WireId) {
+        if let WireId::Uint(number) = id {
+            *number ^= self.mask;
+        }
+    }
+
+    /// Hands what was heard to the peer.
+    pub(super) fn hear(&self, heard: impl IntoIterator<Item = Envelope<'static>>) {
+        let mut state = self.lock();
+        state.inbox.extend(heard);
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Ends a call with an error of this side.
+    pub(super) fn fail(&self, id: WireId, code: ErrorCode, what: impl Into<String>) {
+        let result = Err(Box::new(RpcError::new(code, what)));
+        self.hear([Envelope::Response(Response { id, result })]);
+    }
+
+    pub(super) fn poll_heard(&self, cx: &Context<'_>) -> Poll<Envelope<'static>> {
+        let mut state = self.lock();
+        if let Some(heard) = state.inbox.pop_front() {
+            return Poll::Ready(heard);
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.bytes < FULL_BYTES {
+            return Poll::Ready(());
+        }
+        state.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(super) fn write(&self, queued: Queued) {
+        let mut state = self.lock();
+        state.bytes += queued.call.envelope.len();
+        state.outbox.push_back(queued);
+        drop(state);
+        self.writable.notify_one();
+    }
+
+    /// Answers were read, and are deleted when something is written next.
+    pub(super) fn was_read(&self, last: EntryId) {
+        self.lock().read = Some(last);
+    }
+
+    /// Nothing else is to be written for a while: what was read is deleted now.
+    pub(super) fn delete_read(&self) {
+        if self.lock().read.is_some() {
+            self.writable.notify_one();
+        }
+    }
+
+    /// Takes what there is, in turns of bounded size.
+    pub(super) fn take_batch(&self) -> Batch {
+        const MOST: usize = 512;
+        const MOST_BYTES: usize = 1 << 20;
+        let mut state = self.lock();
+        let mut calls = Vec::with_capacity(state.outbox.len().min(MOST));
+        let mut bytes = 0;
+        while calls.len() < MOST && bytes < MOST_BYTES {
+            let Some(queued) = state.outbox.pop_front() else {
+                break;
+            };
+            bytes += queued.call.envelope.len();
+            calls.push(queued);
+        }
+        state.bytes = state.bytes.saturating_sub(bytes);
+        let writer = (state.bytes < FULL_BYTES).then(|| state.writer.take());
+        let batch = Batch {
+            calls,
+            read: state.read.take(),
+            closing: state.closing,
+        };
+        drop(state);
+        if let Some(Some(writer)) = writer {
+            writer.wake();
+        }
+        batch
+    }
+
+    /// What could not be written for want of a connection comes first again.
+    pub(super) fn put_back(&self, batch: Batch) {
+        let mut state = self.lock();
+        for queued in batch.calls.into_iter().rev() {
+            state.bytes += queued.call.envelope.len();
+            state.outbox.push_front(queued);
+        }
+        state.read = state.read.max(batch.read);
+    }
+
+    /// The peer is done with it.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.closing.notify_waiters();
+        self.writable.notify_one();
+    }
+
+    pub(super) fn set_closed(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let closer = state.closer.take();
+        drop(state);
+        if let Some(closer) = closer {
+            closer.wake();
+        }
+    }
+
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.closed {
+            return Poll::Ready(());
+        }
+        state.closer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}

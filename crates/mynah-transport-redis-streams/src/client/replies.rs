@@ -1,0 +1,93 @@
+//! Reading the answers, on a connection of its own.
+
+use super::core::Core;
+use crate::command::millis;
+use crate::connect::{Connection, Pauses};
+use crate::entry::{self, Entry, EntryId};
+use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages, Read};
+use mynah_protocol::{Envelope, Limits};
+use redis::{RedisResult, cmd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The most answers of one reading.
+const MOST: usize = 512;
+
+/// How much longer than its own time a blocking read may take before the connection counts as broken.
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
+
+/// Reads until it is told to end: dropping a read loses nothing, because answers are read again from the last on.
+pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
+    let mut messages = Messages::new(JsonRpc::clamator(), &Limits::default());
+    let mut connection = Some(connection);
+    let mut last = EntryId::default();
+    let mut pauses = Pauses::new();
+    loop {
+        let Some(open) = &mut connection else {
+            match core.connector.open_blocking().await {
+                Ok(opened) => connection = Some(opened),
+                Err(error) => {
+                    tracing::warn!(%error, "no connection to read answers on");
+                    pauses.wait().await;
+                }
+            }
+            continue;
+        };
+        match timeout(core.options.block + SILENCE, read(&core, open, last)).await {
+            Ok(Ok(entries)) => {
+                pauses.reset();
+                match entries.last() {
+                    Some(newest) => {
+                        last = newest.id;
+                        core.was_read(last);
+                        core.hear(
+                            entries
+                                .iter()
+                                .filter_map(|one| heard(&core, &mut messages, one)),
+                        );
+                    }
+                    None => core.delete_read(),
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "answers cannot be read");
+                connection = None;
+                pauses.wait().await;
+            }
+            Err(_elapsed) => {
+                tracing::warn!("redis says nothing, the connection is opened again");
+                connection = None;
+            }
+        }
+    }
+}
+
+async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisResult<Vec<Entry>> {
+    let mut read = cmd("XREAD");
+    read.arg("COUNT").arg(MOST);
+    read.arg("BLOCK").arg(millis(core.options.block));
+    read.arg("STREAMS")
+        .arg(&*core.reply_to)
+        .arg(last.to_string());
+    Ok(entry::of_streams(connection.run(&read).await?))
+}
+
+/// What an entry says to a client: nothing else than answers.
+fn heard(core: &Core, messages: &mut Messages, entry: &Entry) -> Option<Envelope<'static>> {
+    let envelope = entry.envelope.as_deref()?;
+    match messages.read(envelope) {
+        Read::Envelope(Envelope::Response(mut response)) => {
+            core.mix(&mut response.id);
+            Some(Envelope::Response(response).into_owned())
+        }
+        Read::Envelope(other) => {
+            tracing::debug!(kind = other.kind(), "ignored among answers");
+            None
+        }
+        Read::Ignored(why) | Read::Refused(_, why) => {
+            tracing::debug!(why, "no answer");
+            None
+        }
+    }
+}

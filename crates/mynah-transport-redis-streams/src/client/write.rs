@@ -1,0 +1,109 @@
+//! Writing the calls: all that wait at once.
+
+use super::core::{Batch, Core};
+use super::served::Directory;
+use crate::command;
+use crate::connect::{Connection, Cure, Pauses, cure};
+use mynah_protocol::ErrorCode;
+use redis::{Pipeline, RedisError, RedisResult, Value, cmd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+/// How long the last words of a client may take.
+const LAST_WORDS: Duration = Duration::from_millis(400);
+
+/// Writes until the client is closed, and leaves nothing behind.
+pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: JoinHandle<()>) {
+    let mut connection = Some(connection);
+    let mut pauses = Pauses::new();
+    let mut served = Directory::default();
+    loop {
+        let mut batch = core.take_batch();
+        if batch.calls.is_empty() && batch.read.is_none() {
+            if batch.closing {
+                break;
+            }
+            core.writable.notified().await;
+            continue;
+        }
+        let now = Instant::now();
+        // Nobody waits for these any more.
+        let alive = |until: Option<Instant>| until.is_none_or(|until| until > now);
+        batch.calls.retain(|queued| alive(queued.until));
+        let open = match &mut connection {
+            Some(open) => open,
+            None => match reconnect(&core).await {
+                Ok(opened) => connection.insert(opened),
+                Err(error) => {
+                    let closing = batch.closing;
+                    core.put_back(batch);
+                    if closing {
+                        break;
+                    }
+                    tracing::warn!(%error, "no connection to write calls on");
+                    pauses.wait().await;
+                    continue;
+                }
+            },
+        };
+        served.sift(&core, open, &mut batch).await;
+        match write(&core, open, &batch).await {
+            Ok(answers) => {
+                pauses.reset();
+                answered(&core, batch, answers);
+            }
+            Err(error) => {
+                // Whether they were written nobody knows: an answer may come, or their time will be over.
+                let calls = batch.calls.len();
+                tracing::warn!(%error, calls, "calls may not have been written");
+                connection = None;
+            }
+        }
+    }
+    reading.abort();
+    if let Some(open) = &mut connection {
+        let mut delete = cmd("DEL");
+        delete.arg(&*core.reply_to);
+        drop(timeout(LAST_WORDS, open.run(&delete)).await);
+    }
+    core.set_closed();
+}
+
+async fn reconnect(core: &Core) -> RedisResult<Connection> {
+    core.connector.open().await
+}
+
+async fn write(core: &Core, connection: &mut Connection, batch: &Batch) -> RedisResult<Vec<Value>> {
+    let mut commands = Pipeline::with_capacity(batch.calls.len() + 1);
+    for queued in &batch.calls {
+        commands.add_command(queued.call.add());
+    }
+    if let Some(last) = batch.read {
+        commands.add_command(command::trim_to(&core.reply_to, last));
+    }
+    if commands.is_empty() {
+        return Ok(Vec::new());
+    }
+    connection.run_all(&commands).await
+}
+
+/// Calls that Redis refused end.
+fn answered(core: &Core, batch: Batch, answers: Vec<Value>) {
+    for (queued, answer) in batch.calls.into_iter().zip(answers) {
+        let Value::ServerError(error) = answer else {
+            continue;
+        };
+        let error = RedisError::from(error);
+        tracing::warn!(%error, "a call was not written");
+        let Some(id) = queued.id else { continue };
+        // What may work after a while may be tried again by whoever made the call.
+        let code = match cure(&error) {
+            Cure::Wait | Cure::Reconnect => ErrorCode::BUSY,
+            Cure::CreateGroup | Cure::None => ErrorCode::UNSUPPORTED,
+        };
+        let what = format!("redis did not take the call: {}", error.category());
+        core.fail(id, code, what);
+    }
+}

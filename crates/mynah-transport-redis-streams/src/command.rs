@@ -1,0 +1,85 @@
+//! The commands that are sent.
+
+use crate::entry::{EntryId, field};
+use redis::{Cmd, cmd};
+use std::time::Duration;
+
+/// What a client adds to the command stream of a service.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) stream: String,
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) reply_to: Option<std::sync::Arc<str>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) metadata: Option<Vec<u8>>,
+    pub(crate) operation: Option<String>,
+}
+
+impl Call {
+    pub(crate) fn add(&self) -> Cmd {
+        let mut add = Cmd::with_capacity(14, self.envelope.len() + 256);
+        add.arg("XADD").arg(&*self.stream).arg("*");
+        add.arg(field::TYPE).arg("rpc");
+        add.arg(field::ENVELOPE).arg(&*self.envelope);
+        if let Some(reply_to) = &self.reply_to {
+            add.arg(field::REPLY_TO).arg(&**reply_to);
+        }
+        // What real clamator peers do not know stands behind what they do.
+        if let Some(timeout) = self.timeout {
+            add.arg(field::TIMEOUT_MS).arg(millis(timeout));
+        }
+        if let Some(operation) = &self.operation {
+            add.arg(field::OPERATION).arg(&**operation);
+        }
+        if let Some(metadata) = &self.metadata {
+            add.arg(field::METADATA).arg(&**metadata);
+        }
+        add
+    }
+}
+
+pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
+    let mut add = Cmd::with_capacity(10, envelope.len() + 128);
+    add.arg("XADD").arg(stream);
+    add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
+    add.arg(field::TYPE).arg("rpc");
+    add.arg(field::ENVELOPE).arg(envelope);
+    add
+}
+
+pub(crate) fn expire(key: &str, after: Duration) -> Cmd {
+    let mut expire = cmd("PEXPIRE");
+    expire.arg(key).arg(millis(after));
+    expire
+}
+
+pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[EntryId]) -> Cmd {
+    let mut acknowledge = cmd("XACK");
+    acknowledge.arg(stream).arg(group);
+    for id in ids {
+        acknowledge.arg(id.to_string());
+    }
+    acknowledge
+}
+
+pub(crate) fn delete(stream: &str, ids: &[EntryId]) -> Cmd {
+    let mut delete = cmd("XDEL");
+    delete.arg(stream);
+    for id in ids {
+        delete.arg(id.to_string());
+    }
+    delete
+}
+
+/// Lets go of all entries up to this one.
+pub(crate) fn trim_to(stream: &str, last: EntryId) -> Cmd {
+    let mut trim = cmd("XTRIM");
+    trim.arg(stream).arg("MINID").arg(last.next().to_string());
+    trim
+}
+
+/// Milliseconds, rounded up, so that something is never nothing.
+pub(crate) fn millis(time: Duration) -> u64 {
+    let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    whole + u64::from(time.subsec_nanos() % 1_000_000 > 0)
+}

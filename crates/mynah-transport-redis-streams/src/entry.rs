@@ -1,0 +1,180 @@
+//! Entries of streams, as Redis answers with them.
+
+use redis::Value;
+use std::fmt;
+
+/// The id of an entry: when it was added by the clock of Redis, and its number within that millisecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct EntryId {
+    pub(crate) ms: u64,
+    pub(crate) number: u64,
+}
+
+impl EntryId {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let (ms, number) = str::from_utf8(text).ok()?.split_once('-')?;
+        Some(Self {
+            ms: ms.parse().ok()?,
+            number: number.parse().ok()?,
+        })
+    }
+
+    /// The first id behind it.
+    pub(crate) const fn next(self) -> Self {
+        match self.number.checked_add(1) {
+            Some(number) => Self {
+                ms: self.ms,
+                number,
+            },
+            None => Self {
+                ms: self.ms.saturating_add(1),
+                number: 0,
+            },
+        }
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.number)
+    }
+}
+
+/// One entry. The fields that mean something; of one that comes twice the first counts, as for clamator.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) id: EntryId,
+    pub(crate) envelope: Option<Vec<u8>>,
+    pub(crate) reply_to: Option<Vec<u8>>,
+    /// The time that its caller gave it, from when it was added.
+    pub(crate) timeout_ms: Option<u64>,
+    /// The metadata, as a JSON object of texts.
+    pub(crate) metadata: Option<Vec<u8>>,
+    /// The id under which the program may make the call again.
+    pub(crate) operation: Option<Vec<u8>>,
+    /// How often it was delivered under ids that it had before.
+    pub(crate) attempts: u32,
+}
+
+/// The names of fields.
+pub(crate) mod field {
+    pub(crate) const TYPE: &str = "type";
+    pub(crate) const ENVELOPE: &str = "envelope";
+    pub(crate) const REPLY_TO: &str = "reply-to";
+    // What follows is ours; clamator passes over it.
+    pub(crate) const TIMEOUT_MS: &str = "timeout-ms";
+    pub(crate) const METADATA: &str = "metadata";
+    pub(crate) const OPERATION: &str = "operation";
+    pub(crate) const ATTEMPTS: &str = "attempts";
+}
+
+impl Entry {
+    /// An entry as it stands in an answer; `None` when it is none. One that was deleted has no fields.
+    pub(crate) fn read(value: Value) -> Option<Self> {
+        let Value::Array(parts) = value else {
+            return None;
+        };
+        let mut parts = parts.into_iter();
+        let id = EntryId::parse(&text(parts.next()?)?)?;
+        let mut entry = Self {
+            id,
+            ..Self::default()
+        };
+        let Some(Value::Array(fields)) = parts.next() else {
+            return Some(entry);
+        };
+        let mut fields = fields.into_iter();
+        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+            if let (Some(name), Some(value)) = (text(name), text(value)) {
+                entry.put(&name, value);
+            }
+        }
+        Some(entry)
+    }
+
+    fn put(&mut self, name: &[u8], value: Vec<u8>) {
+        fn first(field: &mut Option<Vec<u8>>, value: Vec<u8>) {
+            // An empty one counts as absent.
+            if field.is_none() && !value.is_empty() {
+                *field = Some(value);
+            }
+        }
+        fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
+            str::from_utf8(value).ok()?.parse().ok()
+        }
+        match str::from_utf8(name) {
+            Ok(field::ENVELOPE) => first(&mut self.envelope, value),
+            Ok(field::REPLY_TO) => first(&mut self.reply_to, value),
+            Ok(field::METADATA) => first(&mut self.metadata, value),
+            Ok(field::OPERATION) => first(&mut self.operation, value),
+            Ok(field::TIMEOUT_MS) => self.timeout_ms = self.timeout_ms.or_else(|| number(&value)),
+            Ok(field::ATTEMPTS) => self.attempts = number(&value).unwrap_or(0),
+            _ => {}
+        }
+    }
+}
+
+/// The entries of one stream, as a reading of streams answers. Empty when there are none.
+pub(crate) fn of_streams(answer: Value) -> Vec<Entry> {
+    let entries = match answer {
+        Value::Array(streams) => streams.into_iter().next().and_then(|stream| match stream {
+            Value::Array(parts) => parts.into_iter().nth(1),
+            _ => None,
+        }),
+        Value::Map(streams) => streams.into_iter().next().map(|(_, entries)| entries),
+        _ => None,
+    };
+    entries.map_or_else(Vec::new, of_list)
+}
+
+/// The entries of a list.
+pub(crate) fn of_list(answer: Value) -> Vec<Entry> {
+    match answer {
+        Value::Array(entries) => entries.into_iter().filter_map(Entry::read).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An entry that was delivered and not acknowledged.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) id: EntryId,
+    pub(crate) consumer: Vec<u8>,
+    pub(crate) idle_ms: u64,
+    pub(crate) deliveries: u32,
+}
+
+impl Pending {
+    pub(crate) fn of_list(answer: Value) -> Vec<Self> {
+        let Value::Array(rows) = answer else {
+            return Vec::new();
+        };
+        rows.into_iter().filter_map(Self::read).collect()
+    }
+
+    fn read(row: Value) -> Option<Self> {
+        let Value::Array(row) = row else { return None };
+        let mut row = row.into_iter();
+        Some(Self {
+            id: EntryId::parse(&text(row.next()?)?)?,
+            consumer: text(row.next()?)?,
+            idle_ms: integer(row.next()?)?,
+            deliveries: u32::try_from(integer(row.next()?)?).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+pub(crate) fn text(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.into_bytes()),
+        _ => None,
+    }
+}
+
+pub(crate) fn integer(value: Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(number).ok(),
+        other => str::from_utf8(&text(other)?).ok()?.parse().ok(),
+    }
+}

@@ -1,0 +1,287 @@
+//! What the parts of a server share.
+
+use super::desk::Desk;
+use super::outbox::{Outbox, Place, Sealing};
+use super::remote::{RedisRemote, Remote};
+use super::settle::Delivery;
+use crate::connect::Connector;
+use crate::keys::Keys;
+use crate::options::RedisOptions;
+use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
+use mynah_protocol::{Envelope, Inbound, Limits, Receipt};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What the parts of a server share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) options: RedisOptions,
+    pub(super) connector: Connector,
+    pub(super) keys: Keys,
+    pub(super) instance: String,
+    /// The services, in the order of the offer.
+    pub(super) desks: OnceLock<Box<[Desk]>>,
+    pub(super) limits: OnceLock<Limits>,
+    pub(super) messages: Messages,
+    pub(super) outbox: Outbox,
+    remotes: Mutex<Remotes>,
+    /// Nothing is fetched any more.
+    stopping: AtomicBool,
+    /// Rung when it stops.
+    stopped: Notify,
+    /// Redis does not take what was left when it stopped.
+    given_up: AtomicBool,
+    has_ended: AtomicBool,
+    /// Rung when everything is left in order.
+    ended: Notify,
+    /// Tasks that may still fetch.
+    fetching: AtomicUsize,
+    /// Rung when one of them has ended.
+    fetched: Notify,
+    /// How far the clock of Redis is ahead of that of this machine, in milliseconds.
+    clock_ahead_ms: AtomicI64,
+}
+
+/// Who calls.
+#[derive(Debug, Default)]
+struct Remotes {
+    /// By the name of their instance; under no name those who want no answers.
+    known: HashMap<Box<str>, Arc<Remote>>,
+    /// To be accepted.
+    arrived: VecDeque<RedisRemote>,
+    acceptor: Option<Waker>,
+}
+
+impl Core {
+    pub(super) fn new(
+        options: RedisOptions,
+        connector: Connector,
+        keys: Keys,
+        instance: String,
+    ) -> Self {
+        Self {
+            options,
+            connector,
+            keys,
+            instance,
+            desks: OnceLock::new(),
+            limits: OnceLock::new(),
+            messages: Messages::new(JsonRpc::clamator(), &Limits::default()),
+            outbox: Outbox::default(),
+            remotes: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            stopped: Notify::new(),
+            given_up: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            ended: Notify::new(),
+            fetching: AtomicUsize::new(0),
+            fetched: Notify::new(),
+            clock_ahead_ms: AtomicI64::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remotes> {
+        self.remotes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn desks(&self) -> &[Desk] {
+        self.desks.get().map_or(&[], |desks| desks)
+    }
+
+    /// The limits of connections.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.get().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Fetches nothing any more.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stopped.notify_waiters();
+    }
+
+    /// Waits until it is told to stop.
+    pub(super) async fn wait_for_stop(&self) {
+        loop {
+            let stopped = self.stopped.notified();
+            if self.is_stopping() {
+                return;
+            }
+            stopped.await;
+        }
+    }
+
+    /// A task begins to fetch. It counts until what comes back is dropped.
+    pub(super) fn begin_to_fetch(self: &Arc<Self>) -> Fetching {
+        self.fetching.fetch_add(1, Ordering::AcqRel);
+        Fetching(Arc::clone(self))
+    }
+
+    pub(super) fn fetches(&self) -> bool {
+        self.fetching.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits until nothing is fetched any more.
+    pub(super) async fn wait_for_fetchers(&self) {
+        loop {
+            let fetched = self.fetched.notified();
+            if !self.fetches() {
+                return;
+            }
+            fetched.await;
+        }
+    }
+
+    /// Learns what time it is at Redis.
+    pub(super) fn set_clock(&self, redis_ms: u64) {
+        let ahead = i64::try_from(redis_ms).unwrap_or(i64::MAX) - machine_ms();
+        self.clock_ahead_ms.store(ahead, Ordering::Relaxed);
+    }
+
+    /// The time at Redis, in milliseconds.
+    pub(super) fn redis_ms(&self) -> u64 {
+        let now = machine_ms().saturating_add(self.clock_ahead_ms.load(Ordering::Relaxed));
+        u64::try_from(now).unwrap_or(0)
+    }
+
+    /// Hands an entry to the connection of who sent it. `instance`: empty for those who want no answer.
+    pub(super) fn deliver(
+        self: &Arc<Self>,
+        instance: &str,
+        envelope: Envelope<'static>,
+        place: Place,
+        attempt: u32,
+        sealing: Option<Sealing>,
+    ) {
+        let inbound = |remote: &Arc<Remote>| {
+            let sealed = sealing.and_then(|sealing| remote.seal(&envelope, sealing));
+            let delivery = Delivery::new(self, remote, place, attempt, sealed);
+            Inbound {
+                envelope,
+                receipt: Some(Receipt::delivered(delivery, attempt)),
+            }
+        };
+        let mut remotes = self.lock();
+        let waker = match remotes.known.get(instance) {
+            Some(remote) if remote.is_open() => remote.deliver(inbound(remote)),
+            _ => {
+                let remote = Arc::new(Remote::new(instance));
+                drop(remote.deliver(inbound(&remote)));
+                remotes.known.insert(instance.into(), Arc::clone(&remote));
+                remotes
+                    .arrived
+                    .push_back(RedisRemote::new(Arc::clone(self), remote));
+                remotes.acceptor.take()
+            }
+        };
+        drop(remotes);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// A connection has ended.
+    pub(super) fn forget(&self, gone: &Arc<Remote>) {
+        let mut remotes = self.lock();
+        if let Some(known) = remotes.known.get(gone.instance())
+            && Arc::ptr_eq(known, gone)
+        {
+            remotes.known.remove(gone.instance());
+        }
+    }
+
+    /// Ends connections that have said nothing for so long.
+    pub(super) fn end_quiet(&self, after: Duration) {
+        let now = Instant::now();
+        let remotes = self.lock();
+        let quiet: Vec<_> = (remotes.known.values())
+            .filter(|remote| remote.is_quiet(now, after))
+            .map(Arc::clone)
+            .collect();
+        drop(remotes);
+        for remote in quiet {
+            // Under the lock nothing new is delivered to it.
+            let mut remotes = self.lock();
+            let ended = remote.is_quiet(now, after).then(|| {
+                remotes.known.remove(remote.instance());
+                remote.end()
+            });
+            drop(remotes);
+            if let Some(Some(waker)) = ended {
+                waker.wake();
+            }
+        }
+    }
+
+    pub(super) fn poll_arrived(&self, cx: &Context<'_>) -> Poll<RedisRemote> {
+        let mut remotes = self.lock();
+        if let Some(arrived) = remotes.arrived.pop_front() {
+            return Poll::Ready(arrived);
+        }
+        remotes.acceptor = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Those that nobody accepts any more.
+    pub(super) fn take_arrived(&self) -> VecDeque<RedisRemote> {
+        std::mem::take(&mut self.lock().arrived)
+    }
+
+    /// Waits until nothing runs and nothing is to be written, or Redis does not take it.
+    pub(super) async fn wait_until_settled(&self) {
+        loop {
+            let emptied = self.outbox.emptied.notified();
+            let idle = self.desks().iter().all(Desk::is_idle);
+            if idle && self.outbox.is_empty() || self.given_up.load(Ordering::Acquire) {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Redis does not take what is left.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+        self.outbox.emptied.notify_waiters();
+    }
+
+    /// Everything is left in order.
+    pub(super) fn set_ended(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        self.ended.notify_waiters();
+    }
+
+    /// Waits until everything is left in order.
+    pub(super) async fn wait_for_end(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.has_ended.load(Ordering::Acquire) {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// A task that fetches.
+pub(super) struct Fetching(Arc<Core>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.fetching.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetched.notify_waiters();
+    }
+}
+
+fn machine_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,140 @@
+//! What runs of one service, and how much more may.
+
+use crate::entry::EntryId;
+use crate::sealed::Seals;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// One service of a server.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) service: Box<str>,
+    /// The hash of its contract, as text.
+    pub(super) contract: Option<String>,
+    pub(super) stream: String,
+    pub(super) consumer: String,
+    /// How many of its calls may run at once.
+    concurrency: usize,
+    running: Mutex<Running>,
+    /// Rung when a place is free.
+    freed: Notify,
+    /// The outcomes of its operations.
+    pub(super) seals: Seals,
+    /// From where the group is created again when it is gone: milliseconds of the clock of Redis.
+    seen_ms: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    /// Delivered to this side and not acknowledged.
+    entries: HashSet<EntryId>,
+    /// Nothing is fetched before.
+    rests_until: Option<Instant>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        service: &str,
+        contract: Option<String>,
+        stream: String,
+        consumer: String,
+        concurrency: usize,
+        seals: Seals,
+    ) -> Self {
+        Self {
+            service: service.into(),
+            contract,
+            stream,
+            consumer,
+            concurrency,
+            running: Mutex::default(),
+            freed: Notify::new(),
+            seals,
+            seen_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) const fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// Whether it does not rest.
+    pub(super) fn may_fetch(&self) -> bool {
+        self.lock()
+            .rests_until
+            .is_none_or(|until| until <= Instant::now())
+    }
+
+    /// How many calls may be fetched now.
+    pub(super) fn free(&self) -> usize {
+        self.concurrency.saturating_sub(self.lock().entries.len())
+    }
+
+    /// Waits until something may be fetched, and says how much.
+    pub(super) async fn wait_for_room(&self) -> usize {
+        loop {
+            let freed = self.freed.notified();
+            let (free, rests_until) = {
+                let state = self.lock();
+                let free = self.concurrency.saturating_sub(state.entries.len());
+                let rests_until = state.rests_until;
+                (free, rests_until.filter(|until| *until > Instant::now()))
+            };
+            match rests_until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None if free > 0 => return free,
+                None => freed.await,
+            }
+        }
+    }
+
+    /// An entry was delivered. `false`: it runs here already.
+    pub(super) fn begin(&self, id: EntryId) -> bool {
+        self.seen_ms.fetch_max(id.ms, Ordering::Relaxed);
+        self.lock().entries.insert(id)
+    }
+
+    /// Entries are acknowledged, or somebody else's.
+    pub(super) fn end(&self, ids: &[EntryId]) {
+        let mut state = self.lock();
+        for id in ids {
+            state.entries.remove(id);
+        }
+        drop(state);
+        self.freed.notify_one();
+    }
+
+    pub(super) fn runs(&self, id: EntryId) -> bool {
+        self.lock().entries.contains(&id)
+    }
+
+    pub(super) fn running(&self) -> Vec<EntryId> {
+        self.lock().entries.iter().copied().collect()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().entries.is_empty()
+    }
+
+    /// Fetches nothing for a while: what was fetched could not begin.
+    pub(super) fn rest(&self, time: Duration) {
+        self.lock().rests_until = Instant::now().checked_add(time);
+    }
+
+    /// Up to here entries have been delivered.
+    pub(super) fn saw(&self, ms: u64) {
+        self.seen_ms.fetch_max(ms, Ordering::Relaxed);
+    }
+
+    pub(super) fn seen(&self) -> u64 {
+        self.seen_ms.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,255 @@
+//! Entries to envelopes. Each is dealt with on its own: whatever is wrong with one, its neighbours do not notice.
+
+use super::core::Core;
+use super::outbox::{Place, Sealing, Step};
+use super::remote;
+use crate::entry::Entry;
+use crate::sealed::{Begun, Digest, MAX_ID};
+use mynah_codec::dialect::jsonrpc::{Messages, Read};
+use mynah_protocol::{
+    Envelope, ErrorCode, Limits, Metadata, OPERATION_ID, Payload, Response, RpcError, WireId,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads the entries of one service.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub(super) core: Arc<Core>,
+    pub(super) desk: usize,
+    pub(super) messages: Messages,
+    pub(super) limits: Limits,
+}
+
+/// A call that is an operation, before it is known whether it has an outcome.
+#[derive(Debug)]
+pub(super) struct Asked {
+    instance: Box<str>,
+    pub(super) operation: Box<str>,
+    pub(super) digest: Digest,
+    envelope: Envelope<'static>,
+    pub(super) place: Place,
+    attempt: u32,
+}
+
+/// Why an entry is not handed on.
+enum Refused {
+    /// Nobody is told.
+    Silently(&'static str),
+    /// Its caller is.
+    Answered(Response<'static>, &'static str),
+}
+
+impl Guard {
+    /// Hands on what an entry says, or is done with it. `attempt`: which delivery this is, from 1. A call that is an
+    /// operation is given back: [`Self::resolve`] goes on with it, once it is known whether it has an outcome.
+    pub(super) fn admit(&mut self, mut entry: Entry, attempt: u32) -> Option<Asked> {
+        let place = Place {
+            desk: self.desk,
+            id: entry.id,
+        };
+        let reply_to = entry.reply_to.take();
+        let instance = match &reply_to {
+            None => Some(""),
+            Some(reply_to) => self.core.keys.instance_of(reply_to),
+        };
+        let read = match instance {
+            Some(_) => self.read(&entry),
+            None => Err(Refused::Silently("reply-to is no stream of answers")),
+        };
+        let instance = instance.unwrap_or_default();
+        match read {
+            Ok(Envelope::Request(mut request)) if instance.is_empty() => {
+                // Nobody hears the answer, and ids are those of many callers.
+                request.id = WireId::Text(entry.id.to_string().into());
+                self.ask_or_deliver(instance, Envelope::Request(request), place, attempt)
+            }
+            Ok(envelope) => self.ask_or_deliver(instance, envelope, place, attempt),
+            Err(refused) => {
+                let why = match refused {
+                    Refused::Silently(why) => why,
+                    Refused::Answered(response, why) => {
+                        if !instance.is_empty() {
+                            self.answer(instance, response);
+                        }
+                        why
+                    }
+                };
+                let service = self.service();
+                tracing::warn!(service, entry = %entry.id, why, "an entry is not executed");
+                self.core.outbox.push(Step::Done(place));
+                None
+            }
+        }
+    }
+
+    fn ask_or_deliver(
+        &self,
+        instance: &str,
+        envelope: Envelope<'static>,
+        place: Place,
+        attempt: u32,
+    ) -> Option<Asked> {
+        if let Envelope::Request(request) = &envelope
+            && let Some(operation) = request.metadata.value(OPERATION_ID)
+        {
+            return Some(Asked {
+                instance: instance.into(),
+                operation: operation.into(),
+                digest: Digest::of(&request.name, request.params.contiguous().as_ref()),
+                envelope,
+                place,
+                attempt,
+            });
+        }
+        self.core.deliver(instance, envelope, place, attempt, None);
+        None
+    }
+
+    /// Goes on with a call, now that it is known what was answered to it before.
+    pub(super) fn resolve(&mut self, asked: Asked, begun: Begun) {
+        let Envelope::Request(request) = &asked.envelope else {
+            return;
+        };
+        let id = request.id.clone();
+        let result = match begun {
+            Begun::New => {
+                let sealing = Sealing {
+                    desk: self.desk,
+                    operation: asked.operation,
+                    digest: asked.digest,
+                };
+                let (instance, envelope) = (&asked.instance, asked.envelope);
+                let (place, attempt) = (asked.place, asked.attempt);
+                self.core
+                    .deliver(instance, envelope, place, attempt, Some(sealing));
+                return;
+            }
+            Begun::Answered(text) => self.sealed(&text),
+            Begun::Conflict => Err(Box::new(RpcError::new(
+                ErrorCode::INVALID_REQUEST,
+                "the operation was called with other arguments",
+            ))),
+        };
+        if !asked.instance.is_empty() {
+            self.answer(&asked.instance, Response { id, result });
+        }
+        self.core.outbox.push(Step::Done(asked.place));
+    }
+
+    /// The outcome in a seal.
+    fn sealed(&mut self, text: &[u8]) -> Result<Payload<'static>, Box<RpcError>> {
+        match self.messages.read(text) {
+            Read::Envelope(Envelope::Response(response)) => {
+                response.result.map(Payload::into_owned)
+            }
+            _ => {
+                let service = self.service();
+                tracing::error!(service, "a seal holds no answer");
+                Err(Box::new(RpcError::from_code(ErrorCode::INTERNAL)))
+            }
+        }
+    }
+
+    pub(super) fn answer(&self, instance: &str, response: Response<'static>) {
+        let envelope = remote::write(&self.core, response);
+        let stream = self.core.keys.replies(instance).into();
+        self.core.outbox.push(Step::Reply(stream, envelope));
+    }
+
+    fn service(&self) -> &str {
+        let desk = self.core.desks().get(self.desk);
+        desk.map_or("", |desk| &desk.service)
+    }
+
+    fn read(&mut self, entry: &Entry) -> Result<Envelope<'static>, Refused> {
+        let Some(text) = entry.envelope.as_deref() else {
+            return Err(Refused::Silently("there is no envelope"));
+        };
+        let timeout = match entry.timeout_ms {
+            None => None,
+            Some(ms) => {
+                let end = entry.id.ms.saturating_add(ms);
+                let left = end.saturating_sub(self.core.redis_ms());
+                if left == 0 {
+                    return Err(Refused::Silently("its deadline has passed"));
+                }
+                // The clock of this machine may be behind.
+                Some(Duration::from_millis(left.min(ms)))
+            }
+        };
+        let metadata = metadata(entry, &self.limits);
+        let envelope = match self.messages.read(text) {
+            Read::Envelope(envelope) => envelope,
+            Read::Ignored(why) => return Err(Refused::Silently(why)),
+            Read::Refused(response, why) => return Err(Refused::Answered(response, why)),
+        };
+        match envelope {
+            Envelope::Request(mut request) => {
+                if *request.name.service != *self.service() {
+                    let code = ErrorCode::METHOD_NOT_FOUND;
+                    return Err(error(request.id, code, "the method is of another service"));
+                }
+                let Ok(metadata) = metadata else {
+                    let code = ErrorCode::INVALID_REQUEST;
+                    return Err(error(request.id, code, "metadata cannot be used"));
+                };
+                request.timeout = timeout;
+                request.metadata = metadata;
+                Ok(Envelope::Request(request).into_owned())
+            }
+            Envelope::Notification(mut notification) => {
+                if *notification.name.service != *self.service() {
+                    return Err(Refused::Silently("the method is of another service"));
+                }
+                notification.metadata =
+                    metadata.map_err(|_| Refused::Silently("metadata cannot be used"))?;
+                Ok(Envelope::Notification(notification).into_owned())
+            }
+            _ => Err(Refused::Silently("it is no call")),
+        }
+    }
+}
+
+fn error(id: WireId, code: ErrorCode, why: &'static str) -> Refused {
+    let error = match code {
+        ErrorCode::METHOD_NOT_FOUND => RpcError::from_code(code),
+        _ => RpcError::new(code, why),
+    };
+    let response = Response {
+        id,
+        result: Err(Box::new(error)),
+    };
+    Refused::Answered(response, why)
+}
+
+/// What stands beside the envelope, for programs.
+fn metadata(entry: &Entry, limits: &Limits) -> Result<Metadata, ()> {
+    let mut metadata = Metadata::new();
+    if let Some(object) = &entry.metadata {
+        if object.len() > limits.max_metadata_bytes.saturating_mul(6) {
+            return Err(());
+        }
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(object).map_err(drop)?;
+        if object.len() > limits.max_metadata_entries {
+            return Err(());
+        }
+        for (name, value) in object {
+            let serde_json::Value::String(value) = value else {
+                return Err(());
+            };
+            metadata.insert(name, value);
+        }
+    }
+    if let Some(operation) = &entry.operation {
+        let operation = str::from_utf8(operation).map_err(drop)?;
+        if operation.len() > MAX_ID {
+            return Err(());
+        }
+        metadata.insert(OPERATION_ID, operation);
+    }
+    let fits = metadata.len() <= limits.max_metadata_entries
+        && metadata.bytes() <= limits.max_metadata_bytes;
+    if fits { Ok(metadata) } else { Err(()) }
+}

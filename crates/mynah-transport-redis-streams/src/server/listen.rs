@@ -1,0 +1,249 @@
+//! Listening: a reader for each service, and what they share.
+
+use super::core::Core;
+use super::desk::Desk;
+use super::fetch::{self, Fetcher};
+use super::remote::RedisRemote;
+use super::{upkeep, write};
+use crate::client::check_instance;
+use crate::connect::{Connection, Connector};
+use crate::keys::{self, Keys};
+use crate::options::RedisOptions;
+use crate::presence;
+use crate::random;
+use crate::sealed::Seals;
+use async_trait::async_trait;
+use mynah_protocol::{
+    Accepted, Listener, Offer, OfferedService, Transport as _, TransportError, TransportErrorKind,
+};
+use redis::cmd;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How often a reader that is to end is asked to.
+const UNBLOCK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How long a reader has to end before it is left alone. Redis does not answer then.
+const UNBLOCK_PATIENCE: Duration = Duration::from_secs(6);
+
+/// Serves the services of a program under a prefix.
+///
+/// Each client that calls is a connection. Dropped, or closed by a server that drains, it fetches nothing any more and gives
+/// back at once what has not begun; what runs goes on, and is answered.
+#[derive(Debug)]
+pub struct RedisListener {
+    core: Arc<Core>,
+    /// Until it is told what is served.
+    opened: Option<Connection>,
+    /// How Redis knows the connections of the readers.
+    readers: Vec<Arc<AtomicU64>>,
+}
+
+impl RedisListener {
+    /// Connects. Nothing is fetched before [`Listener::open`].
+    ///
+    /// # Errors
+    /// - [`TransportErrorKind::Address`] when the URL or the name of the instance cannot be used.
+    /// - [`TransportErrorKind::Refused`], [`TransportErrorKind::Denied`] and others when Redis cannot be reached.
+    pub async fn bind(options: RedisOptions) -> Result<Self, TransportError> {
+        let connector = Connector::new(&options)?;
+        check_instance(&options)?;
+        let opened = connector.open().await;
+        let opened = opened.map_err(|error| connector.error("cannot connect", error))?;
+        let instance = options.instance.clone().unwrap_or_else(random::uuid);
+        let keys = Keys::new(&options.prefix);
+        Ok(Self {
+            core: Arc::new(Core::new(options, connector, keys, instance)),
+            opened: Some(opened),
+            readers: Vec::new(),
+        })
+    }
+
+    fn failed(&self, what: &str, error: redis::RedisError) -> TransportError {
+        self.core.connector.error(what, error)
+    }
+
+    /// The services of an offer, by the names of their keys.
+    fn desks(&self, offer: &Offer) -> Result<Box<[Desk]>, TransportError> {
+        let core = &self.core;
+        let desk = |service: &OfferedService| {
+            let contract = service.contract.as_deref().map(hexadecimal);
+            let service = &*service.name;
+            if !keys::is_service(service) {
+                let what = format!(
+                    "\"{}\" cannot be the name of a service on Redis Streams: it is [a-z][a-z0-9-]*",
+                    service.escape_debug()
+                );
+                return Err(TransportError::new(TransportErrorKind::Address, what));
+            }
+            let stream = core.keys.commands(service);
+            let consumer = Keys::consumer(service, &core.instance);
+            let concurrency = core.options.concurrency_for(service);
+            let options = &core.options;
+            let seals = Seals::new(&options.prefix, service, options.seal_ttl);
+            Ok(Desk::new(
+                service,
+                contract,
+                stream,
+                consumer,
+                concurrency,
+                seals,
+            ))
+        };
+        let services = offer.services.iter().map(desk);
+        services.collect()
+    }
+}
+
+#[async_trait]
+impl Listener for RedisListener {
+    type Connection = RedisRemote;
+
+    async fn open(&mut self, offer: &Offer) -> Result<(), TransportError> {
+        let Some(mut commands) = self.opened.take() else {
+            return Ok(());
+        };
+        let desks = self.desks(offer)?;
+        let now = upkeep::time(&mut commands).await;
+        let now = now.map_err(|error| self.failed("cannot ask for the time", error))?;
+        self.core.set_clock(now);
+        let early = u64::try_from(self.core.options.early_calls.as_millis()).unwrap_or(0);
+        let from = now.saturating_sub(early);
+        let mut readers = Vec::new();
+        for desk in &desks {
+            desk.saw(from);
+            let created = upkeep::create_group(&mut commands, desk, &from.to_string()).await;
+            let what = "cannot create the consumer group";
+            created.map_err(|error| self.failed(what, error))?;
+            let opened = self.core.connector.open_blocking().await;
+            readers.push(opened.map_err(|error| self.failed("cannot connect", error))?);
+        }
+        let upkeep = self.core.connector.open().await;
+        let upkeep = upkeep.map_err(|error| self.failed("cannot connect", error))?;
+        let core = &self.core;
+        let _first = core.limits.set(offer.limits.clone());
+        let _first = core.desks.set(desks);
+        // Whoever calls from now on finds somebody.
+        let card = upkeep::card(core, now);
+        let announced = card.announce(&core.keys, now, &mut commands).await;
+        announced.map_err(|error| self.failed("cannot announce the server", error))?;
+        for (index, mut reader) in readers.into_iter().enumerate() {
+            let client = match core.connector.can_unblock() {
+                true => fetch::client_id(&mut reader).await,
+                false => 0,
+            };
+            let client = Arc::new(AtomicU64::new(client));
+            self.readers.push(Arc::clone(&client));
+            tokio::spawn(Fetcher::new(core, index, client).run(reader));
+        }
+        tokio::spawn(write::write_all(Arc::clone(core), commands));
+        tokio::spawn(upkeep::keep_up(Arc::clone(core), upkeep));
+        tokio::spawn(finish(Arc::clone(core), self.readers.clone()));
+        Ok(())
+    }
+
+    async fn close(&mut self) {
+        self.core.stop();
+        if self.core.desks.get().is_some() {
+            self.core.wait_for_end().await;
+        }
+    }
+
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Accepted<RedisRemote>, TransportError>>> {
+        let connection = ready!(self.core.poll_arrived(cx));
+        let evidence = connection.evidence().clone();
+        Poll::Ready(Some(Ok(Accepted {
+            connection,
+            evidence,
+        })))
+    }
+
+    fn address(&self) -> String {
+        let core = &self.core;
+        format!(
+            "redis://{}?prefix={}",
+            core.connector.address(),
+            core.options.prefix
+        )
+    }
+}
+
+impl Drop for RedisListener {
+    fn drop(&mut self) {
+        self.core.stop();
+    }
+}
+
+/// Once the server stops: ends the readers, waits until what runs is settled, and leaves nothing behind.
+async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>) {
+    core.wait_for_stop().await;
+    let mut connection = core.connector.open().await.ok();
+    let ended = timeout(UNBLOCK_PATIENCE, async {
+        while core.fetches() {
+            if let Some(open) = &mut connection {
+                unblock(open, &readers).await;
+            }
+            drop(timeout(UNBLOCK_AGAIN, core.wait_for_fetchers()).await);
+        }
+    });
+    if ended.await.is_err() {
+        tracing::warn!("a blocking read does not end; what it fetches is left to others");
+    }
+    // Nobody accepts them any more: what they hold is given back.
+    drop(core.take_arrived());
+    core.wait_until_settled().await;
+    if let Some(open) = &mut connection {
+        leave(open, &core).await;
+    }
+    core.set_ended();
+}
+
+async fn unblock(connection: &mut Connection, readers: &[Arc<AtomicU64>]) {
+    for reader in readers {
+        let client = reader.load(Ordering::Acquire);
+        if client == 0 {
+            continue;
+        }
+        let mut unblock = cmd("CLIENT");
+        unblock.arg("UNBLOCK").arg(client);
+        if let Err(error) = connection.run(&unblock).await {
+            tracing::debug!(%error, "a blocking read ends by itself");
+        }
+    }
+}
+
+/// Says that this server is gone, and takes it out of its groups.
+async fn leave(connection: &mut Connection, core: &Core) {
+    let card = upkeep::card(core, 0);
+    if let Err(error) = card.withdraw(&core.keys, connection).await {
+        tracing::debug!(%error, "presence ends by itself");
+    }
+    for desk in core.desks() {
+        let Desk {
+            stream,
+            service,
+            consumer,
+            ..
+        } = desk;
+        match presence::leave(stream, service, consumer, connection).await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(%service, "something is pending, the consumer stays"),
+            Err(error) => tracing::debug!(%error, "the consumer stays in the group"),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A string takes everything.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}

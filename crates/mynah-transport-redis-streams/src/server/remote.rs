@@ -1,0 +1,294 @@
+//! One client, as a connection: what it asked comes in, answers go to its stream.
+
+use super::core::Core;
+use super::evidence;
+use super::outbox::{Sealing, Step};
+use super::settle::Delivery;
+use crate::client::profile;
+use futures_core::Stream;
+use futures_sink::Sink;
+use mynah_codec::EncodeError;
+use mynah_protocol::{
+    Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile, Response, RetryClass,
+    RpcError, Settled, Transport, TransportError, WireId,
+};
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What was delivered for one client and waits for its connection.
+#[derive(Debug)]
+pub(super) struct Remote {
+    instance: Box<str>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    inbox: VecDeque<Inbound>,
+    reader: Option<Waker>,
+    open: bool,
+    /// Delivered and not settled.
+    unsettled: usize,
+    heard: Instant,
+    /// Calls that run and whose outcome is to be sealed.
+    sealing: HashMap<WireId, Sealing>,
+}
+
+impl Remote {
+    pub(super) fn new(instance: &str) -> Self {
+        Self {
+            instance: instance.into(),
+            state: Mutex::new(State {
+                inbox: VecDeque::new(),
+                reader: None,
+                open: true,
+                unsettled: 0,
+                heard: Instant::now(),
+                sealing: HashMap::new(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().open
+    }
+
+    pub(super) fn deliver(&self, inbound: Inbound) -> Option<Waker> {
+        let mut state = self.lock();
+        state.heard = Instant::now();
+        state.unsettled += usize::from(inbound.receipt.is_some());
+        state.inbox.push_back(inbound);
+        state.reader.take()
+    }
+
+    /// The answer to this call is to be sealed. Gives back the id of the call.
+    pub(super) fn seal(&self, envelope: &Envelope<'_>, sealing: Sealing) -> Option<WireId> {
+        let Envelope::Request(request) = envelope else {
+            return None;
+        };
+        self.lock().sealing.insert(request.id.clone(), sealing);
+        Some(request.id.clone())
+    }
+
+    /// What is to be sealed with the answer to a call.
+    pub(super) fn take_sealing(&self, id: &WireId) -> Option<Sealing> {
+        self.lock().sealing.remove(id)
+    }
+
+    /// Something was delivered that the peer need not hear.
+    pub(super) fn settled(&self) {
+        let mut state = self.lock();
+        state.unsettled = state.unsettled.saturating_sub(1);
+    }
+
+    pub(super) fn is_quiet(&self, now: Instant, after: Duration) -> bool {
+        let state = self.lock();
+        state.open && state.unsettled == 0 && now.saturating_duration_since(state.heard) > after
+    }
+
+    /// Nothing more is delivered.
+    pub(super) fn end(&self) -> Option<Waker> {
+        let mut state = self.lock();
+        state.open = false;
+        state.reader.take()
+    }
+}
+
+/// One client of a fleet, on the serving side.
+///
+/// Its name is what its reply stream is called. All calls that want no answer come from one client without a name.
+#[derive(Debug)]
+pub struct RedisRemote {
+    core: Arc<Core>,
+    remote: Arc<Remote>,
+    reply_to: Option<Arc<str>>,
+    profile: Profile,
+    evidence: Evidence,
+    /// Somebody runs it.
+    driven: bool,
+}
+
+impl RedisRemote {
+    pub(super) fn new(core: Arc<Core>, remote: Arc<Remote>) -> Self {
+        let instance = remote.instance();
+        let mut evidence = Evidence::new()
+            .with(EvidenceKey::TRANSPORT, "redis")
+            .with(EvidenceKey::LOCAL_ADDRESS, core.connector.address())
+            .with(evidence::PREFIX, &*core.options.prefix)
+            .with(evidence::OWN_INSTANCE, &*core.instance);
+        let reply_to = (!instance.is_empty()).then(|| core.keys.replies(instance).into());
+        if reply_to.is_some() {
+            evidence = evidence
+                .with(EvidenceKey::REMOTE_ADDRESS, instance)
+                .with(evidence::INSTANCE, instance);
+        }
+        Self {
+            profile: profile(&core.messages, mynah_protocol::Remote::One),
+            core,
+            remote,
+            reply_to,
+            evidence,
+            driven: false,
+        }
+    }
+
+    fn answer(&self, response: Response<'_>) {
+        let sealing = self.remote.take_sealing(&response.id);
+        // What another attempt may end otherwise is no outcome.
+        let is_outcome = match &response.result {
+            Ok(_) => true,
+            Err(error) => error.code().retry_class() == RetryClass::Never,
+        };
+        let sealing = sealing.filter(|_| is_outcome);
+        if self.reply_to.is_none() && sealing.is_none() {
+            return;
+        }
+        let envelope = write(&self.core, response);
+        if let Some(sealing) = sealing {
+            let seal = Step::Seal(Box::new(sealing), envelope.clone());
+            self.core.outbox.push(seal);
+        }
+        let Some(reply_to) = &self.reply_to else {
+            return;
+        };
+        self.core
+            .outbox
+            .push(Step::Reply(Arc::clone(reply_to), envelope));
+    }
+
+    /// This side cannot call what only calls.
+    fn refuse(&self, id: WireId) {
+        let what = "a client on Redis Streams cannot be called";
+        let error = RpcError::new(ErrorCode::UNSUPPORTED, what);
+        let envelope = Envelope::Response(Response {
+            id,
+            result: Err(Box::new(error)),
+        });
+        let waker = self.remote.deliver(Inbound {
+            envelope,
+            receipt: None,
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Writes an answer; one that cannot be written is an error that says so.
+pub(super) fn write(core: &Core, response: Response<'_>) -> Vec<u8> {
+    let id = response.id.clone();
+    let envelope = Envelope::Response(response);
+    let mut text = Vec::with_capacity(envelope.payload_bytes() + 128);
+    let Err(error) = core.messages.write(&envelope, &mut text) else {
+        return text;
+    };
+    let unsaid = |error: EncodeError| RpcError::new(ErrorCode::UNENCODABLE, error.to_string());
+    let refusal = Envelope::Response(Response {
+        id,
+        result: Err(Box::new(unsaid(error))),
+    });
+    text.clear();
+    if let Err(error) = core.messages.write(&refusal, &mut text) {
+        tracing::error!(%error, "an answer cannot be written");
+    }
+    text
+}
+
+impl Transport for RedisRemote {
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+}
+
+impl Stream for RedisRemote {
+    type Item = Result<Inbound, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.driven = true;
+        let mut state = self.remote.lock();
+        if let Some(inbound) = state.inbox.pop_front() {
+            return Poll::Ready(Some(Ok(inbound)));
+        }
+        if !state.open {
+            return Poll::Ready(None);
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Sink<Outbound> for RedisRemote {
+    type Error = TransportError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.core.outbox.poll_room(cx).map(Ok)
+    }
+
+    fn start_send(self: Pin<&mut Self>, outbound: Outbound) -> Result<(), TransportError> {
+        match outbound {
+            Outbound::Send(Envelope::Response(response)) => self.answer(response),
+            Outbound::Send(Envelope::Request(request)) => self.refuse(request.id),
+            Outbound::Send(other) => {
+                tracing::debug!(kind = other.kind(), "not said: this wire has no way to");
+            }
+            // A receipt of another carrier settles nothing here.
+            Outbound::Settle(receipt, settled) => {
+                if let Ok(delivery) = receipt.into_token::<Delivery>() {
+                    delivery.settle(settled);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was handed over is written by the server's own task, whatever becomes of this connection.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.core.forget(&self.remote);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for RedisRemote {
+    fn drop(&mut self) {
+        self.core.forget(&self.remote);
+        drop(self.remote.end());
+        let left = std::mem::take(&mut self.remote.lock().inbox);
+        for Inbound { envelope, receipt } in left {
+            let delivery = receipt.map(|receipt| receipt.into_token::<Delivery>());
+            let Some(Ok(delivery)) = delivery else {
+                continue;
+            };
+            match envelope {
+                // Nobody took the connection: as many are open as may be.
+                Envelope::Request(request) if !self.driven && !self.core.is_stopping() => {
+                    self.answer(Response {
+                        id: request.id,
+                        result: Err(Box::new(RpcError::from_code(ErrorCode::BUSY))),
+                    });
+                    delivery.settle(Settled::Done);
+                }
+                _ => delivery.settle(Settled::Release),
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Writing answers and acknowledgements: all that wait at once, each acknowledgement behind its answer.
+
+use super::core::Core;
+use super::desk::Desk;
+use super::outbox::{Letter, Place, Sealing, Step};
+use super::scripts;
+use crate::command;
+use crate::connect::{Connection, Cure, Pauses, cure};
+use crate::entry::EntryId;
+use redis::{Pipeline, RedisResult, Value, cmd};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a server that stops tries to write what is left while Redis does not answer.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Writes until everything is settled and nothing more can come.
+pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
+    let mut writer = Writer {
+        one_step: core.connector.one_slot(),
+        core,
+        connection: Some(connection),
+    };
+    let core = Arc::clone(&writer.core);
+    loop {
+        let filled = core.outbox.filled.notified();
+        let steps = core.outbox.take();
+        if steps.is_empty() {
+            let mut filled = std::pin::pin!(filled);
+            let mut ended = std::pin::pin!(core.wait_for_end());
+            let more = std::future::poll_fn(|cx| match filled.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => ended.as_mut().poll(cx).map(|()| false),
+            });
+            if more.await {
+                continue;
+            }
+            return;
+        }
+        let given_up = !writer.write(&steps).await;
+        writer.settle(&steps);
+        core.outbox.written(&steps);
+        if given_up {
+            tracing::error!("redis did not take what was left when the server stopped");
+            core.give_up();
+            return;
+        }
+    }
+}
+
+struct Writer {
+    core: Arc<Core>,
+    connection: Option<Connection>,
+    /// Whether answers and acknowledgements may be one transaction.
+    one_step: bool,
+}
+
+impl Writer {
+    /// Writes all of it, however long that takes. `false`: it was given up, because the server stops.
+    async fn write(&mut self, steps: &[Step]) -> bool {
+        let mut pauses = Pauses::new();
+        let mut failing_since: Option<Instant> = None;
+        loop {
+            let error = match self.attempt(steps).await {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            tracing::warn!(%error, steps = steps.len(), "answers cannot be written yet");
+            if cure(&error) == Cure::Reconnect {
+                self.connection = None;
+            }
+            if self.core.is_stopping() && since.elapsed() > LAST_WORDS {
+                return false;
+            }
+            pauses.wait().await;
+        }
+    }
+
+    /// Writes all of it, or says why it should be tried again. To write it again does no harm: an answer that comes twice is
+    /// dropped by its caller, and what is acknowledged stays so.
+    async fn attempt(&mut self, steps: &[Step]) -> RedisResult<()> {
+        let connection = match &mut self.connection {
+            Some(open) => open,
+            None => self.connection.insert(self.core.connector.open().await?),
+        };
+        let core = &*self.core;
+        let written = if self.one_step {
+            let mut commands = Pipeline::with_capacity(steps.len() + 4);
+            // A single command is a step by itself.
+            add_answers(core, steps, &mut commands);
+            add_acknowledgements(core, steps, &mut commands);
+            if commands.len() > 1 {
+                commands.atomic();
+            }
+            run(connection, &commands).await
+        } else {
+            separately(core, connection, steps).await
+        };
+        match written {
+            Err(error) if cure(&error) == Cure::None => {
+                // Something in it cannot be done. The others must not suffer for it.
+                for step in steps {
+                    one_by_one(core, connection, step).await?;
+                }
+            }
+            written => written?,
+        }
+        for step in steps {
+            match step {
+                Step::Release { place, attempts } => {
+                    if let Some(desk) = core.desks().get(place.desk) {
+                        let released = scripts::release(connection, desk, *place, *attempts);
+                        tolerate(released.await.map(|()| Value::Nil))?;
+                    }
+                }
+                Step::Bury(letter) => bury(core, connection, letter).await?,
+                Step::Seal(..) | Step::Reply(..) | Step::Done(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged makes room.
+    fn settle(&self, steps: &[Step]) {
+        for (index, desk) in self.core.desks().iter().enumerate() {
+            let ids: Vec<EntryId> = steps
+                .iter()
+                .filter_map(Step::place)
+                .filter(|place| place.desk == index)
+                .map(|place| place.id)
+                .collect();
+            if !ids.is_empty() {
+                desk.end(&ids);
+            }
+        }
+    }
+}
+
+fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
+    let mut streams: Vec<&str> = Vec::new();
+    for step in steps {
+        if let Step::Seal(sealing, envelope) = step
+            && let Some(desk) = core.desks().get(sealing.desk)
+        {
+            let Sealing {
+                operation, digest, ..
+            } = &**sealing;
+            for command in desk.seals.seal(operation, digest, envelope) {
+                commands.add_command(command);
+            }
+            continue;
+        }
+        let Step::Reply(stream, envelope) = step else {
+            continue;
+        };
+        commands.add_command(command::reply(stream, envelope, core.options.reply_max_len));
+        if !streams.contains(&&**stream) {
+            streams.push(stream);
+        }
+    }
+    // Nobody may ever read them.
+    for stream in streams {
+        commands.add_command(command::expire(stream, core.options.reply_ttl));
+    }
+}
+
+fn add_acknowledgements(core: &Core, steps: &[Step], commands: &mut Pipeline) {
+    for (index, desk) in core.desks().iter().enumerate() {
+        let ids: Vec<EntryId> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Done(place) if place.desk == index => Some(place.id),
+                _ => None,
+            })
+            .collect();
+        if !ids.is_empty() {
+            acknowledge(desk, &ids, commands);
+        }
+    }
+}
+
+/// Acknowledges entries and deletes them: there is one group, and nobody needs them any more.
+fn acknowledge(desk: &Desk, ids: &[EntryId], commands: &mut Pipeline) {
+    commands.add_command(command::acknowledge(&desk.stream, &desk.service, ids));
+    commands.add_command(command::delete(&desk.stream, ids));
+}
+
+/// Runs commands. What cannot be done to a key, for what the key is, is passed over.
+async fn run(connection: &mut Connection, commands: &Pipeline) -> RedisResult<()> {
+    if commands.is_empty() {
+        return Ok(());
+    }
+    for answer in connection.run_all(commands).await? {
+        if let Value::ServerError(error) = answer {
+            tolerate(Err(error.into()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Errors that trying again does not cure are said once, and passed over.
+fn tolerate(answer: RedisResult<Value>) -> RedisResult<()> {
+    match answer {
+        Err(error) if matches!(cure(&error), Cure::Reconnect | Cure::Wait) => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "redis refuses an answer or an acknowledgement");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Where the keys are in several slots: the answers first, and what they answer is acknowledged once they are written.
+async fn separately(core: &Core, connection: &mut Connection, steps: &[Step]) -> RedisResult<()> {
+    let mut commands = Pipeline::new();
+    add_answers(core, steps, &mut commands);
+    run(connection, &commands).await?;
+    commands.clear();
+    add_acknowledgements(core, steps, &mut commands);
+    run(connection, &commands).await
+}
+
+async fn one_by_one(core: &Core, connection: &mut Connection, step: &Step) -> RedisResult<()> {
+    let mut commands = Pipeline::new();
+    add_answers(core, std::slice::from_ref(step), &mut commands);
+    add_acknowledgements(core, std::slice::from_ref(step), &mut commands);
+    for command in commands.cmd_iter() {
+        tolerate(connection.run(command).await)?;
+    }
+    Ok(())
+}
+
+/// Writes the dead letter, then acknowledges: a crash between the two writes it twice.
+async fn bury(core: &Core, connection: &mut Connection, letter: &Letter) -> RedisResult<()> {
+    let Some(desk) = core.desks().get(letter.place.desk) else {
+        return Ok(());
+    };
+    let mut add = cmd("XADD");
+    add.arg(core.keys.dead(&desk.service));
+    add.arg("MAXLEN").arg("~").arg(core.options.dead_letters);
+    add.arg("*").arg("envelope").arg(&*letter.envelope);
+    add.arg("reply-to").arg(&*letter.reply_to);
+    add.arg("entry").arg(letter.place.id.to_string());
+    add.arg("deliveries").arg(letter.deliveries);
+    add.arg("consumer").arg(&*desk.consumer);
+    tolerate(connection.run(&add).await)?;
+    let mut commands = Pipeline::new();
+    acknowledge(desk, &[letter.place.id], &mut commands);
+    run(connection, &commands).await
+}
+
+impl Step {
+    /// The entry that is settled with it.
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Seal(..) | Self::Reply(..) => None,
+            Self::Done(place) | Self::Release { place, .. } => Some(*place),
+            Self::Bury(letter) => Some(letter.place),
+        }
+    }
+}
