@@ -1,21 +1,24 @@
 """A client of the real package that runs one named scenario against a server.
 
-usage: cbor_rpc_client.py {PORT|PATH|stdio:PROGRAM} {cbor|json} SCENARIO [ARGUMENT...]
+usage: cbor_rpc_client.py {PORT|PATH|stdio:PROGRAM|ssh:PORT:USER:KEY:PROGRAM|ssh:PORT:USER:KEY} {cbor|json} SCENARIO
+       [ARGUMENT...]
 
 A PORT is one of TCP on the loopback, a PATH is a Unix socket. PROGRAM is started as a worker, with the arguments "interop"
-and the codec, and talked to over its stdin and stdout.
+and the codec, and talked to over its stdin and stdout; behind "ssh:" it is started by an SSH server on the loopback, by the
+package's own SSH client. Without a PROGRAM it is the subsystem "mynah" of that server that is talked to.
 
 Prints one line of JSON per check and ends with {"done": SCENARIO}. On a failed check it says so on stderr and ends
 with status 1. It ends when its stdin ends, and by itself after 60 s.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import traceback
 
-from cbor_rpc import RpcV1, TcpPipe
+from cbor_rpc import RpcV1, SshPipe, SshServer, TcpPipe
 from cbor_rpc.stdio.stdio_pipe import StdioPipe
 
 import scenarios
@@ -37,15 +40,35 @@ class Client:
             program = place.removeprefix("stdio:")
             self.raw = await StdioPipe.start_process(program, "interop", self.codec, stderr_mode="pipe")
             self.raw.on("stderr", self.on_stderr)
+        elif place.startswith("ssh:"):
+            await self.connect_ssh(*place.split(":")[1:])
         elif place.isdigit():
             self.raw = await TcpPipe.create_connection("127.0.0.1", int(place))
         else:
             self.raw = await UnixPipe.create_connection(place)
+        return self.attach()
+
+    def attach(self):
         self.pipe = transformer(self.codec).apply_transformer(self.raw)
         self.methods.pipe = self.pipe
         self.methods.rpc = RpcV1.make_rpc_v1(self.pipe, "client", self.methods.handle, self.methods.on_event)
         self.pipe.on("close", lambda *args: self.closed.set())
         return self
+
+    async def connect_ssh(self, port, user, key, *program):
+        # What the package prints belongs to nobody here.
+        with contextlib.redirect_stdout(sys.stderr):
+            self.ssh = await SshServer.connect(
+                "127.0.0.1", int(port), username=user, client_keys=[key], known_hosts=None, agent_path=None, config=None
+            )
+            if program:
+                self.command = f"{program[0]} interop {self.codec}"
+                self.raw = await self.ssh.run_command(self.command)
+                self.raw.on("stderr", self.on_stderr)
+                return
+            channel = await self.ssh._connection.create_process(subsystem="mynah", encoding=None)
+            self.raw = SshPipe(channel.stdout, channel.stdin, channel)
+            await self.raw._setup_connection()
 
     def on_stderr(self, data):
         self.stderr += data

@@ -5,6 +5,8 @@ of `common.Methods`, in whatever language.
 """
 
 import asyncio
+import contextlib
+import sys
 import datetime
 import decimal
 import math
@@ -436,6 +438,41 @@ async def worker_is_killed(client, check):
     check("ended here", (await asyncio.wait_for(task, 10))["transportClosed"])
     status = await asyncio.wait_for(client.raw.wait_for_process_termination(), 10)
     check("by the signal", status == -9, status=status)
+
+
+# 21
+
+async def worker_over_ssh(client, check):
+    """A worker behind sshd: no terminal, stderr apart, two on one connection, and its exit status."""
+    check("ready on stderr", await until(lambda: b"READY\n" in client.stderr), stderr=client.stderr)
+    check("protocol on stdout", await client.call("add", 1, 2) == 3)
+    await client.call("print", "printed")
+    check("what it prints lands on stderr", await until(lambda: b"printed\n" in client.stderr), stderr=client.stderr)
+    # A terminal would make other bytes of these, and an end of the third.
+    odd = bytes(range(256)) if client.codec == "cbor" else "\r\n\u0003\u0004\u001a\u007f"
+    check("no terminal", await client.call("echo", odd) == odd)
+
+    first = client.raw
+    second = type(client)(client.codec)
+    second.stderr = b""
+    with contextlib.redirect_stdout(sys.stderr):
+        second.raw = await client.ssh.run_command(client.command)
+    second.attach()
+    check("two on one connection", await second.call("add", 3, 4) == 7)
+    await second.raw.write_eof()
+    channel = second.raw._ssh_channel
+    await asyncio.wait_for(channel.wait_closed(), 20)
+    check("the end of stdin is status 0", channel.exit_status == 0, status=channel.exit_status)
+    check("the other one stays", await client.call("add", 5, 6) == 11)
+    with contextlib.redirect_stdout(sys.stderr):
+        await asyncio.wait_for(first.terminate(), 20)
+    channel = first._ssh_channel
+    check("stopped gently", channel.exit_status == 0 or channel.exit_signal, status=channel.exit_status)
+
+    with contextlib.redirect_stdout(sys.stderr):
+        none = await client.ssh.run_command("/no/such/program")
+    await asyncio.wait_for(none._ssh_channel.wait_closed(), 20)
+    check("no such program", none._ssh_channel.exit_status == 127, status=none._ssh_channel.exit_status)
 
 
 # Rich errors

@@ -28,7 +28,7 @@ pub(crate) fn set_up() -> Outcome {
 /// A test fails.
 pub(crate) fn test() -> Outcome {
     let with_ssh = || process::cargo(["test", "--package", "mynah", "--features", "ssh"]);
-    process::run(with_ssh().args(["--test", "ssh"]))?;
+    process::run(with_ssh().args(["--test", "ssh", "--test", "ssh_server"]))?;
     // The pages of the guide that need the feature.
     process::run(with_ssh().args(["--doc", "ssh"]))
 }

@@ -19,7 +19,7 @@ use std::str::FromStr;
 /// | `systemd:`, `systemd:NAME` | a TCP or Unix socket that was passed to this process, the next one or the next of that name; to listen on only |
 /// | `stdio:` | stdin and stdout of this process, once; what it prints goes to stderr from then on |
 /// | `stdio:PROGRAM` | a child process that each connection starts, to be dialled only; a name without a slash is looked for in `PATH`. No shell reads it |
-/// | `ssh://user@host:port` | what an SSH server gives: a command, a subsystem, a socket |
+/// | `ssh://user@host:port` | what an SSH server gives: a command, a subsystem, a socket; to listen on, with `authorized_keys`, a service over SSH |
 /// | `ssh+exec://user@host:port/PROGRAM` | the same by the system's `ssh`, a child process that each connection starts |
 /// | `redis://user:password@host:port/db` | a fleet on Redis Streams: everybody who serves there, or a place among them. `rediss://` with TLS, `redis+unix:///path` for a Unix socket |
 /// | `memory:NAME` | a server of this process; there is no wire, so there are no options |
@@ -40,6 +40,9 @@ use std::str::FromStr;
 /// | `known_hosts`, `host_keys`, `host_key` | paths; `known`, `accept-new`; fingerprints | ssh: which host keys are accepted; those of the user's and the system's known hosts unless it is given |
 /// | `strict_kex` | `required`, `optional` | ssh: whether the key exchange has to be strict; it has unless it is given |
 /// | `identity`, `agent`, `password_file` | paths of private keys; `yes` or the path of a socket; a path | ssh: what proves the user; the agent and the usual files unless it is given |
+/// | `authorized_keys`, `host_key` | paths | ssh, listening: whom to let in, and the private keys of the server, which are made unless they exist; both are needed |
+/// | `user` | names, any number of times | ssh, listening: the users that keys are for which name none themselves; `mynah` unless it is given |
+/// | `max_unauthenticated` | a number | ssh, listening: how many connections may be open before they are let in; 64 unless it is given |
 /// | `banner` | bytes | ssh: how many bytes are skipped before the command begins; none unless it is given |
 /// | `option`, `prompts`, `program` | `NAME=VALUE`, any number of times; `yes`, `no`; a path | ssh+exec: options of `ssh`, whether it may ask for passwords in the terminal, and what is run in its place |
 /// | `arg` | text, any number of times | `stdio:PROGRAM`, ssh with `command`, `ssh+exec`: its arguments, in order |

@@ -307,6 +307,7 @@ mod guide {
     #[cfg(all(unix, feature = "ssh"))]
     pages! {
         Ssh: "ssh";
+        SshServer: "ssh-server";
     }
 
     #[cfg(feature = "redis-streams")]

@@ -216,7 +216,7 @@ impl Contracts {
         })
     }
 
-    /// What a caller may see: what it may call, as far as that is shown. `None`: everything.
+    /// What a caller sees, `None` for everything: no more than it may call, and of that what the program shows.
     fn sees(&self, every: &Every, caller: &Evidence) -> Option<Sees> {
         let allowed = AllowedMethods::of(caller);
         if self.show.is_none() && allowed.is_none() {

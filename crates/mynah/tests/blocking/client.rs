@@ -147,7 +147,7 @@ fn a_wait_spans_a_reconnect() {
     assert_eq!(desk.add(1, 2).wait().unwrap(), 3);
     let begun = Arc::new(AtomicBool::new(false));
     let (go, gate) = tokio::sync::oneshot::channel();
-    let (begins, waiter) = (Arc::clone(&begun), peer.clone());
+    let (begins, waiter) = (Arc::clone(&begun), peer);
     let waits = std::thread::spawn(move || {
         waiter.wait(async move {
             begins.store(true, Ordering::SeqCst);

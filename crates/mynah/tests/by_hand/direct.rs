@@ -585,7 +585,7 @@ async fn one_message_needs_no_line_feed() {
     }
     assert!(say("").await.is_empty());
     // A part of a message is a wrong one, and a batch is not read.
-    let cut = say(&add[..40]).await;
+    let cut = say(add.get(..40).unwrap()).await;
     assert_eq!(cut[0]["error"]["code"], -32700, "{cut:?}");
     let batch = say(&format!("[{add},{add}]")).await;
     assert_eq!(batch[0]["error"]["code"], -32600, "{batch:?}");

@@ -1,6 +1,7 @@
 //! Mynah, variants `cbor` and `json` (native, over a wire), `local` (in process), `local-intercepted` (the same with an
-//! interceptor on each side that looks at the call and lets it pass), and `by-name`: as `cbor`, and calls say their names
-//! instead of a typed client's.
+//! interceptor on each side that looks at the call and lets it pass), `by-name`: as `cbor`, and calls say their names
+//! instead of a typed client's, and `by-hand`: as `cbor`, and what answers `echo` is a closure under a name, called by a
+//! typed client.
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
@@ -89,10 +90,14 @@ struct Mynah {
 }
 
 impl Contender for Mynah {
-    async fn serve(listener: Listening, _: &str) -> Result<(), Failure> {
-        let server = Server::new()
-            .register(EchoingService::new(Handler))
-            .limits(limits());
+    async fn serve(listener: Listening, variant: &str) -> Result<(), Failure> {
+        let server = if variant == "by-hand" {
+            // The same name and the same answer: only how it was registered is different.
+            Server::new().method("echoing.echo", |(value,): (Echo,)| async move { value })
+        } else {
+            Server::new().register(EchoingService::new(Handler))
+        };
+        let server = server.limits(limits());
         // The far ends of its pipes stay open as long as this does.
         let mut held = None;
         let server = match listener {
@@ -143,7 +148,10 @@ impl Contender for Mynah {
                 .limits(limits())
                 .start()?
         } else {
-            let format = if by_name { "cbor" } else { variant };
+            let format = match variant {
+                "by-name" | "by-hand" => "cbor",
+                format => format,
+            };
             mynah::connector(&format!("{address}?format={format}"))?
                 .limits(limits())
                 .connect()

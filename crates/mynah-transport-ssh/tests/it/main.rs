@@ -12,5 +12,9 @@
 mod sshd;
 
 mod conformance;
+mod floods;
+mod keys;
+mod nothing_else;
 mod openssh;
+mod real_sshd;
 mod support;
