@@ -34,7 +34,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
         started_ms: 0,
     };
     let mut pauses = Pauses::new();
-    loop {
+    while !core.has_ended() {
         let open = match &mut connection {
             Some(open) => open,
             None => match core.connector.open().await {
@@ -56,12 +56,8 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
             }
         }
         core.end_quiet(QUIET);
-        if timeout(period(&core.options).min(BEAT), core.wait_for_end())
-            .await
-            .is_ok()
-        {
-            return;
-        }
+        let pause = period(&core.options).min(BEAT);
+        drop(timeout(pause, core.wait_for_end()).await);
     }
 }
 
