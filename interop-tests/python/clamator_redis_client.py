@@ -40,8 +40,8 @@ class Raw:
             for _, entries in await self.redis.xread({self.replies: last}, block=1000) or []:
                 for last, fields in entries:
                     assert fields[b"type"] == b"rpc", fields
-                    # As a line, so that it compares with what `line` makes.
-                    self.lines.put_nowait(fields[b"envelope"] + b"\n")
+                    # Spelled as `line` does, so that they compare: blanks may differ, order and numbers may not.
+                    self.lines.put_nowait(line(json.loads(fields[b"envelope"])))
 
     async def raw(self, data):
         for text in data.split(b"\n"):
@@ -78,6 +78,14 @@ class RedisScenarios(Scenarios):
                 return True
             await asyncio.sleep(0.01)
         return False
+
+    async def elsewhere(self):
+        # Each service has a stream of its own, and this one is read by nobody: written to that of another it is refused.
+        request = {"jsonrpc": "2.0", "method": "other.add", "params": {"a": 1, "b": 2}, "id": "u1"}
+        self.transport.forget()
+        await self.transport.raw(line(request))
+        reply = await self.transport.reply()
+        check("another service", (reply["id"], reply["error"]["code"]) == ("u1", -32601), reply=reply)
 
     # 11, 12
 

@@ -109,8 +109,7 @@ class Scenarios:
         for method in ["nope", "constructor", "toString"]:
             error = await error_of(self.call(method))
             check(method, is_error(error, -32601, "Method not found") and error.data is None, error=error)
-        error = await error_of(self.core.call("other", "add", {"a": 1, "b": 2}))
-        check("another service", is_error(error, -32601, "Method not found"), error=error)
+        await self.elsewhere()
         for params in [{"a": "two", "b": 3}, {"a": 1}, {"a": 1.5, "b": 3}, {"a": 1, "b": 2, "c": 3}, 5, "x"]:
             error = await error_of(self.core.call("arith", "add", params))
             check(f"params {params!r}", is_error(error, -32602, "Invalid params"), error=error)
@@ -119,6 +118,10 @@ class Scenarios:
         check("internal", is_error(error, -32603, "Internal error"), error=error)
         check("name and message", all(isinstance(error.data[key], str) for key in ["name", "message"]), data=error.data)
         await self.usable("errors")
+
+    async def elsewhere(self):
+        error = await error_of(self.core.call("other", "add", {"a": 1, "b": 2}))
+        check("another service", is_error(error, -32601, "Method not found"), error=error)
 
     # 10
 

@@ -85,8 +85,8 @@ pub fn spawn(venv: Venv, script: &str, arguments: &[&str]) -> (Child, ChildStdin
 pub struct Listening {
     /// Where, as it said.
     pub place: String,
-    _stdin: ChildStdin,
-    _child: Child,
+    stdin: ChildStdin,
+    child: Child,
 }
 
 impl Listening {
@@ -116,9 +116,28 @@ impl Listening {
         });
         Self {
             place,
-            _stdin: stdin,
-            _child: child,
+            stdin,
+            child,
         }
+    }
+
+    /// Kills it where it is.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
+    }
+
+    /// Has it stop in order, and waits for that.
+    pub async fn end(mut self) {
+        drop(self.stdin);
+        let status = within("the Python server ends", self.child.wait()).await;
+        status.expect("it can be waited for");
+    }
+
+    /// Freezes it, or lets it go on.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = self.child.id().and_then(|id| id.try_into().ok());
+        let pid = id.and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("it runs"), signal).expect("it can be signalled");
     }
 }
 

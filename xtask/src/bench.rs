@@ -11,12 +11,13 @@ mod goals;
 mod options;
 mod pair;
 mod proxy;
+mod redis;
 mod scenario;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-use crate::{Outcome, process, python, redis};
+use crate::{Outcome, process};
 use contenders::{Contender, contenders};
 use costs::Costs;
 use figures::{Figures, Sample};
@@ -32,12 +33,6 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let text = std::fs::read_to_string(process::root().join("xtask/bench/contenders.toml"))?;
     let all = contenders(&text, &target_dir().join("release"))?;
     let (scenarios, contenders) = chosen(all, &options.only)?;
-    if contenders.iter().any(|it| it.transport == "redis") {
-        redis::require()?;
-    }
-    if contenders.iter().any(|it| it.variant == "python") {
-        python::set_up()?;
-    }
     build(&contenders)?;
 
     let cases: Vec<Case> = scenarios
@@ -63,10 +58,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     }
     let mut costs = Vec::new();
     if scenarios.contains(&Scenario::Costs) {
-        for contender in contenders
-            .iter()
-            .filter(|it| it.takes_part(Scenario::Costs))
-        {
+        for contender in &contenders {
             eprintln!("counting: {}", contender.name);
             let counted = Costs::count(contender, options.instructions)
                 .map_err(|error| format!("{}: {error}", contender.name))?;
@@ -103,9 +95,10 @@ pub(crate) fn check() -> Outcome {
 /// everybody runs on the same build of what they share.
 fn build(contenders: &[Contender]) -> Outcome {
     let mut command = cargo("build", &target_dir());
-    command.args(["--release", "--features", "peers"]);
+    command.args(["--release", "--features", "peers,redis"]);
     let programs: BTreeSet<_> = contenders
         .iter()
+        .filter(|contender| contender.interpreter.is_none())
         .filter_map(|contender| contender.program.file_name())
         .collect();
     for program in programs {

@@ -16,6 +16,7 @@ mod python;
 mod redis;
 mod release_check;
 mod ssh;
+mod soak;
 mod test;
 
 use std::error::Error;
@@ -40,6 +41,9 @@ cargo xtask <command>
   fuzz [TARGET] [--seconds N] [--keep]
                            one fuzz target of crates/mynah-fuzz, or all of them (10 s each); --keep writes what
                            it found worth keeping into the corpus of the tree
+  soak [chaos] [memory] [--operations N] [--seconds N] [--seed N]
+                           the long tests of a fleet on Redis: 20,000 operations while its servers and Redis are
+                           killed, and ten minutes of load with a look at the memory
   bench [--quick] [--rounds N] [--only NAME..] [--pin same,split,mt] [--instructions]
                            every contender of xtask/bench/contenders.toml, interleaved; a NAME is one of
                            theirs, or calls, stream, bulk, mixed, slow, idle, callback, fanout, costs";
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Some("manifest") => manifest::run(&rest),
         Some("compatibility") => no_arguments(&rest).and_then(|()| compatibility::run()),
         Some("fuzz") => fuzz::run(&rest),
+        Some("soak") => soak::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

@@ -9,8 +9,17 @@ const PROGRAM: &str = "redis-server";
 /// # Errors
 /// It is missing and cannot be installed.
 pub(crate) fn require() -> Outcome {
+    require_quietly()?;
+    println!("    {PROGRAM} is there");
+    Ok(())
+}
+
+/// The same without a word where it is there.
+///
+/// # Errors
+/// As [`require`].
+pub(crate) fn require_quietly() -> Outcome {
     if process::on_path(PROGRAM) {
-        println!("    {PROGRAM} is there");
         return Ok(());
     }
     if process::can_apt_install() {

@@ -13,6 +13,8 @@ const PURE: [&str; 4] = [
     "mynah-connection",
     "mynah-contract",
 ];
+/// Its example starts a redis-server of its own.
+const FLEET: &str = "mynah-transport-redis-streams";
 const INTEROP: &str = "interop-tests";
 const PROBE: &str = "xtask/no-std-probe";
 
@@ -206,7 +208,9 @@ fn examples() -> Outcome {
         println!("--- {name}");
         process::run(&mut process::cargo(["run", "--quiet", "--example", name]))?;
     }
-    Ok(())
+    println!("--- fleet");
+    let mut fleet = process::cargo(["run", "--quiet", "--package", FLEET]);
+    process::run(fleet.args(["--example", "fleet"]))
 }
 
 /// A crate without `std` that has a panic handler and an allocator of its own: linking `std` into

@@ -84,6 +84,12 @@ pub trait Wire: Send + std::fmt::Debug {
         Ok(None)
     }
 
+    /// What stands behind a message so that its end is known, where one that was delivered whole may lack it: a line feed.
+    /// Behind what ends so already, and behind nothing, it means nothing. The default is nothing.
+    fn message_end(&self) -> &'static [u8] {
+        &[]
+    }
+
     /// Why the last message was [`Step::Ignore`]d: one of a few texts of the wire, for logs and as the label of a metric.
     fn why_ignored(&self) -> &'static str {
         "message without a meaning"

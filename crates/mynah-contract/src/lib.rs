@@ -4,7 +4,8 @@
 //! where they are known the shapes of what travels, as JSON Schema. It is what `#[service]` yields, and it can be
 //! written by hand with the same entries. A [`Manifest`] holds several, as stable JSON with one hash for each method;
 //! [`Comparison`] says of two manifests whether programs of the one still understand programs of the other, and names the
-//! field and the reason where they do not. [`openrpc`] and [`clamator`] write a manifest in the words of others.
+//! field and the reason where they do not. A [`Validator`] says of the values of a call whether
+//! they are what the contract says. [`openrpc`] and [`clamator`] write a manifest in the words of others.
 //!
 //! What it is not: it opens no file and no connection, reads no clock, and knows no wire. What it reads may come from a
 //! peer: sizes, depths and the work that is done on them are bounded.
@@ -29,6 +30,7 @@ mod compare;
 mod contract;
 mod definitions;
 mod error;
+mod fault;
 #[cfg(feature = "schema")]
 mod generated;
 mod hash;
@@ -38,16 +40,19 @@ mod method;
 pub mod openrpc;
 mod schema;
 mod shape;
+mod validator;
 
 pub use compare::{Change, Comparison, Reason, Verdict};
 pub use contract::{Contract, Event};
 pub use error::ContractError;
+pub use fault::{Fault, Step};
 #[cfg(feature = "schema")]
 pub use generated::{received, sent};
 pub use hash::Hash;
 pub use manifest::Manifest;
 pub use method::{ErrorEntry, Method, MethodKind, Param, ParamKind, ParamsForm};
 pub use schema::Schema;
+pub use validator::Validator;
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

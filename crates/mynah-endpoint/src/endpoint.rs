@@ -21,6 +21,7 @@ use std::str::FromStr;
 /// | `stdio:PROGRAM` | a child process that each connection starts, to be dialled only; a name without a slash is looked for in `PATH`. No shell reads it |
 /// | `ssh://user@host:port` | what an SSH server gives: a command, a subsystem, a socket; to listen on, with `authorized_keys`, a service over SSH |
 /// | `ssh+exec://user@host:port/PROGRAM` | the same by the system's `ssh`, a child process that each connection starts |
+/// | `redis://user:password@host:port/db` | a fleet on Redis Streams: everybody who serves there, or a place among them. `rediss://` with TLS, `redis+unix:///path` for a Unix socket |
 /// | `memory:NAME` | a server of this process; there is no wire, so there are no options |
 ///
 /// | option | values | what it chooses |
@@ -48,6 +49,18 @@ use std::str::FromStr;
 /// | `env` | `NAME=VALUE`, any number of times | `stdio:PROGRAM`: variables added to its environment |
 /// | `cwd` | a path | `stdio:PROGRAM`: its working directory; that of this process unless it is given |
 /// | `stderr` | `lines`, `inherit`, `null` | `stdio:PROGRAM`: whether what it writes to stderr is heard as its log, goes to the stderr of this process, or nowhere; it is heard unless it is given |
+/// | `prefix` | text | redis: what the names of all keys begin with; `mynah` unless it is given |
+/// | `instance` | text | redis: the name of this client or server among the others; a new one unless it is given |
+/// | `concurrency` | a number | redis, listening: how many calls of one service run at once; 64 unless it is given |
+/// | `serial` | a service, any number of times | redis, listening: its calls run one after the other |
+/// | `claim_idle` | a time, such as `60s` | redis, listening: how long an entry may lie untouched before another server takes it over |
+/// | `max_deliveries` | a number | redis, listening: how often an entry is delivered before it is a dead letter; 8 unless it is given |
+/// | `reply_ttl`, `block`, `early_calls`, `response_timeout`, `connect_timeout` | times | redis: the fields of `RedisOptions` |
+/// | `db` | a number | redis: the database, for `redis+unix:` |
+/// | `topology` | `single`, `cluster`, `sentinel` | redis: what the URL leads to: a server, a node of a cluster, or a sentinel |
+/// | `node` | `host:port`, any number of times | redis: further nodes or sentinels |
+/// | `primary` | text | redis: the name under which sentinels know the primary; `mymaster` unless it is given |
+/// | `ca` | a path | rediss: a file with the certificates to trust, as PEM; those of the system unless it is given |
 /// | a field of [`Limits`](mynah_protocol::Limits), such as `max_message_bytes` | [`LimitChanges`] | that limit, whatever the program or the dialect says |
 ///
 /// An option that is unknown, is given twice, or is of a dialect that was not chosen is an error. In a `PROGRAM`, `arg`, `env`

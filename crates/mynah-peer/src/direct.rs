@@ -145,7 +145,8 @@ impl Router {
     /// Handles what a peer has sent in a dialect, and gives what it is to be sent: `None` when that is nothing, as for
     /// notifications.
     ///
-    /// The bytes are any number of whole messages, with all that the dialect wants to be said first: what follows is
+    /// The bytes are any number of whole messages, with all that the dialect wants to be said first. On wires of lines
+    /// the last one needs no line feed ([`Wire::message_end`](mynah_codec::Wire::message_end)). What follows is
     /// what a connection that is read and answered once would do. Each delivery is a connection of its own: limits,
     /// interceptors and state hold as for one, `limits.connections` of them may run at once, and it ends once every
     /// call in it is answered. `caller` is what is known of whoever sent it.
@@ -173,8 +174,9 @@ impl Router {
             .output_high_water_bytes
             .saturating_add(limits.decode.max_message_bytes);
         let wire = dialect.wire(Side::Accept, &limits);
+        let end = wire.message_end();
         let link = self.direct_link(Out::wire(wire), limits, caller);
-        let (stream, said) = OneRead::new(bytes.into(), Arc::clone(&link), most);
+        let (stream, said) = OneRead::new(bytes.into(), end, Arc::clone(&link), most);
         {
             let mut state = link.lock();
             state.out.own_output();

@@ -260,6 +260,10 @@ impl<E: DomainError> CallError<E> {
                 _ => {}
             }
         }
+        if error.code() == ErrorCode::NO_SERVERS {
+            // No method says that of itself: there was none.
+            return Self::Remote(error);
+        }
         match E::from_rpc(error) {
             Ok(domain) => Self::Application(domain),
             Err(error) => Self::Remote(error),

@@ -4,6 +4,7 @@ mod added;
 mod fallback;
 mod find;
 mod names;
+mod promises;
 mod route;
 
 pub(crate) use added::Added;
@@ -13,6 +14,8 @@ pub use fallback::{RawAnswer, RawCall};
 pub(crate) use find::Unrouted;
 pub use route::MethodEntry;
 pub(crate) use route::Route;
+
+use promises::Promises;
 
 use crate::blocking::BlockingPool;
 use crate::context::Context;
@@ -58,6 +61,8 @@ pub struct Router {
     declarations: Vec<Declaration>,
     hearers: Hearers,
     contracts: Contracts,
+    /// What contracts that were given say of methods made by hand.
+    promises: Promises,
     /// The clients of the server that has this router.
     peers: OnceLock<Peers>,
     /// Where `#[blocking]` handlers run.
@@ -96,6 +101,9 @@ pub enum RegisterError {
     /// A contract promises a method that nobody answers.
     #[error("the contract has a method {0}, and there is no handler for it")]
     Unanswered(String),
+    /// A contract cannot be kept: its schemas are too large to be looked at, or a handler gives something else.
+    #[error("the contract of {0} cannot be kept: {1}")]
+    Contract(String, String),
     /// A handler takes server state of a type that the router was not given.
     #[error("a handler takes server state of type {0}, which was not given: `Router::state`")]
     State(&'static str),
@@ -136,10 +144,40 @@ impl Router {
 
     /// Says what is known of methods: what `describe` tells of them. Handlers made by hand get their entries from it; each
     /// method in it must have a handler when something starts with this router.
+    ///
+    /// Handlers made by hand are held to it, whether they were added before or are added later: where the contract has
+    /// schemas, params that do not fit are refused as those that are not valid are (-32602 with `data.errors`), after
+    /// they were read and before the handler runs; a result that does not fit is -32603 `Result validation failed`. What
+    /// of a schema is looked at, [`Validator`](mynah_contract::Validator) says. Methods of a registered service have
+    /// types of their own, and are not looked at again.
     #[must_use]
     pub fn describe(mut self, contract: Contract) -> Self {
+        let taken = self.promises.take(&contract);
+        self.errors.extend(taken.err());
+        for route in std::mem::take(&mut self.routes) {
+            let same = *route.service == *contract.name();
+            // What was promised before is kept already.
+            let held = same && self.contracts.promises(&route.name());
+            let route = if same && !held {
+                self.hold(route)
+            } else {
+                Some(route)
+            };
+            self.routes.extend(route);
+        }
         self.contracts.give(contract);
         self
+    }
+
+    /// Has a route keep what is promised of it. One that cannot is an error when something starts.
+    fn hold(&mut self, route: Route) -> Option<Route> {
+        match self.promises.hold(route) {
+            Ok(route) => Some(route),
+            Err(error) => {
+                self.errors.push(error);
+                None
+            }
+        }
     }
 
     /// Decides what a caller is told of: asked for each method and event when a peer wants to know what is offered. Without
@@ -444,6 +482,7 @@ impl Router {
 
     fn push(&mut self, route: Route) -> Result<(), RegisterError> {
         names::check(&route.service, &route.method)?;
+        let route = self.promises.hold(route)?;
         let index = self.routes.len();
         let methods = self.by_name.entry(route.service.clone()).or_default();
         if methods.contains_key(&route.method) {

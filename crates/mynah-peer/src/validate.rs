@@ -2,9 +2,9 @@
 
 mod impls;
 
+pub use mynah_contract::{Fault, Step};
 use mynah_protocol::{ErrorCode, RpcError, Value};
 use std::borrow::Cow;
-use std::fmt;
 
 /// Checks what its type cannot say: that a number is in its range, a text not empty, two fields go together.
 ///
@@ -22,27 +22,6 @@ use std::fmt;
 pub trait Validate {
     /// Adds what is wrong with it to the faults; adds nothing when it is right.
     fn validate(&self, faults: &mut Faults);
-}
-
-/// One step on the way to a part of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The field, parameter or key of this name.
-    Name(Cow<'static, str>),
-    /// The element of this number, counted from 0.
-    Index(usize),
-}
-
-/// One thing that is wrong with a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Fault {
-    /// Where, from the outside in; empty for the whole.
-    pub at: Vec<Step>,
-    /// Which kind of fault, for programs: `missing_field`, `too_large`.
-    pub kind: Cow<'static, str>,
-    /// What is wrong, for people.
-    pub message: String,
 }
 
 /// What is wrong with a value, as it is gathered.
@@ -88,11 +67,8 @@ impl Faults {
         }
         let mut message = message.into();
         shorten(&mut message, MOST_TEXT_BYTES);
-        self.list.push(Fault {
-            at: self.path.iter().take(MOST_STEPS).cloned().collect(),
-            kind: kind.into(),
-            message,
-        });
+        let at = self.path.iter().take(MOST_STEPS).cloned().collect();
+        self.list.push(Fault::new(at, kind, message));
     }
 
     /// Adds a fault unless a condition holds.
@@ -160,7 +136,7 @@ impl Faults {
 
     /// `{"errors": [{"loc": [..], "msg": "..", "type": ".."}]}`.
     fn data(&self) -> Value {
-        let errors: Vec<_> = self.list.iter().map(Fault::value).collect();
+        let errors: Vec<_> = self.list.iter().map(value).collect();
         let mut data = vec![("errors".into(), Value::Array(errors))];
         if self.dropped > 0 {
             data.push(("dropped".into(), self.dropped.into()));
@@ -187,65 +163,45 @@ impl Faults {
     }
 }
 
-impl Fault {
-    /// A fault of the whole or of a part.
-    #[must_use]
-    pub fn new(
-        at: Vec<Step>,
-        kind: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            at,
-            kind: kind.into(),
-            message: message.into(),
-        }
-    }
-
-    fn value(&self) -> Value {
-        let steps = self.at.iter().map(|step| match step {
-            Step::Name(name) => Value::from(name.clone()),
-            Step::Index(index) => (*index).into(),
-        });
-        Value::Map(vec![
-            ("loc".into(), Value::Array(steps.collect())),
-            ("msg".into(), self.message.as_str().into()),
-            ("type".into(), self.kind.clone().into()),
-        ])
-    }
+/// As it is told the other side.
+fn value(fault: &Fault) -> Value {
+    let steps = fault.at.iter().map(|step| match step {
+        Step::Name(name) => Value::from(name.clone()),
+        Step::Index(index) => (*index).into(),
+    });
+    Value::Map(vec![
+        ("loc".into(), Value::Array(steps.collect())),
+        ("msg".into(), fault.message.as_str().into()),
+        ("type".into(), fault.kind.clone().into()),
+    ])
 }
 
 impl From<Fault> for Faults {
-    fn from(mut fault: Fault) -> Self {
-        fault.at.truncate(MOST_STEPS);
-        for step in &mut fault.at {
-            if let Step::Name(name) = step
-                && name.len() > MOST_NAME_BYTES
-            {
-                shorten(name.to_mut(), MOST_NAME_BYTES);
-            }
-        }
-        shorten(&mut fault.message, MOST_TEXT_BYTES);
-        Self {
-            list: vec![fault],
-            ..Self::new()
-        }
+    fn from(fault: Fault) -> Self {
+        Self::from(vec![fault])
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, step) in self.at.iter().enumerate() {
-            match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Name(name) if number == 0 => f.write_str(name)?,
-                Step::Name(name) => write!(f, ".{name}")?,
+impl From<Vec<Fault>> for Faults {
+    fn from(mut list: Vec<Fault>) -> Self {
+        let dropped = list.len().saturating_sub(MOST_FAULTS);
+        list.truncate(MOST_FAULTS);
+        for fault in &mut list {
+            fault.at.truncate(MOST_STEPS);
+            for step in &mut fault.at {
+                if let Step::Name(name) = step
+                    && name.len() > MOST_NAME_BYTES
+                {
+                    shorten(name.to_mut(), MOST_NAME_BYTES);
+                }
             }
+            shorten(&mut fault.message, MOST_TEXT_BYTES);
         }
-        if !self.at.is_empty() {
-            f.write_str(": ")?;
+        Self {
+            path: Vec::new(),
+            list,
+            dropped,
         }
-        f.write_str(&self.message)
     }
 }
 

@@ -4,10 +4,10 @@ mod call;
 mod core;
 mod dial;
 mod replies;
+mod served;
 mod transport;
 mod write;
 
-pub(crate) use call::OPERATION_ID;
 pub(crate) use dial::check_instance;
 pub(crate) use replies::SILENCE;
 pub(crate) use transport::profile;

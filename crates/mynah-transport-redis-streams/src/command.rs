@@ -38,6 +38,27 @@ impl Call {
     }
 }
 
+/// About how many entries the control stream has.
+const CONTROL_LEN: usize = 1000;
+
+/// Tells whichever server has a call that it is not wanted any more. Nothing, where no server of ours has made the stream.
+pub(crate) fn cancel(control: &str, reply_to: &str, call: u64) -> Cmd {
+    let mut add = cmd("XADD");
+    add.arg(control).arg("NOMKSTREAM");
+    add.arg("MAXLEN").arg("~").arg(CONTROL_LEN).arg("*");
+    add.arg(field::REPLY_TO).arg(reply_to);
+    add.arg(field::CANCEL).arg(call);
+    add
+}
+
+/// Makes the control stream.
+pub(crate) fn open_control(control: &str) -> Cmd {
+    let mut add = cmd("XADD");
+    add.arg(control).arg("MAXLEN").arg("~").arg(CONTROL_LEN);
+    add.arg("*").arg(field::TYPE).arg("hello");
+    add
+}
+
 pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
     let mut add = Cmd::with_capacity(10, envelope.len() + 128);
     add.arg("XADD").arg(stream);
@@ -53,20 +74,20 @@ pub(crate) fn expire(key: &str, after: Duration) -> Cmd {
     expire
 }
 
-pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[EntryId]) -> Cmd {
+pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[String]) -> Cmd {
     let mut acknowledge = cmd("XACK");
     acknowledge.arg(stream).arg(group);
     for id in ids {
-        acknowledge.arg(id.to_string());
+        acknowledge.arg(&**id);
     }
     acknowledge
 }
 
-pub(crate) fn delete(stream: &str, ids: &[EntryId]) -> Cmd {
+pub(crate) fn delete(stream: &str, ids: &[String]) -> Cmd {
     let mut delete = cmd("XDEL");
     delete.arg(stream);
     for id in ids {
-        delete.arg(id.to_string());
+        delete.arg(&**id);
     }
     delete
 }
@@ -81,5 +102,5 @@ pub(crate) fn trim_to(stream: &str, last: EntryId) -> Cmd {
 /// Milliseconds, rounded up, so that something is never nothing.
 pub(crate) fn millis(time: Duration) -> u64 {
     let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    whole + u64::from(time.subsec_nanos() % 1_000_000 > 0)
+    whole + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
 }

@@ -52,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) metadata: Option<Vec<u8>>,
     /// The id under which the program may make the call again.
     pub(crate) operation: Option<Vec<u8>>,
+    /// In the control stream: a call that is not wanted any more.
+    pub(crate) cancel: Option<u64>,
     /// How often it was delivered under ids that it had before.
     pub(crate) attempts: u32,
 }
@@ -66,6 +68,8 @@ pub(crate) mod field {
     pub(crate) const METADATA: &str = "metadata";
     pub(crate) const OPERATION: &str = "operation";
     pub(crate) const ATTEMPTS: &str = "attempts";
+    /// In the control stream: the number of the call that is not wanted any more.
+    pub(crate) const CANCEL: &str = "cancel";
 }
 
 impl Entry {
@@ -108,6 +112,7 @@ impl Entry {
             Ok(field::METADATA) => first(&mut self.metadata, value),
             Ok(field::OPERATION) => first(&mut self.operation, value),
             Ok(field::TIMEOUT_MS) => self.timeout_ms = self.timeout_ms.or_else(|| number(&value)),
+            Ok(field::CANCEL) => self.cancel = number(&value),
             Ok(field::ATTEMPTS) => self.attempts = number(&value).unwrap_or(0),
             _ => {}
         }

@@ -31,6 +31,21 @@ impl Keys {
         format!("{}:dead:{service}", self.prefix)
     }
 
+    /// The instances that serve a service.
+    pub(crate) fn servers(&self, service: &str) -> String {
+        format!("{}:servers:{service}", self.prefix)
+    }
+
+    /// What an instance says of itself.
+    pub(crate) fn server(&self, instance: &str) -> String {
+        format!("{}:server:{instance}", self.prefix)
+    }
+
+    /// The stream of what clients say to whichever server has their call.
+    pub(crate) fn control(&self) -> String {
+        format!("{}:control", self.prefix)
+    }
+
     /// The consumer of an instance in the group of a service.
     pub(crate) fn consumer(service: &str, instance: &str) -> String {
         format!("{service}:{instance}")

@@ -35,12 +35,17 @@ mod command;
 mod connect;
 mod entry;
 mod keys;
+mod lua;
 mod options;
+mod presence;
 mod random;
+mod sealed;
 mod server;
 
 pub use client::{RedisClient, RedisDialer};
-pub use options::RedisOptions;
+pub use options::{RedisOptions, RedisTopology};
+pub use presence::{ServerPresence, servers};
+pub use sealed::{Committed, Effect, EffectReply, OperationError, Operations};
 pub use server::{RedisListener, RedisRemote, evidence};
 
 /// The version of this crate, shared by every crate of the workspace.

@@ -3,12 +3,57 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What Redis is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedisTopology {
+    /// One server.
+    #[default]
+    Single,
+    /// A Redis Cluster. With the feature `cluster`.
+    ///
+    /// With a hash tag in the prefix all of its keys are in one slot, and an answer and its acknowledgement are one step;
+    /// without, services are spread over the nodes, and an answer is written before it is acknowledged: a crash between the
+    /// two has the call delivered again.
+    Cluster {
+        /// Nodes beside that of the URL, to begin with: `host:port`.
+        nodes: Vec<String>,
+    },
+    /// A primary that sentinels know, asked each time a connection is opened. The URL is that of a sentinel; user, password
+    /// and database in it are those of the primary. With the feature `sentinel`.
+    Sentinel {
+        /// The name under which the sentinels know the primary.
+        primary: String,
+        /// Sentinels beside that of the URL: `host:port`.
+        nodes: Vec<String>,
+    },
+}
+
+impl RedisTopology {
+    #[cfg_attr(
+        all(feature = "cluster", feature = "sentinel"),
+        allow(dead_code, reason = "nothing is left out")
+    )]
+    pub(crate) const fn feature(&self) -> &'static str {
+        match self {
+            Self::Single => "a single server",
+            Self::Cluster { .. } => "Redis Cluster (the feature `cluster`)",
+            Self::Sentinel { .. } => "Redis Sentinel (the feature `sentinel`)",
+        }
+    }
+}
+
 /// How a client or a server uses Redis.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisOptions {
     /// Where Redis is: `redis://user:password@host:port/db`, `rediss://…` with TLS, or `redis+unix:///path`.
     pub url: String,
+    /// What Redis is made of. Default one server.
+    pub topology: RedisTopology,
+    /// The certificates of authorities to trust for `rediss://`, as PEM, in place of those of the system. For a
+    /// single server only.
+    pub root_certificates: Option<Vec<u8>>,
     /// What the names of all keys begin with. Default `mynah`. With a hash tag in it (`{app}`) all of them are in one slot
     /// of a cluster.
     pub prefix: String,
@@ -31,6 +76,9 @@ pub struct RedisOptions {
     pub reply_ttl: Duration,
     /// How many answers that nobody reads or trims are kept for one client, about. Default 8192.
     pub reply_max_len: usize,
+    /// How long the outcome of a call with an operation id is kept, and answered to the same call made again. Longer than
+    /// anybody tries again, and in memory all that time. Default 10 minutes.
+    pub seal_ttl: Duration,
     /// Calls that were made this long before the group of their service was created are served. Default 30 s, as long as a
     /// clamator client waits.
     pub early_calls: Duration,
@@ -48,6 +96,8 @@ impl RedisOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            topology: RedisTopology::Single,
+            root_certificates: None,
             prefix: "mynah".to_owned(),
             instance: None,
             concurrency: 64,
@@ -57,11 +107,26 @@ impl RedisOptions {
             dead_letters: 1000,
             reply_ttl: Duration::from_secs(600),
             reply_max_len: 8192,
+            seal_ttl: Duration::from_secs(600),
             early_calls: Duration::from_secs(30),
             block: Duration::from_secs(5),
             response_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
         }
+    }
+
+    /// Sets what Redis is made of.
+    #[must_use]
+    pub fn with_topology(mut self, topology: RedisTopology) -> Self {
+        self.topology = topology;
+        self
+    }
+
+    /// Sets the certificates to trust, as PEM.
+    #[must_use]
+    pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
     }
 
     /// Sets the prefix of all keys.
@@ -116,6 +181,13 @@ impl RedisOptions {
     #[must_use]
     pub const fn with_reply_ttl(mut self, ttl: Duration) -> Self {
         self.reply_ttl = ttl;
+        self
+    }
+
+    /// Sets how long outcomes of operations are kept.
+    #[must_use]
+    pub const fn with_seal_ttl(mut self, ttl: Duration) -> Self {
+        self.seal_ttl = ttl;
         self
     }
 

@@ -1,5 +1,6 @@
 //! The serving side.
 
+mod control;
 mod core;
 mod desk;
 mod fetch;

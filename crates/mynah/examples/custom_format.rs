@@ -43,14 +43,14 @@ static PRETTY: Pretty = Pretty;
 
 /// Sums.
 #[mynah::service]
-pub trait Arith {
+pub trait Sums {
     /// The sum of two numbers.
     async fn add(&self, cx: &Context, a: i64, b: i64) -> Result<i64, RpcError>;
 }
 
-struct MyArith;
+struct MySums;
 
-impl Arith for MyArith {
+impl Sums for MySums {
     async fn add(&self, _cx: &Context, a: i64, b: i64) -> Result<i64, RpcError> {
         a.checked_add(b)
             .ok_or_else(|| RpcError::new(ErrorCode::application(1), "too large"))
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Calls whose params and results are in the format. A client without it is told so.
 async fn over_a_wire() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::new()
-        .register(ArithService::new(MyArith))
+        .register(SumsService::new(MySums))
         .listen_with(
             mynah::tcp::TcpListener::bind("127.0.0.1:0"),
             Native::custom(&PRETTY),
@@ -78,15 +78,15 @@ async fn over_a_wire() -> Result<(), Box<dyn std::error::Error>> {
         .dialect(Native::custom(&PRETTY))
         .connect()
         .await?;
-    let arith: ArithClient = peer.client();
-    println!("2 + 3 = {}, in a format of our own", arith.add(2, 3).await?);
+    let sums: SumsClient = peer.client();
+    println!("2 + 3 = {}, in a format of our own", sums.add(2, 3).await?);
     // What the other side answers is no different: an error is one.
-    let too_large = arith.add(i64::MAX, 1).await;
+    let too_large = sums.add(i64::MAX, 1).await;
     println!("the largest and one: {too_large:?}");
 
     // The same server speaks CBOR with those who do not have the format.
-    let arith: ArithClient = mynah::connect(server.address()).await?.client();
-    println!("2 + 3 = {}, in CBOR", arith.add(2, 3).await?);
+    let sums: SumsClient = mynah::connect(server.address()).await?.client();
+    println!("2 + 3 = {}, in CBOR", sums.add(2, 3).await?);
     Ok(())
 }
 

@@ -13,9 +13,9 @@ use mynah::{Evidence, EvidenceKey, Limits, Router};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Methods are called `state.greet` and so on; their params are one object.
-#[mynah::service(name = "state")]
-pub trait State {
+/// Methods are called `greeting.greet` and so on; their params are one object.
+#[mynah::service(name = "greeting")]
+pub trait Greeting {
     /// A greeting.
     async fn greet(&self, cx: &Context, name: String) -> Result<String, RpcError>;
     /// Never ends by itself: the `timeout` of the caller ends it.
@@ -24,7 +24,7 @@ pub trait State {
 
 struct Here;
 
-impl State for Here {
+impl Greeting for Here {
     async fn greet(&self, cx: &Context, name: String) -> Result<String, RpcError> {
         let who = cx.evidence().text(EvidenceKey::TRANSPORT).unwrap_or("?");
         Ok(format!("hello {name}, by way of {who}"))
@@ -45,17 +45,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The limits and deadlines of a connection hold here too.
     let router = Router::new()
         .limits(Limits::DEFAULT.with_max_deadline(Some(Duration::from_secs(60))))
-        .register(StateService::new(Here));
+        .register(GreetingService::new(Here));
     let router = Arc::new(router);
 
     // Lines in, lines out: good ones, junk, and one whose time is short.
     let lines = concat!(
-        r#"{"action": "rpc_request", "request_id": "r1", "method": "state.greet", "params": {"name": "h\u00e9"}}"#,
+        r#"{"action": "rpc_request", "request_id": "r1", "method": "greeting.greet", "params": {"name": "h\u00e9"}}"#,
         "\n",
         "this is no request\n",
-        r#"{"action": "rpc_request", "request_id": "r2", "method": "state.nope", "params": {}}"#,
+        r#"{"action": "rpc_request", "request_id": "r2", "method": "greeting.nope", "params": {}}"#,
         "\n",
-        r#"{"action": "rpc_request", "request_id": "r3", "method": "state.wait", "timeout": 0.05}"#,
+        r#"{"action": "rpc_request", "request_id": "r3", "method": "greeting.wait", "timeout": 0.05}"#,
         "\n",
     );
     let answers = router
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // One request as a value, one response as a value.
     let request = Request {
         id: WireId::Text("r4".into()),
-        name: MethodName::new("state", "greet").into_owned(),
+        name: MethodName::new("greeting", "greet").into_owned(),
         timeout: Some(Duration::from_secs(5)),
         metadata: Metadata::new(),
         streams: Streams::NONE,

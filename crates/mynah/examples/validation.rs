@@ -41,20 +41,24 @@ fn add(steps: &[(Kind, String)], message: &str, faults: &mut Faults) {
 
 /// Somebody who wants a room.
 #[derive(Clone, Debug, Serialize, Deserialize, garde::Validate)]
-struct Guest {
+pub struct Guest {
+    /// What to call them.
     #[garde(length(min = 1, max = 40))]
-    name: String,
+    pub name: String,
+    /// In years.
     #[garde(range(max = 150))]
-    age: u8,
+    pub age: u8,
+    /// Who comes along.
     #[garde(dive, length(max = 3))]
-    children: Vec<Child>,
+    pub children: Vec<Child>,
 }
 
 /// Somebody who comes along.
 #[derive(Clone, Debug, Serialize, Deserialize, garde::Validate)]
-struct Child {
+pub struct Child {
+    /// In years.
     #[garde(range(max = 17))]
-    age: u8,
+    pub age: u8,
 }
 
 impl Validate for Guest {
@@ -63,8 +67,9 @@ impl Validate for Guest {
     }
 }
 
+/// Gives rooms.
 #[mynah::service(validate)]
-trait Inn {
+pub trait Inn {
     /// Gives a room.
     async fn enter(&self, guest: Guest, nights: u32) -> Result<u32, RpcError>;
 }

@@ -309,4 +309,9 @@ mod guide {
         Ssh: "ssh";
         SshServer: "ssh-server";
     }
+
+    #[cfg(feature = "redis-streams")]
+    pages! {
+        Redis: "redis";
+    }
 }

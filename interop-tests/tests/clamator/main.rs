@@ -7,6 +7,7 @@
     reason = "a test that meets what it does not expect ends there, helpers included"
 )]
 
+mod checks;
 mod client;
 mod server;
 mod service;

@@ -1,18 +1,21 @@
-"""PyPI clamator-over-redis as a contender: the line protocol of src/lib.rs, scenario `calls`."""
+"""PyPI clamator-over-redis as a contender of `cargo xtask bench`: the line protocol of xtask/bench/src/lib.rs.
+
+Its own client and server, the workload's value as their contract, one task for each call in flight.
+"""
 
 import argparse
 import asyncio
 import json
 import os
-import resource
-import socket
-import subprocess
 import sys
+import threading
 import time
 
 from clamator_over_redis import RedisRpcClient, RedisRpcServer
 from clamator_protocol import Contract, MethodEntry
 from pydantic import BaseModel
+
+PREFIX = "bench"
 
 
 class Echo(BaseModel):
@@ -21,120 +24,104 @@ class Echo(BaseModel):
     values: list[float]
 
 
-class EchoParams(BaseModel):
+class Params(BaseModel):
     value: Echo
 
 
-CONTRACT = Contract(
-    service="echoing",
-    methods={"echo": MethodEntry(params_model=EchoParams, result_model=Echo, handler_attr="echo")},
-)
+CONTRACT = Contract("echoing", {"echo": MethodEntry(Params, Echo, "echo")})
 
 
-class Echoing:
+class Handler:
     async def echo(self, params):
         return params.value
 
 
-def options():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("role")
-    for name in ("variant", "transport", "runtime", "address", "scenario"):
-        parser.add_argument(f"--{name}")
-    parser.add_argument("--core", type=int)
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--connections", type=int, default=1)
-    parser.add_argument("--in-flight", type=int, default=1)
-    parser.add_argument("--warm-up", default="0")
-    parser.add_argument("--measure", default="1")
-    parser.add_argument("--latencies", action="store_true")
-    parser.add_argument("--count-allocations", action="store_true")
-    return parser.parse_args()
+def usage():
+    with open("/proc/self/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    # Nothing is counted of its allocations.
+    return {"cpu_ns": time.process_time_ns(), "allocations": 0, "allocated_bytes": 0, "live_bytes": 0, "rss_bytes": resident}
 
 
-def used(children=()):
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    ns = int((own.ru_utime + own.ru_stime) * 1e9)
-    for pid in children:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/schedstat") as file:
-                ns += int(file.read().split()[0])
-    return {"cpu_ns": ns, "allocations": 0, "allocated_bytes": 0, "live_bytes": 0, "rss_bytes": 0}
+def say(text):
+    print(text, flush=True)
 
 
-def say(line):
-    print(line, flush=True)
+def url(address):
+    return address.replace("redis+unix://", "unix://", 1)
 
 
 async def serve():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    redis = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "redis-server", "--bind", "127.0.0.1", "--port", str(port)]
-        + ["--save", "", "--appendonly", "no"],
-        stdout=subprocess.DEVNULL,
-    )
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.01)
-    url = f"redis://127.0.0.1:{port}/0"
-    server = RedisRpcServer(redis_url=url, key_prefix="bench")
-    server.register_service(CONTRACT, Echoing())
+    server = RedisRpcServer(redis_url=url(os.environ["MYNAH_BENCH_REDIS"]), key_prefix=PREFIX)
+    server.register_service(CONTRACT, Handler())
     await server.start()
-    say(f"listening {url}")
-    loop = asyncio.get_running_loop()
-    while (await loop.run_in_executor(None, sys.stdin.readline)).strip() == "snapshot":
-        say(json.dumps(used([redis.pid])))
-    redis.kill()
-    os._exit(0)
+    say(f"listening {os.environ['MYNAH_BENCH_REDIS']}")
 
-
-async def load(clients, in_flight, amount, latencies):
-    end = time.monotonic() + float(amount[:-1]) if amount.endswith("s") else None
-    left = [None if end else int(amount)]
-    times = []
-
-    async def one(client, number):
-        calls = 0
-        while True:
-            if end is not None:
-                if time.monotonic() >= end:
-                    break
-            elif left[0] <= 0:
+    def answer():
+        for line in sys.stdin:
+            if line.strip() != "snapshot":
                 break
-            else:
-                left[0] -= 1
-            start = time.perf_counter_ns()
-            value = {"id": number, "name": "sixteen letters.", "values": [1.5, -2.25, 3.141592653589793, 0.001]}
-            answer = await client.call("echoing", "echo", {"value": value})
-            assert answer["id"] == number
+            say(json.dumps(usage()))
+        os._exit(0)
+
+    threading.Thread(target=answer, daemon=True).start()
+    await asyncio.Event().wait()
+
+
+class Pace:
+    def __init__(self, amount):
+        self.left = None if amount.endswith("s") else int(amount)
+        self.end = time.monotonic() + float(amount[:-1]) if amount.endswith("s") else None
+
+    def claim(self):
+        if self.left is None:
+            return time.monotonic() < self.end
+        self.left -= 1
+        return self.left >= 0
+
+
+async def load(client, in_flight, amount, latencies):
+    pace = Pace(amount)
+    taken = []
+    calls = 0
+
+    async def one(number):
+        nonlocal calls
+        value = {"id": number, "name": "sixteen letters.", "values": [1.5, -2.25, 3.141592653589793, 0.001]}
+        while pace.claim():
+            begun = time.perf_counter_ns()
+            back = await client.call("echoing", "echo", {"value": value})
+            if back["id"] != number:
+                raise ValueError(back)
             calls += 1
             if latencies:
-                times.append(time.perf_counter_ns() - start)
-        return calls
+                taken.append(time.perf_counter_ns() - begun)
 
-    done = await asyncio.gather(*(one(client, number) for client in clients for number in range(in_flight)))
-    return sum(done), sorted(times)
+    await asyncio.gather(*[one(number) for number in range(in_flight)])
+    return calls, sorted(taken)
 
 
-async def call(chosen):
-    clients = [RedisRpcClient(redis_url=chosen.address, key_prefix="bench") for _ in range(chosen.connections)]
+async def call(arguments):
+    clients = [RedisRpcClient(redis_url=url(arguments.address), key_prefix=PREFIX) for _ in range(arguments.connections)]
     for client in clients:
         await client.start()
-    await load(clients, chosen.in_flight, chosen.warm_up, False)
+
+    async def phase(amount, latencies):
+        results = await asyncio.gather(*[load(client, arguments.in_flight, amount, latencies) for client in clients])
+        return sum(calls for calls, _ in results), sorted(sum((taken for _, taken in results), []))
+
+    await phase(arguments.warm_up, False)
     say("ready")
     if sys.stdin.readline().strip() != "go":
-        sys.exit("expected `go`")
-    before, start = used(), time.perf_counter_ns()
-    calls, times = await load(clients, chosen.in_flight, chosen.measure, chosen.latencies)
-    elapsed = time.perf_counter_ns() - start
-    report = {name: after - before[name] for name, after in used().items()}
-    quantile = lambda part: times[len(times) * part // 100] if times else None
-    report |= {"calls": calls, "elapsed_ns": elapsed, "p50_ns": quantile(50), "p99_ns": quantile(99)}
+        raise ValueError("expected go")
+    before = usage()
+    begun = time.monotonic_ns()
+    calls, taken = await phase(arguments.measure, arguments.latencies)
+    elapsed = time.monotonic_ns() - begun
+    after = usage()
+    report = {key: after[key] - before[key] for key in ["cpu_ns", "allocations", "allocated_bytes"]}
+    report |= {"live_bytes": 0, "rss_bytes": after["rss_bytes"], "calls": calls, "elapsed_ns": elapsed}
+    report |= {f"p{of}_ns": taken[len(taken) * of // 100] if taken else None for of in [50, 99]}
     report |= {"busy_p50_ns": None, "busy_p99_ns": None, "busy_bytes": 0, "busy_elapsed_ns": 0}
     say(json.dumps(report))
     sys.stdin.readline()
@@ -142,11 +129,18 @@ async def call(chosen):
 
 
 def main():
-    chosen = options()
-    if chosen.core is not None:
-        os.sched_setaffinity(0, {chosen.core})
-    asyncio.run(serve() if chosen.role == "server" else call(chosen))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role")
+    for name in ["variant", "transport", "runtime", "scenario", "address", "warm-up", "measure"]:
+        parser.add_argument(f"--{name}")
+    for name in ["core", "connections", "in-flight", "size"]:
+        parser.add_argument(f"--{name}", type=int)
+    for name in ["count-allocations", "latencies"]:
+        parser.add_argument(f"--{name}", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.core is not None:
+        os.sched_setaffinity(0, {arguments.core})
+    asyncio.run(serve() if arguments.role == "server" else call(arguments))
 
 
-if __name__ == "__main__":
-    main()
+main()

@@ -7,8 +7,8 @@
 //! PROGRAM server --variant V --runtime current|multi [--core N] [--count-allocations]
 //!                [--transport tcp|unix|pipes|redis]
 //!   -> "listening tcp://127.0.0.1:PORT" or "listening unix:@NAME", an ADDRESS;
+//!                                    or "listening redis+unix://PATH", the MYNAH_BENCH_REDIS of its environment;
 //!                                    or "listening pipes:PID/READ,WRITTEN/..", a pair for each connection
-//!                                    or "listening redis://127.0.0.1:PORT/0", a Redis of its own, whose time is the server's
 //!   <- "snapshot"                    as often as wanted, while nothing is in flight
 //!   -> {"cpu_ns":..,"allocations":..,"allocated_bytes":..,"live_bytes":..,"rss_bytes":..}
 //!                                    since the process began; the last two: now
@@ -43,7 +43,6 @@ mod client;
 mod options;
 mod pace;
 mod place;
-mod redis_server;
 mod scenarios;
 mod server;
 mod usage;
@@ -53,7 +52,6 @@ mod workload;
 pub use bytes::Bytes;
 pub use pace::{Load, Pace, Tally};
 pub use place::{Address, Listening, Stream};
-pub use redis_server::RedisServer;
 pub use workload::{Echo, Item, MAX_MESSAGE, Seen, Taken, TypedEcho, echo_tasks};
 
 use std::error::Error;

@@ -1,7 +1,6 @@
 //! Where client and server meet.
 
 use crate::Failure;
-use crate::redis_server::RedisServer;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -31,8 +30,8 @@ pub enum Address {
         pid: u32,
         pairs: Vec<(i32, i32)>,
     },
-    /// A Redis that the server has started. Nobody connects to the server itself.
-    Redis(SocketAddr),
+    /// A redis-server on a Unix socket of this path.
+    Redis(String),
 }
 
 /// A server's listener.
@@ -41,7 +40,7 @@ pub enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
     Pipes(Pipes),
-    Redis(RedisServer),
+    Redis(String),
 }
 
 /// The server's ends of its pipes, until they are taken; and the client's, which stay open here, so that it finds them.
@@ -53,6 +52,8 @@ pub struct Pipes {
 
 /// As many connections as any scenario needs in which pipes take part.
 const PAIRS: usize = 8;
+/// Where the redis-server of the transport `redis` is, which the harness starts.
+const REDIS: &str = "MYNAH_BENCH_REDIS";
 /// The next pair that a client of this process takes.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
@@ -64,7 +65,20 @@ impl Address {
     pub fn tcp(self) -> Result<SocketAddr, Failure> {
         match self {
             Self::Tcp(address) => Ok(address),
-            _ => Err("it speaks over tcp only".into()),
+            Self::Unix(_) | Self::Pipes { .. } | Self::Redis(_) => {
+                Err("it speaks over tcp only".into())
+            }
+        }
+    }
+
+    /// The URL of a redis-server.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn redis(self) -> Result<String, Failure> {
+        match self {
+            Self::Redis(path) => Ok(redis(&path)),
+            Self::Tcp(_) | Self::Unix(_) | Self::Pipes { .. } => Err("it speaks over redis only".into()),
         }
     }
 
@@ -95,7 +109,7 @@ impl Address {
                     reader, writer,
                 ))))
             }
-            Self::Redis(_) => Err(io::Error::other("Redis is no connection to a peer")),
+            Self::Redis(_) => Err(io::Error::other("redis is no peer")),
         }
     }
 }
@@ -123,9 +137,9 @@ impl Listening {
                 Ok((Self::Pipes(pipes), address))
             }
             "redis" => {
-                let server = RedisServer::start().await?;
-                let address = Address::Redis(server.address());
-                Ok((Self::Redis(server), address))
+                let path = std::env::var(REDIS)?;
+                let path = path.strip_prefix("redis+unix://").unwrap_or(&path).to_owned();
+                Ok((Self::Redis(path.clone()), Address::Redis(path)))
             }
             other => Err(format!("unknown transport {other}").into()),
         }
@@ -138,7 +152,20 @@ impl Listening {
     pub fn tcp(self) -> Result<TcpListener, Failure> {
         match self {
             Self::Tcp(listener) => Ok(listener),
-            _ => Err("it speaks over tcp only".into()),
+            Self::Unix(_) | Self::Pipes(_) | Self::Redis(_) => {
+                Err("it speaks over tcp only".into())
+            }
+        }
+    }
+
+    /// The URL of the redis-server where calls meet their server.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn redis(self) -> Result<String, Failure> {
+        match self {
+            Self::Redis(path) => Ok(redis(&path)),
+            Self::Tcp(_) | Self::Unix(_) | Self::Pipes(_) => Err("it speaks over redis only".into()),
         }
     }
 
@@ -161,7 +188,7 @@ impl Listening {
                 Some(pair) => Ok(Either::Right(Either::Right(pair))),
                 None => std::future::pending().await,
             },
-            Self::Redis(_) => std::future::pending().await,
+            Self::Redis(_) => Err(io::Error::other("redis is no peer")),
         }
     }
 }
@@ -199,6 +226,11 @@ impl Pipes {
     }
 }
 
+/// A path as a URL.
+fn redis(path: &str) -> String {
+    format!("redis+unix://{path}")
+}
+
 /// An abstract name as tokio wants it.
 fn path(name: &str) -> String {
     format!("\0{name}")
@@ -209,13 +241,13 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => write!(f, "tcp://{address}"),
             Self::Unix(name) => write!(f, "unix:@{name}"),
+            Self::Redis(path) => f.write_str(&redis(path)),
             Self::Pipes { pid, pairs } => {
                 write!(f, "pipes:{pid}")?;
                 pairs
                     .iter()
                     .try_for_each(|(read, written)| write!(f, "/{read},{written}"))
             }
-            Self::Redis(address) => write!(f, "redis://{address}/0"),
         }
     }
 }
@@ -227,6 +259,9 @@ impl FromStr for Address {
         if let Some(name) = text.strip_prefix("unix:@") {
             return Ok(Self::Unix(name.to_owned()));
         }
+        if let Some(path) = text.strip_prefix("redis+unix://") {
+            return Ok(Self::Redis(path.to_owned()));
+        }
         if let Some(pipes) = text.strip_prefix("pipes:") {
             let mut parts = pipes.split('/');
             let pid = parts.next().unwrap_or_default().parse()?;
@@ -236,9 +271,6 @@ impl FromStr for Address {
             };
             let pairs = parts.map(pair).collect::<Result<_, _>>()?;
             return Ok(Self::Pipes { pid, pairs });
-        }
-        if let Some(redis) = text.strip_prefix("redis://") {
-            return Ok(Self::Redis(redis.trim_end_matches("/0").parse()?));
         }
         let address = text.strip_prefix("tcp://").unwrap_or(text);
         Ok(Self::Tcp(address.parse()?))

@@ -1,12 +1,12 @@
 //! What a process has used, and may use.
 
-use crate::{Failure, allocations, redis_server};
+use crate::{Failure, allocations};
 use serde::Serialize;
 
 /// Since the process began, or between two looks.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Usage {
-    /// User and system time of all threads, and of the Redis that it has started, in nanoseconds.
+    /// User and system time of all threads, in nanoseconds.
     cpu_ns: u64,
     /// Counted only where `--count-allocations` is given, as the next two are.
     allocations: u64,
@@ -23,9 +23,8 @@ impl Usage {
         let seconds = u64::try_from(cpu.tv_sec).unwrap_or(0);
         let (allocations, allocated_bytes) = allocations::counted();
         let live_bytes = allocations::live();
-        let own_ns = seconds * 1_000_000_000 + u64::try_from(cpu.tv_nsec).unwrap_or(0);
         Self {
-            cpu_ns: own_ns + redis_server::cpu_ns(),
+            cpu_ns: seconds * 1_000_000_000 + u64::try_from(cpu.tv_nsec).unwrap_or(0),
             allocations,
             allocated_bytes,
             live_bytes,

@@ -1,7 +1,7 @@
 //! The list of contenders.
 
 use super::scenario::Scenario;
-use crate::Outcome;
+use crate::{Outcome, process};
 use std::path::{Path, PathBuf};
 
 /// One program and how to start it.
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
+    /// What runs the program, where it is a script.
+    pub(crate) interpreter: Option<PathBuf>,
     pub(crate) variant: String,
     /// No server, no wire.
     pub(crate) in_process: bool,
@@ -22,8 +24,6 @@ pub(crate) struct Contender {
     pub(crate) user_allocations: f64,
     /// Besides `calls` and `costs`, in which everybody takes part.
     pub(crate) scenarios: Vec<Scenario>,
-    /// Whether what it costs is counted.
-    pub(crate) counted: bool,
     /// Which goals it is held to: those of the binary format, of text, or in process.
     pub(crate) held_to: Option<String>,
     /// Instructions per plain call, as they were when nothing could be hooked into a call.
@@ -43,7 +43,8 @@ impl Contender {
     pub(crate) fn takes_part(&self, scenario: Scenario) -> bool {
         match scenario {
             Scenario::Calls => true,
-            Scenario::Costs => self.counted,
+            // Nothing counts what an interpreter does.
+            Scenario::Costs => self.interpreter.is_none(),
             _ => self.scenarios.contains(&scenario),
         }
     }
@@ -75,6 +76,7 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
     else {
         return Err("contenders.toml: each needs name, program and user_allocations".into());
     };
+    let environment = text("python");
     let scenarios = entry.get("scenarios").and_then(toml::Value::as_array);
     let scenario = |value: &toml::Value| {
         let named = |one: &Scenario| value.as_str() == Some(one.name());
@@ -82,9 +84,15 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
         found.ok_or_else(|| format!("contenders.toml: {name}: no scenario {value:?}"))
     };
     Ok(Contender {
-        counted: entry.get("counted").and_then(toml::Value::as_bool) != Some(false),
         name: name.to_owned(),
-        program: folder.join(program),
+        program: match environment {
+            None => folder.join(program),
+            Some(_) => process::root().join("xtask/bench/python").join(program),
+        },
+        interpreter: environment.map(|environment| {
+            let interop = process::root().join("interop-tests");
+            interop.join(environment).join("bin/python")
+        }),
         variant: text("variant").unwrap_or_default().to_owned(),
         in_process: flag("in_process"),
         transport: text("transport").unwrap_or("tcp").to_owned(),

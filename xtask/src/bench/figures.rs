@@ -3,6 +3,7 @@
 use super::contenders::Contender;
 use super::costs::Costs;
 use super::pair::{Amount, Pair, Setup};
+use super::redis::Asked;
 use super::scenario::{Case, Mode, Scenario};
 use crate::Outcome;
 use serde_json::Value as Json;
@@ -30,6 +31,8 @@ pub(crate) struct Sample {
     pub(crate) server_bytes: [f64; 2],
     /// The client's, allocated.
     pub(crate) client_bytes: f64,
+    /// What was asked of Redis, where they met at one.
+    pub(crate) asked: Option<Asked>,
 }
 
 impl Sample {
@@ -74,6 +77,7 @@ impl Sample {
             busy_elapsed_ns: report.number("busy_elapsed_ns")?,
             server_bytes: ["live_bytes", "rss_bytes"].map(|key| report.server_delta(key)),
             client_bytes: report.number("live_bytes")?,
+            asked: report.asked,
         })
     }
 
@@ -94,10 +98,30 @@ impl Sample {
         self.p99_ns.unwrap_or(f64::NAN) / 1e3
     }
 
+    /// Commands of a call to Redis.
+    pub(crate) fn commands(&self) -> f64 {
+        self.asked.as_ref().map_or(f64::NAN, |asked| {
+            asked.commands.values().sum::<f64>() / self.calls
+        })
+    }
+
+    /// How often Redis read from a connection, per call: commands that came in one write are one.
+    pub(crate) fn round_trips(&self) -> f64 {
+        let asked = self.asked.as_ref();
+        asked.map_or(f64::NAN, |asked| asked.reads / self.calls)
+    }
+
+    /// Microseconds that Redis itself ran, per call.
+    pub(crate) fn redis_us(&self) -> f64 {
+        let asked = self.asked.as_ref();
+        asked.map_or(f64::NAN, |asked| asked.cpu_ns / self.calls / 1e3)
+    }
+
     /// How much of the time the processes ran, where one of them always has something to do.
     fn share(&self) -> Option<f64> {
         let always = self.case.mode == Mode::Same && self.case.scenario != Scenario::Idle;
-        always.then_some(self.cpu_ns / self.elapsed_ns)
+        let redis = self.asked.as_ref().map_or(0.0, |asked| asked.cpu_ns);
+        always.then_some((self.cpu_ns + redis) / self.elapsed_ns)
     }
 
     /// MiB of payloads a second, each counted once though it goes there and back.

@@ -13,7 +13,8 @@ pub(super) struct Options {
     pub(super) rounds: usize,
     pub(super) warm_up: Amount,
     pub(super) measure: Amount,
-    /// Names of scenarios and of contenders; all, where none of a kind is named.
+    /// Names of scenarios, of contenders and of transports, which are all that meet there; all, where none of a kind is
+    /// named.
     pub(super) only: Vec<String>,
     pub(super) modes: Vec<Mode>,
     pub(super) instructions: bool,
@@ -85,12 +86,15 @@ pub(super) fn chosen(
     only: &[String],
 ) -> Outcome<(Vec<Scenario>, Vec<Contender>)> {
     let mut scenarios = Vec::new();
-    let mut named = Vec::new();
+    let mut named: Vec<String> = Vec::new();
     for name in only {
         if let Some(scenario) = Scenario::ALL.into_iter().find(|one| one.name() == name) {
             scenarios.push(scenario);
         } else if all.iter().any(|contender| contender.name == *name) {
-            named.push(name);
+            named.push(name.clone());
+        } else if all.iter().any(|contender| contender.transport == *name) {
+            let there = all.iter().filter(|contender| contender.transport == *name);
+            named.extend(there.map(|contender| contender.name.clone()));
         } else {
             let scenarios = Scenario::ALL.map(Scenario::name).join(", ");
             let names: Vec<_> = all
@@ -110,7 +114,7 @@ pub(super) fn chosen(
     if named.is_empty() {
         return Ok((scenarios, all));
     }
-    let is_named = |contender: &Contender| named.contains(&&contender.name);
+    let is_named = |contender: &Contender| named.contains(&contender.name);
     let kinds: Vec<String> = all
         .iter()
         .filter(|contender| is_named(contender))

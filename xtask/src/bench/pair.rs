@@ -1,6 +1,7 @@
 //! A client process and its server process, spoken to by the line protocol of `xtask/bench`.
 
 use super::contenders::Contender;
+use super::redis::{Asked, Redis};
 use super::scenario::{Mode, Scenario};
 use crate::Outcome;
 use serde_json::Value as Json;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 /// Longer than any phase, also under callgrind.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Tells contenders where the redis-server is.
+const REDIS: &str = "MYNAH_BENCH_REDIS";
 
 /// Connections, and calls in flight on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,8 @@ pub(crate) struct Report {
     pub(crate) client: Json,
     /// The server's counters before and after; missing in process.
     pub(crate) server: Option<[Json; 2]>,
+    /// What was asked of Redis, where they met at one.
+    pub(crate) asked: Option<Asked>,
 }
 
 impl Report {
@@ -118,6 +123,8 @@ pub(crate) struct Pair {
     /// Missing in process.
     server: Option<Running>,
     client: Running,
+    /// Ended behind the two.
+    redis: Option<Redis>,
 }
 
 impl Pair {
@@ -129,8 +136,14 @@ impl Pair {
         let [server_wrapper, client_wrapper] = &setup.wrappers;
         let mut server = None;
         let mut address = None;
+        let redis = match &*contender.transport {
+            "redis" => Some(Redis::start(core(setup.mode, "server"))?),
+            _ => None,
+        };
+        let redis_at = redis.as_ref().map(Redis::address).unwrap_or_default();
         if !contender.in_process {
-            let running = Running::start(&mut command(contender, setup, "server", server_wrapper))?;
+            let mut command = command(contender, setup, "server", server_wrapper);
+            let running = Running::start(command.env(REDIS, &redis_at))?;
             let line = running.line()?;
             let heard = line.strip_prefix("listening ");
             let heard = heard.ok_or_else(|| format!("the server says {line:?}"))?;
@@ -156,7 +169,11 @@ impl Pair {
         let client = Running::start(&mut command)?;
         let line = client.line()?;
         if line == "ready" {
-            Ok(Self { server, client })
+            Ok(Self {
+                server,
+                client,
+                redis,
+            })
         } else {
             Err(format!("the client says {line:?}").into())
         }
@@ -168,12 +185,18 @@ impl Pair {
     /// One of them ends early or says something else.
     pub(crate) fn run(mut self) -> Outcome<Report> {
         let before = self.snapshot()?;
+        let asked = self.redis.as_ref().map(Redis::asked).transpose()?;
         self.client.say("go")?;
         let client = serde_json::from_str(&self.client.line()?)?;
         let after = self.snapshot()?;
+        let asked = match (&self.redis, asked) {
+            (Some(redis), Some(before)) => Some(redis.asked()?.since(&before)),
+            _ => None,
+        };
         let report = Report {
             client,
             server: before.zip(after).map(<[Json; 2]>::from),
+            asked,
         };
         self.client.finish()?;
         if let Some(server) = self.server {
@@ -196,6 +219,7 @@ fn command(contender: &Contender, setup: &Setup, role: &str, wrapper: &[OsString
     let mut words = wrapper
         .iter()
         .cloned()
+        .chain(contender.interpreter.clone().map(Into::into))
         .chain([contender.program.clone().into_os_string()]);
     // The chain is never empty: its last word is the program.
     let mut command = Command::new(words.next().unwrap_or_default());
@@ -206,12 +230,7 @@ fn command(contender: &Contender, setup: &Setup, role: &str, wrapper: &[OsString
     if role == "server" {
         command.args(["--transport", &contender.transport]);
     }
-    let core = match (setup.mode, role) {
-        (Mode::Same, _) | (Mode::Split, "server") => Some("0"),
-        (Mode::Split, _) => Some("1"),
-        (Mode::Multi, _) => None,
-    };
-    if let Some(core) = core {
+    if let Some(core) = core(setup.mode, role) {
         command.args(["--core", core]);
     }
     command.args([
@@ -226,6 +245,15 @@ fn command(contender: &Contender, setup: &Setup, role: &str, wrapper: &[OsString
         command.arg("--count-allocations");
     }
     command
+}
+
+/// Where one of the two runs.
+fn core(mode: Mode, role: &str) -> Option<&'static str> {
+    match (mode, role) {
+        (Mode::Same, _) | (Mode::Split, "server") => Some("0"),
+        (Mode::Split, _) => Some("1"),
+        (Mode::Multi, _) => None,
+    }
 }
 
 /// A child whose lines are waited for with patience; killed when it is dropped before it ended.

@@ -38,6 +38,7 @@ fn sample(contender: &str, round: usize, cpu_ns: f64) -> Sample {
         busy_elapsed_ns: 0.0,
         server_bytes: [0.0; 2],
         client_bytes: 0.0,
+        asked: None,
     }
 }
 

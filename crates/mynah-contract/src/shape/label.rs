@@ -8,16 +8,20 @@ const NAMED: usize = 6;
 impl Shapes {
     /// In a few words.
     pub(crate) fn label(&self, node: &Node) -> String {
-        let alternatives = self.alternatives(node);
-        if alternatives.is_empty() {
-            return "nothing".into();
-        }
-        let labels: Vec<String> = alternatives
-            .iter()
-            .map(|alternative| alternative.label())
-            .collect();
-        listed(&labels)
+        label(&self.alternatives(node))
     }
+}
+
+/// One of these, in a few words.
+pub(crate) fn label(alternatives: &[&Alternative]) -> String {
+    if alternatives.is_empty() {
+        return "nothing".into();
+    }
+    let labels: Vec<String> = alternatives
+        .iter()
+        .map(|alternative| alternative.label())
+        .collect();
+    listed(&labels)
 }
 
 impl Alternative {

@@ -11,7 +11,7 @@ mod label;
 pub(crate) mod reference;
 mod weight;
 
-pub(crate) use label::{cut, listed};
+pub(crate) use label::{cut, label, listed};
 
 use crate::{Contract, ContractError, Schema};
 use mynah_protocol::Value;
@@ -159,25 +159,35 @@ impl Shapes {
         self.nodes.get(place)
     }
 
+    /// The shapes of the definitions, given away.
+    pub(crate) fn into_nodes(self) -> Vec<Node> {
+        self.nodes
+    }
+
     /// The alternatives of a node, with those of its definitions in their place.
     pub(crate) fn alternatives<'a>(&'a self, node: &'a Node) -> Vec<&'a Alternative> {
-        let mut found = Vec::new();
-        // A definition that is an alternative of itself adds nothing.
-        let mut seen = BTreeSet::new();
-        let mut open: Vec<&Alternative> = node.alternatives.iter().rev().collect();
-        while let Some(alternative) = open.pop() {
-            match alternative {
-                Alternative::Definition(place) => {
-                    if seen.insert(*place) {
-                        let node = self.nodes.get(*place);
-                        open.extend(node.iter().flat_map(|node| node.alternatives.iter().rev()));
-                    }
-                }
-                other => found.push(other),
-            }
-        }
-        found
+        flattened(&self.nodes, node)
     }
+}
+
+/// The alternatives of a node, with those of its definitions in their place.
+pub(crate) fn flattened<'a>(definitions: &'a [Node], node: &'a Node) -> Vec<&'a Alternative> {
+    let mut found = Vec::new();
+    // A definition that is an alternative of itself adds nothing.
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&Alternative> = node.alternatives.iter().rev().collect();
+    while let Some(alternative) = open.pop() {
+        match alternative {
+            Alternative::Definition(place) => {
+                if seen.insert(*place) {
+                    let node = definitions.get(*place);
+                    open.extend(node.iter().flat_map(|node| node.alternatives.iter().rev()));
+                }
+            }
+            other => found.push(other),
+        }
+    }
+    found
 }
 
 impl Node {

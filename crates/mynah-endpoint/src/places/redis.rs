@@ -4,9 +4,10 @@ use crate::endpoint::Url;
 use crate::error::EndpointError;
 use crate::percent;
 use crate::place::{BoxListener, BoxTransport, Dialing, Listening, Place};
+use crate::query::Query;
 use async_trait::async_trait;
 use mynah_protocol::{Accepted, Dialer, Listener, Offer, TransportError};
-use mynah_transport_redis_streams::{RedisDialer, RedisListener, RedisOptions};
+use mynah_transport_redis_streams::{RedisDialer, RedisListener, RedisOptions, RedisTopology};
 use std::fmt;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -76,7 +77,43 @@ fn read_as(url: &mut Url<'_>, scheme: &str) -> Result<Box<dyn Place>, EndpointEr
             *field = time;
         }
     }
+    options.topology = topology(query)?;
+    let known = "ca is the path of a file with certificates in PEM";
+    let read = |path: &str| std::fs::read(text(path)?).ok();
+    options.root_certificates = query.take("ca", known, read)?;
     Ok(Box::new(Redis { shown, options }))
+}
+
+fn topology(query: &mut Query<'_>) -> Result<RedisTopology, EndpointError> {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Single,
+        Cluster,
+        Sentinel,
+    }
+    let words = [
+        ("single", Kind::Single),
+        ("cluster", Kind::Cluster),
+        ("sentinel", Kind::Sentinel),
+    ];
+    let kind = query.choose("topology", &words)?;
+    if matches!(kind, None | Some(Kind::Single)) {
+        let why = "for topology=cluster and topology=sentinel only";
+        query.refuse(&["node", "primary"], why)?;
+        return Ok(RedisTopology::Single);
+    }
+    let nodes = query.take_all("node", "node is host:port", text)?;
+    let known = "primary is the name under which sentinels know it, for topology=sentinel only";
+    let primary = query.take("primary", known, |name| {
+        text(name).filter(|_| matches!(kind, Some(Kind::Sentinel)))
+    })?;
+    Ok(match (kind, primary) {
+        (Some(Kind::Sentinel), primary) => RedisTopology::Sentinel {
+            primary: primary.unwrap_or_else(|| "mymaster".to_owned()),
+            nodes,
+        },
+        _ => RedisTopology::Cluster { nodes },
+    })
 }
 
 fn without_user(address: &str) -> String {

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Has these bytes to be read, then has its connection end once they are answered; keeps what is written.
 pub(super) struct OneRead {
     input: Bytes,
+    /// What ends the last message, if it does not end so itself.
+    end: &'static [u8],
     link: Arc<Link>,
     said: Said,
     most: usize,
@@ -30,10 +32,17 @@ impl Said {
 }
 
 impl OneRead {
-    /// `most`: bytes that may be written.
-    pub(super) fn new(input: Bytes, link: Arc<Link>, most: usize) -> (Self, Said) {
+    /// `end`: what ends a message of the wire. `most`: bytes that may be written.
+    pub(super) fn new(
+        input: Bytes,
+        end: &'static [u8],
+        link: Arc<Link>,
+        most: usize,
+    ) -> (Self, Said) {
+        let ends = input.is_empty() || input.ends_with(end);
         let said = Said(Arc::new(Mutex::new(Some(Vec::new()))));
         let read = Self {
+            end: if ends { &[] } else { end },
             input,
             link,
             said: said.clone(),
@@ -52,6 +61,9 @@ impl AsyncRead for OneRead {
     ) -> Poll<io::Result<()>> {
         if self.closed {
             return Poll::Ready(Ok(()));
+        }
+        if self.input.is_empty() {
+            self.input = Bytes::from_static(std::mem::take(&mut self.end));
         }
         if self.input.is_empty() {
             // Asked for more only when all that is there was handled.

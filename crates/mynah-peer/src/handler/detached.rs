@@ -1,6 +1,6 @@
 //! Handlers that run in a task or on a thread of their own.
 
-use super::inline::TypedError;
+use super::inline::{TypedError, taken};
 use super::output::Output;
 use super::{Called, Invocation, Method, encode, panicked};
 use crate::blocking::PoolFull;
@@ -52,19 +52,11 @@ where
         _task: &mut task::Context<'_>,
         _reply: &mut EncodedBuffer,
     ) -> Called {
-        let Invocation {
-            context,
-            params,
-            format,
-            limits,
-            ..
-        } = invocation;
-        let read = self.reads.read(params, format, limits);
-        let names = self.reads.names();
-        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
+        let params = match taken::<P, R, C>(&invocation, &self.reads, false) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
+        let (context, format) = (invocation.context, invocation.format);
         let handler = Arc::clone(&self.handler);
         let task = tokio::spawn(async move {
             let started = catch_unwind(AssertUnwindSafe(|| {
@@ -117,19 +109,11 @@ where
         _task: &mut task::Context<'_>,
         _reply: &mut EncodedBuffer,
     ) -> Called {
-        let Invocation {
-            context,
-            params,
-            format,
-            limits,
-            ..
-        } = invocation;
-        let read = self.reads.read(params, format, limits);
-        let names = self.reads.names();
-        let params = match read.and_then(|params| C::params(&params, names).map(|()| params)) {
+        let params = match taken::<P, R, C>(&invocation, &self.reads, false) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
+        let (context, format) = (invocation.context, invocation.format);
         let handler = Arc::clone(&self.handler);
         let pool = context.blocking_pool().clone();
         let runtime = tokio::runtime::Handle::current();

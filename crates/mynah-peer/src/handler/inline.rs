@@ -8,7 +8,7 @@ use crate::encoded::EncodedBuffer;
 use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
-use mynah_protocol::RpcError;
+use mynah_protocol::{DecodeLimits, RpcError};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -192,10 +192,11 @@ where
         task: &mut task::Context<'_>,
         reply: &mut EncodedBuffer,
     ) -> Called {
-        let (params, context, format) = match taken::<S, P, R, C>(invocation, &self.reads) {
-            Ok(taken) => taken,
+        let params = match taken::<P, R, C>(&invocation, &self.reads, S::BINDS) {
+            Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
+        let (context, format) = (invocation.context, invocation.format);
         let future = match self.start.start(context, params) {
             Ok(future) => future,
             Err(refused) => return Called::Done(Err(refused)),
@@ -210,6 +211,15 @@ where
         }
     }
 
+    fn misread(
+        &self,
+        params: &[u8],
+        format: Format,
+        limits: &DecodeLimits,
+    ) -> Option<Box<RpcError>> {
+        self.reads.read(params, format, limits).err()
+    }
+
     fn recycle(&self, cell: Box<dyn Any>) {
         if let Ok(cell) = cell.downcast::<Cell<S::Future, O, C>>() {
             self.cells.keep(cell);
@@ -217,26 +227,22 @@ where
     }
 }
 
-/// Decodes the params of a call and holds them against what they must be.
+/// Decodes the params of a call and holds them against what they must be. `binds`: streams and callbacks among them are told
+/// of their call.
 #[inline]
-fn taken<S: Start<P>, P, R: Reads<P>, C: CheckParams<P>>(
-    invocation: Invocation<'_>,
+pub(super) fn taken<P, R: Reads<P>, C: CheckParams<P>>(
+    invocation: &Invocation<'_>,
     reads: &R,
-) -> Result<(P, Context, Format), Box<RpcError>> {
-    let Invocation {
-        context,
-        params,
-        format,
-        limits,
-        ..
-    } = invocation;
-    let params = if S::BINDS {
-        bind::params(&context, || reads.read(params, format, limits))
+    binds: bool,
+) -> Result<P, Box<RpcError>> {
+    let read = || reads.read(invocation.params, invocation.format, invocation.limits);
+    let params = if binds {
+        bind::params(&invocation.context, read)
     } else {
-        reads.read(params, format, limits)
+        read()
     }?;
     C::params(&params, reads.names())?;
-    Ok((params, context, format))
+    Ok(params)
 }
 
 impl<F, O, C> Running for Cell<F, O, C>

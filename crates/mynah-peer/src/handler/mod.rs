@@ -2,6 +2,7 @@
 
 mod bind;
 mod by_hand;
+mod contracted;
 mod detached;
 mod inline;
 mod locate;
@@ -17,6 +18,7 @@ pub use by_hand::{
     FromContext, Function, Handler, Needs, Respond, ServerState, State, Validated, markers,
     validated,
 };
+pub(crate) use contracted::HeldToContract;
 pub(crate) use detached::catch;
 pub(crate) use inline::{Direct, Inline, TypedError, TypedMethod, TypedRunning};
 pub(crate) use locate::refused;
@@ -72,6 +74,17 @@ pub(crate) trait Method: Send + Sync {
         task: &mut task::Context<'_>,
         reply: &mut EncodedBuffer,
     ) -> Called;
+
+    /// Why these params cannot be read, if they cannot: what its [`call`](Self::call) would be refused with before anything
+    /// else. Asked where something else is wrong with them, so that the order is the same everywhere.
+    fn misread(
+        &self,
+        _params: &[u8],
+        _format: Format,
+        _limits: &DecodeLimits,
+    ) -> Option<Box<RpcError>> {
+        None
+    }
 
     /// Takes the cell of a handler back that is done or was stopped, and drops what is left of its future. A cell of
     /// another method is dropped.

@@ -4,8 +4,7 @@
 //! puts items in a place that it shares with whoever takes them: a batch at a time for a connection, one at a time
 //! within the process.
 
-use super::bind;
-use super::inline::TypedError;
+use super::inline::{TypedError, taken};
 use super::output::{Output, ViaResult, ViaValue};
 use super::stream::fill;
 use super::{Called, Invocation, Method, Produce, Progress, panicked};
@@ -16,7 +15,7 @@ use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use futures_core::Stream;
 use mynah_codec::Format;
-use mynah_protocol::{ErrorCode, RpcError};
+use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
 use serde::Serialize;
 use std::any::Any;
 use std::convert::Infallible;
@@ -283,29 +282,16 @@ where
         _task: &mut task::Context<'_>,
         _reply: &mut EncodedBuffer,
     ) -> Called {
-        let Invocation {
-            context,
-            params,
-            streams,
-            format,
-            limits,
-        } = invocation;
-        if streams.window.is_none() {
+        if invocation.streams.window.is_none() {
             let text = "this method has a stream of results, and the call gave no credit for one";
             let error = RpcError::new(ErrorCode::INVALID_PARAMS, text);
             return Called::Done(Err(Box::new(error)));
         }
-        let read = || self.reads.read(params, format, limits);
-        let params = if self.binds {
-            bind::params(&context, read)
-        } else {
-            read()
-        };
-        let names = self.reads.names();
-        let params = match params.and_then(|params| C::params(&params, names).map(|()| params)) {
+        let params = match taken::<P, R, C>(&invocation, &self.reads, self.binds) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
+        let (context, format) = (invocation.context, invocation.format);
         let turn = Turn {
             items: 0,
             bytes: 0,
@@ -319,6 +305,15 @@ where
             producer: Box::new(SinkProducer { future, place }),
             accepted: false,
         }
+    }
+
+    fn misread(
+        &self,
+        params: &[u8],
+        format: Format,
+        limits: &DecodeLimits,
+    ) -> Option<Box<RpcError>> {
+        self.reads.read(params, format, limits).err()
     }
 
     fn recycle(&self, _cell: Box<dyn Any>) {}

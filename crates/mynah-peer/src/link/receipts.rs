@@ -2,7 +2,7 @@
 
 use mynah_connection::InboundKey;
 use mynah_protocol::{Receipt, Settled};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The receipts of one connection over a carrier.
 ///
@@ -16,6 +16,8 @@ pub(crate) struct Receipts {
     behind: VecDeque<(u64, Receipt)>,
     /// To be given back now.
     ready: VecDeque<(Receipt, Settled)>,
+    /// Calls that were stopped by the end of the connection: whoever gets them next answers them.
+    stopped: HashSet<InboundKey>,
 }
 
 impl Receipts {
@@ -69,6 +71,11 @@ impl Receipts {
 
     /// The connection ends: what is stopped now is not settled.
     pub(crate) fn forget_held(&mut self) {
-        self.held.clear();
+        self.stopped = self.held.drain().map(|(key, _unsettled)| key).collect();
+    }
+
+    /// Whether a call was stopped by the end of the connection, and is for the carrier to deliver again.
+    pub(crate) fn was_stopped(&self, key: InboundKey) -> bool {
+        self.stopped.contains(&key)
     }
 }

@@ -516,6 +516,11 @@ impl State {
         if self.mute {
             return;
         }
+        if (self.receipts.as_ref()).is_some_and(|receipts| receipts.was_stopped(key)) {
+            // It is delivered again: to say that it is over would be wrong.
+            self.connection.flushed(1);
+            return;
+        }
         let format = self.out.profile().format;
         let result = result.map(|body| body.payload(format));
         let response = Envelope::Response(Response { id, result });

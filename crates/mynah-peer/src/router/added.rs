@@ -182,6 +182,7 @@ impl Methods {
     /// - [`RegisterError::Duplicate`] when the name is taken.
     /// - [`RegisterError::Name`] when it cannot be one.
     /// - [`RegisterError::State`] when the handler takes server state that the router was not given.
+    /// - [`RegisterError::Contract`] when a contract that the router was given says something else of it.
     /// - [`RegisterError::Ambiguous`] when the server listens on a wire that says bare names alone, and a service has a
     ///   method of this one already.
     pub fn method<H, M>(&self, name: &str, handler: H) -> Result<(), RegisterError>
@@ -240,6 +241,7 @@ impl Methods {
         if self.router.has_route(&route.service, &route.method) {
             return Err(RegisterError::Duplicate(route.name().to_string()));
         }
+        let route = self.router.promises.hold(route)?;
         self.router
             .added
             .insert(route, |route, added| self.router.clash(route, added))

@@ -1,10 +1,12 @@
 //! One method of a router.
 
 use crate::encoded::EncodedBuffer;
-use crate::handler::{Called, Invocation, Method, Mounted};
+use crate::handler::{Called, HeldToContract, Invocation, Method, Mounted};
 use crate::method::{MethodInfo, MethodKind};
+use mynah_contract::Validator;
 use mynah_protocol::MethodName;
 use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
 
@@ -86,9 +88,25 @@ impl Route {
         self
     }
 
+    /// The same, held against what a contract says of it. In process its values are encoded, for they are looked at.
+    pub(super) fn held_to(mut self, validator: Arc<Validator>) -> Self {
+        self.handler = Box::new(HeldToContract::new(self.handler, validator));
+        self.typed = Box::new(());
+        self
+    }
+
+    pub(super) const fn kind(&self) -> MethodKind {
+        self.kind
+    }
+
+    /// Whether it was made by hand: nobody but a contract that was given knows anything of it.
+    pub(crate) const fn is_by_hand(&self) -> bool {
+        self.info.is_none()
+    }
+
     /// Whether streams and callbacks are told of their call where they are decoded.
     pub(crate) const fn binds_late(&self) -> bool {
-        self.info.is_none()
+        self.is_by_hand()
     }
 
     #[inline]

@@ -97,7 +97,7 @@ impl Told {
 fn seen(
     every: &Every,
     caller: &Evidence,
-    show: &(dyn Fn(&Evidence, Shown<'_>) -> bool + Send + Sync),
+    show: &dyn Fn(&Evidence, Shown<'_>) -> bool,
 ) -> Sees {
     let mut sees = Vec::new();
     for contract in &every.contracts {
@@ -165,6 +165,11 @@ impl Contracts {
             let methods = contract.methods().iter();
             methods.map(|method| MethodName::new(contract.name(), method.name()))
         })
+    }
+
+    /// Whether a contract that was given tells of a method.
+    pub(crate) fn promises(&self, name: &MethodName<'_>) -> bool {
+        self.promised().any(|promised| promised == *name)
     }
 
     /// Every contract, one for each service.

@@ -1,35 +1,43 @@
 //! Envelopes to entries.
 
 use super::core::{Core, Queued};
-use crate::command::Call;
+use crate::command::{self, Call};
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::jsonrpc::Messages;
-use mynah_protocol::{Envelope, ErrorCode, Metadata, MethodName, Response, RpcError, WireId};
+use mynah_protocol::{
+    Envelope, ErrorCode, Metadata, MethodName, OPERATION_ID, Response, RpcError, WireId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The entry of the metadata that is the id of an operation. It has a field of its own.
-pub(crate) const OPERATION_ID: &str = "operation-id";
-
 /// Writes what the peer says. What cannot be said ends its call, and nothing else.
 pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>) {
-    let (id, written) = match envelope {
+    let (id, service, written) = match envelope {
         Envelope::Request(mut request) => {
             let id = request.id.clone();
             let metadata = std::mem::take(&mut request.metadata);
             let (name, timeout) = (request.name.clone(), request.timeout);
+            let service = name.service.to_string();
             core.mix(&mut request.id);
             let envelope = Envelope::Request(request);
             let written = entry(core, messages, &envelope, &name, timeout, &metadata, true);
-            (Some(id), written)
+            (Some(id), service, written)
         }
         Envelope::Notification(mut notification) => {
             let metadata = std::mem::take(&mut notification.metadata);
             let name = notification.name.clone();
+            let service = name.service.to_string();
             let envelope = Envelope::Notification(notification);
             let written = entry(core, messages, &envelope, &name, None, &metadata, false);
-            (None, written)
+            (None, service, written)
+        }
+        Envelope::Cancel(mut cancel) => {
+            if !core.withdraw(&cancel.id) {
+                core.mix(&mut cancel.id);
+                say_cancel(core, &cancel.id);
+            }
+            return;
         }
         other => {
             tracing::debug!(kind = other.kind(), "not said: this wire has no way to");
@@ -37,10 +45,29 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
         }
     };
     match (written, id) {
-        (Ok((call, until)), id) => core.write(Queued { call, id, until }),
+        (Ok((call, until)), id) => core.write(Queued {
+            command: call.add(),
+            bytes: call.envelope.len(),
+            id,
+            service,
+            until,
+        }),
         (Err(error), Some(id)) => core.hear([refusal(id, &error)]),
         (Err(error), None) => tracing::warn!(%error, "notification cannot be sent"),
     }
+}
+
+/// Which server has the call only those know that read the control stream.
+fn say_cancel(core: &Core, id: &WireId) {
+    // Ids of the program's own have numbers below them.
+    let WireId::Uint(number) = id else { return };
+    core.write(Queued {
+        command: command::cancel(&core.keys.control(), &core.reply_to, *number),
+        bytes: 0,
+        id: None,
+        service: String::new(),
+        until: None,
+    });
 }
 
 fn refusal(id: WireId, error: &EncodeError) -> Envelope<'static> {

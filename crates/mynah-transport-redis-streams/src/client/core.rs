@@ -1,13 +1,14 @@
 //! What the tasks of a client share.
 
-use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
 use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
+use redis::Cmd;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
     mask: u64,
+    /// Calls that were written, less the answers that were heard.
+    unanswered: AtomicI64,
     state: Mutex<State>,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
@@ -53,9 +56,13 @@ struct State {
 /// A call that waits to be written.
 #[derive(Debug)]
 pub(super) struct Queued {
-    pub(super) call: Call,
+    pub(super) command: Cmd,
+    /// Bytes of its message.
+    pub(super) bytes: usize,
     /// Of a call that wants an answer.
     pub(super) id: Option<WireId>,
+    /// The service that is called.
+    pub(super) service: String,
     /// After that its caller does not wait any more.
     pub(super) until: Option<Instant>,
 }
@@ -80,6 +87,7 @@ impl Core {
             connector,
             reply_to: keys.replies(instance).into(),
             keys,
+            unanswered: AtomicI64::new(0),
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
             writable: Notify::new(),
@@ -135,10 +143,33 @@ impl Core {
 
     pub(super) fn write(&self, queued: Queued) {
         let mut state = self.lock();
-        state.bytes += queued.call.envelope.len();
+        state.bytes += queued.bytes;
         state.outbox.push_back(queued);
         drop(state);
         self.writable.notify_one();
+    }
+
+    /// So many more calls were written than answers heard; less, when `more` is negative.
+    pub(super) fn count(&self, more: i64) {
+        self.unanswered.fetch_add(more, Ordering::AcqRel);
+    }
+
+    /// Whether answers may come yet.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
+    }
+
+    /// Takes back a call that was not written. `false`: it was, or is being written.
+    pub(super) fn withdraw(&self, id: &WireId) -> bool {
+        let mut state = self.lock();
+        let is_it = |queued: &Queued| queued.id.as_ref() == Some(id);
+        let Some(at) = state.outbox.iter().position(is_it) else {
+            return false;
+        };
+        if let Some(queued) = state.outbox.remove(at) {
+            state.bytes = state.bytes.saturating_sub(queued.bytes);
+        }
+        true
     }
 
     /// Answers were read, and are deleted when something is written next.
@@ -164,7 +195,7 @@ impl Core {
             let Some(queued) = state.outbox.pop_front() else {
                 break;
             };
-            bytes += queued.call.envelope.len();
+            bytes += queued.bytes;
             calls.push(queued);
         }
         state.bytes = state.bytes.saturating_sub(bytes);
@@ -185,10 +216,14 @@ impl Core {
     pub(super) fn put_back(&self, batch: Batch) {
         let mut state = self.lock();
         for queued in batch.calls.into_iter().rev() {
-            state.bytes += queued.call.envelope.len();
+            state.bytes += queued.bytes;
             state.outbox.push_front(queued);
         }
         state.read = state.read.max(batch.read);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing
     }
 
     /// The peer is done with it.

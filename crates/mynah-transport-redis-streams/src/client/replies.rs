@@ -23,7 +23,7 @@ pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
     let mut connection = Some(connection);
     let mut last = EntryId::default();
     let mut pauses = Pauses::new();
-    loop {
+    while !core.is_closing() {
         let Some(open) = &mut connection else {
             match core.connector.open_blocking().await {
                 Ok(opened) => connection = Some(opened),
@@ -78,6 +78,7 @@ fn heard(core: &Core, messages: &mut Messages, entry: &Entry) -> Option<Envelope
     let envelope = entry.envelope.as_deref()?;
     match messages.read(envelope) {
         Read::Envelope(Envelope::Response(mut response)) => {
+            core.count(-1);
             core.mix(&mut response.id);
             Some(Envelope::Response(response).into_owned())
         }

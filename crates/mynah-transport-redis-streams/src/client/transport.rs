@@ -30,6 +30,7 @@ pub(crate) fn profile(messages: &Messages, remote: Remote) -> Profile {
     let mut profile = messages.profile().clone();
     profile.capabilities.deadline = true;
     profile.capabilities.metadata = true;
+    profile.capabilities.cancel = true;
     profile.remote = remote;
     profile
 }

@@ -1,6 +1,7 @@
 //! Writing the calls: all that wait at once.
 
 use super::core::{Batch, Core};
+use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use mynah_protocol::ErrorCode;
@@ -17,6 +18,8 @@ const LAST_WORDS: Duration = Duration::from_millis(400);
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: JoinHandle<()>) {
     let mut connection = Some(connection);
     let mut pauses = Pauses::new();
+    let mut served = Directory::default();
+    let mut expires = Instant::now();
     loop {
         let mut batch = core.take_batch();
         if batch.calls.is_empty() && batch.read.is_none() {
@@ -46,7 +49,8 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 }
             },
         };
-        match write(&core, open, &batch).await {
+        served.sift(&core, open, &mut batch).await;
+        match write(&core, open, &mut batch, &mut expires).await {
             Ok(answers) => {
                 pauses.reset();
                 answered(&core, batch, answers);
@@ -54,6 +58,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             Err(error) => {
                 // Whether they were written nobody knows: an answer may come, or their time will be over.
                 let calls = batch.calls.len();
+                core.count(i64::try_from(calls).unwrap_or(0));
                 tracing::warn!(%error, calls, "calls may not have been written");
                 connection = None;
             }
@@ -61,24 +66,52 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
     }
     reading.abort();
     if let Some(open) = &mut connection {
-        let mut delete = cmd("DEL");
-        delete.arg(&*core.reply_to);
-        drop(timeout(LAST_WORDS, open.run(&delete)).await);
+        drop(timeout(LAST_WORDS, leave(&core, open)).await);
     }
     core.set_closed();
+}
+
+/// Leaves nothing behind. A server of clamator that answers late would make the stream again, without an end: then what is
+/// left is an empty stream that expires.
+async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
+    if !core.awaits_answers() {
+        let mut delete = cmd("DEL");
+        delete.arg(&*core.reply_to);
+        connection.run(&delete).await?;
+        return Ok(());
+    }
+    let mut empty = cmd("XADD");
+    empty.arg(&*core.reply_to).arg("MAXLEN").arg(0).arg("*");
+    empty.arg("type").arg("end");
+    connection.run(&empty).await?;
+    let expire = command::expire(&core.reply_to, core.options.reply_ttl);
+    connection.run(&expire).await?;
+    Ok(())
 }
 
 async fn reconnect(core: &Core) -> RedisResult<Connection> {
     core.connector.open().await
 }
 
-async fn write(core: &Core, connection: &mut Connection, batch: &Batch) -> RedisResult<Vec<Value>> {
+async fn write(
+    core: &Core,
+    connection: &mut Connection,
+    batch: &mut Batch,
+    expires: &mut Instant,
+) -> RedisResult<Vec<Value>> {
     let mut commands = Pipeline::with_capacity(batch.calls.len() + 1);
-    for queued in &batch.calls {
-        commands.add_command(queued.call.add());
+    for queued in &mut batch.calls {
+        commands.add_command(queued.command.take());
     }
     if let Some(last) = batch.read {
         commands.add_command(command::trim_to(&core.reply_to, last));
+        // Servers of clamator do not let it expire.
+        let now = Instant::now();
+        if *expires <= now {
+            let ttl = core.options.reply_ttl;
+            commands.add_command(command::expire(&core.reply_to, ttl));
+            *expires = now + ttl / 4;
+        }
     }
     if commands.is_empty() {
         return Ok(Vec::new());
@@ -90,6 +123,7 @@ async fn write(core: &Core, connection: &mut Connection, batch: &Batch) -> Redis
 fn answered(core: &Core, batch: Batch, answers: Vec<Value>) {
     for (queued, answer) in batch.calls.into_iter().zip(answers) {
         let Value::ServerError(error) = answer else {
+            core.count(i64::from(queued.id.is_some()));
             continue;
         };
         let error = RedisError::from(error);

@@ -1,14 +1,15 @@
 //! What the parts of a server share.
 
+use super::control::Unwanted;
 use super::desk::Desk;
-use super::outbox::{Outbox, Place};
+use super::outbox::{Outbox, Place, Sealing};
 use super::remote::{RedisRemote, Remote};
 use super::settle::Delivery;
 use crate::connect::Connector;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
-use mynah_protocol::{Envelope, Inbound, Limits, Receipt};
+use mynah_protocol::{Envelope, Inbound, Limits, Receipt, WireId};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,6 +56,7 @@ struct Remotes {
     /// To be accepted.
     arrived: VecDeque<RedisRemote>,
     acceptor: Option<Waker>,
+    unwanted: Unwanted,
 }
 
 impl Core {
@@ -159,9 +161,17 @@ impl Core {
         envelope: Envelope<'static>,
         place: Place,
         attempt: u32,
+        sealing: Option<Sealing>,
     ) {
         let inbound = |remote: &Arc<Remote>| {
-            let delivery = Delivery::new(self, remote, place, attempt);
+            let call = match &envelope {
+                Envelope::Request(request) => request.id.clone(),
+                _ => WireId::Null,
+            };
+            if let Some(sealing) = sealing {
+                remote.seal(call.clone(), sealing);
+            }
+            let delivery = Delivery::new(self, remote, place, attempt, call);
             Inbound {
                 envelope,
                 receipt: Some(Receipt::delivered(delivery, attempt)),
@@ -183,6 +193,29 @@ impl Core {
         drop(remotes);
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// A client does not want a call any more.
+    pub(super) fn cancel(&self, instance: &str, call: u64) {
+        let mut remotes = self.lock();
+        let remote = remotes.known.get(instance).map(Arc::clone);
+        let told = remote.and_then(|remote| remote.cancel(call));
+        if told.is_none() {
+            // It may come yet, or somebody else has it.
+            remotes.unwanted.add(instance, call);
+        }
+        drop(remotes);
+        if let Some(Some(waker)) = told {
+            waker.wake();
+        }
+    }
+
+    /// Whether a call was cancelled before it came.
+    pub(super) fn is_unwanted(&self, instance: &str, id: &WireId) -> bool {
+        match id {
+            WireId::Uint(call) => self.lock().unwanted.has(instance, *call),
+            _ => false,
         }
     }
 
@@ -257,6 +290,10 @@ impl Core {
         self.ended.notify_waiters();
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
     /// Waits until everything is left in order.
     pub(super) async fn wait_for_end(&self) {
         loop {
@@ -266,11 +303,6 @@ impl Core {
             }
             ended.await;
         }
-    }
-
-    /// Whether an answer and what it answers may be written in one transaction.
-    pub(super) const fn one_step(&self) -> bool {
-        true
     }
 }
 

@@ -1,6 +1,7 @@
 //! What runs of one service, and how much more may.
 
 use crate::entry::EntryId;
+use crate::sealed::Seals;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) service: Box<str>,
+    /// The hash of its contract, as text.
+    pub(super) contract: Option<String>,
     pub(super) stream: String,
     pub(super) consumer: String,
     /// How many of its calls may run at once.
@@ -19,6 +22,8 @@ pub(super) struct Desk {
     running: Mutex<Running>,
     /// Rung when a place is free.
     freed: Notify,
+    /// The outcomes of its operations.
+    pub(super) seals: Seals,
     /// From where the group is created again when it is gone: milliseconds of the clock of Redis.
     seen_ms: AtomicU64,
 }
@@ -32,14 +37,23 @@ struct Running {
 }
 
 impl Desk {
-    pub(super) fn new(service: &str, stream: String, consumer: String, concurrency: usize) -> Self {
+    pub(super) fn new(
+        service: &str,
+        contract: Option<String>,
+        stream: String,
+        consumer: String,
+        concurrency: usize,
+        seals: Seals,
+    ) -> Self {
         Self {
             service: service.into(),
+            contract,
             stream,
             consumer,
             concurrency,
             running: Mutex::default(),
             freed: Notify::new(),
+            seals,
             seen_ms: AtomicU64::new(0),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Fetching};
 use super::desk::Desk;
-use super::guard::Guard;
+use super::guard::{Asked, Guard};
 use super::{reclaim, upkeep};
 use crate::client::SILENCE;
 use crate::command::millis;
@@ -12,6 +12,7 @@ use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
 use redis::{RedisError, RedisResult, cmd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// The most entries of one reading.
@@ -118,12 +119,14 @@ impl Fetcher {
         *connection = None;
     }
 
-    async fn reconnect(&mut self, pauses: &mut Pauses) -> Option<Connection> {
+    async fn reconnect(&self, pauses: &mut Pauses) -> Option<Connection> {
         let opened = self.core.connector.open_blocking().await;
         match opened {
             Ok(mut connection) => {
-                self.client
-                    .store(client_id(&mut connection).await, Ordering::Release);
+                if self.core.connector.can_unblock() {
+                    let id = client_id(&mut connection).await;
+                    self.client.store(id, Ordering::Release);
+                }
                 Some(connection)
             }
             Err(error) => {
@@ -140,7 +143,7 @@ impl Fetcher {
             self.lost = true;
             let found = reclaim::own(desk, connection, desk.free()).await?;
             self.lost = found.more;
-            self.admit_claimed(desk, found);
+            self.admit(desk, connection, found.entries).await?;
         }
         let Some(mut room) = self.room(desk).await else {
             return Ok(());
@@ -152,18 +155,41 @@ impl Fetcher {
             if !found.more {
                 self.reclaims = now + upkeep::period(&self.core.options);
             }
-            self.admit_claimed(desk, found);
+            self.admit(desk, connection, found.entries).await?;
             room = desk.free();
             if room == 0 {
                 return Ok(());
             }
         }
         let entries = self.read(desk, connection, room.min(MOST)).await?;
-        for entry in entries {
-            if desk.begin(entry.id) {
-                let attempt = entry.attempts.saturating_add(1);
-                self.guard.admit(entry, attempt);
+        // One that was given back has a new id, and brings along how often it was delivered before.
+        let entries = entries.into_iter().map(|entry| (entry, 1)).collect();
+        self.admit(desk, connection, entries).await
+    }
+
+    /// Asks what is known of operations, and goes on with them.
+    async fn ask(
+        &mut self,
+        desk: &Desk,
+        connection: &mut Connection,
+        asked: Vec<Asked>,
+    ) -> RedisResult<()> {
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let operations = asked.iter().map(|asked| (&*asked.operation, &asked.digest));
+        let begun = match desk.seals.begin(connection, operations).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                // They are this consumer's and have not begun: found again as what is lost with a connection is.
+                let ids: Vec<_> = asked.iter().map(|asked| asked.place.id).collect();
+                desk.end(&ids);
+                self.lost = true;
+                return Err(error);
             }
+        };
+        for (asked, begun) in asked.into_iter().zip(begun) {
+            self.guard.resolve(asked, begun);
         }
         Ok(())
     }
@@ -186,8 +212,15 @@ impl Fetcher {
         .await
     }
 
-    fn admit_claimed(&mut self, desk: &Desk, found: reclaim::Found) {
-        for (entry, attempt) in found.entries {
+    /// Hands on entries, each with which delivery under its id this is; one that comes too often is given up.
+    async fn admit(
+        &mut self,
+        desk: &Desk,
+        connection: &mut Connection,
+        entries: Vec<(Entry, u32)>,
+    ) -> RedisResult<()> {
+        let mut asked = Vec::new();
+        for (entry, attempt) in entries {
             if !desk.begin(entry.id) {
                 continue;
             }
@@ -195,9 +228,10 @@ impl Fetcher {
             if attempt > self.core.options.max_deliveries.max(1) {
                 reclaim::bury(&self.guard, entry, attempt);
             } else {
-                self.guard.admit(entry, attempt);
+                asked.extend(self.guard.admit(entry, attempt));
             }
         }
+        self.ask(desk, connection, asked).await
     }
 
     async fn read(
@@ -210,7 +244,11 @@ impl Fetcher {
         read.arg("GROUP").arg(&*desk.service).arg(&*desk.consumer);
         read.arg("COUNT").arg(most);
         let options = &self.core.options;
-        let block = options.block.min(upkeep::period(options));
+        let mut block = options.block.min(upkeep::period(options));
+        if !self.core.connector.can_unblock() {
+            // A stop waits for it.
+            block = block.min(Duration::from_secs(1));
+        }
         read.arg("BLOCK").arg(millis(block));
         read.arg("STREAMS").arg(&*desk.stream).arg(">");
         Ok(entry::of_streams(connection.run(&read).await?))

@@ -1,12 +1,14 @@
 //! Entries to envelopes. Each is dealt with on its own: whatever is wrong with one, its neighbours do not notice.
 
 use super::core::Core;
-use super::outbox::{Place, Step};
+use super::outbox::{Place, Sealing, Step};
 use super::remote;
-use crate::client::OPERATION_ID;
 use crate::entry::Entry;
+use crate::sealed::{Begun, Digest, MAX_ID};
 use mynah_codec::dialect::jsonrpc::{Messages, Read};
-use mynah_protocol::{Envelope, ErrorCode, Limits, Metadata, Response, RpcError, WireId};
+use mynah_protocol::{
+    Envelope, ErrorCode, Limits, Metadata, OPERATION_ID, Payload, Response, RpcError, WireId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,17 @@ pub(super) struct Guard {
     pub(super) limits: Limits,
 }
 
+/// A call that is an operation, before it is known whether it has an outcome.
+#[derive(Debug)]
+pub(super) struct Asked {
+    instance: Box<str>,
+    pub(super) operation: Box<str>,
+    pub(super) digest: Digest,
+    envelope: Envelope<'static>,
+    pub(super) place: Place,
+    attempt: u32,
+}
+
 /// Why an entry is not handed on.
 enum Refused {
     /// Nobody is told.
@@ -28,8 +41,9 @@ enum Refused {
 }
 
 impl Guard {
-    /// Hands on what an entry says, or is done with it. `attempt`: which delivery this is, from 1.
-    pub(super) fn admit(&mut self, mut entry: Entry, attempt: u32) {
+    /// Hands on what an entry says, or is done with it. `attempt`: which delivery this is, from 1. A call that is an
+    /// operation is given back: [`Self::resolve`] goes on with it, once it is known whether it has an outcome.
+    pub(super) fn admit(&mut self, mut entry: Entry, attempt: u32) -> Option<Asked> {
         let place = Place {
             desk: self.desk,
             id: entry.id,
@@ -48,10 +62,13 @@ impl Guard {
             Ok(Envelope::Request(mut request)) if instance.is_empty() => {
                 // Nobody hears the answer, and ids are those of many callers.
                 request.id = WireId::Text(entry.id.to_string().into());
-                let envelope = Envelope::Request(request);
-                self.core.deliver(instance, envelope, place, attempt);
+                self.ask_or_deliver(instance, Envelope::Request(request), place, attempt)
             }
-            Ok(envelope) => self.core.deliver(instance, envelope, place, attempt),
+            Ok(Envelope::Request(request)) if self.core.is_unwanted(instance, &request.id) => {
+                self.core.outbox.push(Step::Done(place));
+                None
+            }
+            Ok(envelope) => self.ask_or_deliver(instance, envelope, place, attempt),
             Err(refused) => {
                 let why = match refused {
                     Refused::Silently(why) => why,
@@ -65,6 +82,75 @@ impl Guard {
                 let service = self.service();
                 tracing::warn!(service, entry = %entry.id, why, "an entry is not executed");
                 self.core.outbox.push(Step::Done(place));
+                None
+            }
+        }
+    }
+
+    fn ask_or_deliver(
+        &self,
+        instance: &str,
+        envelope: Envelope<'static>,
+        place: Place,
+        attempt: u32,
+    ) -> Option<Asked> {
+        if let Envelope::Request(request) = &envelope
+            && let Some(operation) = request.metadata.value(OPERATION_ID)
+        {
+            return Some(Asked {
+                instance: instance.into(),
+                operation: operation.into(),
+                digest: Digest::of(&request.name, request.params.contiguous().as_ref()),
+                envelope,
+                place,
+                attempt,
+            });
+        }
+        self.core.deliver(instance, envelope, place, attempt, None);
+        None
+    }
+
+    /// Goes on with a call, now that it is known what was answered to it before.
+    pub(super) fn resolve(&mut self, asked: Asked, begun: Begun) {
+        let Envelope::Request(request) = &asked.envelope else {
+            return;
+        };
+        let id = request.id.clone();
+        let result = match begun {
+            Begun::New => {
+                let sealing = Sealing {
+                    desk: self.desk,
+                    operation: asked.operation,
+                    digest: asked.digest,
+                };
+                let (instance, envelope) = (&asked.instance, asked.envelope);
+                let (place, attempt) = (asked.place, asked.attempt);
+                self.core
+                    .deliver(instance, envelope, place, attempt, Some(sealing));
+                return;
+            }
+            Begun::Answered(text) => self.sealed(&text),
+            Begun::Conflict => Err(Box::new(RpcError::new(
+                ErrorCode::INVALID_REQUEST,
+                "the operation was called with other arguments",
+            ))),
+        };
+        if !asked.instance.is_empty() {
+            self.answer(&asked.instance, Response { id, result });
+        }
+        self.core.outbox.push(Step::Done(asked.place));
+    }
+
+    /// The outcome in a seal.
+    fn sealed(&mut self, text: &[u8]) -> Result<Payload<'static>, Box<RpcError>> {
+        match self.messages.read(text) {
+            Read::Envelope(Envelope::Response(response)) => {
+                response.result.map(Payload::into_owned)
+            }
+            _ => {
+                let service = self.service();
+                tracing::error!(service, "a seal holds no answer");
+                Err(Box::new(RpcError::from_code(ErrorCode::INTERNAL)))
             }
         }
     }
@@ -121,7 +207,7 @@ impl Guard {
                     return Err(Refused::Silently("the method is of another service"));
                 }
                 notification.metadata =
-                    metadata.map_err(|_| Refused::Silently("metadata cannot be used"))?;
+                    metadata.map_err(|()| Refused::Silently("metadata cannot be used"))?;
                 Ok(Envelope::Notification(notification).into_owned())
             }
             _ => Err(Refused::Silently("it is no call")),
@@ -162,6 +248,9 @@ fn metadata(entry: &Entry, limits: &Limits) -> Result<Metadata, ()> {
     }
     if let Some(operation) = &entry.operation {
         let operation = str::from_utf8(operation).map_err(drop)?;
+        if operation.len() > MAX_ID {
+            return Err(());
+        }
         metadata.insert(OPERATION_ID, operation);
     }
     let fits = metadata.len() <= limits.max_metadata_entries

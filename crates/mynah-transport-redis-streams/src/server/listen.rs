@@ -1,5 +1,6 @@
 //! Listening: a reader for each service, and what they share.
 
+use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::fetch::{self, Fetcher};
@@ -9,16 +10,20 @@ use crate::client::check_instance;
 use crate::connect::{Connection, Connector};
 use crate::keys::{self, Keys};
 use crate::options::RedisOptions;
+use crate::presence;
 use crate::random;
+use crate::sealed::Seals;
 use async_trait::async_trait;
 use mynah_protocol::{
-    Accepted, Listener, Offer, Transport as _, TransportError, TransportErrorKind,
+    Accepted, Listener, Offer, OfferedService, Transport as _, TransportError, TransportErrorKind,
 };
 use redis::cmd;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How often a reader that is to end is asked to.
@@ -67,7 +72,9 @@ impl RedisListener {
     /// The services of an offer, by the names of their keys.
     fn desks(&self, offer: &Offer) -> Result<Box<[Desk]>, TransportError> {
         let core = &self.core;
-        let desk = |service: &str| {
+        let desk = |service: &OfferedService| {
+            let contract = service.contract.as_deref().map(hexadecimal);
+            let service = &*service.name;
             if !keys::is_service(service) {
                 let what = format!(
                     "\"{}\" cannot be the name of a service on Redis Streams: it is [a-z][a-z0-9-]*",
@@ -78,9 +85,18 @@ impl RedisListener {
             let stream = core.keys.commands(service);
             let consumer = Keys::consumer(service, &core.instance);
             let concurrency = core.options.concurrency_for(service);
-            Ok(Desk::new(service, stream, consumer, concurrency))
+            let options = &core.options;
+            let seals = Seals::new(&options.prefix, service, options.seal_ttl);
+            Ok(Desk::new(
+                service,
+                contract,
+                stream,
+                consumer,
+                concurrency,
+                seals,
+            ))
         };
-        let services = offer.services.iter().map(|service| desk(&service.name));
+        let services = offer.services.iter().map(desk);
         services.collect()
     }
 }
@@ -110,19 +126,31 @@ impl Listener for RedisListener {
         }
         let upkeep = self.core.connector.open().await;
         let upkeep = upkeep.map_err(|error| self.failed("cannot connect", error))?;
-        // Nothing fails any more.
         let core = &self.core;
         let _first = core.limits.set(offer.limits.clone());
         let _first = core.desks.set(desks);
+        // Whoever calls from now on finds somebody.
+        let card = upkeep::card(core, now);
+        let announced = card.announce(&core.keys, now, &mut commands).await;
+        announced.map_err(|error| self.failed("cannot announce the server", error))?;
+        let what = "cannot make the control stream";
+        let heard = control::open(core, &mut commands).await;
+        let heard = heard.map_err(|error| self.failed(what, error))?;
+        let ears = self.core.connector.open_blocking().await;
+        let ears = ears.map_err(|error| self.failed("cannot connect", error))?;
+        let hearing = tokio::spawn(control::listen(Arc::clone(core), ears, heard));
         for (index, mut reader) in readers.into_iter().enumerate() {
-            let client = fetch::client_id(&mut reader).await;
+            let client = match core.connector.can_unblock() {
+                true => fetch::client_id(&mut reader).await,
+                false => 0,
+            };
             let client = Arc::new(AtomicU64::new(client));
             self.readers.push(Arc::clone(&client));
             tokio::spawn(Fetcher::new(core, index, client).run(reader));
         }
         tokio::spawn(write::write_all(Arc::clone(core), commands));
         tokio::spawn(upkeep::keep_up(Arc::clone(core), upkeep));
-        tokio::spawn(finish(Arc::clone(core), self.readers.clone()));
+        tokio::spawn(finish(Arc::clone(core), self.readers.clone(), hearing));
         Ok(())
     }
 
@@ -162,7 +190,7 @@ impl Drop for RedisListener {
 }
 
 /// Once the server stops: ends the readers, waits until what runs is settled, and leaves nothing behind.
-async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>) {
+async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, hearing: JoinHandle<()>) {
     core.wait_for_stop().await;
     let mut connection = core.connector.open().await.ok();
     let ended = timeout(UNBLOCK_PATIENCE, async {
@@ -179,10 +207,9 @@ async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>) {
     // Nobody accepts them any more: what they hold is given back.
     drop(core.take_arrived());
     core.wait_until_settled().await;
+    hearing.abort();
     if let Some(open) = &mut connection {
-        for desk in core.desks() {
-            leave(open, desk).await;
-        }
+        leave(open, &core).await;
     }
     core.set_ended();
 }
@@ -201,19 +228,31 @@ async fn unblock(connection: &mut Connection, readers: &[Arc<AtomicU64>]) {
     }
 }
 
-/// Takes this side out of the group, unless something is still pending: that would be lost.
-async fn leave(connection: &mut Connection, desk: &Desk) {
-    let mut pending = cmd("XPENDING");
-    pending.arg(&*desk.stream).arg(&*desk.service);
-    pending.arg("-").arg("+").arg(1).arg(&*desk.consumer);
-    match connection.run(&pending).await {
-        Ok(redis::Value::Array(rows)) if rows.is_empty() => {}
-        _ => return,
+/// Says that this server is gone, and takes it out of its groups.
+async fn leave(connection: &mut Connection, core: &Core) {
+    let card = upkeep::card(core, 0);
+    if let Err(error) = card.withdraw(&core.keys, connection).await {
+        tracing::debug!(%error, "presence ends by itself");
     }
-    let mut delete = cmd("XGROUP");
-    delete.arg("DELCONSUMER").arg(&*desk.stream);
-    delete.arg(&*desk.service).arg(&*desk.consumer);
-    if let Err(error) = connection.run(&delete).await {
-        tracing::debug!(%error, "the consumer stays in the group");
+    for desk in core.desks() {
+        let Desk {
+            stream,
+            service,
+            consumer,
+            ..
+        } = desk;
+        match presence::leave(stream, service, consumer, connection).await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(%service, "something is pending, the consumer stays"),
+            Err(error) => tracing::debug!(%error, "the consumer stays in the group"),
+        }
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A string takes everything.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,6 +1,7 @@
 //! What waits to be written: answers, acknowledgements, and what is given back.
 
 use crate::entry::EntryId;
+use crate::sealed::Digest;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -12,6 +13,8 @@ const FULL_BYTES: usize = 8 << 20;
 /// One thing to be written.
 #[derive(Debug)]
 pub(super) enum Step {
+    /// The outcome of an operation, in front of its answer.
+    Seal(Box<Sealing>, Vec<u8>),
     /// An answer, to this stream.
     Reply(Arc<str>, Vec<u8>),
     /// An entry is done with.
@@ -24,6 +27,14 @@ pub(super) enum Step {
     },
     /// An entry is given up.
     Bury(Box<Letter>),
+}
+
+/// What is to be sealed, once it is answered.
+#[derive(Debug)]
+pub(super) struct Sealing {
+    pub(super) desk: usize,
+    pub(super) operation: Box<str>,
+    pub(super) digest: Digest,
 }
 
 /// An entry that was delivered too often.
@@ -137,7 +148,7 @@ impl Outbox {
 impl Step {
     fn bytes(&self) -> usize {
         match self {
-            Self::Reply(_, envelope) => envelope.len() + 64,
+            Self::Seal(_, envelope) | Self::Reply(_, envelope) => envelope.len() + 64,
             Self::Bury(letter) => letter.envelope.len() + letter.reply_to.len() + 64,
             Self::Done(_) | Self::Release { .. } => 64,
         }

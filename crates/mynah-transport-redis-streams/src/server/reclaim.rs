@@ -87,6 +87,7 @@ async fn claim(
         .collect();
     // Before 7.0 Redis keeps entries in the list that the stream does not have any more.
     if gone > 0 && gone == missing.len() {
+        let missing: Vec<String> = missing.iter().map(EntryId::to_string).collect();
         let acknowledge = crate::command::acknowledge(&desk.stream, &desk.service, &missing);
         connection.run(&acknowledge).await?;
     }

@@ -2,17 +2,17 @@
 
 use super::core::Core;
 use super::evidence;
-use super::outbox::Step;
+use super::outbox::{Sealing, Step};
 use super::settle::Delivery;
 use crate::client::profile;
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_codec::EncodeError;
 use mynah_protocol::{
-    Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile, Response, RpcError,
-    Settled, Transport, TransportError, WireId,
+    Cancel, CancelReason, Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile,
+    Request, Response, RetryClass, RpcError, Settled, Transport, TransportError, WireId,
 };
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -33,7 +33,11 @@ struct State {
     open: bool,
     /// Delivered and not settled.
     unsettled: usize,
+    /// The calls among them that may be cancelled.
+    running: HashSet<u64>,
     heard: Instant,
+    /// Calls that run and whose outcome is to be sealed.
+    sealing: HashMap<WireId, Sealing>,
 }
 
 impl Remote {
@@ -45,7 +49,9 @@ impl Remote {
                 reader: None,
                 open: true,
                 unsettled: 0,
+                running: HashSet::new(),
                 heard: Instant::now(),
+                sealing: HashMap::new(),
             }),
         }
     }
@@ -66,14 +72,53 @@ impl Remote {
         let mut state = self.lock();
         state.heard = Instant::now();
         state.unsettled += usize::from(inbound.receipt.is_some());
+        if let Envelope::Request(Request {
+            id: WireId::Uint(call),
+            ..
+        }) = &inbound.envelope
+        {
+            state.running.insert(*call);
+        }
         state.inbox.push_back(inbound);
         state.reader.take()
     }
 
-    /// Something was delivered that the peer need not hear.
-    pub(super) fn settled(&self) {
+    /// The answer to this call is to be sealed.
+    pub(super) fn seal(&self, call: WireId, sealing: Sealing) {
+        self.lock().sealing.insert(call, sealing);
+    }
+
+    /// What is to be sealed with the answer to a call.
+    pub(super) fn take_sealing(&self, id: &WireId) -> Option<Sealing> {
+        self.lock().sealing.remove(id)
+    }
+
+    /// A delivery is settled.
+    pub(super) fn settled(&self, call: &WireId) {
         let mut state = self.lock();
         state.unsettled = state.unsettled.saturating_sub(1);
+        if let WireId::Uint(call) = call {
+            state.running.remove(call);
+        }
+        if !state.sealing.is_empty() {
+            drop(state.sealing.remove(call));
+        }
+    }
+
+    /// Stops a call, if it runs here: who is to be woken for it.
+    pub(super) fn cancel(&self, call: u64) -> Option<Option<Waker>> {
+        let mut state = self.lock();
+        if !state.open || !state.running.remove(&call) {
+            return None;
+        }
+        state.inbox.push_back(Inbound {
+            envelope: Envelope::Cancel(Cancel {
+                id: WireId::Uint(call),
+                reason: CancelReason::Caller,
+            }),
+            receipt: None,
+        });
+        Some(state.reader.take())
     }
 
     pub(super) fn is_quiet(&self, now: Instant, after: Duration) -> bool {
@@ -128,10 +173,24 @@ impl RedisRemote {
     }
 
     fn answer(&self, response: Response<'_>) {
+        let sealing = self.remote.take_sealing(&response.id);
+        // What another attempt may end otherwise is no outcome.
+        let is_outcome = match &response.result {
+            Ok(_) => true,
+            Err(error) => error.code().retry_class() == RetryClass::Never,
+        };
+        let sealing = sealing.filter(|_| is_outcome);
+        if self.reply_to.is_none() && sealing.is_none() {
+            return;
+        }
+        let envelope = write(&self.core, response);
+        if let Some(sealing) = sealing {
+            let seal = Step::Seal(Box::new(sealing), envelope.clone());
+            self.core.outbox.push(seal);
+        }
         let Some(reply_to) = &self.reply_to else {
             return;
         };
-        let envelope = write(&self.core, response);
         self.core
             .outbox
             .push(Step::Reply(Arc::clone(reply_to), envelope));

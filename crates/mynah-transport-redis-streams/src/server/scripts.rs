@@ -1,13 +1,15 @@
-//! Scripts that Redis runs as one step. Each names one key, so all of them work in a cluster.
+//! What is done to entries in one step.
 
 use super::desk::Desk;
 use super::outbox::Place;
 use crate::connect::Connection;
 use crate::entry::{self, EntryId, field};
-use redis::{RedisResult, Script, Value, cmd};
+use crate::lua::Lua;
+use redis::{RedisResult, Value};
 
 /// Renews the claims of entries that are still this consumer's; answers with those that are not.
-const RENEW: &str = r"
+static RENEW: Lua = Lua::new(
+    r"
 local lost = {}
 for i = 3, #ARGV do
   local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])
@@ -18,11 +20,13 @@ for i = 3, #ARGV do
   end
 end
 return lost
-";
+",
+);
 
 /// Gives an entry back: it is added again, so that anybody may have it at once, and the one that was delivered is gone.
 /// Only while it is still this consumer's. The time that its caller gave it goes on, and so does the count of deliveries.
-const RELEASE: &str = r"
+static RELEASE: Lua = Lua::new(
+    r"
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
 if #pending == 0 then return 0 end
 local found = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])
@@ -50,80 +54,40 @@ end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XDEL', KEYS[1], ARGV[3])
 return 1
-";
+",
+);
 
-/// The scripts of a server.
-#[derive(Debug)]
-pub(super) struct Scripts {
-    renew: Script,
-    release: Script,
-}
-
-impl Scripts {
-    pub(super) fn new() -> Self {
-        Self {
-            renew: Script::new(RENEW),
-            release: Script::new(RELEASE),
-        }
-    }
-
-    /// Renews claims. Answers with the entries that are somebody else's by now, or nobody's.
-    pub(super) async fn renew(
-        &self,
-        connection: &mut Connection,
-        desk: &Desk,
-        ids: &[EntryId],
-    ) -> RedisResult<Vec<EntryId>> {
-        let mut arguments = vec![desk.service.to_string(), desk.consumer.clone()];
-        arguments.extend(ids.iter().map(EntryId::to_string));
-        let lost = run(connection, &self.renew, RENEW, &desk.stream, &arguments).await?;
-        let Value::Array(lost) = lost else {
-            return Ok(Vec::new());
-        };
-        let id = |value| EntryId::parse(&entry::text(value)?);
-        Ok(lost.into_iter().filter_map(id).collect())
-    }
-
-    /// Gives one entry back.
-    pub(super) async fn release(
-        &self,
-        connection: &mut Connection,
-        desk: &Desk,
-        place: Place,
-        attempts: u32,
-    ) -> RedisResult<()> {
-        let arguments = [
-            desk.service.to_string(),
-            desk.consumer.clone(),
-            place.id.to_string(),
-            attempts.to_string(),
-            field::TIMEOUT_MS.to_owned(),
-            field::ATTEMPTS.to_owned(),
-        ];
-        run(connection, &self.release, RELEASE, &desk.stream, &arguments).await?;
-        Ok(())
-    }
-}
-
-async fn run(
+/// Renews claims. Answers with the entries that are somebody else's by now, or nobody's.
+pub(super) async fn renew(
     connection: &mut Connection,
-    script: &Script,
-    text: &str,
-    key: &str,
-    arguments: &[String],
-) -> RedisResult<Value> {
-    let mut by_hash = cmd("EVALSHA");
-    by_hash
-        .arg(script.get_hash())
-        .arg(1)
-        .arg(key)
-        .arg(arguments);
-    match connection.run(&by_hash).await {
-        Err(error) if error.code() == Some("NOSCRIPT") => {
-            let mut by_text = cmd("EVAL");
-            by_text.arg(text).arg(1).arg(key).arg(arguments);
-            connection.run(&by_text).await
-        }
-        answer => answer,
-    }
+    desk: &Desk,
+    ids: &[EntryId],
+) -> RedisResult<Vec<EntryId>> {
+    let mut arguments = vec![desk.service.to_string(), desk.consumer.clone()];
+    arguments.extend(ids.iter().map(EntryId::to_string));
+    let lost = RENEW.run(connection, &desk.stream, &arguments).await?;
+    let Value::Array(lost) = lost else {
+        return Ok(Vec::new());
+    };
+    let id = |value| EntryId::parse(&entry::text(value)?);
+    Ok(lost.into_iter().filter_map(id).collect())
+}
+
+/// Gives one entry back.
+pub(super) async fn release(
+    connection: &mut Connection,
+    desk: &Desk,
+    place: Place,
+    attempts: u32,
+) -> RedisResult<()> {
+    let arguments = [
+        desk.service.to_string(),
+        desk.consumer.clone(),
+        place.id.to_string(),
+        attempts.to_string(),
+        field::TIMEOUT_MS.to_owned(),
+        field::ATTEMPTS.to_owned(),
+    ];
+    RELEASE.run(connection, &desk.stream, &arguments).await?;
+    Ok(())
 }

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::evidence;
 use super::outbox::{Place, Step};
 use super::remote::Remote;
-use mynah_protocol::{Delivered, Evidence, Settled};
+use mynah_protocol::{Delivered, Evidence, Settled, WireId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +20,25 @@ pub(super) struct Delivery {
     /// How often it was delivered, this time included.
     attempt: u32,
     settled: bool,
+    /// The call; null for a notification.
+    call: WireId,
 }
 
 impl Delivery {
-    pub(super) fn new(core: &Arc<Core>, remote: &Arc<Remote>, place: Place, attempt: u32) -> Self {
+    pub(super) fn new(
+        core: &Arc<Core>,
+        remote: &Arc<Remote>,
+        place: Place,
+        attempt: u32,
+        call: WireId,
+    ) -> Self {
         Self {
             core: Arc::clone(core),
             remote: Arc::clone(remote),
             place,
             attempt,
             settled: false,
+            call,
         }
     }
 
@@ -74,7 +83,7 @@ impl Delivered for Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.remote.settled();
+        self.remote.settled(&self.call);
         if !self.settled {
             self.release(self.attempt);
         }

@@ -1,18 +1,23 @@
 //! What a server does beside its calls: it renews claims, asks for the time, and ends connections that are quiet.
 
+use super::control;
 use super::core::Core;
 use super::desk::Desk;
-use super::scripts::Scripts;
+use super::scripts;
 use crate::connect::{Connection, Pauses};
 use crate::entry;
 use crate::options::RedisOptions;
+use crate::presence::{self, BEAT, Card, CardService};
 use redis::{RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A client that has called nothing for so long is forgotten until it calls again.
 const QUIET: Duration = Duration::from_secs(300);
+
+/// How often what dead instances left is looked for.
+const CLEAN_UP: Duration = Duration::from_secs(15);
 
 /// How often claims are renewed and looked for: three times within the time after which they may be taken over.
 pub(super) fn period(options: &RedisOptions) -> Duration {
@@ -22,8 +27,12 @@ pub(super) fn period(options: &RedisOptions) -> Duration {
 
 /// Runs until the last call has ended.
 pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
-    let scripts = Scripts::new();
     let mut connection = Some(connection);
+    let mut beats = Beats {
+        presence: Instant::now(),
+        clean_up: Instant::now(),
+        started_ms: 0,
+    };
     let mut pauses = Pauses::new();
     loop {
         let open = match &mut connection {
@@ -37,7 +46,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
                 }
             },
         };
-        match round(&core, &scripts, open).await {
+        match round(&core, &mut beats, open).await {
             Ok(()) => pauses.reset(),
             Err(error) => {
                 tracing::warn!(%error, "claims cannot be renewed");
@@ -47,7 +56,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
             }
         }
         core.end_quiet(QUIET);
-        if timeout(period(&core.options), core.wait_for_end())
+        if timeout(period(&core.options).min(BEAT), core.wait_for_end())
             .await
             .is_ok()
         {
@@ -56,14 +65,58 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
     }
 }
 
-async fn round(core: &Core, scripts: &Scripts, connection: &mut Connection) -> RedisResult<()> {
-    core.set_clock(time(connection).await?);
+/// When what is due less often is done again.
+struct Beats {
+    presence: Instant,
+    clean_up: Instant,
+    started_ms: u64,
+}
+
+async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> RedisResult<()> {
+    let redis_ms = time(connection).await?;
+    core.set_clock(redis_ms);
+    if beats.started_ms == 0 {
+        beats.started_ms = redis_ms;
+    }
+    renew(core, connection).await?;
+    let now = Instant::now();
+    if beats.presence <= now && !core.is_stopping() {
+        let card = card(core, beats.started_ms);
+        card.announce(&core.keys, redis_ms, connection).await?;
+        control::keep(core, connection).await?;
+        beats.presence = now + BEAT;
+    }
+    if beats.clean_up <= now {
+        for desk in core.desks() {
+            presence::clean_up(&core.keys, &desk.service, redis_ms, connection).await?;
+        }
+        beats.clean_up = now + CLEAN_UP;
+    }
+    Ok(())
+}
+
+/// What this server says of itself.
+pub(super) fn card(core: &Core, started_ms: u64) -> Card {
+    let service = |desk: &Desk| CardService {
+        name: desk.service.to_string(),
+        contract: desk.contract.clone(),
+        running: desk.running().len(),
+        concurrency: desk.concurrency(),
+    };
+    Card {
+        instance: core.instance.clone(),
+        services: core.desks().iter().map(service).collect(),
+        started_ms,
+    }
+}
+
+async fn renew(core: &Core, connection: &mut Connection) -> RedisResult<()> {
     for desk in core.desks() {
         let running = desk.running();
         if running.is_empty() {
             continue;
         }
-        match scripts.renew(connection, desk, &running).await {
+        match scripts::renew(connection, desk, &running).await {
             // An entry that ends meanwhile counts as lost; so does one that somebody took while this side slept. Its
             // handler goes on, and whichever answer is first is the one that counts.
             Ok(lost) => {

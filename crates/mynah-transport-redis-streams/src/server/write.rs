@@ -2,8 +2,8 @@
 
 use super::core::Core;
 use super::desk::Desk;
-use super::outbox::{Letter, Place, Step};
-use super::scripts::Scripts;
+use super::outbox::{Letter, Place, Sealing, Step};
+use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry::EntryId;
@@ -19,10 +19,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Writes until everything is settled and nothing more can come.
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
     let mut writer = Writer {
-        one_step: core.one_step(),
+        one_step: core.connector.one_slot(),
         core,
         connection: Some(connection),
-        scripts: Scripts::new(),
     };
     let core = Arc::clone(&writer.core);
     loop {
@@ -54,7 +53,6 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
 struct Writer {
     core: Arc<Core>,
     connection: Option<Connection>,
-    scripts: Scripts,
     /// Whether answers and acknowledgements may be one transaction.
     one_step: bool,
 }
@@ -114,12 +112,12 @@ impl Writer {
             match step {
                 Step::Release { place, attempts } => {
                     if let Some(desk) = core.desks().get(place.desk) {
-                        let released = self.scripts.release(connection, desk, *place, *attempts);
+                        let released = scripts::release(connection, desk, *place, *attempts);
                         tolerate(released.await.map(|()| Value::Nil))?;
                     }
                 }
                 Step::Bury(letter) => bury(core, connection, letter).await?,
-                Step::Reply(..) | Step::Done(_) => {}
+                Step::Seal(..) | Step::Reply(..) | Step::Done(_) => {}
             }
         }
         Ok(())
@@ -127,14 +125,8 @@ impl Writer {
 
     /// What was acknowledged makes room.
     fn settle(&self, steps: &[Step]) {
-        for (index, desk) in self.core.desks().iter().enumerate() {
-            let ids: Vec<EntryId> = steps
-                .iter()
-                .filter_map(Step::place)
-                .filter(|place| place.desk == index)
-                .map(|place| place.id)
-                .collect();
-            if !ids.is_empty() {
+        for (desk, ids) in by_desk(steps.iter().filter_map(Step::place)) {
+            if let Some(desk) = self.core.desks().get(desk) {
                 desk.end(&ids);
             }
         }
@@ -144,6 +136,17 @@ impl Writer {
 fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
     let mut streams: Vec<&str> = Vec::new();
     for step in steps {
+        if let Step::Seal(sealing, envelope) = step
+            && let Some(desk) = core.desks().get(sealing.desk)
+        {
+            let Sealing {
+                operation, digest, ..
+            } = &**sealing;
+            for command in desk.seals.seal(operation, digest, envelope) {
+                commands.add_command(command);
+            }
+            continue;
+        }
         let Step::Reply(stream, envelope) = step else {
             continue;
         };
@@ -159,24 +162,37 @@ fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
 }
 
 fn add_acknowledgements(core: &Core, steps: &[Step], commands: &mut Pipeline) {
-    for (index, desk) in core.desks().iter().enumerate() {
-        let ids: Vec<EntryId> = steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Done(place) if place.desk == index => Some(place.id),
-                _ => None,
-            })
-            .collect();
-        if !ids.is_empty() {
+    let done = steps.iter().filter_map(|step| match step {
+        Step::Done(place) => Some(*place),
+        _ => None,
+    });
+    for (desk, ids) in by_desk(done) {
+        if let Some(desk) = core.desks().get(desk) {
             acknowledge(desk, &ids, commands);
         }
     }
 }
 
+/// The entries of each service, in order.
+fn by_desk(places: impl Iterator<Item = Place>) -> Vec<(usize, Vec<EntryId>)> {
+    let mut places: Vec<Place> = places.collect();
+    // One that is in order already costs one look: most servers have one service.
+    places.sort_by_key(|place| place.desk);
+    let mut groups: Vec<(usize, Vec<EntryId>)> = Vec::new();
+    for place in places {
+        match groups.last_mut() {
+            Some((desk, ids)) if *desk == place.desk => ids.push(place.id),
+            _ => groups.push((place.desk, vec![place.id])),
+        }
+    }
+    groups
+}
+
 /// Acknowledges entries and deletes them: there is one group, and nobody needs them any more.
 fn acknowledge(desk: &Desk, ids: &[EntryId], commands: &mut Pipeline) {
-    commands.add_command(command::acknowledge(&desk.stream, &desk.service, ids));
-    commands.add_command(command::delete(&desk.stream, ids));
+    let ids: Vec<String> = ids.iter().map(EntryId::to_string).collect();
+    commands.add_command(command::acknowledge(&desk.stream, &desk.service, &ids));
+    commands.add_command(command::delete(&desk.stream, &ids));
 }
 
 /// Runs commands. What cannot be done to a key, for what the key is, is passed over.
@@ -247,7 +263,7 @@ impl Step {
     /// The entry that is settled with it.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Reply(..) => None,
+            Self::Seal(..) | Self::Reply(..) => None,
             Self::Done(place) | Self::Release { place, .. } => Some(*place),
             Self::Bury(letter) => Some(letter.place),
         }

@@ -350,3 +350,34 @@ impl Dialer for SshDialer {
         Some(Box::pin(connection.take_lines()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_do_not_delay() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = SshAddress::new("me", "127.0.0.1").unwrap().port(port);
+        let dialer = SshDialer::new(address, Remote::Subsystem("mynah".to_owned()));
+        assert!(dialer.open_socket().await.unwrap().nodelay().unwrap());
+    }
+
+    #[test]
+    fn what_no_address_can_hold() {
+        for (user, host) in [
+            ("", "h"),
+            ("a\nb", "h"),
+            ("me", ""),
+            ("me", "-oProxyCommand=id"),
+            ("me", "a b"),
+            ("me", "a/b"),
+            ("me", "h\0"),
+        ] {
+            SshAddress::new(user, host).unwrap_err();
+        }
+        let address = SshAddress::new("me", "::1").unwrap().port(2222);
+        assert_eq!(address.to_string(), "me@[::1]:2222");
+    }
+}

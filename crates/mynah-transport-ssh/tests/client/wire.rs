@@ -115,6 +115,48 @@ async fn a_write_that_comes_before_the_read() {
     assert!(read(&mut accepted.connection, BYTES).await == say);
 }
 
+/// New keys are agreed on in the middle of both directions, again and again.
+#[tokio::test]
+async fn new_keys_on_the_way() {
+    const BYTES: usize = 12 << 20;
+    let server = Sshd::start("RekeyLimit 1M");
+    let accepted = dial(&dialer(&server, command("cat"))).await.unwrap();
+    let (mut read, mut write) = tokio::io::split(accepted.connection);
+    let say: Vec<u8> = (0..BYTES)
+        .map(|at| u8::try_from(at % 253).unwrap())
+        .collect();
+    let mut heard = vec![0; BYTES];
+    let both = async { tokio::try_join!(write.write_all(&say), read.read_exact(&mut heard)) };
+    within(both).await.unwrap();
+    assert!(heard == say);
+}
+
+/// A dial that is given up leaves nothing open, wherever it is.
+#[tokio::test]
+async fn a_dial_that_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let address = mynah_transport_ssh::SshAddress::new("me", "127.0.0.1").unwrap();
+    let dialer = mynah_transport_ssh::SshDialer::new(address.port(port), command("true"))
+        .host_keys(mynah_transport_ssh::HostKeys::dangerous().accept_any());
+    for says in ["", "SSH-2.0-half\r\n"] {
+        let dialling = tokio::spawn({
+            let dialer = dialer.clone();
+            async move { dialer.dial().await.map(drop) }
+        });
+        let (mut socket, _) = within(listener.accept()).await.unwrap();
+        socket.write_all(says.as_bytes()).await.unwrap();
+        let mut first = [0; 8];
+        within(socket.read_exact(&mut first)).await.unwrap();
+        assert_eq!(&first, b"SSH-2.0-");
+        dialling.abort();
+        assert!(within(dialling).await.unwrap_err().is_cancelled());
+        let mut rest = Vec::new();
+        // The end, or a reset.
+        drop(within(socket.read_to_end(&mut rest)).await);
+    }
+}
+
 /// Nobody reads: the command is held up, and goes on when somebody does.
 #[tokio::test]
 async fn a_command_that_nobody_reads_is_held_up() {

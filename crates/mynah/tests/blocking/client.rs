@@ -4,6 +4,8 @@ use crate::support::*;
 use mynah::blocking;
 use mynah::prelude::*;
 use mynah::{Backoff, CloseReason, EndReason, Reconnecting};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -132,6 +134,33 @@ fn a_client_that_reconnects_goes_on() {
         matches!(desk.add(2, 2).deadline(LONG).wait(), Ok(4))
     });
     assert_eq!(server.peers().len(), 1);
+}
+
+/// One wait that began on one connection goes on with the next one, whose task is another, and drives both.
+#[test]
+fn a_wait_spans_a_reconnect() {
+    let server = serve("tcp://127.0.0.1:0");
+    let address = server.address().to_owned();
+    let connector = mynah::connector(&address).unwrap();
+    let peer = connector.reconnect_blocking(Backoff::default()).unwrap();
+    let desk: DeskClient<blocking::Peer<Reconnecting>> = peer.client();
+    assert_eq!(desk.add(1, 2).wait().unwrap(), 3);
+    let begun = Arc::new(AtomicBool::new(false));
+    let (go, gate) = tokio::sync::oneshot::channel();
+    let (begins, waiter) = (Arc::clone(&begun), peer);
+    let waits = std::thread::spawn(move || {
+        waiter.wait(async move {
+            begins.store(true, Ordering::SeqCst);
+            gate.await.unwrap()
+        })
+    });
+    until("it waits", || begun.load(Ordering::SeqCst));
+    drop(server);
+    let server = serve(&address);
+    until("it is connected again", || server.peers().len() == 1);
+    go.send(5).unwrap();
+    assert_eq!(waits.join().unwrap().unwrap(), 5);
+    assert_eq!(desk.add(2, 2).deadline(LONG).wait().unwrap(), 4);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod both;
 mod client;
+mod dropped;
 mod handlers;
 mod misuse;
 mod server;

@@ -561,3 +561,38 @@ async fn lines_of_other_programs_are_answered() {
     assert_eq!(of(1)["result"], 5, "{said}");
     assert_eq!(of(2)["error"]["code"], -32601, "{said}");
 }
+
+/// A carrier that has messages has no line feeds.
+#[tokio::test]
+async fn one_message_needs_no_line_feed() {
+    let router = router().share().unwrap();
+    let jsonrpc = mynah::dialect::JsonRpc::standard();
+    let say = async |bytes: &str| {
+        let said = router.handle_wire(&jsonrpc, bytes.to_owned(), caller("http"));
+        let said = said.await.unwrap().unwrap_or_default();
+        let said = String::from_utf8(said.to_vec()).unwrap();
+        let lines = said.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    let add = r#"{"jsonrpc":"2.0","id":1,"method":"arith.add","params":[2,3]}"#;
+    let touch = r#"{"jsonrpc":"2.0","method":"tools.touch","params":["a"]}"#;
+    for end in ["", "\n", "\r\n", "\n\n"] {
+        let answers = say(&format!("{add}{end}")).await;
+        assert_eq!(answers.len(), 1, "{end:?}");
+        assert_eq!(answers[0]["result"], 5, "{end:?}");
+        assert!(say(&format!("{touch}{end}")).await.is_empty(), "{end:?}");
+        assert_eq!(say(&format!("{touch}\n{add}{end}")).await.len(), 1);
+    }
+    assert!(say("").await.is_empty());
+    // A part of a message is a wrong one, and a batch is not read.
+    let cut = say(add.get(..40).unwrap()).await;
+    assert_eq!(cut[0]["error"]["code"], -32700, "{cut:?}");
+    let batch = say(&format!("[{add},{add}]")).await;
+    assert_eq!(batch[0]["error"]["code"], -32600, "{batch:?}");
+
+    let kollabor = r#"{"action":"rpc_request","request_id":"r1","method":"arith.add","params":{"a":2,"b":3},"timeout":5}"#;
+    let dialect = mynah::dialect::Kollabor::new();
+    let said = router.handle_wire(&dialect, kollabor, caller("http")).await;
+    let reply: serde_json::Value = serde_json::from_slice(&said.unwrap().unwrap()).unwrap();
+    assert_eq!(reply["result"], 5);
+}

@@ -9,6 +9,7 @@
 )]
 
 mod ambiguous;
+mod contracted;
 mod direct;
 mod export;
 mod fallback;

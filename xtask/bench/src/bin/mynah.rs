@@ -1,6 +1,7 @@
 //! Mynah, variants `cbor` and `json` (native, over a wire), `local` (in process), `local-intercepted` (the same with an
-//! interceptor on each side that looks at the call and lets it pass), and `by-name`: as `cbor`, and calls say their names
-//! instead of a typed client's.
+//! interceptor on each side that looks at the call and lets it pass), `by-name`: as `cbor`, and calls say their names
+//! instead of a typed client's, and `by-hand`: as `cbor`, and what answers `echo` is a closure under a name, called by a
+//! typed client.
 //!
 //! Limits, deadlines (the default of 30 s) and cancellation are on, as they are for any program.
 
@@ -16,7 +17,6 @@ use mynah_bench::{
 };
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What subscribers of `fanout` hear.
 const TOPIC: &str = "bench";
@@ -90,10 +90,14 @@ struct Mynah {
 }
 
 impl Contender for Mynah {
-    async fn serve(listener: Listening, _: &str) -> Result<(), Failure> {
-        let server = Server::new()
-            .register(EchoingService::new(Handler))
-            .limits(limits());
+    async fn serve(listener: Listening, variant: &str) -> Result<(), Failure> {
+        let server = if variant == "by-hand" {
+            // The same name and the same answer: only how it was registered is different.
+            Server::new().method("echoing.echo", |(value,): (Echo,)| async move { value })
+        } else {
+            Server::new().register(EchoingService::new(Handler))
+        };
+        let server = server.limits(limits());
         // The far ends of its pipes stay open as long as this does.
         let mut held = None;
         let server = match listener {
@@ -111,12 +115,6 @@ impl Contender for Mynah {
                 }
                 held = Some(pipes);
                 server
-            }
-            Listening::Redis(redis) => {
-                let server = server.listen(&format!("redis://{}/0?prefix=bench", redis.address()));
-                let _server = server.start().await?;
-                let _redis = redis;
-                return std::future::pending().await;
             }
         };
         let _held = held;
@@ -149,20 +147,11 @@ impl Contender for Mynah {
             Peer::over(address.connect().await?, &Native::new())
                 .limits(limits())
                 .start()?
-        } else if let Address::Redis(_) = address {
-            let url = format!("{address}?prefix=bench");
-            let peer = mynah::connector(&url)?.limits(limits()).connect().await?;
-            // A call that comes before the server has its group would be lost.
-            let first = async {
-                let client: EchoingClient = peer.client();
-                while client.echo(Echo::new(0)).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(40), first).await?;
-            peer
         } else {
-            let format = if by_name { "cbor" } else { variant };
+            let format = match variant {
+                "by-name" | "by-hand" => "cbor",
+                format => format,
+            };
             mynah::connector(&format!("{address}?format={format}"))?
                 .limits(limits())
                 .connect()

@@ -41,6 +41,9 @@ pub(super) fn sections(figures: &Figures<'_>) -> Vec<(String, String)> {
                 same(figures, &over_wire),
             );
         }
+        if transport == "redis" {
+            push("Asked of Redis, per call", asked(figures, &over_wire));
+        }
         if over_wire.iter().any(counted) {
             push(
                 &format!("Per call over {transport}, client and server together"),
@@ -203,6 +206,38 @@ fn plain(figures: &Figures<'_>, contender: &Contender) -> String {
         contender.name,
         number(Some(own)),
     )
+}
+
+fn asked(figures: &Figures<'_>, contenders: &[&Contender]) -> String {
+    let cell = |in_flight| figures.of(Case::calls(Mode::Same, Load::new(1, in_flight)));
+    let (one, many) = (cell(1), cell(64));
+    let mut rows = Rows::new(&[
+        "contender",
+        "commands @1",
+        "@64",
+        "reads of a connection @1",
+        "@64",
+        "CPU us of Redis @1",
+        "@64",
+        "calls/s @64",
+        "x floor",
+    ]);
+    for contender in contenders {
+        let name = contender.name.as_str();
+        let mut cells = vec![name.to_owned()];
+        for figure in [Sample::commands, Sample::round_trips, Sample::redis_us] {
+            cells.push(number(one.value(name, figure)));
+            cells.push(number(many.value(name, figure)));
+        }
+        cells.push(rate_of(many, name));
+        cells.push(number(many.ratio(
+            name,
+            floor_of(contenders),
+            Sample::per_second,
+        )));
+        rows.push(cells);
+    }
+    rows.text
 }
 
 fn split(figures: &Figures<'_>, contenders: &[&Contender]) -> String {

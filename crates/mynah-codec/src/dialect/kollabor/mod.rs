@@ -222,6 +222,10 @@ impl Wire for KollaborWire {
         Ok(self.take(input, line))
     }
 
+    fn message_end(&self) -> &'static [u8] {
+        b"\n"
+    }
+
     fn why_ignored(&self) -> &'static str {
         self.why_ignored
     }

@@ -42,9 +42,10 @@ pub(super) fn take(
     };
     let address =
         SshAddress::new(user, &authority.host).map_err(|error| url.wrong(error.to_string()))?;
-    let address = authority
-        .port
-        .map_or(address.clone(), |port| address.port(port));
+    let address = match authority.port {
+        Some(port) => address.port(port),
+        None => address,
+    };
     let mut dialer = SshDialer::new(address, remote).host_keys(take_host_keys(url)?);
     for identity in take_identities(url)? {
         dialer = dialer.identity(identity);

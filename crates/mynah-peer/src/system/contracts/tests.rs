@@ -16,7 +16,7 @@ fn contract() -> Contract {
 
 fn entries(methods: &[&str]) -> Vec<MethodEntry> {
     let entry = |method: &&str| MethodEntry {
-        name: MethodName::new("tools", *method).into_owned(),
+        name: MethodName::new("tools", method).into_owned(),
         kind: MethodKind::Unary,
         params: &[],
         removable: true,
@@ -105,7 +105,14 @@ fn views_are_bounded_and_the_one_asked_for_least_lately_goes() {
             .unwrap()
             .parse()
             .unwrap();
-        bits >> method.name()[1..].parse::<usize>().unwrap() & 1 == 1
+        bits >> method
+            .name()
+            .strip_prefix('m')
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+            & 1
+            == 1
     }));
     let tell = |bits: usize| {
         let caller = caller(&bits.to_string());

@@ -1,5 +1,6 @@
 //! Calls that an interceptor begins again.
 
+use super::deciding::Hostile;
 use super::*;
 
 /// Refuses the first attempts and tries again.

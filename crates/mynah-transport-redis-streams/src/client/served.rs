@@ -1,0 +1,73 @@
+//! Who is served, as far as a client knows: a call that nobody would answer ends at once.
+
+use super::core::{Batch, Core};
+use crate::connect::Connection;
+use crate::presence::{self, Served};
+use mynah_protocol::ErrorCode;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long it is believed that a service is served.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Services that are remembered.
+const MOST: usize = 4096;
+
+/// When it was last seen that a service is served.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    seen: HashMap<String, Instant>,
+}
+
+impl Directory {
+    /// Ends those calls of a batch that nobody would answer. Notifications are kept for whoever comes.
+    pub(super) async fn sift(
+        &mut self,
+        core: &Core,
+        connection: &mut Connection,
+        batch: &mut Batch,
+    ) {
+        let now = Instant::now();
+        let fresh = |at: &Instant| now.saturating_duration_since(*at) < FRESH;
+        let mut asked: Vec<String> = Vec::new();
+        for queued in &batch.calls {
+            let known = self.seen.get(&queued.service).is_some_and(fresh);
+            if queued.id.is_some() && !known && !asked.contains(&queued.service) {
+                asked.push(queued.service.clone());
+            }
+        }
+        for service in asked {
+            match presence::look(&core.keys, &service, connection).await {
+                Ok(Served::Maybe) => self.saw(service, now),
+                Ok(Served::ByNobody) => end(core, batch, &service),
+                Err(error) => {
+                    // Without permission to look, or without a connection: then the time of the call decides.
+                    tracing::debug!(%error, service, "it cannot be seen who serves");
+                    self.saw(service, now);
+                }
+            }
+        }
+    }
+
+    fn saw(&mut self, service: String, now: Instant) {
+        if self.seen.len() >= MOST {
+            self.seen.clear();
+        }
+        self.seen.insert(service, now);
+    }
+}
+
+fn end(core: &Core, batch: &mut Batch, service: &str) {
+    batch.calls.retain_mut(|queued| {
+        if queued.service != service {
+            return true;
+        }
+        let Some(id) = queued.id.take() else {
+            return true;
+        };
+        let what = format!("nobody serves {service} now");
+        core.fail(id, ErrorCode::NO_SERVERS, what);
+        false
+    });
+}

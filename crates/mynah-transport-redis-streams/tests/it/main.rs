@@ -1,0 +1,14 @@
+//! The carrier with a real redis-server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
+
+mod calls;
+mod cancel;
+mod fleet;
+mod presence;
+mod robust;
+mod topology;

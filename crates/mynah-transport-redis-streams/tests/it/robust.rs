@@ -1,0 +1,460 @@
+//! What goes wrong, and what comes of it.
+
+use crate::fleet::{connect, len, pending, redis, serve, settled, until, url, within};
+use mynah::prelude::*;
+use mynah_testkit::redis::RedisServer;
+use std::time::Duration;
+
+const STREAM: &str = "app:cmds:arith";
+
+fn add(id: &str) -> String {
+    format!(
+        r#"{{"jsonrpc": "2.0", "method": "arith.add", "params": {{"a": 1, "b": 2}}, "id": "{id}"}}"#
+    )
+}
+
+/// Adds an entry as a foreign client does.
+async fn send(redis: &RedisServer, fields: &[&str]) -> String {
+    let mut command = vec!["XADD", STREAM, "*"];
+    command.extend(fields);
+    let id = redis.command(&command).await.unwrap();
+    id.as_text().unwrap().to_owned()
+}
+
+/// The envelopes of a stream of answers.
+async fn replies(redis: &RedisServer, instance: &str) -> Vec<String> {
+    let stream = format!("app:replies:{instance}");
+    let entries = redis.command(&["XRANGE", &stream, "-", "+"]).await.unwrap();
+    let envelope = |entry: &mynah_testkit::redis::Reply| {
+        let fields = entry.items()[1].texts();
+        assert_eq!(fields[..3], ["type", "rpc", "envelope"]);
+        fields[3].to_owned()
+    };
+    entries.items().iter().map(envelope).collect()
+}
+
+async fn answered(redis: &RedisServer, instance: &str, count: usize) -> Vec<String> {
+    until(async || replies(redis, instance).await.len() >= count).await;
+    replies(redis, instance).await
+}
+
+/// A consumer that takes an entry and is never heard of again.
+async fn abandon(redis: &RedisServer) {
+    let taken = redis
+        .command(&[
+            "XREADGROUP",
+            "GROUP",
+            "arith",
+            "arith:ghost",
+            "COUNT",
+            "1",
+            "STREAMS",
+            STREAM,
+            ">",
+        ])
+        .await
+        .unwrap();
+    assert_eq!(taken.items().len(), 1, "there was something to take");
+}
+
+async fn group(redis: &RedisServer) {
+    redis
+        .command(&["XGROUP", "CREATE", STREAM, "arith", "$", "MKSTREAM"])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_somebody_else_abandoned_is_answered_once() {
+    let redis = redis().await;
+    group(&redis).await;
+    send(
+        &redis,
+        &[
+            "type",
+            "rpc",
+            "envelope",
+            &add("u1"),
+            "reply-to",
+            "app:replies:c",
+        ],
+    )
+    .await;
+    abandon(&redis).await;
+    let (_server, state) = serve(&redis, "claim_idle=300ms").await;
+    let answers = answered(&redis, "c", 1).await;
+    assert_eq!(answers, [r#"{"jsonrpc": "2.0", "id": "u1", "result": 3}"#]);
+    settled(&redis).await;
+    assert_eq!(state.runs(), 1);
+    assert_eq!(state.deliveries.lock().unwrap()[0].attempt, 2);
+}
+
+#[tokio::test]
+async fn what_runs_keeps_its_claim() {
+    let redis = redis().await;
+    let (_one, first) = serve(&redis, "claim_idle=200ms").await;
+    let (_two, second) = serve(&redis, "claim_idle=200ms").await;
+    let arith = connect(&redis, "").await;
+    let call = arith.wait("x".into()).start();
+    let runs = async || first.runs() + second.runs();
+    until(async || runs().await == 1).await;
+    // Six times as long as anybody may leave it alone.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(runs().await, 1);
+    first.gate.add_permits(1);
+    second.gate.add_permits(1);
+    assert_eq!(within(call).await.unwrap(), "x");
+    settled(&redis).await;
+    assert_eq!(runs().await, 1);
+}
+
+#[tokio::test]
+async fn one_bad_entry_does_not_delay_its_neighbours() {
+    let redis = redis().await;
+    group(&redis).await;
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","method":"arith.add","id":"deep","params":{}{}}}"#,
+        "[".repeat(3000),
+        "]".repeat(3000)
+    );
+    for bad in [
+        "not json",
+        "7",
+        "null",
+        "[]",
+        "{}",
+        r#"{"jsonrpc":"1.0","method":"arith.add","id":"v"}"#,
+        r#"{"jsonrpc":"2.0","method":"add","id":"nodot"}"#,
+        r#"{"jsonrpc":"2.0","method":"Arith.add","id":"case"}"#,
+        r#"{"jsonrpc":"2.0","method":"arith.add","id":true}"#,
+        r#"{"jsonrpc":"2.0","id":"r","result":1}"#,
+        r#"{"jsonrpc":"2.0","method":"other.add","params":{},"id":"service"}"#,
+        r#"{"jsonrpc":"2.0","method":"arith.constructor","params":{},"id":"method"}"#,
+        r#"{"jsonrpc":"2.0","method":"arith.add","params":{"a":NaN,"b":1},"id":"nan"}"#,
+        r#"{"jsonrpc":"2.0","method":"arith.echo","params":{"text":"\ud800"},"id":"surrogate"}"#,
+        &deep,
+    ] {
+        send(
+            &redis,
+            &[
+                "type",
+                "rpc",
+                "envelope",
+                bad,
+                "reply-to",
+                "app:replies:bad",
+            ],
+        )
+        .await;
+    }
+    send(&redis, &["type", "rpc"]).await;
+    send(&redis, &["envelope", "", "reply-to", "app:replies:bad"]).await;
+    redis
+        .command_bytes(&[b"XADD", STREAM.as_bytes(), b"*", b"envelope", b"\xff\xfe"])
+        .await
+        .unwrap();
+    // Not where answers go: neither run nor answered.
+    send(
+        &redis,
+        &["envelope", &add("foreign"), "reply-to", "somebody:else"],
+    )
+    .await;
+    send(
+        &redis,
+        &[
+            "envelope",
+            &add("bad-meta"),
+            "reply-to",
+            "app:replies:bad",
+            "metadata",
+            "[1]",
+        ],
+    )
+    .await;
+    send(
+        &redis,
+        &[
+            "x",
+            "y",
+            "reply-to",
+            "app:replies:good",
+            "envelope",
+            &add("good"),
+        ],
+    )
+    .await;
+    // It runs, and nobody hears of it.
+    send(&redis, &["envelope", &add("nobody")]).await;
+    let (_server, state) = serve(&redis, "early_calls=1min").await;
+    assert_eq!(
+        answered(&redis, "good", 1).await,
+        [r#"{"jsonrpc": "2.0", "id": "good", "result": 3}"#]
+    );
+    settled(&redis).await;
+    assert_eq!(state.runs(), 2);
+    let told = replies(&redis, "bad").await;
+    for (id, code) in [
+        ("v", -32600),
+        ("nodot", -32600),
+        ("case", -32600),
+        ("service", -32601),
+        ("method", -32601),
+        ("nan", -32602),
+        ("surrogate", -32602),
+        ("bad-meta", -32600),
+    ] {
+        let start = format!(r#"{{"jsonrpc": "2.0", "id": "{id}", "error": {{"code": {code}, "#);
+        assert!(
+            told.iter().any(|one| one.starts_with(&start)),
+            "{id}: {told:#?}"
+        );
+    }
+    let exists = redis.command(&["EXISTS", "somebody:else"]).await.unwrap();
+    assert_eq!(exists.as_integer(), Some(0));
+}
+
+#[tokio::test]
+async fn what_was_delivered_too_often_is_given_up() {
+    let redis = redis().await;
+    group(&redis).await;
+    let id = send(
+        &redis,
+        &[
+            "type",
+            "rpc",
+            "envelope",
+            &add("poison"),
+            "reply-to",
+            "app:replies:c",
+        ],
+    )
+    .await;
+    abandon(&redis).await;
+    redis
+        .command(&[
+            "XCLAIM",
+            STREAM,
+            "arith",
+            "arith:ghost",
+            "0",
+            &id,
+            "RETRYCOUNT",
+            "3",
+            "JUSTID",
+        ])
+        .await
+        .unwrap();
+    let (_server, state) = serve(&redis, "claim_idle=200ms&max_deliveries=3").await;
+    let answers = answered(&redis, "c", 1).await;
+    assert!(
+        answers[0].contains(r#""id": "poison", "error": {"code": -32603"#),
+        "{answers:?}"
+    );
+    settled(&redis).await;
+    assert_eq!(state.runs(), 0);
+    let dead = redis
+        .command(&["XRANGE", "app:dead:arith", "-", "+"])
+        .await
+        .unwrap();
+    assert_eq!(dead.items().len(), 1);
+    let fields = dead.items()[0].items()[1].clone();
+    let fields = fields.texts();
+    assert!(
+        fields.windows(2).any(|pair| pair == ["entry", &id]),
+        "{fields:?}"
+    );
+    assert!(
+        fields.windows(2).any(|pair| pair == ["deliveries", "3"]),
+        "{fields:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_past_its_deadline_does_not_start() {
+    let redis = redis().await;
+    group(&redis).await;
+    send(
+        &redis,
+        &[
+            "envelope",
+            &add("late"),
+            "reply-to",
+            "app:replies:c",
+            "timeout-ms",
+            "20",
+        ],
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    send(
+        &redis,
+        &[
+            "envelope",
+            &add("soon"),
+            "reply-to",
+            "app:replies:c",
+            "timeout-ms",
+            "20000",
+        ],
+    )
+    .await;
+    let (_server, state) = serve(&redis, "").await;
+    assert!(answered(&redis, "c", 1).await[0].contains("soon"));
+    settled(&redis).await;
+    assert_eq!(state.runs(), 1);
+}
+
+#[tokio::test]
+async fn a_drain_gives_back_what_does_not_end() {
+    let redis = redis().await;
+    let (one, first) = serve(&redis, "instance=one").await;
+    let arith = connect(&redis, "").await;
+    let call = arith.wait("x".into()).start();
+    first.begun(1).await;
+    let (_two, second) = serve(&redis, "instance=two").await;
+    let report = within(one.drain(Duration::from_millis(50))).await;
+    assert_eq!(report.calls_cut, 1);
+    // At once, and not after the minute in which it might be claimed.
+    second.begun(1).await;
+    second.gate.add_permits(1);
+    assert_eq!(within(call).await.unwrap(), "x");
+    assert_eq!(second.deliveries.lock().unwrap()[0].attempt, 2);
+    settled(&redis).await;
+}
+
+#[tokio::test]
+async fn a_drain_lets_what_runs_finish_and_reads_no_more() {
+    let redis = redis().await;
+    let (one, first) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    let running = arith.wait("first".into()).start();
+    first.begun(1).await;
+    let drain = tokio::spawn(async move { one.drain(Duration::from_secs(20)).await });
+    // Its consumer may not read any more once it drains; what is asked now is for others.
+    until(async || {
+        let clients = redis.command(&["CLIENT", "LIST"]).await.unwrap();
+        !clients.as_text().unwrap().contains("cmd=xreadgroup")
+    })
+    .await;
+    let next = arith.wait("second".into()).start();
+    let (_two, second) = serve(&redis, "").await;
+    second.begun(1).await;
+    second.gate.add_permits(1);
+    assert_eq!(within(next).await.unwrap(), "second");
+    first.gate.add_permits(1);
+    assert_eq!(within(running).await.unwrap(), "first");
+    assert_eq!(within(drain).await.unwrap().calls_cut, 0);
+    settled(&redis).await;
+    assert_eq!((first.runs(), second.runs()), (1, 1));
+}
+
+#[tokio::test]
+async fn serial_calls_run_one_after_the_other() {
+    let redis = redis().await;
+    let (_server, state) = serve(&redis, "serial=arith").await;
+    let arith = connect(&redis, "").await;
+    let calls: Vec<_> = (0..4)
+        .map(|n: i32| arith.wait(n.to_string()).start())
+        .collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        state.begun(1).await;
+        assert_eq!(state.runs(), n as u64 + 1);
+        assert!(state.began.try_acquire().is_err(), "one at a time");
+        state.gate.add_permits(1);
+        assert_eq!(within(call).await.unwrap(), n.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_server_takes_what_it_can_start_and_no_more() {
+    let redis = redis().await;
+    let (_one, first) = serve(&redis, "concurrency=2").await;
+    let (_two, second) = serve(&redis, "concurrency=2").await;
+    let arith = connect(&redis, "").await;
+    let calls: Vec<_> = (0..6)
+        .map(|n: i32| arith.wait(n.to_string()).start())
+        .collect();
+    first.begun(2).await;
+    second.begun(2).await;
+    assert_eq!(pending(&redis).await, 4);
+    assert_eq!(len(&redis, STREAM).await, 6);
+    first.gate.add_permits(6);
+    second.gate.add_permits(6);
+    for call in calls {
+        within(call).await.unwrap();
+    }
+    settled(&redis).await;
+}
+
+#[tokio::test]
+async fn a_lost_group_a_lost_stream_and_an_emptied_redis_are_recovered_from() {
+    let redis = redis().await;
+    let (_server, _state) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    assert_eq!(within(arith.add(1, 1)).await.unwrap(), 2);
+    for loss in [
+        &["XGROUP", "DESTROY", STREAM, "arith"][..],
+        &["DEL", STREAM],
+        &["FLUSHALL"],
+    ] {
+        redis.command(loss).await.unwrap();
+        let call = arith.add(1, 2).deadline(Duration::from_secs(20));
+        assert_eq!(within(call).await.unwrap(), 3, "{loss:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_of_redis_is_recovered_from() {
+    let mut redis = redis().await;
+    let (_server, _state) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    assert_eq!(within(arith.add(1, 1)).await.unwrap(), 2);
+    redis.kill().await.unwrap();
+    let error = within(arith.add(1, 2).deadline(Duration::from_millis(300)))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Deadline), "{error:?}");
+    redis.restart().await.unwrap();
+    until(async || {
+        let call = arith.add(1, 2).deadline(Duration::from_millis(500));
+        call.await.is_ok_and(|sum| sum == 3)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_frozen_redis_holds_no_call_beyond_its_deadline() {
+    let redis = redis().await;
+    let (_server, _state) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    assert_eq!(within(arith.add(1, 1)).await.unwrap(), 2);
+    redis.freeze().unwrap();
+    let error = within(arith.add(1, 2).deadline(Duration::from_millis(200)))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Deadline), "{error:?}");
+    redis.thaw().unwrap();
+    assert_eq!(within(arith.add(2, 2)).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_work_says_so() {
+    let redis = redis().await;
+    redis.command(&["SET", STREAM, "no stream"]).await.unwrap();
+    let started = Server::new()
+        .register(crate::fleet::ArithService::new(
+            crate::fleet::MyArith::default(),
+        ))
+        .listen(&url(&redis, ""))
+        .start()
+        .await;
+    let error = started.unwrap_err().to_string();
+    assert!(
+        error.contains("consumer group") && error.contains("WRONGTYPE"),
+        "{error}"
+    );
+    let error = mynah::connect("redis://127.0.0.1:1/0?prefix=app")
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("redis 127.0.0.1:1"), "{error}");
+}

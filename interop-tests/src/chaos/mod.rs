@@ -1,0 +1,156 @@
+//! A fleet that is being destroyed while it works: what its callers see, what happened, and what is left.
+//!
+//! Servers are processes of their own (`fleet_node`), killed and frozen at random; Redis is killed and started again. Each
+//! call is an operation, which its client asks for until it is done. What has to hold is checked at the end, from what the
+//! handlers have left in Redis.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test that meets what it does not expect ends there, its helpers included"
+)]
+
+mod clients;
+mod counts;
+mod ledger;
+mod nodes;
+
+pub use counts::Counts;
+pub use nodes::{NodeProcess, options};
+
+use clients::Calls;
+use mynah_testkit::Dice;
+use mynah_testkit::redis::{AppendOnly, RedisOptions, RedisServer};
+use nodes::Nodes;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// The service's commands.
+pub const STREAM: &str = "app:cmds:fleet-work";
+/// Its group.
+pub const GROUP: &str = "fleet-work";
+
+/// What is to happen.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The program `fleet_node`.
+    pub program: PathBuf,
+    /// Operations in all.
+    pub calls: usize,
+    /// Clients, each with connections of its own.
+    pub clients: usize,
+    /// Calls that one client has in flight.
+    pub in_flight: usize,
+    /// Server processes.
+    pub servers: usize,
+    /// Between two kills.
+    pub kill_every: Duration,
+    /// How long a server is frozen, between two kills: longer than the time after which its entries are taken over.
+    pub freeze_for: Duration,
+    /// How often Redis is killed, and started again with what it kept.
+    pub restarts: usize,
+    /// The time for one attempt of a call.
+    pub deadline: Duration,
+    /// What chance begins with.
+    pub seed: u64,
+}
+
+/// Runs it to its end, and checks what has to hold.
+///
+/// # Panics
+/// Something does not hold; the text says what, and the counts.
+pub async fn run(plan: Plan) -> Counts {
+    let options = RedisOptions::new().with_append_only(AppendOnly::Always);
+    let redis = options.start().await.expect("redis-server starts");
+    let store = redis.url();
+    let redis = Arc::new(Mutex::new(redis));
+    let nodes = Nodes::start(&plan, &store).await;
+    let calls = Arc::new(Calls::new(&plan));
+    let clients = clients::start(&plan, &store, &calls).await;
+    let destroyed = tokio::spawn(destroy(
+        plan.clone(),
+        Arc::clone(&redis),
+        nodes,
+        Arc::clone(&calls),
+    ));
+    for client in clients {
+        client.await.expect("no client panics");
+    }
+    let (nodes, mut counts) = destroyed.await.expect("nothing panics");
+    calls.count(&mut counts);
+    let redis = redis.lock().await;
+    settle(&redis).await;
+    ledger::read(&redis, &calls, &nodes, &mut counts).await;
+    leftovers(&redis, &mut counts).await;
+    drop(nodes);
+    counts.check();
+    counts
+}
+
+/// Kills, freezes and restarts until every operation has come to its end.
+async fn destroy(
+    plan: Plan,
+    redis: Arc<Mutex<RedisServer>>,
+    mut nodes: Nodes,
+    calls: Arc<Calls>,
+) -> (Nodes, Counts) {
+    let mut counts = Counts::default();
+    let mut dice = Dice::new(plan.seed);
+    while !calls.are_done() {
+        tokio::time::sleep(plan.kill_every).await;
+        let victim = dice.index_below(plan.servers);
+        let frozen = (victim + 1 + dice.index_below(plan.servers - 1)) % plan.servers;
+        nodes.freeze(frozen, plan.freeze_for);
+        counts.frozen += 1;
+        nodes.replace(victim).await;
+        counts.killed += 1;
+        let share = (counts.restarted + 1) * plan.calls / (plan.restarts + 1);
+        if counts.restarted < plan.restarts && calls.ended() >= share {
+            let mut redis = redis.lock().await;
+            let from = crate::fleet::now();
+            redis.restart().await.expect("redis comes back");
+            nodes.redis_was_away(from, crate::fleet::now());
+            counts.restarted += 1;
+        }
+        nodes.thaw_those_due();
+    }
+    nodes.thaw_all();
+    (nodes, counts)
+}
+
+/// Until nothing is pending and nothing is left to run.
+async fn settle(redis: &RedisServer) {
+    let settled = async {
+        loop {
+            let length = redis.command(&["XLEN", STREAM]).await.expect("it answers");
+            let pending = redis.command(&["XPENDING", STREAM, GROUP]).await;
+            let pending = pending.expect("it answers");
+            let pending = pending.items().first().and_then(|count| count.as_integer());
+            if (length.as_integer(), pending) == (Some(0), Some(0)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), settled)
+        .await
+        .expect("pending and stream length return to zero within a minute");
+}
+
+/// What the clients and the killed servers leave has to go by itself.
+async fn leftovers(redis: &RedisServer, counts: &mut Counts) {
+    let keys = redis.command(&["KEYS", "app:*"]).await.expect("it answers");
+    for key in keys.texts() {
+        let left = redis.command(&["PTTL", key]).await.expect("it answers");
+        let stays = left.as_integer() == Some(-1);
+        // The stream of a service is empty, and stays with its group.
+        if stays && key != STREAM {
+            counts.immortal.push(key.to_owned());
+        }
+    }
+    let consumers = ["XINFO", "CONSUMERS", STREAM, GROUP];
+    let consumers = redis.command(&consumers).await.expect("it answers");
+    counts.consumers = consumers.items().len();
+}

@@ -1,0 +1,240 @@
+//! The servers, and what was done to which of them when.
+
+use super::Plan;
+use crate::fleet::now;
+use crate::python::within;
+use mynah::redis_streams::RedisOptions;
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+/// How long an entry may lie with a server that does not touch it.
+const CLAIM_IDLE: Duration = Duration::from_secs(1);
+
+/// Within so many milliseconds after it goes on a server that was frozen begins what it had.
+const GOES_ON: u128 = 1_000;
+
+/// How both sides use Redis.
+#[must_use]
+pub fn options(store: &str) -> RedisOptions {
+    RedisOptions::new(store)
+        .with_prefix("app")
+        .with_claim_idle(CLAIM_IDLE)
+        .with_max_deliveries(100)
+}
+
+/// One server process; killed when this is dropped.
+#[derive(Debug)]
+pub struct NodeProcess {
+    /// Its name.
+    pub instance: String,
+    child: Child,
+    _stdin: ChildStdin,
+}
+
+impl NodeProcess {
+    /// Starts one, and waits until it serves.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start(program: &Path, store: &str, instance: &str) -> Self {
+        Self::start_with(program, store, instance, &[]).await
+    }
+
+    /// The same with a prefix, and how often an entry is delivered.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_with(program: &Path, store: &str, instance: &str, more: &[&str]) -> Self {
+        let mut child = Command::new(program)
+            .args([store, instance])
+            .args(more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("fleet_node starts");
+        let stdin = child.stdin.take().expect("stdin is a pipe");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+        let mut line = String::new();
+        let read = within("a server starts", stdout.read_line(&mut line)).await;
+        read.expect("stdout can be read");
+        assert_eq!(line.trim(), format!("listening {instance}"));
+        Self {
+            instance: instance.to_owned(),
+            child,
+            _stdin: stdin,
+        }
+    }
+
+    /// Its memory, in KiB.
+    ///
+    /// # Panics
+    /// It has ended.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        crate::soak::resident(self.child.id().expect("it runs"))
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| id.try_into().ok());
+        let pid = id.and_then(Pid::from_raw).expect("it runs");
+        kill_process(pid, signal).expect("it can be signalled");
+    }
+
+    /// Kills it (`SIGKILL`).
+    ///
+    /// # Panics
+    /// It has ended by itself.
+    pub async fn kill(mut self) {
+        let ended = self.child.try_wait().expect("it can be asked");
+        assert!(
+            ended.is_none(),
+            "{} has ended by itself: {ended:?}",
+            self.instance
+        );
+        self.child.kill().await.expect("it runs");
+    }
+}
+
+/// All of them.
+pub(super) struct Nodes {
+    program: PathBuf,
+    store: String,
+    running: Vec<NodeProcess>,
+    /// Which are frozen, and until when.
+    frozen: HashMap<usize, Instant>,
+    started: usize,
+    /// What was done to whom.
+    pub(super) history: History,
+}
+
+/// When which server was of no use. Times are milliseconds since 1970.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) killed: HashMap<String, u128>,
+    pub(super) frozen: HashMap<String, Vec<(u128, u128)>>,
+    pub(super) redis_away: Vec<(u128, u128)>,
+}
+
+impl Nodes {
+    pub(super) async fn start(plan: &Plan, store: &str) -> Self {
+        let mut nodes = Self {
+            program: plan.program.clone(),
+            store: store.to_owned(),
+            running: Vec::new(),
+            frozen: HashMap::new(),
+            started: 0,
+            history: History::default(),
+        };
+        for _ in 0..plan.servers {
+            let node = nodes.another().await;
+            nodes.running.push(node);
+        }
+        nodes
+    }
+
+    async fn another(&mut self) -> NodeProcess {
+        self.started += 1;
+        let name = format!("node-{}", self.started);
+        NodeProcess::start(&self.program, &self.store, &name).await
+    }
+
+    /// Kills one and starts another in its place.
+    pub(super) async fn replace(&mut self, index: usize) {
+        self.thaw(index);
+        let new = self.another().await;
+        let old = std::mem::replace(self.running.get_mut(index).expect("one of them"), new);
+        self.history.killed.insert(old.instance.clone(), now());
+        old.kill().await;
+    }
+
+    pub(super) fn freeze(&mut self, index: usize, time: Duration) {
+        if self.frozen.contains_key(&index) {
+            return;
+        }
+        let node = self.running.get(index).expect("one of them");
+        node.signal(Signal::STOP);
+        let from = now();
+        let of = self
+            .history
+            .frozen
+            .entry(node.instance.clone())
+            .or_default();
+        of.push((from, u128::MAX));
+        self.frozen.insert(index, Instant::now() + time);
+    }
+
+    pub(super) fn thaw_those_due(&mut self) {
+        let now = Instant::now();
+        let due = self.frozen.iter().filter(|(_, until)| **until <= now);
+        let due: Vec<usize> = due.map(|(index, _)| *index).collect();
+        for index in due {
+            self.thaw(index);
+        }
+    }
+
+    pub(super) fn thaw_all(&mut self) {
+        let all: Vec<usize> = self.frozen.keys().copied().collect();
+        for index in all {
+            self.thaw(index);
+        }
+    }
+
+    fn thaw(&mut self, index: usize) {
+        if self.frozen.remove(&index).is_none() {
+            return;
+        }
+        let node = self.running.get(index).expect("one of them");
+        node.signal(Signal::CONT);
+        let of = self.history.frozen.get_mut(&node.instance);
+        if let Some((_, until)) = of.and_then(|of| of.last_mut()) {
+            *until = now();
+        }
+    }
+
+    pub(super) fn redis_was_away(&mut self, from: u128, until: u128) {
+        self.history.redis_away.push((from, until));
+    }
+}
+
+impl History {
+    /// What explains that one run of an operation began at `next`, after another one at `at`; each with its server.
+    pub(super) fn explains(
+        &self,
+        (instance, at): (&str, u128),
+        (later, next): (&str, u128),
+    ) -> Option<&'static str> {
+        if self
+            .killed
+            .get(instance)
+            .is_some_and(|killed| *killed >= at)
+        {
+            return Some("server killed");
+        }
+        let overlaps = |spans: &[(u128, u128)], from: u128| {
+            let within = |(begun, ended): &(u128, u128)| *begun <= next && *ended >= from;
+            spans.iter().any(within)
+        };
+        let frozen = |instance: &str, from| {
+            let spans = self.frozen.get(instance);
+            spans.is_some_and(|spans| overlaps(spans, from))
+        };
+        if frozen(instance, at) {
+            return Some("server frozen");
+        }
+        // It had the call before it was frozen, lost it to the one that ran it first, and went on with it.
+        if frozen(later, at.saturating_sub(GOES_ON)) {
+            return Some("frozen server goes on");
+        }
+        overlaps(&self.redis_away, at).then_some("redis away")
+    }
+}
