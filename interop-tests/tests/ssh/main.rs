@@ -157,13 +157,15 @@ async fn asyncssh_talks_to_the_server_of_this_side() {
         };
         let own = Own::start(dialect).await;
         let place = format!("ssh:{}:mynah:{}", own.port, own.key());
+        // Bytes are none in JSON as Python writes it.
+        let last = if codec == "json" { "many" } else { "large" };
         for scenario in [
             "echo",
             "errors",
             "side_messages",
             "cancel",
             "call_back",
-            "large",
+            last,
         ] {
             run_scenario(Venv::Current, CLIENT, &[&place, codec, scenario]).await;
         }

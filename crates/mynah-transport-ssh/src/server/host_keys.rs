@@ -59,7 +59,7 @@ fn make_unless_there(path: &Path) -> io::Result<()> {
     random
         .fill(&mut seed)
         .and_then(|()| random.fill(&mut number))
-        .map_err(|_| failed("no random bytes"))?;
+        .map_err(|_error| failed("no random bytes"))?;
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
     let text = key
         .to_openssh(LineEnding::LF)

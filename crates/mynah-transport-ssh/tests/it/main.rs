@@ -11,6 +11,7 @@
 #[path = "../sshd/mod.rs"]
 mod sshd;
 
+mod alive;
 mod conformance;
 mod floods;
 mod keys;

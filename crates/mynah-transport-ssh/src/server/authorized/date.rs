@@ -13,7 +13,7 @@ pub(super) fn read(text: &str) -> Result<u64, String> {
         return Err(wrong());
     }
     let part = |from: usize, to: usize| match digits.get(from..to) {
-        Some(part) => part.parse::<u64>().map_err(|_| wrong()),
+        Some(part) => part.parse::<u64>().map_err(|_error| wrong()),
         None => Ok(0),
     };
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);

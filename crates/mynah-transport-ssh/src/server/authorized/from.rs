@@ -69,7 +69,7 @@ impl What {
         let wrong = |why: &str| format!("from: \"{}\" {why}", text.escape_debug());
         if let Some((address, bits)) = text.split_once('/') {
             let address = address.parse::<IpAddr>();
-            let address = address.map_err(|_| wrong("is no network"))?;
+            let address = address.map_err(|_error| wrong("is no network"))?;
             let bits = Some(bits).filter(|bits| bits.bytes().all(|byte| byte.is_ascii_digit()));
             let bits = bits.and_then(|bits| bits.parse::<u32>().ok());
             let bits = bits.filter(|bits| *bits <= width(address));

@@ -58,8 +58,8 @@ fn key(kind: &str, rest: &str) -> Result<PublicKey, String> {
     }
     let (base64, _comment) = word(rest);
     let blob = BASE64.decode(base64.as_bytes());
-    let blob = blob.map_err(|_| "the key is no base64".to_owned())?;
-    let key = PublicKey::from_bytes(&blob).map_err(|_| "the key cannot be read".to_owned())?;
+    let blob = blob.map_err(|_error| "the key is no base64".to_owned())?;
+    let key = PublicKey::from_bytes(&blob).map_err(|_error| "the key cannot be read".to_owned())?;
     if key.algorithm().as_str() != kind {
         return Err(format!("the key is of another type than {kind}"));
     }

@@ -137,7 +137,7 @@ fn read(bytes: &[u8]) -> Result<Option<Line>, String> {
     if bytes.len() > MAX_LINE_BYTES {
         return Err(format!("longer than {MAX_LINE_BYTES} bytes"));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
+    let text = std::str::from_utf8(bytes).map_err(|_error| "not UTF-8".to_owned())?;
     line::read(text).map(Some)
 }
 
