@@ -15,8 +15,8 @@ mod process;
 mod python;
 mod redis;
 mod release_check;
-mod ssh;
 mod soak;
+mod ssh;
 mod test;
 
 use std::error::Error;
