@@ -9,8 +9,8 @@ use crate::endpoint::Url;
 use crate::erase;
 use crate::error::EndpointError;
 use crate::place::{Dialing, Listening, Place};
-use mynah_protocol::{TransportError, TransportErrorKind};
 use listen::Listen;
+use mynah_protocol::{TransportError, TransportErrorKind};
 use mynah_transport_ssh::{SshDialer, SshListener};
 use std::fmt;
 
