@@ -108,6 +108,7 @@ impl Contender for Mynah {
                 let listener = UnixListener::from_std(listener.into_std()?)?;
                 server.listen_on(listener, Native::new())
             }
+            Listening::Redis(_) => return Err("redis has a program of its own".into()),
             Listening::Pipes(pipes) => {
                 let mut server = server;
                 while let Some(pair) = pipes.take() {
