@@ -12,10 +12,11 @@ use std::time::Duration;
 fn rules(role: &str) -> Vec<String> {
     let page = include_str!("../../../docs/guide/src/redis.md");
     let start = format!("ACL SETUSER {role} ");
-    let from = page.find(&start).expect("the page has the rule");
-    let text = page[from..].split("```").next().expect("it ends");
+    let (_, text) = page.split_once(&start).expect("the page has the rule");
+    let text = text.split("```").next().expect("it ends");
     let text = text.split("\n\n").next().expect("it ends");
-    let rule = text
+    let rule = [&start, text]
+        .concat()
         .replace("\\\n", " ")
         .replace("PREFIX", PREFIX)
         .replace("PASSWORD", "secret");
