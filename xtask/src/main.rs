@@ -33,7 +33,8 @@ cargo xtask <command>
   interop                  the last of these alone, and what it needs
   layers                   dependencies of every crate against xtask/layers.toml
   release-check            versions, pins, VERSION constants and changelog against each other
-  compatibility            runs the conformance suites and writes docs/compatibility.md from their results
+  compatibility [--last]   runs the conformance suites and writes docs/compatibility.md from their results; --last
+                           writes what the last run of them, or of test, has shown
   manifest [--check | --breaking]
                            contracts of the examples' services against contracts.lock.json: says what a change
                            breaks and writes the file, with --breaking whatever it is; --check writes nothing
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         Some("release-check") => no_arguments(&rest).and_then(|()| release_check::run()),
         Some("api") => api::run(&rest),
         Some("manifest") => manifest::run(&rest),
-        Some("compatibility") => no_arguments(&rest).and_then(|()| compatibility::run()),
+        Some("compatibility") => compatibility::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
         Some("soak") => soak::run(&rest),
         Some("bench") => bench::run(&rest),

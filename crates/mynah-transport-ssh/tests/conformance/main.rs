@@ -1,5 +1,5 @@
-//! What every transport must do, over a real OpenSSH server: a socket behind it, and a command that passes on what it
-//! reads.
+//! What every transport must do, over a command that a real OpenSSH server runs, which passes on what it reads. A socket
+//! behind the server is among the tests of `it`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -97,15 +97,6 @@ impl Bench {
     }
 }
 
-/// A socket behind the server.
-fn socket() -> ByteTransport {
-    let bench = Bench::take();
-    ByteTransport::paired("ssh socket", move || {
-        let bench = Arc::clone(&bench);
-        async move { bench.open(Remote::Socket).await }
-    })
-}
-
 /// A command that the server runs.
 fn command() -> ByteTransport {
     let bench = Bench::take();
@@ -120,9 +111,7 @@ fn command() -> ByteTransport {
     })
 }
 
-mynah_testkit::transport_suite! { bytes paired over_a_socket => super::socket() }
-
-/// The cases of bytes; calls are the same over either.
+/// The cases of bytes; calls are the same as over a socket.
 #[tokio::test]
 async fn over_a_command() {
     let transport = command();
