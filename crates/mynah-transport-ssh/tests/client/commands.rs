@@ -86,10 +86,12 @@ async fn a_command_is_stopped_step_by_step() {
         .with_after_term(quick)
         .with_after_kill(quick);
     let options = mynah_transport_ssh::SshOptions::default().with_stop(times);
-    for (text, ends) in [
-        ("cat", Some(RemoteExit::Status(0))),
-        ("trap '' TERM; while :; do sleep 0.05; done", None),
-    ] {
+    // Until the folder of the server is gone: nobody else may end it.
+    let stubborn = format!(
+        "trap '' TERM; while [ -e '{}' ]; do sleep 0.05; done",
+        server.known_hosts().display()
+    );
+    for (text, ends) in [("cat", Some(RemoteExit::Status(0))), (&*stubborn, None)] {
         let dialer = dialer(&server, command(text)).options(options.clone());
         let accepted = dial(&dialer).await.unwrap();
         let handle = accepted.connection.handle();
