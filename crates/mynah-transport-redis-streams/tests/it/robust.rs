@@ -5,16 +5,16 @@ use mynah::prelude::*;
 use mynah_testkit::redis::RedisServer;
 use std::time::Duration;
 
-const STREAM: &str = "app:cmds:arith";
+pub(crate) const STREAM: &str = "app:cmds:arith";
 
-fn add(id: &str) -> String {
+pub(crate) fn add(id: &str) -> String {
     format!(
         r#"{{"jsonrpc": "2.0", "method": "arith.add", "params": {{"a": 1, "b": 2}}, "id": "{id}"}}"#
     )
 }
 
 /// Adds an entry as a foreign client does.
-async fn send(redis: &RedisServer, fields: &[&str]) -> String {
+pub(crate) async fn send(redis: &RedisServer, fields: &[&str]) -> String {
     let mut command = vec!["XADD", STREAM, "*"];
     command.extend(fields);
     let id = redis.command(&command).await.unwrap();
@@ -33,13 +33,13 @@ async fn replies(redis: &RedisServer, instance: &str) -> Vec<String> {
     entries.items().iter().map(envelope).collect()
 }
 
-async fn answered(redis: &RedisServer, instance: &str, count: usize) -> Vec<String> {
+pub(crate) async fn answered(redis: &RedisServer, instance: &str, count: usize) -> Vec<String> {
     until(async || replies(redis, instance).await.len() >= count).await;
     replies(redis, instance).await
 }
 
 /// A consumer that takes an entry and is never heard of again.
-async fn abandon(redis: &RedisServer) {
+pub(crate) async fn abandon(redis: &RedisServer) {
     let taken = redis
         .command(&[
             "XREADGROUP",
@@ -57,7 +57,7 @@ async fn abandon(redis: &RedisServer) {
     assert_eq!(taken.items().len(), 1, "there was something to take");
 }
 
-async fn group(redis: &RedisServer) {
+pub(crate) async fn group(redis: &RedisServer) {
     redis
         .command(&["XGROUP", "CREATE", STREAM, "arith", "$", "MKSTREAM"])
         .await
