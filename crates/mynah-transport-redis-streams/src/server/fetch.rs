@@ -91,8 +91,8 @@ impl Fetcher {
         tracing::warn!(service = %desk.service, %error, "calls cannot be fetched");
         match (cure(error), connection.as_mut()) {
             (Cure::CreateGroup, Some(open)) => {
-                let from = desk.seen().to_string();
-                if let Err(error) = upkeep::create_group(open, desk, &from).await {
+                let created = upkeep::create_group_again(&self.core, open, desk);
+                if let Err(error) = in_time(SILENCE, created).await {
                     tracing::warn!(service = %desk.service, %error, "the group cannot be created again");
                     self.close(connection);
                     self.pause(pauses).await;
@@ -225,8 +225,9 @@ impl Fetcher {
         entries: Vec<(Entry, u32)>,
     ) -> RedisResult<()> {
         let mut asked = Vec::new();
+        let redis_ms = self.core.redis_ms();
         for (entry, attempt) in entries {
-            if !desk.begin(entry.id) {
+            if !desk.begin(entry.id, redis_ms) {
                 continue;
             }
             let attempt = attempt.saturating_add(entry.attempts);

@@ -113,12 +113,11 @@ impl Listener for RedisListener {
         let now = upkeep::time(&mut commands).await;
         let now = now.map_err(|error| self.failed("cannot ask for the time", error))?;
         self.core.set_clock(now);
-        let early = u64::try_from(self.core.options.early_calls.as_millis()).unwrap_or(0);
-        let from = now.saturating_sub(early);
+        let from = upkeep::early(&self.core.options, now);
         let mut readers = Vec::new();
         for desk in &desks {
             desk.saw(from);
-            let created = upkeep::create_group(&mut commands, desk, &from.to_string()).await;
+            let created = upkeep::create_group(&mut commands, desk, from).await;
             let what = "cannot create the consumer group";
             created.map_err(|error| self.failed(what, error))?;
             let opened = self.core.connector.open_blocking().await;

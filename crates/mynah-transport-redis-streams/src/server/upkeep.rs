@@ -4,6 +4,7 @@ use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::scripts;
+use crate::command::millis;
 use crate::connect::{Connection, Pauses};
 use crate::entry;
 use crate::options::RedisOptions;
@@ -138,11 +139,28 @@ pub(super) async fn time(connection: &mut Connection) -> RedisResult<u64> {
     Ok(seconds.saturating_mul(1000).saturating_add(micros / 1000))
 }
 
+/// From where the group of a service is created, when it is now so late at Redis: milliseconds.
+pub(super) fn early(options: &RedisOptions, redis_ms: u64) -> u64 {
+    redis_ms.saturating_sub(millis(options.early_calls))
+}
+
+/// Creates the group of a service that is gone: from what was seen last, but never from ahead of the clock that Redis has
+/// now. It may have come back with one that is behind.
+pub(super) async fn create_group_again(
+    core: &Core,
+    connection: &mut Connection,
+    desk: &Desk,
+) -> RedisResult<()> {
+    let redis_ms = time(connection).await?;
+    let from = desk.seen().min(early(&core.options, redis_ms));
+    create_group(connection, desk, from).await
+}
+
 /// Creates the group of a service, if it is not there.
 pub(super) async fn create_group(
     connection: &mut Connection,
     desk: &Desk,
-    from: &str,
+    from: u64,
 ) -> RedisResult<()> {
     let mut create = cmd("XGROUP");
     create.arg("CREATE").arg(&*desk.stream).arg(&*desk.service);

@@ -404,6 +404,26 @@ async fn a_lost_group_a_lost_stream_and_an_emptied_redis_are_recovered_from() {
 }
 
 #[tokio::test]
+async fn an_entry_of_the_future_does_not_hide_what_comes_after_a_loss() {
+    let redis = redis().await;
+    let (_server, state) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    let forged = [
+        "XADD",
+        STREAM,
+        "99999999999999-1",
+        "envelope",
+        &add("forged"),
+    ];
+    redis.command(&forged).await.unwrap();
+    settled(&redis).await;
+    assert_eq!(state.runs(), 1);
+    redis.command(&["DEL", STREAM]).await.unwrap();
+    let call = arith.add(1, 2).deadline(Duration::from_secs(20));
+    assert_eq!(within(call).await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn a_restart_of_redis_is_recovered_from() {
     let mut redis = redis().await;
     let (_server, _state) = serve(&redis, "").await;
