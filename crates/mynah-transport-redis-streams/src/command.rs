@@ -10,13 +10,13 @@ pub(crate) struct Call {
     pub(crate) stream: String,
     pub(crate) envelope: Vec<u8>,
     pub(crate) reply_to: Option<std::sync::Arc<str>>,
-    pub(crate) timeout: Option<Duration>,
     pub(crate) metadata: Option<Vec<u8>>,
     pub(crate) operation: Option<String>,
 }
 
 impl Call {
-    pub(crate) fn add(&self) -> Cmd {
+    /// `timeout`: what is left now of the time that its caller gives it.
+    pub(crate) fn add(&self, timeout: Option<Duration>) -> Cmd {
         let mut add = Cmd::with_capacity(14, self.envelope.len() + 256);
         add.arg("XADD").arg(&*self.stream).arg("*");
         add.arg(field::TYPE).arg("rpc");
@@ -25,7 +25,7 @@ impl Call {
             add.arg(field::REPLY_TO).arg(&**reply_to);
         }
         // What real clamator peers do not know stands behind what they do.
-        if let Some(timeout) = self.timeout {
+        if let Some(timeout) = timeout {
             add.arg(field::TIMEOUT_MS).arg(millis(timeout));
         }
         if let Some(operation) = &self.operation {

@@ -1,7 +1,7 @@
 //! Envelopes to entries.
 
-use super::core::{Core, Queued};
-use crate::command::{self, Call};
+use super::core::{Core, Queued, Said};
+use crate::command::Call;
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::jsonrpc::Messages;
 use mynah_protocol::{
@@ -46,8 +46,8 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
     };
     match (written, id) {
         (Ok((call, until)), id) => core.write(Queued {
-            command: call.add(),
             bytes: call.envelope.len(),
+            said: Said::Call(call),
             id,
             service,
             until,
@@ -62,7 +62,7 @@ fn say_cancel(core: &Core, id: &WireId) {
     // Ids of the program's own have numbers below them.
     let WireId::Uint(number) = id else { return };
     core.write(Queued {
-        command: command::cancel(&core.keys.control(), &core.reply_to, *number),
+        said: Said::Cancel(*number),
         bytes: 0,
         id: None,
         service: String::new(),
@@ -94,7 +94,6 @@ fn entry(
         stream: core.keys.commands(&name.service),
         envelope: text,
         reply_to: answered.then(|| Arc::clone(&core.reply_to)),
-        timeout,
         metadata: fields(metadata),
         operation,
     };

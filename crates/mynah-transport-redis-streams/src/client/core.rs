@@ -1,12 +1,12 @@
 //! What the tasks of a client share.
 
+use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
 use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
-use redis::Cmd;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,10 +56,18 @@ struct State {
     closer: Option<Waker>,
 }
 
+/// What is to be written.
+#[derive(Debug)]
+pub(super) enum Said {
+    Call(Call),
+    /// The call of this number is not wanted any more.
+    Cancel(u64),
+}
+
 /// A call that waits to be written.
 #[derive(Debug)]
 pub(super) struct Queued {
-    pub(super) command: Cmd,
+    pub(super) said: Said,
     /// Bytes of its message.
     pub(super) bytes: usize,
     /// Of a call that wants an answer.

@@ -1,11 +1,11 @@
 //! Writing the calls: all that wait at once.
 
-use super::core::{Batch, Core};
+use super::core::{Batch, Core, Queued, Said};
 use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use mynah_protocol::ErrorCode;
-use redis::{Pipeline, RedisError, RedisResult, Value, cmd};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -50,7 +50,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             },
         };
         served.sift(&core, open, &mut batch).await;
-        match write(&core, open, &mut batch, &mut expires).await {
+        match write(&core, open, &batch, &mut expires).await {
             Ok(answers) => {
                 pauses.reset();
                 answered(&core, batch, answers);
@@ -96,17 +96,17 @@ async fn reconnect(core: &Core) -> RedisResult<Connection> {
 async fn write(
     core: &Core,
     connection: &mut Connection,
-    batch: &mut Batch,
+    batch: &Batch,
     expires: &mut Instant,
 ) -> RedisResult<Vec<Value>> {
     let mut commands = Pipeline::with_capacity(batch.calls.len() + 1);
-    for queued in &mut batch.calls {
-        commands.add_command(queued.command.take());
+    let now = Instant::now();
+    for queued in &batch.calls {
+        commands.add_command(command_of(core, queued, now));
     }
     if let Some(last) = batch.read {
         commands.add_command(command::trim_to(&core.reply_to, last));
         // Servers of clamator do not let it expire.
-        let now = Instant::now();
         if *expires <= now {
             let ttl = core.options.reply_ttl;
             commands.add_command(command::expire(&core.reply_to, ttl));
@@ -117,6 +117,19 @@ async fn write(
         return Ok(Vec::new());
     }
     connection.run_all(&commands).await
+}
+
+/// How something is written now. Its caller waits for no longer than before, however long it was not written.
+fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
+    match &queued.said {
+        Said::Call(call) => {
+            let left = queued
+                .until
+                .map(|until| until.saturating_duration_since(now));
+            call.add(left)
+        }
+        Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
+    }
 }
 
 /// Calls that Redis refused end.
@@ -136,5 +149,53 @@ fn answered(core: &Core, batch: Batch, answers: Vec<Value>) {
         };
         let what = format!("redis did not take the call: {}", error.category());
         core.fail(id, code, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Call;
+    use crate::connect::Connector;
+    use crate::keys::Keys;
+    use crate::options::RedisOptions;
+    use redis::Arg;
+
+    /// The time that a call is written with, in milliseconds.
+    fn written(queued: &Queued, now: Instant) -> Option<String> {
+        let options = RedisOptions::new("redis://127.0.0.1:1/0");
+        let connector = Connector::new(&options).unwrap();
+        let core = Core::new(options, connector, Keys::new("app"), "c");
+        let command = command_of(&core, queued, now);
+        let mut arguments = command.args_iter().map(|argument| match argument {
+            Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        });
+        arguments.find(|name| name == crate::entry::field::TIMEOUT_MS)?;
+        arguments.next()
+    }
+
+    #[test]
+    fn a_call_is_written_with_the_time_that_it_has_left() {
+        let said = Instant::now();
+        let after = |seconds| said + Duration::from_secs(seconds);
+        let queued = |until| Queued {
+            said: Said::Call(Call {
+                stream: "app:cmds:arith".to_owned(),
+                envelope: b"{}".to_vec(),
+                reply_to: None,
+                metadata: None,
+                operation: None,
+            }),
+            bytes: 2,
+            id: None,
+            service: "arith".to_owned(),
+            until,
+        };
+        let timely = queued(Some(after(30)));
+        assert_eq!(written(&timely, said).as_deref(), Some("30000"));
+        assert_eq!(written(&timely, after(29)).as_deref(), Some("1000"));
+        assert_eq!(written(&timely, after(31)).as_deref(), Some("0"));
+        assert_eq!(written(&queued(None), after(29)), None);
     }
 }
