@@ -15,10 +15,15 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// `timeout`: what is left now of the time that its caller gives it.
-    pub(crate) fn add(&self, timeout: Option<Duration>) -> Cmd {
-        let mut add = Cmd::with_capacity(14, self.envelope.len() + 256);
-        add.arg("XADD").arg(&*self.stream).arg("*");
+    /// `timeout`: what is left now of the time that its caller gives it. `unserved`: nobody takes entries from the stream,
+    /// and it is kept from growing without an end.
+    pub(crate) fn add(&self, timeout: Option<Duration>, unserved: bool) -> Cmd {
+        let mut add = Cmd::with_capacity(17, self.envelope.len() + 256);
+        add.arg("XADD").arg(&*self.stream);
+        if unserved {
+            add.arg("MAXLEN").arg("~").arg(UNSERVED_LEN);
+        }
+        add.arg("*");
         add.arg(field::TYPE).arg("rpc");
         add.arg(field::ENVELOPE).arg(&*self.envelope);
         if let Some(reply_to) = &self.reply_to {
@@ -37,6 +42,9 @@ impl Call {
         add
     }
 }
+
+/// About how many entries a command stream has that nobody serves.
+const UNSERVED_LEN: usize = 8192;
 
 /// About how many entries the control stream has.
 const CONTROL_LEN: usize = 1000;

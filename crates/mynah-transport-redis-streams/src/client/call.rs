@@ -51,6 +51,7 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
             id,
             service,
             until,
+            unserved: false,
         }),
         (Err(error), Some(id)) => core.hear([refusal(id, &error)]),
         (Err(error), None) => tracing::warn!(%error, "notification cannot be sent"),
@@ -67,6 +68,7 @@ fn say_cancel(core: &Core, id: &WireId) {
         id: None,
         service: String::new(),
         until: None,
+        unserved: false,
     });
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Queued {
     pub(super) service: String,
     /// After that its caller does not wait any more.
     pub(super) until: Option<Instant>,
+    /// Nobody serves it now.
+    pub(super) unserved: bool,
 }
 
 /// What is to be written now.

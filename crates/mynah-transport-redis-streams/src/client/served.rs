@@ -1,6 +1,6 @@
 //! Who is served, as far as a client knows: a call that nobody would answer ends at once.
 
-use super::core::{Batch, Core};
+use super::core::{Batch, Core, Said};
 use crate::connect::Connection;
 use crate::presence::{self, Served};
 use mynah_protocol::ErrorCode;
@@ -21,7 +21,8 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Ends those calls of a batch that nobody would answer. Notifications are kept for whoever comes.
+    /// Ends those calls of a batch that nobody would answer. Notifications are kept for whoever comes, though not without
+    /// bound.
     pub(super) async fn sift(
         &mut self,
         core: &Core,
@@ -33,7 +34,8 @@ impl Directory {
         let mut asked: Vec<String> = Vec::new();
         for queued in &batch.calls {
             let known = self.seen.get(&queued.service).is_some_and(fresh);
-            if queued.id.is_some() && !known && !asked.contains(&queued.service) {
+            let is_call = matches!(queued.said, Said::Call(_));
+            if is_call && !known && !asked.contains(&queued.service) {
                 asked.push(queued.service.clone());
             }
         }
@@ -64,6 +66,7 @@ fn end(core: &Core, batch: &mut Batch, service: &str) {
             return true;
         }
         let Some(id) = queued.id.take() else {
+            queued.unserved = true;
             return true;
         };
         let what = format!("nobody serves {service} now");

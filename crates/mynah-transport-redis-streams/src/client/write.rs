@@ -126,7 +126,7 @@ fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
             let left = queued
                 .until
                 .map(|until| until.saturating_duration_since(now));
-            call.add(left)
+            call.add(left, queued.unserved)
         }
         Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
     }
@@ -191,6 +191,7 @@ mod tests {
             id: None,
             service: "arith".to_owned(),
             until,
+            unserved: false,
         };
         let timely = queued(Some(after(30)));
         assert_eq!(written(&timely, said).as_deref(), Some("30000"));

@@ -5,7 +5,7 @@ use super::core::Core;
 use super::desk::Desk;
 use super::scripts;
 use crate::command::millis;
-use crate::connect::{Connection, Pauses};
+use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry;
 use crate::options::RedisOptions;
 use crate::presence::{self, BEAT, Card, CardService};
@@ -156,7 +156,7 @@ pub(super) async fn create_group_again(
     create_group(connection, desk, from).await
 }
 
-/// Creates the group of a service, if it is not there.
+/// Creates the group of a service, if it is not there. Entries older than the group are nobody's, and are let go of.
 pub(super) async fn create_group(
     connection: &mut Connection,
     desk: &Desk,
@@ -166,7 +166,18 @@ pub(super) async fn create_group(
     create.arg("CREATE").arg(&*desk.stream).arg(&*desk.service);
     create.arg(from).arg("MKSTREAM");
     match connection.run(&create).await {
-        Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+        Err(error) if error.code() == Some("BUSYGROUP") => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(_) => {}
+    }
+    let mut trim = cmd("XTRIM");
+    trim.arg(&*desk.stream).arg("MINID").arg(from);
+    match connection.run(&trim).await {
+        // Calls are served all the same.
+        Err(error) if cure(&error) == Cure::None => {
+            tracing::warn!(service = %desk.service, %error, "entries older than the group stay");
+            Ok(())
+        }
         Err(error) => Err(error),
         Ok(_) => Ok(()),
     }

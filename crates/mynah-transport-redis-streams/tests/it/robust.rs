@@ -424,6 +424,32 @@ async fn an_entry_of_the_future_does_not_hide_what_comes_after_a_loss() {
 }
 
 #[tokio::test]
+async fn entries_older_than_the_group_are_let_go_of() {
+    let redis = redis().await;
+    let old = ["XADD", STREAM, "1000-0", "envelope", &add("old")];
+    redis.command(&old).await.unwrap();
+    send(&redis, &["envelope", &add("early")]).await;
+    let (_server, state) = serve(&redis, "").await;
+    settled(&redis).await;
+    assert_eq!(state.runs(), 1);
+}
+
+#[tokio::test]
+async fn notifications_that_nobody_takes_do_not_pile_up() {
+    let redis = redis().await;
+    // So many that the stream is cut, whole nodes at a time.
+    let fill = "for i = 1, 12000 do redis.call('XADD', KEYS[1], '*', 'envelope', '{}') end";
+    redis.command(&["EVAL", fill, "1", STREAM]).await.unwrap();
+    let arith = connect(&redis, "").await;
+    arith.touch("k".into()).await.unwrap();
+    until(async || len(&redis, STREAM).await < 9000).await;
+    let last = ["XREVRANGE", STREAM, "+", "-", "COUNT", "1"];
+    let last = redis.command(&last).await.unwrap();
+    let fields = last.items()[0].items()[1].clone();
+    assert!(fields.texts()[3].contains("arith.touch"), "{last:?}");
+}
+
+#[tokio::test]
 async fn a_restart_of_redis_is_recovered_from() {
     let mut redis = redis().await;
     let (_server, _state) = serve(&redis, "").await;
