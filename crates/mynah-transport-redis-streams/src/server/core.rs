@@ -2,7 +2,7 @@
 
 use super::control::Unwanted;
 use super::desk::Desk;
-use super::outbox::{Outbox, Place, Sealing};
+use super::outbox::{Outbox, Place, Sealing, Step};
 use super::remote::{RedisRemote, Remote};
 use super::settle::Delivery;
 use crate::connect::Connector;
@@ -154,7 +154,8 @@ impl Core {
         u64::try_from(now).unwrap_or(0)
     }
 
-    /// Hands an entry to the connection of who sent it. `instance`: empty for those who want no answer.
+    /// Hands an entry to the connection of who sent it, unless it is not wanted any more. `instance`: empty for those who
+    /// want no answer.
     pub(super) fn deliver(
         self: &Arc<Self>,
         instance: &str,
@@ -163,11 +164,20 @@ impl Core {
         attempt: u32,
         sealing: Option<Sealing>,
     ) {
+        let call = match &envelope {
+            Envelope::Request(request) => request.id.clone(),
+            _ => WireId::Null,
+        };
+        let mut remotes = self.lock();
+        // Here and not before: a cancel that is heard meanwhile is looked for under the same lock.
+        if let WireId::Uint(number) = call
+            && remotes.unwanted.has(instance, number)
+        {
+            drop(remotes);
+            self.outbox.push(Step::Done(place));
+            return;
+        }
         let inbound = |remote: &Arc<Remote>| {
-            let call = match &envelope {
-                Envelope::Request(request) => request.id.clone(),
-                _ => WireId::Null,
-            };
             if let Some(sealing) = sealing {
                 remote.seal(call.clone(), sealing);
             }
@@ -177,7 +187,6 @@ impl Core {
                 receipt: Some(Receipt::delivered(delivery, attempt)),
             }
         };
-        let mut remotes = self.lock();
         let waker = match remotes.known.get(instance) {
             Some(remote) if remote.is_open() => remote.deliver(inbound(remote)),
             _ => {
