@@ -18,9 +18,16 @@ const MOST: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     seen: HashMap<String, Instant>,
+    /// Before that it is not believed that nobody serves: Redis was away, for servers as well.
+    doubts_until: Option<Instant>,
 }
 
 impl Directory {
+    /// Redis is back, and servers may not have said yet that they are alive.
+    pub(super) const fn doubt_until(&mut self, until: Instant) {
+        self.doubts_until = Some(until);
+    }
+
     /// Ends those calls of a batch that nobody would answer. Notifications are kept for whoever comes, though not without
     /// bound.
     pub(super) async fn sift(
@@ -39,9 +46,11 @@ impl Directory {
                 asked.push(queued.service.clone());
             }
         }
+        let doubts = self.doubts_until.is_some_and(|until| now < until);
         for service in asked {
             match presence::look(&core.keys, &service, connection).await {
                 Ok(Served::Maybe) => self.saw(service, now),
+                Ok(Served::ByNobody) if doubts => {}
                 Ok(Served::ByNobody) => end(core, batch, &service),
                 Err(error) => {
                     // Without permission to look, or without a connection: then the time of the call decides.

@@ -4,6 +4,7 @@ use super::core::{Batch, Core, Queued, Said};
 use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
+use crate::presence::BEAT;
 use mynah_protocol::ErrorCode;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use tokio::time::{Instant, timeout};
 
 /// How long the last words of a client may take.
 const LAST_WORDS: Duration = Duration::from_millis(400);
+
+/// How long servers that lost Redis as well have to say that they are alive: until their next beat, and to connect again.
+const RETURN: Duration = BEAT.saturating_add(Duration::from_secs(2));
 
 /// Writes until the client is closed, and leaves nothing behind.
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: JoinHandle<()>) {
@@ -36,7 +40,10 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
         let open = match &mut connection {
             Some(open) => open,
             None => match reconnect(&core).await {
-                Ok(opened) => connection.insert(opened),
+                Ok(opened) => {
+                    served.doubt_until(Instant::now() + RETURN);
+                    connection.insert(opened)
+                }
                 Err(error) => {
                     let closing = batch.closing;
                     core.put_back(batch);
