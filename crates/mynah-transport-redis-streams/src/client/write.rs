@@ -127,7 +127,7 @@ async fn write(
 }
 
 /// How something is written now. Its caller waits for no longer than before, however long it was not written.
-fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
+pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
     match &queued.said {
         Said::Call(call) => {
             let left = queued
@@ -156,54 +156,5 @@ fn answered(core: &Core, batch: Batch, answers: Vec<Value>) {
         };
         let what = format!("redis did not take the call: {}", error.category());
         core.fail(id, code, what);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command::Call;
-    use crate::connect::Connector;
-    use crate::keys::Keys;
-    use crate::options::RedisOptions;
-    use redis::Arg;
-
-    /// The time that a call is written with, in milliseconds.
-    fn written(queued: &Queued, now: Instant) -> Option<String> {
-        let options = RedisOptions::new("redis://127.0.0.1:1/0");
-        let connector = Connector::new(&options).unwrap();
-        let core = Core::new(options, connector, Keys::new("app"), "c");
-        let command = command_of(&core, queued, now);
-        let mut arguments = command.args_iter().map(|argument| match argument {
-            Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-            other => panic!("{other:?}"),
-        });
-        arguments.find(|name| name == crate::entry::field::TIMEOUT_MS)?;
-        arguments.next()
-    }
-
-    #[test]
-    fn a_call_is_written_with_the_time_that_it_has_left() {
-        let said = Instant::now();
-        let after = |seconds| said + Duration::from_secs(seconds);
-        let queued = |until| Queued {
-            said: Said::Call(Call {
-                stream: "app:cmds:arith".to_owned(),
-                envelope: b"{}".to_vec(),
-                reply_to: None,
-                metadata: None,
-                operation: None,
-            }),
-            bytes: 2,
-            id: None,
-            service: "arith".to_owned(),
-            until,
-            unserved: false,
-        };
-        let timely = queued(Some(after(30)));
-        assert_eq!(written(&timely, said).as_deref(), Some("30000"));
-        assert_eq!(written(&timely, after(29)).as_deref(), Some("1000"));
-        assert_eq!(written(&timely, after(31)).as_deref(), Some("0"));
-        assert_eq!(written(&queued(None), after(29)), None);
     }
 }
