@@ -177,6 +177,17 @@ impl Core {
             self.outbox.push(Step::Done(place));
             return;
         }
+        let known = remotes.known.get(instance);
+        let known = known.filter(|remote| remote.is_open()).map(Arc::clone);
+        if known.is_none() && self.is_stopping() {
+            // Nobody accepts it any more. It has not begun, so this delivery does not count.
+            drop(remotes);
+            self.outbox.push(Step::Release {
+                place,
+                attempts: attempt.saturating_sub(1),
+            });
+            return;
+        }
         let inbound = |remote: &Arc<Remote>| {
             if let Some(sealing) = sealing {
                 remote.seal(call.clone(), sealing);
@@ -187,9 +198,9 @@ impl Core {
                 receipt: Some(Receipt::delivered(delivery, attempt)),
             }
         };
-        let waker = match remotes.known.get(instance) {
-            Some(remote) if remote.is_open() => remote.deliver(inbound(remote)),
-            _ => {
+        let waker = match known {
+            Some(remote) => remote.deliver(inbound(&remote)),
+            None => {
                 let remote = Arc::new(Remote::new(instance));
                 drop(remote.deliver(inbound(&remote)));
                 remotes.known.insert(instance.into(), Arc::clone(&remote));

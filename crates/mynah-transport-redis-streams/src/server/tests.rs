@@ -56,3 +56,16 @@ fn a_call_that_was_cancelled_before_it_is_handed_on_does_not_begin() {
     core.deliver("c", call(8), PLACE, 1, None);
     assert!(!nobody_has_arrived(&core));
 }
+
+#[test]
+fn a_client_that_comes_when_the_server_stops_is_left_to_others() {
+    let core = core();
+    core.stop();
+    core.deliver("c", call(7), PLACE, 3, None);
+    let steps = core.outbox.take();
+    assert!(
+        matches!(&*steps, [Step::Release { place, attempts: 2 }] if *place == PLACE),
+        "{steps:?}"
+    );
+    assert!(nobody_has_arrived(&core));
+}

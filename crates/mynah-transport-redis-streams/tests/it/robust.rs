@@ -548,3 +548,38 @@ async fn a_server_that_stops_at_once_gives_back_what_runs() {
     assert_eq!(within(call).await.unwrap(), "x");
     settled(&redis).await;
 }
+
+#[tokio::test]
+async fn a_server_that_stops_gives_back_what_never_arrived() {
+    let redis = redis().await;
+    let (one, first) = serve(&redis, "instance=one&serial=arith").await;
+    let arith = connect(&redis, "").await;
+    let call = arith.wait("x".into()).start();
+    first.begun(1).await;
+    // Delivered to its consumer, by a connection that was lost.
+    let fields = ["envelope", &add("lost"), "reply-to", "app:replies:c"];
+    send(&redis, &fields).await;
+    let read = [
+        "XREADGROUP",
+        "GROUP",
+        "arith",
+        "arith:one",
+        "STREAMS",
+        STREAM,
+        ">",
+    ];
+    let read = redis.command(&read).await.unwrap();
+    assert_eq!(read.items().len(), 1);
+    first.gate.add_permits(1);
+    let report = within(one.drain(Duration::from_secs(20))).await;
+    assert_eq!(report.calls_cut, 0);
+    assert_eq!(within(call).await.unwrap(), "x");
+    assert_eq!(pending(&redis).await, 0);
+    let consumers = ["XINFO", "CONSUMERS", STREAM, "arith"];
+    let consumers = redis.command(&consumers).await.unwrap();
+    assert!(consumers.items().is_empty(), "{consumers:?}");
+    let (_two, second) = serve(&redis, "").await;
+    assert!(answered(&redis, "c", 1).await[0].contains("lost"));
+    settled(&redis).await;
+    assert_eq!(second.deliveries.lock().unwrap()[0].attempt, 1);
+}
