@@ -257,6 +257,15 @@ impl Core {
         }
     }
 
+    /// Whether half as many clients are known as may be connected.
+    pub(super) fn is_crowded(&self) -> bool {
+        let most = self
+            .limits
+            .get()
+            .map_or(usize::MAX, |limits| limits.connections);
+        self.lock().known.len() >= most / 2
+    }
+
     /// Ends connections that have said nothing for so long.
     pub(super) fn end_quiet(&self, after: Duration) {
         let now = Instant::now();

@@ -10,6 +10,7 @@ use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages, Read};
 use mynah_protocol::{Envelope, Limits, WireId};
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 const PLACE: Place = Place {
     desk: 0,
@@ -68,4 +69,20 @@ fn a_client_that_comes_when_the_server_stops_is_left_to_others() {
         "{steps:?}"
     );
     assert!(nobody_has_arrived(&core));
+}
+
+#[test]
+fn many_clients_are_a_crowd_until_the_quiet_ones_are_gone() {
+    let core = core();
+    let limits = Limits::default().with_connections(4);
+    core.limits.set(limits).unwrap();
+    core.deliver("a", call(1), PLACE, 1, None);
+    assert!(!core.is_crowded());
+    core.deliver("b", call(1), PLACE, 1, None);
+    assert!(core.is_crowded());
+    // What has calls that run is not quiet.
+    core.end_quiet(Duration::ZERO);
+    assert!(core.is_crowded());
+    drop(core.take_arrived());
+    assert!(!core.is_crowded());
 }

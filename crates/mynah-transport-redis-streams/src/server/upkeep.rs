@@ -17,6 +17,9 @@ use tokio::time::{Instant, timeout};
 /// A client that has called nothing for so long is forgotten until it calls again.
 const QUIET: Duration = Duration::from_secs(300);
 
+/// The same when there are many: most of them were there for a moment, and new ones want their places.
+const QUIET_IN_A_CROWD: Duration = Duration::from_secs(5);
+
 /// How often what dead instances left is looked for.
 const CLEAN_UP: Duration = Duration::from_secs(15);
 
@@ -56,7 +59,10 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
                 continue;
             }
         }
-        core.end_quiet(QUIET);
+        core.end_quiet(match core.is_crowded() {
+            true => QUIET_IN_A_CROWD,
+            false => QUIET,
+        });
         let pause = period(&core.options).min(BEAT);
         drop(timeout(pause, core.wait_for_end()).await);
     }
