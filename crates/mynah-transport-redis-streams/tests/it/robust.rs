@@ -583,3 +583,27 @@ async fn a_server_that_stops_gives_back_what_never_arrived() {
     settled(&redis).await;
     assert_eq!(second.deliveries.lock().unwrap()[0].attempt, 1);
 }
+
+#[tokio::test]
+async fn a_call_with_a_multitude_of_fields_is_given_back() {
+    let redis = redis().await;
+    group(&redis).await;
+    let wait =
+        r#"{"jsonrpc": "2.0", "method": "arith.wait", "params": {"name": "x"}, "id": "many"}"#;
+    let mut fields = vec!["type", "rpc", "timeout-ms", "soon"];
+    for _ in 0..5000 {
+        fields.extend(["x", "y"]);
+    }
+    fields.extend(["envelope", wait, "reply-to", "app:replies:c"]);
+    fields.extend(["envelope", "another"]);
+    send(&redis, &fields).await;
+    let (one, first) = serve(&redis, "").await;
+    first.begun(1).await;
+    let (_two, second) = serve(&redis, "").await;
+    one.stop();
+    second.begun(1).await;
+    second.gate.add_permits(1);
+    let answers = answered(&redis, "c", 1).await;
+    assert!(answers[0].contains(r#""id": "many", "result": "x""#));
+    settled(&redis).await;
+}
