@@ -8,6 +8,9 @@ mod served;
 mod transport;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use dial::check_instance;
 pub(crate) use replies::SILENCE;
 pub(crate) use transport::profile;

@@ -10,22 +10,27 @@ pub(crate) struct Call {
     pub(crate) stream: String,
     pub(crate) envelope: Vec<u8>,
     pub(crate) reply_to: Option<std::sync::Arc<str>>,
-    pub(crate) timeout: Option<Duration>,
     pub(crate) metadata: Option<Vec<u8>>,
     pub(crate) operation: Option<String>,
 }
 
 impl Call {
-    pub(crate) fn add(&self) -> Cmd {
-        let mut add = Cmd::with_capacity(14, self.envelope.len() + 256);
-        add.arg("XADD").arg(&*self.stream).arg("*");
+    /// `timeout`: what is left now of the time that its caller gives it. `unserved`: nobody takes entries from the stream,
+    /// and it is kept from growing without an end.
+    pub(crate) fn add(&self, timeout: Option<Duration>, unserved: bool) -> Cmd {
+        let mut add = Cmd::with_capacity(17, self.envelope.len() + 256);
+        add.arg("XADD").arg(&*self.stream);
+        if unserved {
+            add.arg("MAXLEN").arg("~").arg(UNSERVED_LEN);
+        }
+        add.arg("*");
         add.arg(field::TYPE).arg("rpc");
         add.arg(field::ENVELOPE).arg(&*self.envelope);
         if let Some(reply_to) = &self.reply_to {
             add.arg(field::REPLY_TO).arg(&**reply_to);
         }
         // What real clamator peers do not know stands behind what they do.
-        if let Some(timeout) = self.timeout {
+        if let Some(timeout) = timeout {
             add.arg(field::TIMEOUT_MS).arg(millis(timeout));
         }
         if let Some(operation) = &self.operation {
@@ -37,6 +42,9 @@ impl Call {
         add
     }
 }
+
+/// About how many entries a command stream has that nobody serves.
+const UNSERVED_LEN: usize = 8192;
 
 /// About how many entries the control stream has.
 const CONTROL_LEN: usize = 1000;

@@ -37,28 +37,38 @@ impl Lua {
         }
     }
 
-    /// Runs it for several keys in one round trip, apart from one another.
+    /// Runs it for several keys in one round trip, apart from one another: what Redis refuses for one is the answer for that
+    /// one only.
     pub(crate) async fn run_all(
         &self,
         connection: &mut Connection,
         calls: &[(String, Vec<String>)],
-    ) -> RedisResult<Vec<Value>> {
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut commands = Pipeline::with_capacity(calls.len());
         for (key, arguments) in calls {
             commands.add_command(self.by_hash(key.as_bytes(), arguments));
         }
-        let mut answers = connection.run_all(&commands).await?;
-        for (answer, (key, arguments)) in answers.iter_mut().zip(calls) {
+        let answers = connection.run_all(&commands).await?;
+        let mut results = Vec::with_capacity(calls.len());
+        for (answer, (key, arguments)) in answers.into_iter().zip(calls) {
             let refused = match answer {
-                Value::ServerError(error) => RedisError::from(error.clone()),
-                _ => continue,
+                Value::ServerError(error) => RedisError::from(error),
+                answer => {
+                    results.push(Ok(answer));
+                    continue;
+                }
             };
             if !is_unknown(&refused) {
-                return Err(refused);
+                results.push(Err(refused));
+                continue;
             }
-            *answer = self.run(connection, key, arguments).await?;
+            match self.run(connection, key, arguments).await {
+                // Nothing that Redis has answered: none of those behind it will be.
+                Err(error) if error.code().is_none() => return Err(error),
+                answer => results.push(answer),
+            }
         }
-        Ok(answers)
+        Ok(results)
     }
 
     fn by_hash(&self, key: &[u8], arguments: &[impl ToRedisArgs]) -> Cmd {

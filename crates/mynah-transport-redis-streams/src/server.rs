@@ -14,6 +14,9 @@ mod settle;
 mod upkeep;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use listen::RedisListener;
 pub use remote::RedisRemote;
 

@@ -1,7 +1,7 @@
 //! Envelopes to entries.
 
-use super::core::{Core, Queued};
-use crate::command::{self, Call};
+use super::core::{Core, Queued, Said};
+use crate::command::Call;
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::jsonrpc::Messages;
 use mynah_protocol::{
@@ -46,11 +46,12 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
     };
     match (written, id) {
         (Ok((call, until)), id) => core.write(Queued {
-            command: call.add(),
             bytes: call.envelope.len(),
+            said: Said::Call(call),
             id,
             service,
             until,
+            unserved: false,
         }),
         (Err(error), Some(id)) => core.hear([refusal(id, &error)]),
         (Err(error), None) => tracing::warn!(%error, "notification cannot be sent"),
@@ -62,11 +63,12 @@ fn say_cancel(core: &Core, id: &WireId) {
     // Ids of the program's own have numbers below them.
     let WireId::Uint(number) = id else { return };
     core.write(Queued {
-        command: command::cancel(&core.keys.control(), &core.reply_to, *number),
+        said: Said::Cancel(*number),
         bytes: 0,
         id: None,
         service: String::new(),
         until: None,
+        unserved: false,
     });
 }
 
@@ -94,7 +96,6 @@ fn entry(
         stream: core.keys.commands(&name.service),
         envelope: text,
         reply_to: answered.then(|| Arc::clone(&core.reply_to)),
-        timeout,
         metadata: fields(metadata),
         operation,
     };

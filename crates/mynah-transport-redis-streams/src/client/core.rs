@@ -1,13 +1,13 @@
 //! What the tasks of a client share.
 
+use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
 use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
-use redis::Cmd;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -47,6 +47,8 @@ struct State {
     /// Calls to be written.
     outbox: VecDeque<Queued>,
     bytes: usize,
+    /// Calls that were taken to be written, and that the peer waits for.
+    awaited: HashSet<WireId>,
     writer: Option<Waker>,
     /// Answers up to this one were read, and are to be deleted.
     read: Option<EntryId>,
@@ -56,10 +58,18 @@ struct State {
     closer: Option<Waker>,
 }
 
+/// What is to be written.
+#[derive(Debug)]
+pub(super) enum Said {
+    Call(Call),
+    /// The call of this number is not wanted any more.
+    Cancel(u64),
+}
+
 /// A call that waits to be written.
 #[derive(Debug)]
 pub(super) struct Queued {
-    pub(super) command: Cmd,
+    pub(super) said: Said,
     /// Bytes of its message.
     pub(super) bytes: usize,
     /// Of a call that wants an answer.
@@ -68,6 +78,8 @@ pub(super) struct Queued {
     pub(super) service: String,
     /// After that its caller does not wait any more.
     pub(super) until: Option<Instant>,
+    /// Nobody serves it now.
+    pub(super) unserved: bool,
 }
 
 /// What is to be written now.
@@ -112,9 +124,19 @@ impl Core {
     /// Hands what was heard to the peer.
     pub(super) fn hear(&self, heard: impl IntoIterator<Item = Envelope<'static>>) {
         let mut state = self.lock();
-        state.inbox.extend(heard);
+        let before = state.awaited.len();
+        for heard in heard {
+            if let Envelope::Response(response) = &heard {
+                state.awaited.remove(&response.id);
+            }
+            state.inbox.push_back(heard);
+        }
         let reader = state.reader.take();
+        let may_write = state.awaited.len() < before && !state.outbox.is_empty();
         drop(state);
+        if may_write {
+            self.writable.notify_one();
+        }
         if let Some(reader) = reader {
             reader.wake();
         }
@@ -168,7 +190,10 @@ impl Core {
 
     /// So many more calls were written than answers heard; less, when `more` is negative.
     pub(super) fn count(&self, more: i64) {
-        self.unanswered.fetch_add(more, Ordering::AcqRel);
+        // Whoever may write can answer what was never asked.
+        let count = |now: i64| Some(now.saturating_add(more).max(0));
+        let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
+        let _always = self.unanswered.fetch_update(set, fetch, count);
     }
 
     /// Whether answers may come yet.
@@ -176,11 +201,12 @@ impl Core {
         self.unanswered.load(Ordering::Acquire) > 0
     }
 
-    /// Takes back a call that was not written. `false`: it was, or is being written.
+    /// Takes back a call that was not written. `false`: it was, or is being written; its answer is not waited for.
     pub(super) fn withdraw(&self, id: &WireId) -> bool {
         let mut state = self.lock();
         let is_it = |queued: &Queued| queued.id.as_ref() == Some(id);
         let Some(at) = state.outbox.iter().position(is_it) else {
+            state.awaited.remove(id);
             return false;
         };
         if let Some(queued) = state.outbox.remove(at) {
@@ -201,17 +227,27 @@ impl Core {
         }
     }
 
-    /// Takes what there is, in turns of bounded size.
+    /// Takes what there is, in turns of bounded size, and no more calls than answers are kept for.
     pub(super) fn take_batch(&self) -> Batch {
         const MOST: usize = 512;
         const MOST_BYTES: usize = 1 << 20;
+        // Answers to calls that were cancelled come beside them.
+        let most_awaited = (self.options.reply_max_len / 2).max(1);
         let mut state = self.lock();
         let mut calls = Vec::with_capacity(state.outbox.len().min(MOST));
         let mut bytes = 0;
         while calls.len() < MOST && bytes < MOST_BYTES {
+            let full = state.awaited.len() >= most_awaited && !state.closing;
+            let is_next = |queued: &Queued| !(full && queued.id.is_some());
+            if !state.outbox.front().is_some_and(is_next) {
+                break;
+            }
             let Some(queued) = state.outbox.pop_front() else {
                 break;
             };
+            if let Some(id) = &queued.id {
+                state.awaited.insert(id.clone());
+            }
             bytes += queued.bytes;
             calls.push(queued);
         }
@@ -234,6 +270,9 @@ impl Core {
         let mut state = self.lock();
         for queued in batch.calls.into_iter().rev() {
             state.bytes += queued.bytes;
+            if let Some(id) = &queued.id {
+                state.awaited.remove(id);
+            }
             state.outbox.push_front(queued);
         }
         state.read = state.read.max(batch.read);

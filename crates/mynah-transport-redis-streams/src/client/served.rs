@@ -1,6 +1,6 @@
 //! Who is served, as far as a client knows: a call that nobody would answer ends at once.
 
-use super::core::{Batch, Core};
+use super::core::{Batch, Core, Said};
 use crate::connect::Connection;
 use crate::presence::{self, Served};
 use mynah_protocol::ErrorCode;
@@ -18,10 +18,18 @@ const MOST: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     seen: HashMap<String, Instant>,
+    /// Before that it is not believed that nobody serves: Redis was away, for servers as well.
+    doubts_until: Option<Instant>,
 }
 
 impl Directory {
-    /// Ends those calls of a batch that nobody would answer. Notifications are kept for whoever comes.
+    /// Redis is back, and servers may not have said yet that they are alive.
+    pub(super) const fn doubt_until(&mut self, until: Instant) {
+        self.doubts_until = Some(until);
+    }
+
+    /// Ends those calls of a batch that nobody would answer. Notifications are kept for whoever comes, though not without
+    /// bound.
     pub(super) async fn sift(
         &mut self,
         core: &Core,
@@ -33,13 +41,16 @@ impl Directory {
         let mut asked: Vec<String> = Vec::new();
         for queued in &batch.calls {
             let known = self.seen.get(&queued.service).is_some_and(fresh);
-            if queued.id.is_some() && !known && !asked.contains(&queued.service) {
+            let is_call = matches!(queued.said, Said::Call(_));
+            if is_call && !known && !asked.contains(&queued.service) {
                 asked.push(queued.service.clone());
             }
         }
+        let doubts = self.doubts_until.is_some_and(|until| now < until);
         for service in asked {
             match presence::look(&core.keys, &service, connection).await {
                 Ok(Served::Maybe) => self.saw(service, now),
+                Ok(Served::ByNobody) if doubts => {}
                 Ok(Served::ByNobody) => end(core, batch, &service),
                 Err(error) => {
                     // Without permission to look, or without a connection: then the time of the call decides.
@@ -64,6 +75,7 @@ fn end(core: &Core, batch: &mut Batch, service: &str) {
             return true;
         }
         let Some(id) = queued.id.take() else {
+            queued.unserved = true;
             return true;
         };
         let what = format!("nobody serves {service} now");

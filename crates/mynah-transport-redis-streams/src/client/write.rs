@@ -1,11 +1,12 @@
 //! Writing the calls: all that wait at once.
 
-use super::core::{Batch, Core};
+use super::core::{Batch, Core, Queued, Said};
 use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
+use crate::presence::BEAT;
 use mynah_protocol::ErrorCode;
-use redis::{Pipeline, RedisError, RedisResult, Value, cmd};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -13,6 +14,9 @@ use tokio::time::{Instant, timeout};
 
 /// How long the last words of a client may take.
 const LAST_WORDS: Duration = Duration::from_millis(400);
+
+/// How long servers that lost Redis as well have to say that they are alive: until their next beat, and to connect again.
+const RETURN: Duration = BEAT.saturating_add(Duration::from_secs(2));
 
 /// Writes until the client is closed, and leaves nothing behind.
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: JoinHandle<()>) {
@@ -36,7 +40,10 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
         let open = match &mut connection {
             Some(open) => open,
             None => match reconnect(&core).await {
-                Ok(opened) => connection.insert(opened),
+                Ok(opened) => {
+                    served.doubt_until(Instant::now() + RETURN);
+                    connection.insert(opened)
+                }
                 Err(error) => {
                     let closing = batch.closing;
                     core.put_back(batch);
@@ -50,7 +57,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             },
         };
         served.sift(&core, open, &mut batch).await;
-        match write(&core, open, &mut batch, &mut expires).await {
+        match write(&core, open, &batch, &mut expires).await {
             Ok(answers) => {
                 pauses.reset();
                 answered(&core, batch, answers);
@@ -96,17 +103,17 @@ async fn reconnect(core: &Core) -> RedisResult<Connection> {
 async fn write(
     core: &Core,
     connection: &mut Connection,
-    batch: &mut Batch,
+    batch: &Batch,
     expires: &mut Instant,
 ) -> RedisResult<Vec<Value>> {
     let mut commands = Pipeline::with_capacity(batch.calls.len() + 1);
-    for queued in &mut batch.calls {
-        commands.add_command(queued.command.take());
+    let now = Instant::now();
+    for queued in &batch.calls {
+        commands.add_command(command_of(core, queued, now));
     }
     if let Some(last) = batch.read {
         commands.add_command(command::trim_to(&core.reply_to, last));
         // Servers of clamator do not let it expire.
-        let now = Instant::now();
         if *expires <= now {
             let ttl = core.options.reply_ttl;
             commands.add_command(command::expire(&core.reply_to, ttl));
@@ -117,6 +124,19 @@ async fn write(
         return Ok(Vec::new());
     }
     connection.run_all(&commands).await
+}
+
+/// How something is written now. Its caller waits for no longer than before, however long it was not written.
+pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
+    match &queued.said {
+        Said::Call(call) => {
+            let left = queued
+                .until
+                .map(|until| until.saturating_duration_since(now));
+            call.add(left, queued.unserved)
+        }
+        Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
+    }
 }
 
 /// Calls that Redis refused end.

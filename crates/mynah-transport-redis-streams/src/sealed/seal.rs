@@ -54,12 +54,12 @@ impl Seals {
         format!("{}{operation}", self.prefix)
     }
 
-    /// Asks for operations, in one round trip; an answer for each, in order.
+    /// Asks for operations, in one round trip; an answer for each, in order, or why there is none for it.
     pub(crate) async fn begin<'a>(
         &self,
         connection: &mut Connection,
         operations: impl Iterator<Item = (&'a str, &'a Digest)>,
-    ) -> RedisResult<Vec<Begun>> {
+    ) -> RedisResult<Vec<RedisResult<Begun>>> {
         let ttl = millis(self.ttl).to_string();
         let calls: Vec<_> = operations
             .map(|(operation, digest)| {
@@ -68,7 +68,8 @@ impl Seals {
             })
             .collect();
         let answers = BEGIN.run_all(connection, &calls).await?;
-        answers.into_iter().map(Begun::read).collect()
+        let read = |answer: RedisResult<Value>| answer.and_then(Begun::read);
+        Ok(answers.into_iter().map(read).collect())
     }
 
     /// The commands that seal an answer, for the step that writes it: `HSET`, and the time from which it counts.

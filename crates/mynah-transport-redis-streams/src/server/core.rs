@@ -2,7 +2,7 @@
 
 use super::control::Unwanted;
 use super::desk::Desk;
-use super::outbox::{Outbox, Place, Sealing};
+use super::outbox::{Outbox, Place, Sealing, Step};
 use super::remote::{RedisRemote, Remote};
 use super::settle::Delivery;
 use crate::connect::Connector;
@@ -11,10 +11,10 @@ use crate::options::RedisOptions;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
 use mynah_protocol::{Envelope, Inbound, Limits, Receipt, WireId};
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -44,8 +44,10 @@ pub(super) struct Core {
     fetching: AtomicUsize,
     /// Rung when one of them has ended.
     fetched: Notify,
-    /// How far the clock of Redis is ahead of that of this machine, in milliseconds.
-    clock_ahead_ms: AtomicI64,
+    /// When it was made. The clock of the machine may be set while calls run; this goes on.
+    made: Instant,
+    /// The time at Redis then, in milliseconds.
+    redis_ms_then: AtomicU64,
 }
 
 /// Who calls.
@@ -83,7 +85,8 @@ impl Core {
             ended: Notify::new(),
             fetching: AtomicUsize::new(0),
             fetched: Notify::new(),
-            clock_ahead_ms: AtomicI64::new(0),
+            made: Instant::now(),
+            redis_ms_then: AtomicU64::new(0),
         }
     }
 
@@ -142,19 +145,25 @@ impl Core {
         }
     }
 
-    /// Learns what time it is at Redis.
+    /// Learns the time at Redis from an answer that has just come. Redis is further by now, so what is reckoned from it is
+    /// never ahead, and no call counts as late that is not.
     pub(super) fn set_clock(&self, redis_ms: u64) {
-        let ahead = i64::try_from(redis_ms).unwrap_or(i64::MAX) - machine_ms();
-        self.clock_ahead_ms.store(ahead, Ordering::Relaxed);
+        let then = redis_ms.saturating_sub(self.age_ms());
+        self.redis_ms_then.store(then, Ordering::Relaxed);
     }
 
     /// The time at Redis, in milliseconds.
     pub(super) fn redis_ms(&self) -> u64 {
-        let now = machine_ms().saturating_add(self.clock_ahead_ms.load(Ordering::Relaxed));
-        u64::try_from(now).unwrap_or(0)
+        let then = self.redis_ms_then.load(Ordering::Relaxed);
+        then.saturating_add(self.age_ms())
     }
 
-    /// Hands an entry to the connection of who sent it. `instance`: empty for those who want no answer.
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Hands an entry to the connection of who sent it, unless it is not wanted any more. `instance`: empty for those who
+    /// want no answer.
     pub(super) fn deliver(
         self: &Arc<Self>,
         instance: &str,
@@ -163,11 +172,31 @@ impl Core {
         attempt: u32,
         sealing: Option<Sealing>,
     ) {
+        let call = match &envelope {
+            Envelope::Request(request) => request.id.clone(),
+            _ => WireId::Null,
+        };
+        let mut remotes = self.lock();
+        // Here and not before: a cancel that is heard meanwhile is looked for under the same lock.
+        if let WireId::Uint(number) = call
+            && remotes.unwanted.has(instance, number)
+        {
+            drop(remotes);
+            self.outbox.push(Step::Done(place));
+            return;
+        }
+        let known = remotes.known.get(instance);
+        let known = known.filter(|remote| remote.is_open()).map(Arc::clone);
+        if known.is_none() && self.is_stopping() {
+            // Nobody accepts it any more. It has not begun, so this delivery does not count.
+            drop(remotes);
+            self.outbox.push(Step::Release {
+                place,
+                attempts: attempt.saturating_sub(1),
+            });
+            return;
+        }
         let inbound = |remote: &Arc<Remote>| {
-            let call = match &envelope {
-                Envelope::Request(request) => request.id.clone(),
-                _ => WireId::Null,
-            };
             if let Some(sealing) = sealing {
                 remote.seal(call.clone(), sealing);
             }
@@ -177,10 +206,9 @@ impl Core {
                 receipt: Some(Receipt::delivered(delivery, attempt)),
             }
         };
-        let mut remotes = self.lock();
-        let waker = match remotes.known.get(instance) {
-            Some(remote) if remote.is_open() => remote.deliver(inbound(remote)),
-            _ => {
+        let waker = match known {
+            Some(remote) => remote.deliver(inbound(&remote)),
+            None => {
                 let remote = Arc::new(Remote::new(instance));
                 drop(remote.deliver(inbound(&remote)));
                 remotes.known.insert(instance.into(), Arc::clone(&remote));
@@ -227,6 +255,15 @@ impl Core {
         {
             remotes.known.remove(gone.instance());
         }
+    }
+
+    /// Whether half as many clients are known as may be connected.
+    pub(super) fn is_crowded(&self) -> bool {
+        let most = self
+            .limits
+            .get()
+            .map_or(usize::MAX, |limits| limits.connections);
+        self.lock().known.len() >= most / 2
     }
 
     /// Ends connections that have said nothing for so long.
@@ -314,9 +351,4 @@ impl Drop for Fetching {
         self.0.fetching.fetch_sub(1, Ordering::AcqRel);
         self.0.fetched.notify_waiters();
     }
-}
-
-fn machine_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// How far ids may be ahead of the clock of Redis as this side knows it, in milliseconds.
+const AHEAD_MS: u64 = 10_000;
+
 /// One service of a server.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -96,9 +99,12 @@ impl Desk {
         }
     }
 
-    /// An entry was delivered. `false`: it runs here already.
-    pub(super) fn begin(&self, id: EntryId) -> bool {
-        self.seen_ms.fetch_max(id.ms, Ordering::Relaxed);
+    /// An entry was delivered. `false`: it runs here already. `redis_ms`: the time at Redis. Whoever may write can choose
+    /// any id: one of the future says nothing of what was seen.
+    pub(super) fn begin(&self, id: EntryId, redis_ms: u64) -> bool {
+        if id.ms <= redis_ms.saturating_add(AHEAD_MS) {
+            self.seen_ms.fetch_max(id.ms, Ordering::Relaxed);
+        }
         self.lock().entries.insert(id)
     }
 

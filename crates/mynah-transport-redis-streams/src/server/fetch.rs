@@ -29,6 +29,8 @@ pub(super) struct Fetcher {
     reclaims: Instant,
     /// A read may have been lost with its connection: then entries are this consumer's, and never arrived.
     lost: bool,
+    /// Operations of which Redis has not said yet what is known. They count as running, and are asked for again first.
+    waiting: Vec<Asked>,
     _fetching: Fetching,
 }
 
@@ -47,6 +49,7 @@ impl Fetcher {
             client,
             reclaims: Instant::now(),
             lost: false,
+            waiting: Vec::new(),
             _fetching: core.begin_to_fetch(),
         }
     }
@@ -70,6 +73,9 @@ impl Fetcher {
             }
         }
         self.client.store(0, Ordering::Release);
+        for asked in std::mem::take(&mut self.waiting) {
+            self.guard.give_back(&asked);
+        }
     }
 
     async fn cure(
@@ -85,8 +91,8 @@ impl Fetcher {
         tracing::warn!(service = %desk.service, %error, "calls cannot be fetched");
         match (cure(error), connection.as_mut()) {
             (Cure::CreateGroup, Some(open)) => {
-                let from = desk.seen().to_string();
-                if let Err(error) = upkeep::create_group(open, desk, &from).await {
+                let created = upkeep::create_group_again(&self.core, open, desk);
+                if let Err(error) = in_time(SILENCE, created).await {
                     tracing::warn!(service = %desk.service, %error, "the group cannot be created again");
                     self.close(connection);
                     self.pause(pauses).await;
@@ -131,6 +137,7 @@ impl Fetcher {
 
     /// Fetches once.
     async fn turn(&mut self, desk: &Desk, connection: &mut Connection) -> RedisResult<()> {
+        self.ask(desk, connection, Vec::new()).await?;
         if std::mem::take(&mut self.lost) {
             self.lost = true;
             let own = reclaim::own(desk, connection, desk.free());
@@ -162,31 +169,34 @@ impl Fetcher {
         self.admit(desk, connection, entries).await
     }
 
-    /// Asks what is known of operations, and goes on with them.
+    /// Asks what is known of operations, and goes on with them. Those that Redis does not answer for now wait for the next
+    /// time: they have not begun, and it is no new delivery.
     async fn ask(
         &mut self,
         desk: &Desk,
         connection: &mut Connection,
         asked: Vec<Asked>,
     ) -> RedisResult<()> {
-        if asked.is_empty() {
+        self.waiting.extend(asked);
+        if self.waiting.is_empty() {
             return Ok(());
         }
-        let operations = asked.iter().map(|asked| (&*asked.operation, &asked.digest));
-        let begun = match in_time(SILENCE, desk.seals.begin(connection, operations)).await {
-            Ok(begun) => begun,
-            Err(error) => {
-                // They are this consumer's and have not begun: found again as what is lost with a connection is.
-                let ids: Vec<_> = asked.iter().map(|asked| asked.place.id).collect();
-                desk.end(&ids);
-                self.lost = true;
-                return Err(error);
+        let operations = self.waiting.iter();
+        let operations = operations.map(|asked| (&*asked.operation, &asked.digest));
+        let begun = in_time(SILENCE, desk.seals.begin(connection, operations)).await?;
+        let mut failed = None;
+        for (asked, begun) in std::mem::take(&mut self.waiting).into_iter().zip(begun) {
+            match begun {
+                Ok(begun) => self.guard.resolve(asked, begun),
+                // This one's key cannot be used; its neighbours' can.
+                Err(error) if cure(&error) == Cure::None => self.guard.refuse(asked, &error),
+                Err(error) => {
+                    self.waiting.push(asked);
+                    failed = Some(error);
+                }
             }
-        };
-        for (asked, begun) in asked.into_iter().zip(begun) {
-            self.guard.resolve(asked, begun);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// How much may be fetched; `None` when nothing is to be fetched any more.
@@ -215,8 +225,9 @@ impl Fetcher {
         entries: Vec<(Entry, u32)>,
     ) -> RedisResult<()> {
         let mut asked = Vec::new();
+        let redis_ms = self.core.redis_ms();
         for (entry, attempt) in entries {
-            if !desk.begin(entry.id) {
+            if !desk.begin(entry.id, redis_ms) {
                 continue;
             }
             let attempt = attempt.saturating_add(entry.attempts);

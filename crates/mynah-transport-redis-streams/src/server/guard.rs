@@ -9,8 +9,10 @@ use mynah_codec::dialect::jsonrpc::{Messages, Read};
 use mynah_protocol::{
     Envelope, ErrorCode, Limits, Metadata, OPERATION_ID, Payload, Response, RpcError, WireId,
 };
+use redis::RedisError;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Reads the entries of one service.
 #[derive(Debug)]
@@ -28,8 +30,10 @@ pub(super) struct Asked {
     pub(super) operation: Box<str>,
     pub(super) digest: Digest,
     envelope: Envelope<'static>,
-    pub(super) place: Place,
+    place: Place,
     attempt: u32,
+    /// When it was read.
+    since: Instant,
 }
 
 /// Why an entry is not handed on.
@@ -104,6 +108,7 @@ impl Guard {
                 envelope,
                 place,
                 attempt,
+                since: Instant::now(),
             });
         }
         self.core.deliver(instance, envelope, place, attempt, None);
@@ -111,11 +116,19 @@ impl Guard {
     }
 
     /// Goes on with a call, now that it is known what was answered to it before.
-    pub(super) fn resolve(&mut self, asked: Asked, begun: Begun) {
-        let Envelope::Request(request) = &asked.envelope else {
+    pub(super) fn resolve(&mut self, mut asked: Asked, begun: Begun) {
+        let Envelope::Request(request) = &mut asked.envelope else {
             return;
         };
         let id = request.id.clone();
+        if let Some(timeout) = &mut request.timeout {
+            *timeout = timeout.saturating_sub(asked.since.elapsed());
+            if timeout.is_zero() {
+                // Nobody waits for it any more.
+                self.core.outbox.push(Step::Done(asked.place));
+                return;
+            }
+        }
         let result = match begun {
             Begun::New => {
                 let sealing = Sealing {
@@ -135,10 +148,37 @@ impl Guard {
                 "the operation was called with other arguments",
             ))),
         };
-        if !asked.instance.is_empty() {
-            self.answer(&asked.instance, Response { id, result });
+        self.end(&asked.instance, asked.place, Response { id, result });
+    }
+
+    /// Is done with a call of which cannot be known whether it has an outcome: it does not begin.
+    pub(super) fn refuse(&self, asked: Asked, error: &RedisError) {
+        let (service, operation) = (self.service(), asked.operation.escape_debug());
+        tracing::error!(service, %operation, %error, "the seal of an operation cannot be used");
+        let Envelope::Request(request) = asked.envelope else {
+            return;
+        };
+        let what = "what is known of the operation cannot be read; it did not begin";
+        let response = Response {
+            id: request.id,
+            result: Err(Box::new(RpcError::new(ErrorCode::INTERNAL, what))),
+        };
+        self.end(&asked.instance, asked.place, response);
+    }
+
+    /// Lets somebody else have a call that has not begun: this delivery does not count.
+    pub(super) fn give_back(&self, asked: &Asked) {
+        self.core.outbox.push(Step::Release {
+            place: asked.place,
+            attempts: asked.attempt.saturating_sub(1),
+        });
+    }
+
+    fn end(&self, instance: &str, place: Place, response: Response<'static>) {
+        if !instance.is_empty() {
+            self.answer(instance, response);
         }
-        self.core.outbox.push(Step::Done(asked.place));
+        self.core.outbox.push(Step::Done(place));
     }
 
     /// The outcome in a seal.

@@ -4,8 +4,10 @@ use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::fetch::{self, Fetcher};
+use super::outbox::Place;
 use super::remote::RedisRemote;
-use super::{upkeep, write};
+use super::write::LAST_WORDS;
+use super::{reclaim, scripts, upkeep, write};
 use crate::client::check_instance;
 use crate::connect::{Connection, Connector};
 use crate::keys::{self, Keys};
@@ -113,12 +115,11 @@ impl Listener for RedisListener {
         let now = upkeep::time(&mut commands).await;
         let now = now.map_err(|error| self.failed("cannot ask for the time", error))?;
         self.core.set_clock(now);
-        let early = u64::try_from(self.core.options.early_calls.as_millis()).unwrap_or(0);
-        let from = now.saturating_sub(early);
+        let from = upkeep::early(&self.core.options, now);
         let mut readers = Vec::new();
         for desk in &desks {
             desk.saw(from);
-            let created = upkeep::create_group(&mut commands, desk, &from.to_string()).await;
+            let created = upkeep::create_group(&mut commands, desk, from).await;
             let what = "cannot create the consumer group";
             created.map_err(|error| self.failed(what, error))?;
             let opened = self.core.connector.open_blocking().await;
@@ -209,7 +210,13 @@ async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, hearing: JoinHand
     core.wait_until_settled().await;
     hearing.abort();
     if let Some(open) = &mut connection {
-        leave(open, &core).await;
+        let left = timeout(LAST_WORDS, async {
+            give_back(open, &core).await;
+            leave(open, &core).await;
+        });
+        if left.await.is_err() {
+            tracing::warn!("redis does not answer; the consumer stays in its groups");
+        }
     }
     core.set_ended();
 }
@@ -224,6 +231,30 @@ async fn unblock(connection: &mut Connection, readers: &[Arc<AtomicU64>]) {
         unblock.arg("UNBLOCK").arg(client);
         if let Err(error) = connection.run(&unblock).await {
             tracing::debug!(%error, "a blocking read ends by itself");
+        }
+    }
+}
+
+/// Gives back what Redis has delivered to readers that never heard of it.
+async fn give_back(connection: &mut Connection, core: &Core) {
+    for (index, desk) in core.desks().iter().enumerate() {
+        let found = match reclaim::own(desk, connection, reclaim::MOST).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(%error, "what never arrived is left to others");
+                continue;
+            }
+        };
+        for (entry, attempt) in found.entries {
+            // Neither that delivery nor this one counts.
+            let attempts = attempt.saturating_sub(2).saturating_add(entry.attempts);
+            let place = Place {
+                desk: index,
+                id: entry.id,
+            };
+            if let Err(error) = scripts::release(connection, desk, place, attempts).await {
+                tracing::debug!(%error, entry = %entry.id, "an entry is left to others");
+            }
         }
     }
 }

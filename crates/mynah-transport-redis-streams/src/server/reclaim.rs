@@ -13,7 +13,7 @@ use redis::{RedisResult, Value, cmd};
 use std::time::Duration;
 
 /// Entries of the pending list that are looked at in one turn.
-const MOST: usize = 128;
+pub(super) const MOST: usize = 128;
 
 /// What was taken over.
 #[derive(Debug, Default)]

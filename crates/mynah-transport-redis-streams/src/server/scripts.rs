@@ -25,6 +25,7 @@ return lost
 
 /// Gives an entry back: it is added again, so that anybody may have it at once, and the one that was delivered is gone.
 /// Only while it is still this consumer's. The time that its caller gave it goes on, and so does the count of deliveries.
+/// Of its fields those that mean something are kept, the first of each: there may be more than a script can add.
 static RELEASE: Lua = Lua::new(
     r"
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])
@@ -33,16 +34,22 @@ local found = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])
 if #found == 1 then
   local now = redis.call('TIME')
   local age = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(string.match(ARGV[3], '^%d+'))
-  local fields, late = {}, false
+  local fields, late, known = {}, false, {}
+  for i = 7, #ARGV do known[ARGV[i]] = true end
   local old = found[1][2]
   for i = 1, #old, 2 do
     local name, value = old[i], old[i + 1]
     if name == ARGV[5] then
-      local left = (tonumber(value) or 0) - age
-      if left <= 0 then late = true end
-      value = string.format('%.0f', left)
+      if string.match(value, '^%d+$') then
+        local left = tonumber(value) - age
+        if left <= 0 then late = true end
+        value = string.format('%.0f', left)
+      else
+        value = ''
+      end
     end
-    if name ~= ARGV[6] then
+    if known[name] and value ~= '' then
+      known[name] = nil
       fields[#fields + 1] = name
       fields[#fields + 1] = value
     end
@@ -87,6 +94,12 @@ pub(super) async fn release(
         attempts.to_string(),
         field::TIMEOUT_MS.to_owned(),
         field::ATTEMPTS.to_owned(),
+        field::TYPE.to_owned(),
+        field::ENVELOPE.to_owned(),
+        field::REPLY_TO.to_owned(),
+        field::TIMEOUT_MS.to_owned(),
+        field::METADATA.to_owned(),
+        field::OPERATION.to_owned(),
     ];
     RELEASE.run(connection, &desk.stream, &arguments).await?;
     Ok(())

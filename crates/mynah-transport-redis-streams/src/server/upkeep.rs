@@ -4,7 +4,8 @@ use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::scripts;
-use crate::connect::{Connection, Pauses};
+use crate::command::millis;
+use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry;
 use crate::options::RedisOptions;
 use crate::presence::{self, BEAT, Card, CardService};
@@ -15,6 +16,9 @@ use tokio::time::{Instant, timeout};
 
 /// A client that has called nothing for so long is forgotten until it calls again.
 const QUIET: Duration = Duration::from_secs(300);
+
+/// The same when there are many: most of them were there for a moment, and new ones want their places.
+const QUIET_IN_A_CROWD: Duration = Duration::from_secs(5);
 
 /// How often what dead instances left is looked for.
 const CLEAN_UP: Duration = Duration::from_secs(15);
@@ -55,7 +59,10 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
                 continue;
             }
         }
-        core.end_quiet(QUIET);
+        core.end_quiet(match core.is_crowded() {
+            true => QUIET_IN_A_CROWD,
+            false => QUIET,
+        });
         let pause = period(&core.options).min(BEAT);
         drop(timeout(pause, core.wait_for_end()).await);
     }
@@ -138,17 +145,45 @@ pub(super) async fn time(connection: &mut Connection) -> RedisResult<u64> {
     Ok(seconds.saturating_mul(1000).saturating_add(micros / 1000))
 }
 
-/// Creates the group of a service, if it is not there.
+/// From where the group of a service is created, when it is now so late at Redis: milliseconds.
+pub(super) fn early(options: &RedisOptions, redis_ms: u64) -> u64 {
+    redis_ms.saturating_sub(millis(options.early_calls))
+}
+
+/// Creates the group of a service that is gone: from what was seen last, but never from ahead of the clock that Redis has
+/// now. It may have come back with one that is behind.
+pub(super) async fn create_group_again(
+    core: &Core,
+    connection: &mut Connection,
+    desk: &Desk,
+) -> RedisResult<()> {
+    let redis_ms = time(connection).await?;
+    let from = desk.seen().min(early(&core.options, redis_ms));
+    create_group(connection, desk, from).await
+}
+
+/// Creates the group of a service, if it is not there. Entries older than the group are nobody's, and are let go of.
 pub(super) async fn create_group(
     connection: &mut Connection,
     desk: &Desk,
-    from: &str,
+    from: u64,
 ) -> RedisResult<()> {
     let mut create = cmd("XGROUP");
     create.arg("CREATE").arg(&*desk.stream).arg(&*desk.service);
     create.arg(from).arg("MKSTREAM");
     match connection.run(&create).await {
-        Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+        Err(error) if error.code() == Some("BUSYGROUP") => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(_) => {}
+    }
+    let mut trim = cmd("XTRIM");
+    trim.arg(&*desk.stream).arg("MINID").arg(from);
+    match connection.run(&trim).await {
+        // Calls are served all the same.
+        Err(error) if cure(&error) == Cure::None => {
+            tracing::warn!(service = %desk.service, %error, "entries older than the group stay");
+            Ok(())
+        }
         Err(error) => Err(error),
         Ok(_) => Ok(()),
     }

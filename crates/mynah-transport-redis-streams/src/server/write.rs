@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a server that stops tries to write what is left while Redis does not answer.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Writes until everything is settled and nothing more can come.
 pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {

@@ -9,6 +9,7 @@
 mod calls;
 mod cancel;
 mod fleet;
+mod operations;
 mod presence;
 mod robust;
 mod topology;
