@@ -67,10 +67,9 @@ impl fmt::Display for RemoteCommand {
 }
 
 impl fmt::Debug for RemoteCommand {
-    /// The program alone: arguments may hold what no log should.
+    /// Nothing of the text: it may hold what no log should, in its first word too (`TOKEN=… worker`).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let program = self.text.split(' ').next().unwrap_or_default();
-        f.debug_tuple("RemoteCommand").field(&program).finish()
+        f.debug_struct("RemoteCommand").finish_non_exhaustive()
     }
 }
 

@@ -77,8 +77,8 @@ impl HostKeys {
     }
 
     /// Accepts the key of a host that no file knows, and adds it to the first file, which is made when it is not there
-    /// (mode 0600). A host that is known by another key, be it of another type, is refused as before. Of no effect on
-    /// [`fingerprints`](Self::fingerprints).
+    /// (mode 0600). A host that is known by another key, be it of another type, or by an authority is refused as before.
+    /// Of no effect on [`fingerprints`](Self::fingerprints).
     #[must_use]
     pub fn accept_new(mut self) -> Self {
         if let Policy::Files { accept_new, .. } = &mut self.policy {
@@ -364,6 +364,9 @@ fn why(verdict: &Verdict) -> String {
         Verdict::Changed(place) => format!("but another one is known for it at {place}"),
         Verdict::OtherType(place, kind) => {
             format!("but it is known by a key of another type, {kind}, at {place}")
+        }
+        Verdict::Authority(place) => {
+            format!("but it is known by the certificates of the authority at {place} alone")
         }
         Verdict::Known | Verdict::Unknown => "which is not known".to_owned(),
     }

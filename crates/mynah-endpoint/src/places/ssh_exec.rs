@@ -45,9 +45,12 @@ pub(super) fn read(url: &mut Url<'_>) -> Result<Box<dyn Place>, EndpointError> {
     if command.trim().is_empty() || command.contains('\0') {
         return Err(url.wrong(USES));
     }
-    // No terminal, no escape character, none of the forwardings that the user's configuration has for a terminal.
+    // No terminal, no escape character, none of the forwardings that the user's configuration has for a terminal: ports,
+    // the agent, X11. These win over what `option` says, wherever they stand.
     let mut program = Program::new(take_program(url)?).args([
         "-T",
+        "-a",
+        "-x",
         "-e",
         "none",
         "-o",

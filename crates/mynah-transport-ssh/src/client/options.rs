@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
+/// How long the other side may take to take the last of what was written.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// How long the session may take to send a signal, or to say goodbye.
+pub(super) const GOODBYE: Duration = Duration::from_secs(2);
+
 /// How a remote command is stopped, step by step. Each step is taken when it has not ended by then.
 ///
-/// 1. What was written is sent, and then the end of its stdin. A worker takes that as the end, and exits.
+/// 1. What was written is sent, and then the end of its stdin. A worker takes that as the end, and exits. One that does
+///    not take it within 30 s is not waited for any longer, and the times below begin.
 /// 2. After [`after_eof`](Self::after_eof) it gets TERM.
 /// 3. After [`after_term`](Self::after_term) it gets KILL.
 /// 4. After [`after_kill`](Self::after_kill) the SSH connection is closed, whatever it does.
@@ -14,7 +21,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopTimes {
-    /// Time after the end of its stdin. Default 2 s.
+    /// Time after the end of its stdin was sent. Default 2 s.
     pub after_eof: Duration,
     /// Time after TERM. Default 2 s.
     pub after_term: Duration,
@@ -54,9 +61,12 @@ impl StopTimes {
         self
     }
 
+    /// The longest that all of it takes: the last words, the steps with their two signals, and the goodbye.
     pub(crate) const fn total(&self) -> Duration {
         let two = self.after_eof.saturating_add(self.after_term);
-        two.saturating_add(self.after_kill)
+        let steps = two.saturating_add(self.after_kill);
+        let said = LAST_WORDS.saturating_add(GOODBYE.saturating_mul(3));
+        steps.saturating_add(said)
     }
 }
 

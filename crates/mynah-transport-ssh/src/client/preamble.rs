@@ -41,14 +41,17 @@ impl Marker {
     ) -> Result<(), TransportError> {
         let line = format!("\n{}\n", self.0);
         let mut seen = Vec::new();
+        // Where the line may begin: not before what was searched already.
+        let mut from = 0;
         loop {
-            if let Some(at) = find(&seen, line.as_bytes()) {
+            if let Some(at) = find(&seen, line.as_bytes(), from) {
                 let behind = seen.split_off(at + line.len());
                 stream.unread(behind);
                 seen.truncate(at);
                 stream.note(&seen);
                 return Ok(());
             }
+            from = (seen.len() + 1).saturating_sub(line.len());
             if seen.len() > most.saturating_add(line.len()) {
                 return Err(fail(&format!("more than {most} bytes came"), &seen));
             }
@@ -67,8 +70,12 @@ fn fail(what: &str, seen: &[u8]) -> TransportError {
     TransportError::new(TransportErrorKind::Broken, what)
 }
 
-fn find(all: &[u8], part: &[u8]) -> Option<usize> {
-    all.windows(part.len()).position(|window| window == part)
+/// Where a part begins, if not before `from`.
+fn find(all: &[u8], part: &[u8], from: usize) -> Option<usize> {
+    let mut windows = all.get(from..)?.windows(part.len());
+    windows
+        .position(|window| window == part)
+        .map(|at| from + at)
 }
 
 impl Remote {

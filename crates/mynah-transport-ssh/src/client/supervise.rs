@@ -1,19 +1,16 @@
 //! The task behind a connection: signs of life, and the end.
 
 use super::handler::{ClientHandler, SharedFound, lock};
-use super::options::SshOptions;
+use super::options::{GOODBYE, LAST_WORDS, SshOptions};
 use crate::duplex::State;
 use russh::client::{Handle, Msg};
 use russh::{ChannelMsg, ChannelWriteHalf, Disconnect, Sig};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
-
-/// How long the session may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct Supervisor {
     pub(super) session: Handle<ClientHandler>,
@@ -100,8 +97,19 @@ impl Supervisor {
         }
     }
 
-    /// Goes through the steps that follow the end of its stdin.
+    /// Waits until everything is sent, the end of its stdin too, and goes through the steps that follow.
     async fn stop(&self) {
+        let said = async {
+            poll_fn(|cx| self.state.poll_said(cx)).await;
+            // Handed over is not sent yet; but nobody takes it when the channel is closed.
+            poll_fn(|cx| match self.state.poll_over_and_closed(cx) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => self.state.control().poll_below(cx, 1),
+            })
+            .await;
+        };
+        // Whoever does not take it by now is stopped all the same.
+        let _late = timeout(LAST_WORDS, said).await;
         let times = self.options.stop;
         let mut steps = vec![(times.after_eof, None)];
         if self.signals {

@@ -55,7 +55,11 @@ fn what_cannot_be_sent_is_refused() {
 }
 
 #[test]
-fn debug_holds_no_arguments() {
-    let command = RemoteCommand::new("worker").arg("--token=secret");
-    assert_eq!(format!("{command:?}"), r#"RemoteCommand("worker")"#);
+fn debug_holds_nothing_of_the_text() {
+    for command in [
+        RemoteCommand::new("worker").arg("--token=secret"),
+        RemoteCommand::shell("TOKEN=secret worker"),
+    ] {
+        assert_eq!(format!("{command:?}"), "RemoteCommand { .. }");
+    }
 }

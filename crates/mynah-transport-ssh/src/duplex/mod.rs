@@ -19,7 +19,7 @@ use crate::elastic::ElasticControl;
 use russh::{ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use std::sync::Arc;
 
-/// What may wait to be read before the socket is left alone.
+/// What may wait to be read before the socket is left alone: its bytes, and 128 more for each piece that arrived alone.
 pub(crate) const READ_SOFT_BYTES: usize = 1 << 20;
 
 /// What may wait to be read while the writer waits too. A peer in order stays far below: what stands before its window

@@ -44,9 +44,20 @@ pub(crate) struct State {
     inner: Mutex<Inner>,
 }
 
+/// What a chunk that waits costs beside its bytes: its place in the queue, and what keeps its memory alive.
+pub(super) const CHUNK_BYTES: usize = 128;
+
+/// What arrived at once.
+struct Chunk {
+    data: Bytes,
+    /// What is charged for it, given back when it is read.
+    charge: usize,
+}
+
 #[derive(Default)]
 struct Inner {
-    inbound: VecDeque<Bytes>,
+    inbound: VecDeque<Chunk>,
+    /// What is charged for them.
     inbound_bytes: usize,
     outbound: BytesMut,
     /// The writer task waits for the peer.
@@ -152,14 +163,20 @@ impl State {
         }
         let paused = inner.must_pause();
         while let Some(front) = inner.inbound.front_mut() {
-            let taken = front.len().min(buffer.remaining());
+            let taken = front.data.len().min(buffer.remaining());
             if taken == 0 {
                 break;
             }
-            buffer.put_slice(front.get(..taken).unwrap_or_default());
-            front.advance(taken);
-            let empty = front.is_empty();
-            inner.inbound_bytes = inner.inbound_bytes.saturating_sub(taken);
+            buffer.put_slice(front.data.get(..taken).unwrap_or_default());
+            front.data.advance(taken);
+            let given_back = if front.data.is_empty() {
+                front.charge
+            } else {
+                taken
+            };
+            front.charge = front.charge.saturating_sub(given_back);
+            let empty = front.data.is_empty();
+            inner.inbound_bytes = inner.inbound_bytes.saturating_sub(given_back);
             if empty {
                 inner.inbound.pop_front();
             }
@@ -258,8 +275,9 @@ impl State {
         if data.is_empty() || inner.dropped {
             return;
         }
-        inner.inbound_bytes = inner.inbound_bytes.saturating_add(data.len());
-        inner.inbound.push_back(data);
+        let charge = data.len().saturating_add(CHUNK_BYTES);
+        inner.inbound_bytes = inner.inbound_bytes.saturating_add(charge);
+        inner.inbound.push_back(Chunk { data, charge });
         let (waiting, pause) = (inner.inbound_bytes, inner.must_pause());
         let reader = inner.take(Who::Reader);
         // Under the lock: whoever reads meanwhile must not find it paused after that.
@@ -274,6 +292,13 @@ impl State {
                 format!("{waiting} bytes wait to be read, and nobody reads them"),
             );
         }
+    }
+
+    /// What is charged for what waits to be read, and whether the socket is left alone.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> (usize, bool) {
+        let bytes = self.lock().inbound_bytes;
+        (bytes, self.control.silent_since().is_none())
     }
 
     pub(crate) fn with_lines(&self, write: impl FnOnce(&LineSink)) {

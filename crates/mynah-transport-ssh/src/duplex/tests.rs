@@ -236,3 +236,35 @@ async fn the_end_of_one_side_and_of_both() {
     assert!(near.write_all(b"more").await.is_err());
     assert!(!pair.near_state.was_cut() && !pair.far_state.was_cut());
 }
+
+/// Chunks of one byte cost more than their bytes, and all of it is given back.
+#[tokio::test]
+async fn small_chunks_are_charged_for() {
+    let (near, _far) = tokio::io::duplex(PIPE_BYTES);
+    let (read, write) = split(near);
+    let (_elastic, control) = Elastic::new(read, write, WRITE_CAP_BYTES);
+    let state = Arc::new(State::new(control, Eof::HalfClose, Box::new(|| None)));
+    let mut stream = Duplex::new(Arc::clone(&state));
+    const CHUNKS: usize = READ_SOFT_BYTES / 100;
+    for _round in 0..3 {
+        assert_eq!(state.waiting(), (0, false));
+        for _ in 0..CHUNKS {
+            state.arrived(bytes::Bytes::from_static(b"x"));
+        }
+        assert_eq!(state.waiting(), (CHUNKS * (1 + state::CHUNK_BYTES), true));
+        let mut heard = [0; CHUNKS];
+        in_time(stream.read_exact(&mut heard)).await.unwrap();
+        assert_eq!(state.waiting(), (0, false));
+    }
+    state.arrived(bytes::Bytes::from_static(b"xyz"));
+    let mut one = [0];
+    in_time(stream.read_exact(&mut one)).await.unwrap();
+    assert_eq!(state.waiting(), (2 + state::CHUNK_BYTES, false));
+    // Nobody reads, and the writer waits: the end comes by what it costs.
+    state.set_blocked(true);
+    for _ in 0..READ_HARD_BYTES / state::CHUNK_BYTES {
+        state.arrived(bytes::Bytes::from_static(b"x"));
+    }
+    let (_, why) = state.control().ended().unwrap();
+    assert!(why.contains("wait to be read"), "{why}");
+}

@@ -123,6 +123,21 @@ async fn a_revoked_key_is_not_learnt() {
     check(&keys, TWO).await.unwrap();
 }
 
+/// Whoever is on the way would have a plain key where the host has a certificate.
+#[tokio::test]
+async fn a_host_of_an_authority_is_not_learnt() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f");
+    let text = format!("@cert-authority h {ONE}\n");
+    fs::write(&file, &text).unwrap();
+    let keys = HostKeys::known_hosts_in([&file]).accept_new();
+    for of in [ONE, TWO] {
+        let error = check(&keys, of).await.unwrap_err();
+        assert!(error.contains("of the authority at"), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
 #[tokio::test]
 async fn fingerprints() {
     let one = key(ONE).fingerprint(HashAlg::Sha256).to_string();

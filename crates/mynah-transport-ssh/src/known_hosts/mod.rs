@@ -42,6 +42,8 @@ pub(crate) enum Verdict {
     Changed(Place),
     /// The host is known, by this line, with keys of other types alone.
     OtherType(Place, String),
+    /// The host is known by the authority in this line, and by no key of its own.
+    Authority(Place),
     /// No line is about the host.
     Unknown,
 }
@@ -84,6 +86,11 @@ impl KnownHosts {
             } else if verdict == Verdict::Unknown {
                 verdict = Verdict::OtherType(place.clone(), entry.key.kind.clone());
             }
+        }
+        if verdict == Verdict::Unknown
+            && let Some((place, _)) = self.about(name, Marker::CertAuthority).next()
+        {
+            return Verdict::Authority(place.clone());
         }
         verdict
     }

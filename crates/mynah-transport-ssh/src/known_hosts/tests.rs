@@ -187,10 +187,21 @@ fn revoked_keys() {
 
 #[test]
 fn an_authority_is_no_key_of_a_host() {
+    // Nor is such a host a new one.
+    for key in [ONE, TWO] {
+        let verdict = check("@cert-authority * ONE", "h", 22, key);
+        assert!(matches!(verdict, Verdict::Authority(_)), "{verdict:?}");
+    }
     assert_eq!(
-        check("@cert-authority * ONE", "h", 22, ONE),
+        check("@cert-authority g ONE", "h", 22, ONE),
         Verdict::Unknown
     );
+    assert_eq!(
+        check("@cert-authority * ONE\nh TWO", "h", 22, TWO),
+        Verdict::Known
+    );
+    let verdict = check("@cert-authority * ONE\nh TWO", "h", 22, ONE);
+    assert!(matches!(verdict, Verdict::Changed(_)), "{verdict:?}");
     let mut known = KnownHosts::default();
     let text =
         format!("@cert-authority *.example.org,*.example.com {ONE}\n@cert-authority g {TWO}\n");

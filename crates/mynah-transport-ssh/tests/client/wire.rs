@@ -3,7 +3,7 @@
 use crate::sshd::Sshd;
 use crate::support::*;
 use mynah_protocol::{Dialer as _, EvidenceKey, PeerEnd, TransportErrorKind};
-use mynah_transport_ssh::{Remote, RemoteCommand, SshOptions, SshStream};
+use mynah_transport_ssh::{Remote, RemoteCommand, SshOptions, SshStream, StopTimes};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
@@ -37,6 +37,35 @@ async fn a_subsystem() {
         "{}",
         error.chain()
     );
+}
+
+/// What was written before a drop is said as long as the other side takes it, though that lasts longer than the steps.
+#[tokio::test]
+async fn last_words_to_a_slow_reader() {
+    let server = Sshd::start("");
+    let path = server.path("slow");
+    let listener = UnixListener::bind(&path).unwrap();
+    let times = StopTimes::default().with_after_eof(Duration::from_secs(1));
+    let dialer = dialer(&server, Remote::Socket(path.display().to_string()))
+        .options(SshOptions::default().with_stop(times));
+    let mut stream = dial(&dialer).await.unwrap().connection;
+    let (mut far, _) = within(listener.accept()).await.unwrap();
+    let handle = stream.handle();
+    // Until it is held up, so that no window is left for the rest.
+    let piece = vec![7; 64 << 10];
+    let mut written = 0;
+    while let Ok(taken) = tokio::time::timeout(Duration::from_secs(1), stream.write(&piece)).await {
+        written += taken.unwrap();
+    }
+    drop(stream);
+    // For longer than the steps last.
+    let early = tokio::time::timeout(Duration::from_secs(3), handle.closed()).await;
+    assert!(early.is_err(), "it was cut");
+    let mut all = Vec::new();
+    within(far.read_to_end(&mut all)).await.unwrap();
+    assert_eq!(all.len(), written);
+    drop(far);
+    within(handle.closed()).await;
 }
 
 #[tokio::test]

@@ -127,6 +127,8 @@ async fn what_ssh_is_started_with() {
     let arguments: Vec<&str> = arguments.split_terminator('\0').collect();
     let expected = [
         "-T",
+        "-a",
+        "-x",
         "-e",
         "none",
         "-o",
