@@ -94,11 +94,7 @@ impl Told {
 }
 
 /// What a caller may see of everything.
-fn seen(
-    every: &Every,
-    caller: &Evidence,
-    show: &dyn Fn(&Evidence, Shown<'_>) -> bool,
-) -> Sees {
+fn seen(every: &Every, caller: &Evidence, show: &dyn Fn(&Evidence, Shown<'_>) -> bool) -> Sees {
     let mut sees = Vec::new();
     for contract in &every.contracts {
         let service = contract.name();
