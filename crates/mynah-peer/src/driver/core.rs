@@ -106,6 +106,9 @@ impl Core {
         if std::mem::take(&mut self.turn.get().collected.departing) {
             self.link.over.notify_waiters();
         }
+        for _event in 0..std::mem::take(&mut self.turn.get().collected.forbidden_events) {
+            self.charge("event that the peer may not emit");
+        }
         if std::mem::take(&mut self.turn.get().collected.met) {
             // What is large may have waited for it.
             let mut woken: Vec<_> = self.link.lock().room.drain(..).collect();
@@ -320,7 +323,7 @@ impl Core {
     #[cold]
     fn refuse_forbidden(&mut self, call: &Arrived) {
         let method = call.unknown.as_deref().unwrap_or_default();
-        tracing::warn!(method, peer = %self.link.config.evidence, "call that the peer may not make");
+        self.link.log_forbidden("call", method);
         if !call.answered {
             metrics::dropped(Dropped::Notification, 1);
             self.charge("notification that the peer may not send");

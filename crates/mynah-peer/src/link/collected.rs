@@ -35,6 +35,8 @@ pub(crate) struct Collected {
     pub(crate) refused: u64,
     /// The peer has said that it is going away.
     pub(crate) departing: bool,
+    /// Events that the peer may not emit: each is a breach.
+    pub(crate) forbidden_events: u32,
     /// The peer has introduced itself.
     pub(crate) met: bool,
     /// Something that was told through a callback waits for an interceptor.

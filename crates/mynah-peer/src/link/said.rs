@@ -12,8 +12,8 @@ impl DriverEffects<'_> {
         if let Said::Event(event) = &said
             && !self.link.allows_topic(&event.topic)
         {
-            let topic = event.topic.escape_debug();
-            tracing::warn!(%topic, peer = %self.link.config.evidence, "event that the peer may not emit");
+            self.link.log_forbidden("event", &event.topic);
+            self.collected.forbidden_events = self.collected.forbidden_events.saturating_add(1);
             return None;
         }
         let config = &self.link.config;

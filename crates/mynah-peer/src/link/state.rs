@@ -52,6 +52,8 @@ pub(crate) struct Link {
     pub(crate) config: LinkConfig,
     /// What the peer may call, where its evidence says so.
     pub(crate) allowed: Option<Box<AllowedMethods>>,
+    /// It was warned of something that the peer may not do: what follows is worth no warning of its own.
+    warned: AtomicBool,
     pub(crate) clock: Clock,
     /// Rung when the connection has ended, and when the peer says that it is going away.
     pub(crate) over: Notify,
@@ -168,6 +170,7 @@ impl Link {
             clock,
             over: Notify::new(),
             departing: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
             format: OnceLock::new(),
             handles: AtomicUsize::new(0),
             callbacks: CallbackTable::default(),
@@ -316,6 +319,18 @@ impl Link {
         match router.find_added(name) {
             Some(route) => !allowed.allows(&route.name()),
             None => !allowed.allows(name),
+        }
+    }
+
+    /// Logs what the peer may not do: the first time as a warning, later for who looks closely. A peer cannot fill the
+    /// log of the one it calls.
+    #[cold]
+    pub(crate) fn log_forbidden(&self, what: &str, name: &str) {
+        let (name, peer) = (name.escape_debug(), &self.config.evidence);
+        if self.warned.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%name, %peer, "{what} that the peer may not make");
+        } else {
+            tracing::warn!(%name, %peer, "{what} that the peer may not make; more of its kind is logged as debug");
         }
     }
 

@@ -23,6 +23,10 @@ use tokio::sync::mpsc;
 /// Reasons that are kept for the log.
 const MAX_NOTES: usize = 4;
 
+/// Channels that a connection may ask for in vain. While the peer stalls an exchange of keys, russh keeps each refusal
+/// with its channel, a few KiB, and has no bound of its own.
+const MAX_REFUSED_CHANNELS: usize = 8;
+
 /// What the handler and whoever opens the connection share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -78,6 +82,7 @@ pub(super) struct ServerHandler {
     /// What was authenticated. Once, by the protocol.
     evidence: Option<Evidence>,
     offers: usize,
+    refused_channels: usize,
     granted: bool,
 }
 
@@ -97,8 +102,22 @@ impl ServerHandler {
             opened: Some(opened),
             evidence: None,
             offers: 0,
+            refused_channels: 0,
             granted: false,
         }
+    }
+
+    /// Refuses a channel. A peer that goes on asking is cut off.
+    async fn refuse_channel(&mut self, reply: ChannelOpenHandle) -> Result<(), Error> {
+        self.refused_channels += 1;
+        if self.refused_channels > MAX_REFUSED_CHANNELS {
+            self.shared
+                .note("too many channels were asked for".to_owned());
+            return Err(Error::Disconnect);
+        }
+        let why = ChannelOpenFailure::AdministrativelyProhibited;
+        reply.reject(why).await;
+        Ok(())
     }
 
     /// What the one who has this key may call, if it may come in; a reason is noted if it may not.
@@ -246,13 +265,58 @@ impl Handler for ServerHandler {
             let sent = opened.try_send((channel, evidence));
             sent.is_ok()
         });
-        if taken {
-            reply.accept().await;
-        } else {
-            let why = ChannelOpenFailure::AdministrativelyProhibited;
-            reply.reject(why).await;
+        if !taken {
+            return self.refuse_channel(reply).await;
         }
+        reply.accept().await;
         Ok(())
+    }
+
+    async fn channel_open_x11(
+        &mut self,
+        _channel: Channel<Msg>,
+        _from: &str,
+        _from_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Error> {
+        self.refuse_channel(reply).await
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _to: &str,
+        _to_port: u32,
+        _from: &str,
+        _from_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Error> {
+        self.refuse_channel(reply).await
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _to: &str,
+        _to_port: u32,
+        _from: &str,
+        _from_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Error> {
+        self.refuse_channel(reply).await
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Error> {
+        self.refuse_channel(reply).await
     }
 
     async fn subsystem_request(
@@ -268,7 +332,7 @@ impl Handler for ServerHandler {
     }
 
     // All the rest is refused. What russh refuses by itself, because nothing is said here: passwords, certificates, and
-    // every other kind of channel and of forwarding.
+    // every kind of channel that it does not know and of forwarding.
 
     async fn pty_request(
         &mut self,

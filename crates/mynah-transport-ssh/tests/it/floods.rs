@@ -1,9 +1,12 @@
 //! What strangers may do before they are let in: bounded in number, time, bytes and memory.
 
-use crate::support::{Site, accept, meet, within};
+use crate::support::{Site, accept, meet, user_key, within};
 use mynah_protocol::TransportErrorKind;
 use mynah_transport_ssh::SshListener;
+use russh::client;
+use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -218,5 +221,65 @@ async fn connections_that_are_in_are_bounded_too() {
         if dialled.is_ok() && accepted.is_ok() {
             break;
         }
+    }
+}
+
+/// A client that asks nothing of its server.
+struct Trusting;
+
+impl client::Handler for Trusting {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        _key: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+}
+
+/// Lets a client in that then asks for channels of one kind, one after another: how many answers it hears.
+async fn refused_channels(kind: &str) -> usize {
+    let site = Site::new();
+    let mut listener = site.listen().await;
+    let address = listener.local_address();
+    let client = async {
+        let mut session = client::connect(Arc::default(), address, Trusting)
+            .await
+            .unwrap();
+        let key = load_secret_key(user_key(), None).unwrap();
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+        let login = session.authenticate_publickey("mynah", key).await.unwrap();
+        assert!(login.success());
+        let channel = session.channel_open_session().await.unwrap();
+        channel.request_subsystem(true, "mynah").await.unwrap();
+        (session, channel)
+    };
+    let ((session, _channel), accepted) = tokio::join!(within(client), accept(&mut listener));
+    let _held = accepted.unwrap();
+    for answers in 0..100 {
+        let opened = match kind {
+            "session" => session.channel_open_session().await,
+            "x11" => session.channel_open_x11("127.0.0.1", 6000).await,
+            "tcp" => {
+                let open = session.channel_open_direct_tcpip("127.0.0.1", 22, "127.0.0.1", 1);
+                open.await
+            }
+            _ => session.channel_open_direct_streamlocal("/nowhere").await,
+        };
+        match opened {
+            Ok(_) => panic!("{kind}: a second channel was opened"),
+            Err(russh::Error::ChannelOpenFailure(_)) => {}
+            Err(_cut_off) => return answers,
+        }
+    }
+    panic!("{kind}: never cut off");
+}
+
+#[tokio::test]
+async fn who_asks_for_one_channel_after_another_is_cut_off() {
+    for kind in ["session", "x11", "tcp", "path"] {
+        let answers = within(Box::pin(refused_channels(kind))).await;
+        assert_eq!(answers, 8, "{kind}");
     }
 }

@@ -59,13 +59,13 @@ impl Pattern {
         };
         Ok(Self {
             refuses,
-            what: What::read(text)?,
+            what: What::read(text, refuses)?,
         })
     }
 }
 
 impl What {
-    fn read(text: &str) -> Result<Self, String> {
+    fn read(text: &str, refuses: bool) -> Result<Self, String> {
         let wrong = |why: &str| format!("from: \"{}\" {why}", text.escape_debug());
         if let Some((address, bits)) = text.split_once('/') {
             let address = address.parse::<IpAddr>();
@@ -77,6 +77,7 @@ impl What {
             if masked(address, bits) != number(address) {
                 return Err(wrong("has bits behind its network"));
             }
+            let (address, bits) = unmapped(address, bits);
             return Ok(Self::Network(address, bits));
         }
         if let Ok(address) = text.parse::<IpAddr>() {
@@ -85,6 +86,9 @@ impl What {
         }
         let of_address = |char: char| char.is_ascii_hexdigit() || ":.*?".contains(char);
         if text.contains(['*', '?']) && text.chars().all(of_address) {
+            if let Some(why) = never_matches(text, refuses) {
+                return Err(wrong(why));
+            }
             return Ok(Self::Text(text.to_ascii_lowercase()));
         }
         Err(wrong(
@@ -100,6 +104,28 @@ impl What {
             }
             Self::Text(pattern) => glob(pattern.as_bytes(), remote.to_string().as_bytes()),
         }
+    }
+}
+
+/// A network of IPv4 addresses that are written as IPv6: as IPv4, which is how a peer's address is compared.
+fn unmapped(address: IpAddr, bits: u32) -> (IpAddr, u32) {
+    match (address.to_canonical(), bits.checked_sub(96)) {
+        (canonical, Some(bits)) if canonical.is_ipv4() && address.is_ipv6() => (canonical, bits),
+        _ => (address, bits),
+    }
+}
+
+/// Why a text with `*` or `?` may match no address as it is written here. One that refuses would refuse nobody.
+fn never_matches(text: &str, refuses: bool) -> Option<&'static str> {
+    let parts = || text.split(['.', ':']);
+    if text.contains('.') && text.contains(|char: char| char == ':' || char.is_ascii_alphabetic()) {
+        Some("is neither IPv4 nor IPv6")
+    } else if parts().any(|part| part.len() > 1 && part.starts_with('0')) {
+        Some("has zeros before a number")
+    } else if refuses && text.contains(':') {
+        Some("refuses what can be written in many ways: write a network")
+    } else {
+        None
     }
 }
 

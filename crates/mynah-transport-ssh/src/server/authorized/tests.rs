@@ -236,6 +236,11 @@ fn a_key_is_for_some_addresses() {
     check("10.0.0.0/8,!10.6.6.6", "10.6.6.5", true);
     check("10.0.0.0/8,!10.6.6.6", "10.6.6.6", false);
     check("!10.6.6.6,10.0.0.0/8", "10.6.6.6", false);
+    check("*,!::ffff:10.0.0.0/104", "10.6.6.6", false);
+    check("*,!::ffff:10.0.0.0/104", "11.6.6.6", true);
+    check("*,!::ffff:0:0/96", "10.6.6.6", false);
+    check("*,!::ffff:0:0/96", "2001:db8::1", true);
+    check("*,!10.6.*", "10.6.6.6", false);
     for wrong in [
         "",
         "example.com",
@@ -250,6 +255,12 @@ fn a_key_is_for_some_addresses() {
         "10.0.0",
         "localhost",
         "fe80::1%eth0",
+        "*,!::ffff:10.*",
+        "*,!010.*",
+        "*,!10.06.*",
+        "*,!2001:db8:0:0:*",
+        "2001:0db8:*",
+        "a.*",
     ] {
         let line = format!("from=\"{wrong}\" {ED25519}");
         assert!(permit(&line).is_err(), "{wrong}");
