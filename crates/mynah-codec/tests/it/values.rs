@@ -198,7 +198,16 @@ proptest! {
         if value.to_string().contains("simple(") || value.to_string().contains("undefined") {
             return Ok(());
         }
-        let theirs: ciborium::Value = ciborium::from_reader(&bytes[..]).expect("well-formed");
+        let theirs: ciborium::Value = match ciborium::from_reader(&bytes[..]) {
+            Ok(theirs) => theirs,
+            // It has integers of 128 bits at most.
+            Err(ciborium::de::Error::Semantic(_, text)) => {
+                prop_assert_eq!(text, "integer too large");
+                prop_assert!(format!("{value:?}").contains("BigInt"));
+                return Ok(());
+            }
+            Err(error) => panic!("well-formed, but {error}"),
+        };
         let mut again = Vec::new();
         ciborium::into_writer(&theirs, &mut again).expect("into memory");
         let read: Value = Format::Cbor.decode(&again, &LIMITS).expect("well-formed");

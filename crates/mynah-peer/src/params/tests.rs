@@ -131,11 +131,11 @@ fn nothing_is_written_for_none() {
     let none = (None::<String>, None::<String>);
     let expected = ["[]", "[]", "{}", "{}", "{}", "{}"].map(|text| Ok(text.to_owned()));
     assert_eq!(on_wires(&none, &Target::Method(&FIND)), expected);
-    // Without a contract nobody says that it may be absent.
+    // By name as by type.
     let named = Target::named("hall", "find");
     assert_eq!(
         written(&none, &named, ParamsShape::Positional, true).unwrap(),
-        "[null,null]"
+        "[]"
     );
 }
 
