@@ -221,6 +221,9 @@ async fn check_21_ps_a_client_that_ends_fails_what_waits_and_takes_its_replies_a
         .connect_with(redis.options().with_instance("cli-1"))
         .await;
     usable(&client).await;
+    redis
+        .until("nothing runs", async || redis.pending(CMDS).await == 0)
+        .await;
     let call = tokio::spawn(client.sleep(300).into_future());
     redis
         .until("it runs", async || redis.pending(CMDS).await == 1)

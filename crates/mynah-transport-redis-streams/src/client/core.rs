@@ -188,12 +188,10 @@ impl Core {
         self.writable.notify_one();
     }
 
-    /// So many more calls were written than answers heard; less, when `more` is negative.
+    /// So many more calls were written than answers heard; less, when `more` is negative. An answer may be heard before it
+    /// is known that its call was written.
     pub(super) fn count(&self, more: i64) {
-        // Whoever may write can answer what was never asked.
-        let count = |now: i64| Some(now.saturating_add(more).max(0));
-        let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
-        let _always = self.unanswered.fetch_update(set, fetch, count);
+        self.unanswered.fetch_add(more, Ordering::AcqRel);
     }
 
     /// Whether answers may come yet.
