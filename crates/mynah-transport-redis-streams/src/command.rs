@@ -1,6 +1,7 @@
 //! The commands that are sent.
 
 use crate::entry::{EntryId, field};
+use crate::options::RedisOptions;
 use redis::{Cmd, cmd};
 use std::time::Duration;
 
@@ -105,6 +106,14 @@ pub(crate) fn trim_to(stream: &str, last: EntryId) -> Cmd {
     let mut trim = cmd("XTRIM");
     trim.arg(stream).arg("MINID").arg(last.next().to_string());
     trim
+}
+
+/// Waits until replicas have what was written on this connection.
+pub(crate) fn wait(options: &RedisOptions) -> Cmd {
+    let mut wait = cmd("WAIT");
+    wait.arg(options.wait_replicas)
+        .arg(millis(options.wait_timeout));
+    wait
 }
 
 /// Milliseconds, rounded up, so that something is never nothing.

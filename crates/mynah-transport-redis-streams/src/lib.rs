@@ -39,6 +39,8 @@ mod lua;
 mod options;
 mod presence;
 mod random;
+#[cfg(feature = "redis-client")]
+mod redis_client;
 mod sealed;
 mod server;
 

@@ -88,6 +88,18 @@ pub struct RedisOptions {
     pub response_timeout: Duration,
     /// How long a connection may take to be opened. Default 5 s.
     pub connect_timeout: Duration,
+    /// How many replicas are to have a call before it counts as written, and the outcome of an operation before it is
+    /// answered (`WAIT`). Each batch then takes a round trip to the replicas more. Default 0: a failover loses what the
+    /// replica has not got yet. Not in a Cluster.
+    pub wait_replicas: u32,
+    /// How long these replicas may take. Calls that they do not have in time count as doubtful: they end as
+    /// indeterminate if nothing is heard of them. Default 1 s.
+    pub wait_timeout: Duration,
+    /// Whether Redis is to write to its disk before it answers: asked of it when a connection is opened (`CONFIG GET
+    /// appendfsync`, which the user of Redis must be allowed), and an error when it does not. Default `false`.
+    pub require_fsync: bool,
+    #[cfg(feature = "redis-client")]
+    pub(crate) client: Option<crate::redis_client::Handed>,
 }
 
 impl RedisOptions {
@@ -112,6 +124,11 @@ impl RedisOptions {
             block: Duration::from_secs(5),
             response_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
+            wait_replicas: 0,
+            wait_timeout: Duration::from_secs(1),
+            require_fsync: false,
+            #[cfg(feature = "redis-client")]
+            client: None,
         }
     }
 
@@ -188,6 +205,20 @@ impl RedisOptions {
     #[must_use]
     pub const fn with_seal_ttl(mut self, ttl: Duration) -> Self {
         self.seal_ttl = ttl;
+        self
+    }
+
+    /// Sets how many replicas are to have what is written.
+    #[must_use]
+    pub const fn with_wait_replicas(mut self, replicas: u32) -> Self {
+        self.wait_replicas = replicas;
+        self
+    }
+
+    /// Sets whether Redis must write to its disk before it answers.
+    #[must_use]
+    pub const fn with_require_fsync(mut self, required: bool) -> Self {
+        self.require_fsync = required;
         self
     }
 

@@ -41,8 +41,10 @@ const UNBLOCK_PATIENCE: Duration = Duration::from_secs(6);
 #[derive(Debug)]
 pub struct RedisListener {
     core: Arc<Core>,
-    /// Until it is told what is served.
+    /// The connection that it was bound with, until it is used.
     opened: Option<Connection>,
+    /// It was told what is served, and serves it.
+    serving: bool,
     /// How Redis knows the connections of the readers.
     readers: Vec<Arc<AtomicU64>>,
 }
@@ -63,8 +65,19 @@ impl RedisListener {
         Ok(Self {
             core: Arc::new(Core::new(options, connector, keys, instance)),
             opened: Some(opened),
+            serving: false,
             readers: Vec::new(),
         })
+    }
+
+    async fn connection(&self) -> Result<Connection, TransportError> {
+        let opened = self.core.connector.open().await;
+        opened.map_err(|error| self.failed("cannot connect", error))
+    }
+
+    async fn blocking_connection(&self) -> Result<Connection, TransportError> {
+        let opened = self.core.connector.open_blocking().await;
+        opened.map_err(|error| self.failed("cannot connect", error))
     }
 
     fn failed(&self, what: &str, error: redis::RedisError) -> TransportError {
@@ -108,10 +121,15 @@ impl Listener for RedisListener {
     type Connection = RedisRemote;
 
     async fn open(&mut self, offer: &Offer) -> Result<(), TransportError> {
-        let Some(mut commands) = self.opened.take() else {
+        if self.serving {
             return Ok(());
-        };
+        }
         let desks = self.desks(offer)?;
+        let mut commands = match self.opened.take() {
+            Some(opened) => opened,
+            // It was opened before, in vain.
+            None => self.connection().await?,
+        };
         let now = upkeep::time(&mut commands).await;
         let now = now.map_err(|error| self.failed("cannot ask for the time", error))?;
         self.core.set_clock(now);
@@ -122,23 +140,21 @@ impl Listener for RedisListener {
             let created = upkeep::create_group(&mut commands, desk, from).await;
             let what = "cannot create the consumer group";
             created.map_err(|error| self.failed(what, error))?;
-            let opened = self.core.connector.open_blocking().await;
-            readers.push(opened.map_err(|error| self.failed("cannot connect", error))?);
+            readers.push(self.blocking_connection().await?);
         }
-        let upkeep = self.core.connector.open().await;
-        let upkeep = upkeep.map_err(|error| self.failed("cannot connect", error))?;
+        let upkeep = self.connection().await?;
+        let what = "cannot make the control stream";
+        let heard = control::open(&self.core, &mut commands).await;
+        let heard = heard.map_err(|error| self.failed(what, error))?;
+        let ears = self.blocking_connection().await?;
+        // Whoever calls from now on finds somebody. What fails until here leaves nothing that serves.
+        let card = upkeep::card(&self.core, &desks, now);
+        let announced = card.announce(&self.core.keys, now, &mut commands).await;
+        announced.map_err(|error| self.failed("cannot announce the server", error))?;
+        self.serving = true;
         let core = &self.core;
         let _first = core.limits.set(offer.limits.clone());
         let _first = core.desks.set(desks);
-        // Whoever calls from now on finds somebody.
-        let card = upkeep::card(core, now);
-        let announced = card.announce(&core.keys, now, &mut commands).await;
-        announced.map_err(|error| self.failed("cannot announce the server", error))?;
-        let what = "cannot make the control stream";
-        let heard = control::open(core, &mut commands).await;
-        let heard = heard.map_err(|error| self.failed(what, error))?;
-        let ears = self.core.connector.open_blocking().await;
-        let ears = ears.map_err(|error| self.failed("cannot connect", error))?;
         let hearing = tokio::spawn(control::listen(Arc::clone(core), ears, heard));
         for (index, mut reader) in readers.into_iter().enumerate() {
             let client = match core.connector.can_unblock() {
@@ -261,7 +277,7 @@ async fn give_back(connection: &mut Connection, core: &Core) {
 
 /// Says that this server is gone, and takes it out of its groups.
 async fn leave(connection: &mut Connection, core: &Core) {
-    let card = upkeep::card(core, 0);
+    let card = upkeep::card(core, core.desks(), 0);
     if let Err(error) = card.withdraw(&core.keys, connection).await {
         tracing::debug!(%error, "presence ends by itself");
     }

@@ -84,7 +84,7 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
     renew(core, connection).await?;
     let now = Instant::now();
     if beats.presence <= now && !core.is_stopping() {
-        let card = card(core, beats.started_ms);
+        let card = card(core, core.desks(), beats.started_ms);
         card.announce(&core.keys, redis_ms, connection).await?;
         control::keep(core, connection).await?;
         beats.presence = now + BEAT;
@@ -99,7 +99,7 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
 }
 
 /// What this server says of itself.
-pub(super) fn card(core: &Core, started_ms: u64) -> Card {
+pub(super) fn card(core: &Core, desks: &[Desk], started_ms: u64) -> Card {
     let service = |desk: &Desk| CardService {
         name: desk.service.to_string(),
         contract: desk.contract.clone(),
@@ -108,7 +108,7 @@ pub(super) fn card(core: &Core, started_ms: u64) -> Card {
     };
     Card {
         instance: core.instance.clone(),
-        services: core.desks().iter().map(service).collect(),
+        services: desks.iter().map(service).collect(),
         started_ms,
     }
 }

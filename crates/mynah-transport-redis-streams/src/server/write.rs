@@ -6,7 +6,7 @@ use super::outbox::{Letter, Place, Sealing, Step};
 use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
-use crate::entry::EntryId;
+use crate::entry::{self, EntryId};
 use redis::{Pipeline, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::task::Poll;
@@ -87,6 +87,10 @@ impl Writer {
             None => self.connection.insert(self.core.connector.open().await?),
         };
         let core = &*self.core;
+        if core.options.wait_replicas > 0 && steps.iter().any(|step| matches!(step, Step::Seal(..)))
+        {
+            replicate_seals(core, connection, steps).await?;
+        }
         let written = if self.one_step {
             let mut commands = Pipeline::with_capacity(steps.len() + 4);
             // A single command is a step by itself.
@@ -133,20 +137,54 @@ impl Writer {
     }
 }
 
+/// Has the replicas keep the outcomes of operations before anybody is told of them. They are written once more with the
+/// answers; that changes nothing.
+async fn replicate_seals(
+    core: &Core,
+    connection: &mut Connection,
+    steps: &[Step],
+) -> RedisResult<()> {
+    let mut commands = Pipeline::new();
+    for step in steps {
+        add_seal(core, step, &mut commands);
+    }
+    commands.add_command(command::wait(&core.options));
+    let Some(replicas) = connection
+        .run_all(&commands)
+        .await?
+        .pop()
+        .and_then(entry::integer)
+    else {
+        return Ok(());
+    };
+    let wanted = core.options.wait_replicas;
+    if replicas < u64::from(wanted) {
+        tracing::warn!(
+            replicas,
+            wanted,
+            "outcomes of operations are on fewer replicas than was asked for"
+        );
+    }
+    Ok(())
+}
+
+fn add_seal(core: &Core, step: &Step, commands: &mut Pipeline) {
+    if let Step::Seal(sealing, envelope) = step
+        && let Some(desk) = core.desks().get(sealing.desk)
+    {
+        let Sealing {
+            operation, digest, ..
+        } = &**sealing;
+        for command in desk.seals.seal(operation, digest, envelope) {
+            commands.add_command(command);
+        }
+    }
+}
+
 fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
     let mut streams: Vec<&str> = Vec::new();
     for step in steps {
-        if let Step::Seal(sealing, envelope) = step
-            && let Some(desk) = core.desks().get(sealing.desk)
-        {
-            let Sealing {
-                operation, digest, ..
-            } = &**sealing;
-            for command in desk.seals.seal(operation, digest, envelope) {
-                commands.add_command(command);
-            }
-            continue;
-        }
+        add_seal(core, step, commands);
         let Step::Reply(stream, envelope) = step else {
             continue;
         };
