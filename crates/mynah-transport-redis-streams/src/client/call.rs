@@ -52,6 +52,7 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
             service,
             until,
             unserved: false,
+            told: false,
         }),
         (Err(error), Some(id)) => core.hear([refusal(id, &error)]),
         (Err(error), None) => tracing::warn!(%error, "notification cannot be sent"),
@@ -69,6 +70,7 @@ fn say_cancel(core: &Core, id: &WireId) {
         service: String::new(),
         until: None,
         unserved: false,
+        told: false,
     });
 }
 

@@ -7,7 +7,9 @@ use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
-use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
+use mynah_protocol::{
+    CallId, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, Response, RpcError, WireId,
+};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -48,6 +50,8 @@ struct State {
     /// Calls that were taken to be written.
     asked: Asked,
     writer: Option<Waker>,
+    /// There is no connection to write on.
+    cut_off: bool,
     /// Answers up to this one were read, and are to be deleted.
     read: Option<EntryId>,
     closing: bool,
@@ -78,6 +82,8 @@ pub(super) struct Queued {
     pub(super) until: Option<Instant>,
     /// Nobody serves it now.
     pub(super) unserved: bool,
+    /// The peer was told that it waits.
+    pub(super) told: bool,
 }
 
 /// What is to be written now.
@@ -123,8 +129,13 @@ impl Core {
         let mut state = self.lock();
         let before = state.asked.awaited();
         for heard in heard {
-            if let Envelope::Response(response) = &heard {
-                state.asked.end(&response.id);
+            match &heard {
+                Envelope::Response(response) => state.asked.end(&response.id),
+                Envelope::Delivery(DeliveryReport {
+                    id,
+                    status: DeliveryStatus::Failed(_),
+                }) => state.asked.end(id),
+                _ => {}
             }
             state.inbox.push_back(heard);
         }
@@ -177,12 +188,25 @@ impl Core {
         Poll::Pending
     }
 
-    pub(super) fn write(&self, queued: Queued) {
+    pub(super) fn write(&self, mut queued: Queued) {
         let mut state = self.lock();
         state.bytes += queued.bytes;
+        let reader = match state.cut_off {
+            true => state.tell_waiting(&mut queued),
+            false => None,
+        };
         state.outbox.push_back(queued);
         drop(state);
         self.writable.notify_one();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Tells the peer how calls stand.
+    pub(super) fn report(&self, ids: impl IntoIterator<Item = WireId>, status: DeliveryStatus) {
+        let report = |id| Envelope::Delivery(DeliveryReport { id, status });
+        self.hear(ids.into_iter().map(report));
     }
 
     /// Whether answers may come yet.
@@ -259,9 +283,11 @@ impl Core {
         batch
     }
 
-    /// What could not be written for want of a connection comes first again.
+    /// What could not be written for want of a connection comes first again. Until there is one, calls are told that they
+    /// wait.
     pub(super) fn put_back(&self, batch: Batch) {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         for queued in batch.calls.into_iter().rev() {
             state.bytes += queued.bytes;
             if let Some(id) = &queued.id {
@@ -270,6 +296,22 @@ impl Core {
             state.outbox.push_front(queued);
         }
         state.read = state.read.max(batch.read);
+        state.cut_off = true;
+        let mut reader = None;
+        let mut outbox = std::mem::take(&mut state.outbox);
+        for queued in &mut outbox {
+            reader = reader.or(state.tell_waiting(queued));
+        }
+        state.outbox = outbox;
+        drop(guard);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// There is a connection to write on.
+    pub(super) fn set_connected(&self) {
+        self.lock().cut_off = false;
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -299,5 +341,18 @@ impl Core {
         }
         state.closer = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+impl State {
+    /// Has the peer know that a call waits to be written: who is to be woken for it.
+    fn tell_waiting(&mut self, queued: &mut Queued) -> Option<Waker> {
+        let id = queued.id.as_ref().filter(|_| !queued.told)?;
+        self.inbox.push_back(Envelope::Delivery(DeliveryReport {
+            id: id.clone(),
+            status: DeliveryStatus::Waits,
+        }));
+        queued.told = true;
+        self.reader.take()
     }
 }

@@ -4,8 +4,9 @@ use super::core::{Batch, Core, Queued, Said};
 use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
+use crate::entry;
 use crate::presence::BEAT;
-use mynah_protocol::ErrorCode;
+use mynah_protocol::{DeliveryStatus, ErrorCode, Undelivered};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             Some(open) => open,
             None => match reconnect(&core).await {
                 Ok(opened) => {
+                    core.set_connected();
                     served.doubt_until(Instant::now() + RETURN);
                     connection.insert(opened)
                 }
@@ -69,6 +71,8 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             }
             Err(error) => {
                 // Whether they were written nobody knows: an answer may come, or their time will be over.
+                let doubtful = batch.calls.iter().filter_map(|queued| queued.id.clone());
+                core.report(doubtful, DeliveryStatus::Doubtful);
                 let calls = batch.calls.len();
                 tracing::warn!(%error, calls, "calls may not have been written");
                 connection = None;
@@ -127,6 +131,9 @@ async fn write(
     if commands.is_empty() {
         return Ok(Vec::new());
     }
+    if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
+        commands.add_command(command::wait(&core.options));
+    }
     connection.run_all(&commands).await
 }
 
@@ -144,20 +151,31 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
 }
 
 /// Calls that Redis refused end.
-fn answered(core: &Core, batch: Batch, answers: Vec<Value>) {
+fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
+    let mut doubtful = false;
+    if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
+        let replicas = answers.pop().and_then(entry::integer);
+        // A failover may lose them.
+        doubtful = replicas.unwrap_or(0) < u64::from(core.options.wait_replicas);
+    }
     for (queued, answer) in batch.calls.into_iter().zip(answers) {
         let Value::ServerError(error) = answer else {
+            match queued.id {
+                Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),
+                Some(id) if queued.told => core.report([id], DeliveryStatus::Written),
+                _ => {}
+            }
             continue;
         };
         let error = RedisError::from(error);
         tracing::warn!(%error, "a call was not written");
         let Some(id) = queued.id else { continue };
         // What may work after a while may be tried again by whoever made the call.
-        let code = match cure(&error) {
-            Cure::Wait | Cure::Reconnect => ErrorCode::BUSY,
-            Cure::CreateGroup | Cure::None => ErrorCode::UNSUPPORTED,
-        };
+        if matches!(cure(&error), Cure::Wait | Cure::Reconnect) {
+            core.report([id], DeliveryStatus::Failed(Undelivered::Busy));
+            continue;
+        }
         let what = format!("redis did not take the call: {}", error.category());
-        core.fail(id, code, what);
+        core.fail(id, ErrorCode::UNSUPPORTED, what);
     }
 }

@@ -10,6 +10,7 @@ mod calls;
 mod cancel;
 mod fleet;
 mod operations;
+mod outages;
 mod presence;
 mod robust;
 mod topology;
