@@ -1,11 +1,14 @@
 //! The calling side.
 
 mod asked;
+mod beat;
 mod call;
 mod core;
 mod dial;
 mod replies;
+mod route;
 mod served;
+mod sessions;
 mod transport;
 mod write;
 
@@ -14,7 +17,7 @@ mod tests;
 
 pub(crate) use dial::check_instance;
 pub(crate) use replies::SILENCE;
-pub(crate) use transport::profile;
+pub(crate) use transport::{profile, session_profile};
 
 pub use dial::RedisDialer;
 pub use transport::RedisClient;

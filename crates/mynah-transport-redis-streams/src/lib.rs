@@ -43,6 +43,7 @@ mod random;
 mod redis_client;
 mod sealed;
 mod server;
+mod session;
 
 pub use client::{RedisClient, RedisDialer};
 pub use options::{RedisOptions, RedisTopology};

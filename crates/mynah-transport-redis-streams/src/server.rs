@@ -1,15 +1,18 @@
 //! The serving side.
 
+mod accepted;
 mod control;
 mod core;
 mod desk;
 mod fetch;
 mod guard;
+mod inbox;
 mod listen;
 mod outbox;
 mod reclaim;
 mod remote;
 mod scripts;
+mod session;
 mod settle;
 mod upkeep;
 mod write;
@@ -17,8 +20,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use accepted::RedisRemote;
 pub use listen::RedisListener;
-pub use remote::RedisRemote;
 
 /// The names of facts in [`Evidence`](mynah_protocol::Evidence).
 pub mod evidence {

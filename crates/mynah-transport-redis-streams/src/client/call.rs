@@ -12,7 +12,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Writes what the peer says. What cannot be said ends its call, and nothing else.
-pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>) {
+pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'static>) {
+    let Some(envelope) = core.say_in_session(envelope) else {
+        return;
+    };
     let (id, service, written) = match envelope {
         Envelope::Request(mut request) => {
             let id = request.id.clone();

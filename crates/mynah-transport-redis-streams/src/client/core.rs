@@ -1,12 +1,14 @@
 //! What the tasks of a client share.
 
 use super::asked::Asked;
+use super::sessions::Sessions;
 use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
+use crate::session::{Pulse, Written};
 use mynah_protocol::{
     CallId, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, Response, RpcError, WireId,
 };
@@ -32,6 +34,10 @@ pub(super) struct Core {
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
     mask: u64,
+    /// Calls with streams or callbacks.
+    pub(super) sessions: Sessions,
+    /// Whether answers can be read.
+    pulse: Mutex<Pulse>,
     state: Mutex<State>,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
@@ -66,6 +72,10 @@ pub(super) enum Said {
     Call(Call),
     /// The call of this number is not wanted any more.
     Cancel(u64),
+    /// A call with streams or callbacks, of which is not known yet who gets it.
+    Open(u64),
+    /// Something for the inbox of a server.
+    Note(Arc<str>, Written),
 }
 
 /// A call that waits to be written.
@@ -102,9 +112,11 @@ impl Core {
         instance: &str,
     ) -> Arc<Self> {
         Arc::new(Self {
+            reply_to: keys.replies(instance).into(),
+            sessions: Sessions::new(),
+            pulse: Mutex::new(Pulse::new(options.block)),
             options,
             connector,
-            reply_to: keys.replies(instance).into(),
             keys,
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
@@ -219,6 +231,24 @@ impl Core {
         self.lock().asked.end(id);
     }
 
+    /// A call is not wanted any more. Its answer may come.
+    pub(super) fn give_up(&self, id: &WireId) {
+        self.lock().asked.give_up(id);
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers were read, or could not be.
+    pub(super) fn set_pulse(&self, reads: bool) {
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        match reads {
+            true => pulse.beat(),
+            false => pulse.stop(),
+        }
+    }
+
     /// Takes back a call that was not written. `false`: it was, or is being written; its answer is not waited for.
     pub(super) fn withdraw(&self, id: &WireId) -> bool {
         let mut state = self.lock();
@@ -300,12 +330,27 @@ impl Core {
         let mut reader = None;
         let mut outbox = std::mem::take(&mut state.outbox);
         for queued in &mut outbox {
-            reader = reader.or(state.tell_waiting(queued));
+            if let Some(waker) = state.tell_waiting(queued) {
+                reader = Some(waker);
+            }
         }
         state.outbox = outbox;
         drop(guard);
         if let Some(reader) = reader {
             reader.wake();
+        }
+    }
+
+    /// What was written or was not, and is heard once however often it is written, is written again.
+    pub(super) fn write_again(&self, calls: Vec<Queued>) {
+        let mut state = self.lock();
+        for queued in calls.into_iter().rev() {
+            if let Said::Note(_, note) = &queued.said
+                && note.number != 1
+            {
+                state.bytes += queued.bytes;
+                state.outbox.push_front(queued);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Writing the calls: all that wait at once.
 
 use super::core::{Batch, Core, Queued, Said};
+use super::route::route;
 use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
@@ -64,6 +65,13 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             },
         };
         served.sift(&core, open, &mut batch).await;
+        if let Err(error) = route(&core, &mut served, open, &mut batch).await {
+            tracing::warn!(%error, "it cannot be seen who serves");
+            connection = None;
+            core.put_back(batch);
+            pauses.wait().await;
+            continue;
+        }
         match write(&core, open, &batch, &mut expires).await {
             Ok(answers) => {
                 pauses.reset();
@@ -74,6 +82,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 let doubtful = batch.calls.iter().filter_map(|queued| queued.id.clone());
                 core.report(doubtful, DeliveryStatus::Doubtful);
                 let calls = batch.calls.len();
+                core.write_again(batch.calls);
                 tracing::warn!(%error, calls, "calls may not have been written");
                 connection = None;
             }
@@ -147,6 +156,18 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
             call.add(left, queued.unserved)
         }
         Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
+        Said::Note(inbox, written) => command::to_server(inbox, &core.reply_to, written),
+        // All of them have been given to somebody.
+        Said::Open(_) => cmd("PING"),
+    }
+}
+
+/// The inbox that something was for is gone, and its server with it.
+fn not_there(core: &Core, said: &Said) {
+    match said {
+        Said::Note(_, first) if first.number == 1 => core.try_another(first.call),
+        Said::Note(inbox, _) => core.lost_inbox(inbox),
+        _ => {}
     }
 }
 
@@ -161,6 +182,7 @@ fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
     for (queued, answer) in batch.calls.into_iter().zip(answers) {
         let Value::ServerError(error) = answer else {
             match queued.id {
+                _ if answer == Value::Nil => not_there(core, &queued.said),
                 Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),
                 Some(id) if queued.told => core.report([id], DeliveryStatus::Written),
                 _ => {}
@@ -169,6 +191,15 @@ fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
         };
         let error = RedisError::from(error);
         tracing::warn!(%error, "a call was not written");
+        if let Said::Note(_, note) = &queued.said {
+            // What was to be said in a session is missing now.
+            match note.number {
+                0 => {}
+                1 => core.fail_session(note.call, Undelivered::Busy),
+                _ => core.fail_session(note.call, Undelivered::PeerGone),
+            }
+            continue;
+        }
         let Some(id) = queued.id else { continue };
         // What may work after a while may be tried again by whoever made the call.
         if matches!(cure(&error), Cure::Wait | Cure::Reconnect) {

@@ -1,11 +1,12 @@
 //! Listening: a reader for each service, and what they share.
 
+use super::accepted::RedisRemote;
 use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::fetch::{self, Fetcher};
+use super::inbox;
 use super::outbox::Place;
-use super::remote::RedisRemote;
 use super::write::LAST_WORDS;
 use super::{reclaim, scripts, upkeep, write};
 use crate::client::check_instance;
@@ -147,6 +148,9 @@ impl Listener for RedisListener {
         let heard = control::open(&self.core, &mut commands).await;
         let heard = heard.map_err(|error| self.failed(what, error))?;
         let ears = self.blocking_connection().await?;
+        let inbox = inbox::open(&self.core, &mut commands).await;
+        inbox.map_err(|error| self.failed("cannot make the inbox", error))?;
+        let inbox_ears = self.blocking_connection().await?;
         // Whoever calls from now on finds somebody. What fails until here leaves nothing that serves.
         let card = upkeep::card(&self.core, &desks, now);
         let announced = card.announce(&self.core.keys, now, &mut commands).await;
@@ -156,6 +160,7 @@ impl Listener for RedisListener {
         let _first = core.limits.set(offer.limits.clone());
         let _first = core.desks.set(desks);
         let hearing = tokio::spawn(control::listen(Arc::clone(core), ears, heard));
+        let reading = tokio::spawn(inbox::listen(Arc::clone(core), inbox_ears));
         for (index, mut reader) in readers.into_iter().enumerate() {
             let client = match core.connector.can_unblock() {
                 true => fetch::client_id(&mut reader).await,
@@ -167,7 +172,8 @@ impl Listener for RedisListener {
         }
         tokio::spawn(write::write_all(Arc::clone(core), commands));
         tokio::spawn(upkeep::keep_up(Arc::clone(core), upkeep));
-        tokio::spawn(finish(Arc::clone(core), self.readers.clone(), hearing));
+        let listening = [hearing, reading];
+        tokio::spawn(finish(Arc::clone(core), self.readers.clone(), listening));
         Ok(())
     }
 
@@ -207,7 +213,7 @@ impl Drop for RedisListener {
 }
 
 /// Once the server stops: ends the readers, waits until what runs is settled, and leaves nothing behind.
-async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, hearing: JoinHandle<()>) {
+async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, listening: [JoinHandle<()>; 2]) {
     core.wait_for_stop().await;
     let mut connection = core.connector.open().await.ok();
     let ended = timeout(UNBLOCK_PATIENCE, async {
@@ -224,7 +230,7 @@ async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, hearing: JoinHand
     // Nobody accepts them any more: what they hold is given back.
     drop(core.take_arrived());
     core.wait_until_settled().await;
-    hearing.abort();
+    listening.iter().for_each(JoinHandle::abort);
     if let Some(open) = &mut connection {
         let left = timeout(LAST_WORDS, async {
             give_back(open, &core).await;
@@ -280,6 +286,11 @@ async fn leave(connection: &mut Connection, core: &Core) {
     let card = upkeep::card(core, core.desks(), 0);
     if let Err(error) = card.withdraw(&core.keys, connection).await {
         tracing::debug!(%error, "presence ends by itself");
+    }
+    let mut inbox = cmd("DEL");
+    inbox.arg(core.keys.inbox(&core.instance));
+    if let Err(error) = connection.run(&inbox).await {
+        tracing::debug!(%error, "the inbox ends by itself");
     }
     for desk in core.desks() {
         let Desk {

@@ -3,6 +3,7 @@
 use super::control;
 use super::core::Core;
 use super::desk::Desk;
+use super::inbox;
 use super::scripts;
 use crate::command::millis;
 use crate::connect::{Connection, Cure, Pauses, cure};
@@ -83,10 +84,17 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
     }
     renew(core, connection).await?;
     let now = Instant::now();
+    core.beat_sessions();
+    core.end_silent_sessions();
+    if core.is_stopping() {
+        // What runs still hears its clients.
+        inbox::keep(core, connection).await?;
+    }
     if beats.presence <= now && !core.is_stopping() {
         let card = card(core, core.desks(), beats.started_ms);
         card.announce(&core.keys, redis_ms, connection).await?;
         control::keep(core, connection).await?;
+        inbox::keep(core, connection).await?;
         beats.presence = now + BEAT;
     }
     if beats.clean_up <= now {
@@ -103,7 +111,7 @@ pub(super) fn card(core: &Core, desks: &[Desk], started_ms: u64) -> Card {
     let service = |desk: &Desk| CardService {
         name: desk.service.to_string(),
         contract: desk.contract.clone(),
-        running: desk.running().len(),
+        running: desk.runs_now(),
         concurrency: desk.concurrency(),
     };
     Card {

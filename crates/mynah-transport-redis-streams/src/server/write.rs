@@ -121,7 +121,7 @@ impl Writer {
                     }
                 }
                 Step::Bury(letter) => bury(core, connection, letter).await?,
-                Step::Seal(..) | Step::Reply(..) | Step::Done(_) => {}
+                Step::Seal(..) | Step::Reply(..) | Step::Note(..) | Step::Done(_) => {}
             }
         }
         Ok(())
@@ -185,10 +185,19 @@ fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
     let mut streams: Vec<&str> = Vec::new();
     for step in steps {
         add_seal(core, step, commands);
-        let Step::Reply(stream, envelope) = step else {
-            continue;
+        let max_len = core.options.reply_max_len;
+        let stream = match step {
+            Step::Reply(stream, envelope) => {
+                commands.add_command(command::reply(stream, envelope, max_len));
+                stream
+            }
+            Step::Note(stream, written) => {
+                let note = command::to_client(stream, &core.instance, written, max_len);
+                commands.add_command(note);
+                stream
+            }
+            _ => continue,
         };
-        commands.add_command(command::reply(stream, envelope, core.options.reply_max_len));
         if !streams.contains(&&**stream) {
             streams.push(stream);
         }
@@ -301,7 +310,7 @@ impl Step {
     /// The entry that is settled with it.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Seal(..) | Self::Reply(..) => None,
+            Self::Seal(..) | Self::Reply(..) | Self::Note(..) => None,
             Self::Done(place) | Self::Release { place, .. } => Some(*place),
             Self::Bury(letter) => Some(letter.place),
         }

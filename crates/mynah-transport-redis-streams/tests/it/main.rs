@@ -13,4 +13,5 @@ mod operations;
 mod outages;
 mod presence;
 mod robust;
+mod sessions;
 mod topology;
