@@ -342,7 +342,10 @@ impl SessionRemote {
         }
         let number = state.thread.next();
         state.answered = answers;
-        let reader = state.reader.take().filter(|_| answers);
+        let reader = match answers {
+            true => state.reader.take(),
+            false => None,
+        };
         // Under the lock, so that numbers are written in order.
         let (reply_to, call) = (Arc::clone(&self.session.reply_to), self.session.call);
         self.core
