@@ -511,7 +511,13 @@ impl Core {
     ) {
         let own = session::id_of(&mut envelope).is_some_and(|id| *id == WireId::Uint(call));
         match &mut envelope {
-            Envelope::Response(_) if own => {
+            Envelope::Response(response) if own => {
+                let cut =
+                    matches!(&response.result, Err(error) if error.code() == ErrorCode::CANCELLED);
+                if cut && table.calls.get(&call).is_some_and(|one| one.draining) {
+                    // Nobody here has cancelled it: the grace of its server's drain was over.
+                    return table.fail(call, Undelivered::Drained, heard);
+                }
                 table.remove(call, heard);
             }
             Envelope::Progress(_)

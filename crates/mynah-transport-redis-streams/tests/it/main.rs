@@ -13,5 +13,6 @@ mod operations;
 mod outages;
 mod presence;
 mod robust;
+mod session_ends;
 mod sessions;
 mod topology;

@@ -7,7 +7,6 @@ use mynah::{EndReason, RpcError, ServerHandle};
 use mynah_testkit::redis::RedisServer;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 #[mynah::service]
 pub(crate) trait Numbers {
