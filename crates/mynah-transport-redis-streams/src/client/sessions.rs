@@ -2,11 +2,11 @@
 
 use super::core::{Core, Queued, Said};
 use crate::keys;
-use crate::session::{self, Arrival, Note, Pulse, Thread, Written, kind};
+use crate::session::{self, Pulse, Thread, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
-    CALLBACK_SERVICE, Cancel, CancelReason, DeliveryReport, DeliveryStatus, Envelope, ErrorCode,
-    Request, StreamSide, Undelivered, WireId,
+    Cancel, CancelReason, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, Request,
+    Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,35 +23,35 @@ const LONGEST: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct Sessions {
     table: Mutex<Table>,
-    frames: Frames,
+    pub(super) frames: Frames,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    calls: HashMap<u64, Session>,
+pub(super) struct Table {
+    pub(super) calls: HashMap<u64, Session>,
     /// Callbacks that run here, by the numbers that they have here: whose they are, and what they are called there.
-    callbacks: HashMap<u64, (u64, WireId)>,
-    last_callback: u64,
+    pub(super) callbacks: HashMap<u64, (u64, WireId)>,
+    pub(super) last_callback: u64,
     beating: bool,
 }
 
 /// One call.
 #[derive(Debug)]
-struct Session {
+pub(super) struct Session {
     /// Its number here.
-    id: WireId,
+    pub(super) id: WireId,
     /// Until a server has taken it on.
-    request: Option<Box<Request<'static>>>,
+    pub(super) request: Option<Box<Request<'static>>>,
     service: Box<str>,
     until: Instant,
     /// Who has it, and the key of their inbox.
-    server: Option<(Arc<str>, Arc<str>)>,
+    pub(super) server: Option<(Arc<str>, Arc<str>)>,
     /// Who had no room for it in this round.
     tried: Vec<Arc<str>>,
     rounds: u32,
-    thread: Thread,
+    pub(super) thread: Thread,
     /// The server has said that it goes away.
-    draining: bool,
+    pub(super) draining: bool,
 }
 
 /// What is known of a call that is to be written.
@@ -71,14 +71,18 @@ impl Sessions {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
     /// Forgets a call: what its callbacks are to be told.
-    fn remove(&mut self, call: u64, heard: &mut Vec<Envelope<'static>>) -> Option<Session> {
+    pub(super) fn remove(
+        &mut self,
+        call: u64,
+        heard: &mut Vec<Envelope<'static>>,
+    ) -> Option<Session> {
         let session = self.calls.remove(&call)?;
         self.callbacks.retain(|local, (of, _)| {
             if *of == call {
@@ -93,7 +97,7 @@ impl Table {
     }
 
     /// Ends a call without an answer.
-    fn fail(&mut self, call: u64, why: Undelivered, heard: &mut Vec<Envelope<'static>>) {
+    pub(super) fn fail(&mut self, call: u64, why: Undelivered, heard: &mut Vec<Envelope<'static>>) {
         let Some(session) = self.remove(call, heard) else {
             return;
         };
@@ -242,7 +246,12 @@ impl Core {
     }
 
     /// Has a frame written to whoever has the call.
-    fn say_frame(&self, call: u64, session: &mut Session, mut envelope: Envelope<'static>) {
+    pub(super) fn say_frame(
+        &self,
+        call: u64,
+        session: &mut Session,
+        mut envelope: Envelope<'static>,
+    ) {
         let Some((_, inbox)) = &session.server else {
             return;
         };
@@ -268,7 +277,7 @@ impl Core {
         self.write_note(inbox, kind::FRAME, call, number, body);
     }
 
-    fn write_note(
+    pub(super) fn write_note(
         &self,
         inbox: Arc<str>,
         kind: &'static str,
@@ -425,183 +434,6 @@ impl Core {
         }
     }
 
-    /// Hears what a server says.
-    pub(super) fn hear_note(&self, note: &Note, heard: &mut Vec<Envelope<'static>>) {
-        let Ok(from) = str::from_utf8(&note.from) else {
-            return;
-        };
-        if !keys::is_instance(from) {
-            return;
-        }
-        match str::from_utf8(&note.kind) {
-            Ok(kind::FRAME) if note.number == 0 => self.hear_beside(note, heard),
-            Ok(kind::FRAME) => self.hear_frame(from, note, heard),
-            Ok(kind::BEAT) => self.hear_beat(from, note, heard),
-            Ok(kind::GONE) => {
-                let mut table = self.sessions.lock();
-                for call in session::read_gone(&note.body) {
-                    if table.is_of(call, from) {
-                        table.fail(call, Undelivered::PeerGone, heard);
-                    }
-                }
-            }
-            Ok(kind::BUSY | kind::REFUSED) => {
-                let is_of = self.sessions.lock().is_of(note.call, from);
-                if is_of {
-                    self.try_another(note.call);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Progress and logs of a plain call. That of one which is over means nothing.
-    fn hear_beside(&self, note: &Note, heard: &mut Vec<Envelope<'static>>) {
-        let Ok(Some(mut envelope)) = self.sessions.frames.read(&note.body) else {
-            return;
-        };
-        if !matches!(&envelope, Envelope::Progress(_) | Envelope::Log(_)) {
-            return;
-        }
-        if let Some(id) = session::id_of(&mut envelope) {
-            self.mix(id);
-            heard.push(envelope.into_owned());
-        }
-    }
-
-    fn hear_frame(&self, from: &str, note: &Note, heard: &mut Vec<Envelope<'static>>) {
-        let mut table = self.sessions.lock();
-        if !table.is_of(note.call, from) {
-            return;
-        }
-        let Some(session) = table.calls.get_mut(&note.call) else {
-            return;
-        };
-        match session.thread.arrive(note.number) {
-            Arrival::Next => {}
-            Arrival::Again => return,
-            Arrival::Gap => {
-                tracing::warn!(from, "frames of a server were lost");
-                self.end_both(&mut table, note.call, heard);
-                return;
-            }
-        }
-        session.request = None;
-        let id = session.id.clone();
-        let envelope = match self.sessions.frames.read(&note.body) {
-            Ok(Some(envelope)) => envelope,
-            // A kind of a newer version.
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!(%error, from, "a server breaks the protocol");
-                self.end_both(&mut table, note.call, heard);
-                return;
-            }
-        };
-        self.hear_envelope(&mut table, note.call, id, envelope.into_owned(), heard);
-    }
-
-    fn hear_envelope(
-        &self,
-        table: &mut Table,
-        call: u64,
-        id: WireId,
-        mut envelope: Envelope<'static>,
-        heard: &mut Vec<Envelope<'static>>,
-    ) {
-        let own = session::id_of(&mut envelope).is_some_and(|id| *id == WireId::Uint(call));
-        match &mut envelope {
-            Envelope::Response(response) if own => {
-                let cut =
-                    matches!(&response.result, Err(error) if error.code() == ErrorCode::CANCELLED);
-                if cut && table.calls.get(&call).is_some_and(|one| one.draining) {
-                    // Nobody here has cancelled it: the grace of its server's drain was over.
-                    return table.fail(call, Undelivered::Drained, heard);
-                }
-                table.remove(call, heard);
-            }
-            Envelope::Progress(_)
-            | Envelope::Log(_)
-            | Envelope::Accepted(_)
-            | Envelope::Stop(_)
-                if own => {}
-            Envelope::Items(items) if own && items.stream == StreamSide::Result => {}
-            Envelope::Credit(credit) if own && credit.stream == StreamSide::Input => {}
-            Envelope::Request(request) if request.name.service == CALLBACK_SERVICE => {
-                table.last_callback += 1;
-                let local = table.last_callback;
-                table.callbacks.insert(local, (call, request.id.clone()));
-                request.id = WireId::Uint(local);
-                return heard.push(envelope);
-            }
-            Envelope::Notification(told) if told.name.service == CALLBACK_SERVICE => {
-                return heard.push(envelope);
-            }
-            Envelope::Cancel(cancel) => {
-                let is_it =
-                    |(_, known): &(&u64, &(u64, WireId))| *known == &(call, cancel.id.clone());
-                let local = table.callbacks.iter().find(is_it).map(|(local, _)| *local);
-                if let Some(local) = local {
-                    cancel.id = WireId::Uint(local);
-                    heard.push(envelope);
-                }
-                return;
-            }
-            Envelope::GoingAway(_) => {
-                if let Some(session) = table.calls.get_mut(&call) {
-                    session.draining = true;
-                }
-                return;
-            }
-            Envelope::Ping(number) => {
-                let pong = Envelope::Pong(*number);
-                if let Some(session) = table.calls.get_mut(&call) {
-                    self.say_frame(call, session, pong);
-                }
-                return;
-            }
-            other => {
-                tracing::debug!(kind = other.kind(), "ignored in a session");
-                return;
-            }
-        }
-        if let Some(its) = session::id_of(&mut envelope) {
-            *its = id;
-        }
-        heard.push(envelope);
-    }
-
-    /// Which sessions a server knows.
-    fn hear_beat(&self, from: &str, note: &Note, heard: &mut Vec<Envelope<'static>>) {
-        let mut table = self.sessions.lock();
-        let mut unknown = Vec::new();
-        for (call, said) in session::read_beat(&note.body) {
-            if !table.is_of(call, from) {
-                unknown.push(call);
-                continue;
-            }
-            let whole = table.calls.get_mut(&call).map(|one| one.thread.beat(said));
-            if whole == Some(false) {
-                tracing::warn!(from, "frames of a server were lost");
-                self.end_both(&mut table, call, heard);
-            }
-        }
-        drop(table);
-        if !unknown.is_empty() {
-            let inbox = self.keys.inbox(from).into();
-            self.write_note(inbox, kind::GONE, 0, 0, session::gone_body(&unknown));
-        }
-    }
-
-    /// Ends a session of which something was lost, here and there.
-    fn end_both(&self, table: &mut Table, call: u64, heard: &mut Vec<Envelope<'static>>) {
-        let server = table.calls.get(&call).and_then(|one| one.server.clone());
-        table.fail(call, Undelivered::PeerGone, heard);
-        if let Some((_, inbox)) = server {
-            self.write_note(inbox, kind::GONE, 0, 0, session::gone_body(&[call]));
-        }
-    }
-
     /// What each server that has sessions is told: its inbox, and the sessions with how many frames were said in each.
     pub(super) fn session_beats(&self) -> HashMap<Arc<str>, Vec<(u64, u64)>> {
         let table = self.sessions.lock();
@@ -668,7 +500,7 @@ impl Core {
 
 impl Table {
     /// Whether a server has this call: nobody else may say anything of it.
-    fn is_of(&self, call: u64, from: &str) -> bool {
+    pub(super) fn is_of(&self, call: u64, from: &str) -> bool {
         let server = self.calls.get(&call).and_then(|one| one.server.as_ref());
         server.is_some_and(|(instance, _)| **instance == *from)
     }
