@@ -5,6 +5,7 @@ mod beat;
 mod call;
 mod core;
 mod dial;
+mod events;
 mod hear;
 mod replies;
 mod route;

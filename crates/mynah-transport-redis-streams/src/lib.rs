@@ -34,6 +34,7 @@ mod client;
 mod command;
 mod connect;
 mod entry;
+mod events;
 mod keys;
 mod lua;
 mod options;

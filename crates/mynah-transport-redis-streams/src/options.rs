@@ -76,6 +76,11 @@ pub struct RedisOptions {
     pub reply_ttl: Duration,
     /// How many answers that nobody reads or trims are kept for one client, about. Default 8192.
     pub reply_max_len: usize,
+    /// Whether what the program broadcasts goes to whoever reads its topics under the prefix. The server then has one
+    /// connection more, which stands for all of them. Default `false`.
+    pub publish_events: bool,
+    /// How many messages of a topic are kept, about, for readers that are slow. Default 1024.
+    pub event_len: usize,
     /// How long the outcome of a call with an operation id is kept, and answered to the same call made again. Longer than
     /// anybody tries again, and in memory all that time. Default 10 minutes.
     pub seal_ttl: Duration,
@@ -119,6 +124,8 @@ impl RedisOptions {
             dead_letters: 1000,
             reply_ttl: Duration::from_secs(600),
             reply_max_len: 8192,
+            publish_events: false,
+            event_len: 1024,
             seal_ttl: Duration::from_secs(600),
             early_calls: Duration::from_secs(30),
             block: Duration::from_secs(5),
@@ -205,6 +212,13 @@ impl RedisOptions {
     #[must_use]
     pub const fn with_seal_ttl(mut self, ttl: Duration) -> Self {
         self.seal_ttl = ttl;
+        self
+    }
+
+    /// Sets whether what the program broadcasts goes to readers of topics.
+    #[must_use]
+    pub const fn with_publish_events(mut self, publish: bool) -> Self {
+        self.publish_events = publish;
         self
     }
 

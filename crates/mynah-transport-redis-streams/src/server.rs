@@ -9,6 +9,7 @@ mod guard;
 mod inbox;
 mod listen;
 mod outbox;
+mod publish;
 mod reclaim;
 mod remote;
 mod scripts;
@@ -39,6 +40,8 @@ pub mod evidence {
     pub const ENTRY: EvidenceKey = EvidenceKey::new("redis_entry");
     /// The consumer that it was delivered to. Of one delivery.
     pub const CONSUMER: EvidenceKey = EvidenceKey::new("redis_consumer");
+    /// True for the connection that stands for whoever reads topics.
+    pub const TOPICS: EvidenceKey = EvidenceKey::new("redis_topics");
     /// How often it was delivered, this time included. Of one delivery.
     pub const DELIVERIES: EvidenceKey = EvidenceKey::new("redis_deliveries");
 }

@@ -82,6 +82,8 @@ fn read_as(url: &mut Url<'_>, scheme: &str) -> Result<Box<dyn Place>, EndpointEr
     if let Some(replicas) = query.take("wait", known, |text| text.parse().ok())? {
         options.wait_replicas = replicas;
     }
+    let words = [("publish", true)];
+    options.publish_events = query.choose("events", &words)?.unwrap_or(false);
     let words = [("always", true)];
     options.require_fsync = query.choose("appendfsync", &words)?.unwrap_or(false);
     options.topology = topology(query)?;

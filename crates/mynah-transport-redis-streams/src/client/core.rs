@@ -1,6 +1,7 @@
 //! What the tasks of a client share.
 
 use super::asked::Asked;
+use super::events::Subscriptions;
 use super::sessions::Sessions;
 use crate::command::Call;
 use crate::connect::Connector;
@@ -36,6 +37,7 @@ pub(super) struct Core {
     mask: u64,
     /// Calls with streams or callbacks.
     pub(super) sessions: Sessions,
+    pub(super) subscriptions: Subscriptions,
     /// Whether answers can be read.
     pulse: Mutex<Pulse>,
     state: Mutex<State>,
@@ -114,6 +116,7 @@ impl Core {
         Arc::new(Self {
             reply_to: keys.replies(instance).into(),
             sessions: Sessions::new(),
+            subscriptions: Subscriptions::default(),
             pulse: Mutex::new(Pulse::new(options.block)),
             options,
             connector,
@@ -366,6 +369,7 @@ impl Core {
     /// The peer is done with it.
     pub(super) fn close(&self) {
         self.lock().closing = true;
+        self.subscriptions.close();
         self.writable.notify_one();
     }
 

@@ -4,7 +4,9 @@ use super::core::Core;
 use super::sessions::Table;
 use crate::keys;
 use crate::session::{self, Arrival, Note, kind};
-use mynah_protocol::{CALLBACK_SERVICE, Envelope, ErrorCode, StreamSide, Undelivered, WireId};
+use mynah_protocol::{
+    CALLBACK_SERVICE, Envelope, ErrorCode, Response, RpcError, StreamSide, Undelivered, WireId,
+};
 
 impl Core {
     /// Hears what a server says.
@@ -139,6 +141,19 @@ impl Core {
                 let pong = Envelope::Pong(*number);
                 if let Some(session) = table.calls.get_mut(&call) {
                     self.say_frame(call, session, pong);
+                }
+                return;
+            }
+            Envelope::Request(request) => {
+                // Nothing but functions that came with the call.
+                let what = "a client on Redis Streams cannot be called";
+                let error = RpcError::new(ErrorCode::UNSUPPORTED, what);
+                let refusal = Envelope::Response(Response {
+                    id: request.id.clone(),
+                    result: Err(Box::new(error)),
+                });
+                if let Some(session) = table.calls.get_mut(&call) {
+                    self.say_frame(call, session, refusal);
                 }
                 return;
             }

@@ -5,8 +5,8 @@ use crate::keys;
 use crate::session::{self, Pulse, Thread, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
-    Cancel, CancelReason, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, Request,
-    Undelivered, WireId,
+    Cancel, CancelReason, DeliveryReport, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode,
+    Request, Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,11 +127,18 @@ impl Core {
     ) -> Option<Envelope<'static>> {
         match envelope {
             Envelope::Request(request)
+                if request.name.service == EVENTS_SERVICE && request.streams.window.is_some() =>
+            {
+                self.subscribe(&request);
+            }
+            Envelope::Request(request)
                 if !request.streams.is_none() || request.streams.callbacks =>
             {
                 self.open_session(request);
             }
+            Envelope::Cancel(cancel) if self.subscriptions.cancel(&cancel.id) => {}
             Envelope::Cancel(cancel) => return self.cancel_session(cancel),
+            Envelope::Credit(ref credit) if self.subscriptions.grant(&credit.id, credit.more) => {}
             Envelope::Credit(_) | Envelope::InputEnd(_) | Envelope::Items(_) => {
                 self.say_of_call(envelope);
             }

@@ -1,5 +1,6 @@
 //! What a listener accepts.
 
+use super::publish::EventsRemote;
 use super::remote::ClientRemote;
 use super::session::SessionRemote;
 use futures_core::Stream;
@@ -8,7 +9,8 @@ use mynah_protocol::{Evidence, Inbound, Outbound, Profile, Transport, TransportE
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// One client of a fleet, on the serving side: all of its plain calls, or one call with streams or callbacks.
+/// One client of a fleet, on the serving side: all of its plain calls, or one call with streams or callbacks. Where the
+/// server publishes events, there is one more, for all who read them.
 #[derive(Debug)]
 pub struct RedisRemote {
     kind: Kind,
@@ -18,6 +20,7 @@ pub struct RedisRemote {
 enum Kind {
     Client(ClientRemote),
     Session(SessionRemote),
+    Events(EventsRemote),
 }
 
 macro_rules! each {
@@ -25,6 +28,7 @@ macro_rules! each {
         match &mut $self.get_mut().kind {
             Kind::Client($remote) => $what,
             Kind::Session($remote) => $what,
+            Kind::Events($remote) => $what,
         }
     };
 }
@@ -33,6 +37,12 @@ impl RedisRemote {
     pub(super) const fn client(remote: ClientRemote) -> Self {
         Self {
             kind: Kind::Client(remote),
+        }
+    }
+
+    pub(super) const fn events(remote: EventsRemote) -> Self {
+        Self {
+            kind: Kind::Events(remote),
         }
     }
 
@@ -48,6 +58,7 @@ impl Transport for RedisRemote {
         match &self.kind {
             Kind::Client(remote) => remote.profile(),
             Kind::Session(remote) => remote.profile(),
+            Kind::Events(remote) => remote.profile(),
         }
     }
 
@@ -55,6 +66,7 @@ impl Transport for RedisRemote {
         match &self.kind {
             Kind::Client(remote) => remote.evidence(),
             Kind::Session(remote) => remote.evidence(),
+            Kind::Events(remote) => remote.evidence(),
         }
     }
 }

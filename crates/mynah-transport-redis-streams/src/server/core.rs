@@ -5,7 +5,7 @@ use super::control::Unwanted;
 use super::desk::Desk;
 use super::outbox::{Outbox, Place, Sealing, Step};
 use super::remote::{ClientRemote, Remote};
-use super::session::{SessionRemote, Sessions};
+use super::session::Sessions;
 use super::settle::Delivery;
 use crate::connect::Connector;
 use crate::keys::Keys;
@@ -34,6 +34,8 @@ pub(super) struct Core {
     pub(super) limits: OnceLock<Limits>,
     pub(super) messages: Messages,
     pub(super) frames: Frames,
+    /// Who it is to readers of topics: another each time.
+    pub(super) publisher: String,
     pub(super) sessions: Sessions,
     pub(super) outbox: Outbox,
     remotes: Mutex<Remotes>,
@@ -84,6 +86,7 @@ impl Core {
             limits: OnceLock::new(),
             messages: Messages::new(JsonRpc::clamator(), &Limits::default()),
             frames: session::frames(&Limits::default()),
+            publisher: crate::random::uuid(),
             sessions: Sessions::new(options_block),
             outbox: Outbox::default(),
             remotes: Mutex::default(),
@@ -233,10 +236,10 @@ impl Core {
         }
     }
 
-    /// Has the connection of a session accepted.
-    pub(super) fn accept_session(&self, session: SessionRemote) {
+    /// Has a connection accepted.
+    pub(super) fn accept(&self, remote: RedisRemote) {
         let mut remotes = self.lock();
-        remotes.arrived.push_back(RedisRemote::session(session));
+        remotes.arrived.push_back(remote);
         let acceptor = remotes.acceptor.take();
         drop(remotes);
         if let Some(acceptor) = acceptor {

@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::fetch::{self, Fetcher};
 use super::inbox;
 use super::outbox::Place;
+use super::publish::EventsRemote;
 use super::write::LAST_WORDS;
 use super::{reclaim, scripts, upkeep, write};
 use crate::client::check_instance;
@@ -172,6 +173,9 @@ impl Listener for RedisListener {
         }
         tokio::spawn(write::write_all(Arc::clone(core), commands));
         tokio::spawn(upkeep::keep_up(Arc::clone(core), upkeep));
+        if core.options.publish_events {
+            core.accept(RedisRemote::events(EventsRemote::new(Arc::clone(core))));
+        }
         let listening = [hearing, reading];
         tokio::spawn(finish(Arc::clone(core), self.readers.clone(), listening));
         Ok(())

@@ -1,5 +1,6 @@
 //! One call with streams or callbacks, as a connection of its own: what comes for it can reach no other.
 
+use super::accepted::RedisRemote;
 use super::core::Core;
 use super::evidence;
 use super::outbox::Step;
@@ -21,10 +22,13 @@ use std::time::Duration;
 /// them as they come, and what it has no credit for ends it.
 const MOST_WAITING: usize = 4096;
 
-/// The sessions of a server, by client and number.
+/// By client, and the number that the call has there.
+type Table = HashMap<(Box<str>, u64), Arc<Session>>;
+
+/// The sessions of a server.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    table: Mutex<HashMap<(Box<str>, u64), Arc<Session>>>,
+    table: Mutex<Table>,
     pulse: Mutex<Pulse>,
 }
 
@@ -59,7 +63,7 @@ impl Sessions {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Box<str>, u64), Arc<Session>>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,7 +176,8 @@ impl Core {
         });
         let key = (Box::from(client), call);
         self.sessions.lock().insert(key, Arc::clone(&session));
-        self.accept_session(SessionRemote::new(Arc::clone(self), session, entry));
+        let remote = SessionRemote::new(Arc::clone(self), session, entry);
+        self.accept(RedisRemote::session(remote));
     }
 
     /// A frame of a session that is known; `false`: it is not.

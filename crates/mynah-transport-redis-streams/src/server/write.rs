@@ -7,6 +7,7 @@ use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry::{self, EntryId};
+use crate::events::{KEPT_MS, PUBLISH};
 use redis::{Pipeline, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::task::Poll;
@@ -112,6 +113,7 @@ impl Writer {
             }
             written => written?,
         }
+        publish(core, connection, steps).await?;
         for step in steps {
             match step {
                 Step::Release { place, attempts } => {
@@ -121,7 +123,11 @@ impl Writer {
                     }
                 }
                 Step::Bury(letter) => bury(core, connection, letter).await?,
-                Step::Seal(..) | Step::Reply(..) | Step::Note(..) | Step::Done(_) => {}
+                Step::Seal(..)
+                | Step::Reply(..)
+                | Step::Note(..)
+                | Step::Event(..)
+                | Step::Done(_) => {}
             }
         }
         Ok(())
@@ -287,6 +293,31 @@ async fn one_by_one(core: &Core, connection: &mut Connection, step: &Step) -> Re
     Ok(())
 }
 
+/// Publishes the messages of topics. Written again after an error, they stand there twice, and are heard once.
+async fn publish(core: &Core, connection: &mut Connection, steps: &[Step]) -> RedisResult<()> {
+    let message = |step: &Step| match step {
+        Step::Event(key, number, message) => {
+            let arguments: Vec<Vec<u8>> = vec![
+                core.options.event_len.to_string().into(),
+                KEPT_MS.to_string().into(),
+                message.clone(),
+                core.publisher.clone().into(),
+                number.to_string().into(),
+            ];
+            Some((key.clone(), arguments))
+        }
+        _ => None,
+    };
+    let messages: Vec<_> = steps.iter().filter_map(message).collect();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    for answer in PUBLISH.run_all(connection, &messages).await? {
+        tolerate(answer)?;
+    }
+    Ok(())
+}
+
 /// Writes the dead letter, then acknowledges: a crash between the two writes it twice.
 async fn bury(core: &Core, connection: &mut Connection, letter: &Letter) -> RedisResult<()> {
     let Some(desk) = core.desks().get(letter.place.desk) else {
@@ -310,7 +341,7 @@ impl Step {
     /// The entry that is settled with it.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Seal(..) | Self::Reply(..) | Self::Note(..) => None,
+            Self::Seal(..) | Self::Reply(..) | Self::Note(..) | Self::Event(..) => None,
             Self::Done(place) | Self::Release { place, .. } => Some(*place),
             Self::Bury(letter) => Some(letter.place),
         }

@@ -15,4 +15,5 @@ mod presence;
 mod robust;
 mod session_ends;
 mod sessions;
+mod topics;
 mod topology;
