@@ -7,6 +7,7 @@ use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry;
 use crate::presence::BEAT;
+use crate::session::{self, Written, kind};
 use mynah_protocol::{DeliveryStatus, ErrorCode, Undelivered};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
@@ -98,6 +99,20 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
 /// Leaves nothing behind. A server of clamator that answers late would make the stream again, without an end: then what is
 /// left is an empty stream that expires.
 async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
+    for (inbox, sessions) in core.session_beats() {
+        let calls: Vec<u64> = sessions.into_iter().map(|(call, _)| call).collect();
+        for calls in calls.chunks(session::MOST_IN_BEAT) {
+            let gone = Written {
+                kind: kind::GONE,
+                call: 0,
+                number: 0,
+                body: session::gone_body(calls),
+            };
+            connection
+                .run(&command::to_server(&inbox, &core.reply_to, &gone))
+                .await?;
+        }
+    }
     if !core.awaits_answers() {
         let mut delete = cmd("DEL");
         delete.arg(&*core.reply_to);

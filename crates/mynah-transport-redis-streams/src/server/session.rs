@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Frames that wait for the connection of a session, above which whoever sends them breaks the rules: the connection takes
 /// them as they come, and what it has no credit for ends it.
-const MOST_WAITING: usize = 4096;
+const MOST_WAITING: usize = 16_384;
 
 /// By client, and the number that the call has there.
 type Table = HashMap<(Box<str>, u64), Arc<Session>>;

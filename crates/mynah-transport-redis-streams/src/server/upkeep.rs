@@ -35,6 +35,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
     let mut connection = Some(connection);
     let mut beats = Beats {
         presence: Instant::now(),
+        sessions: Instant::now(),
         clean_up: Instant::now(),
         started_ms: 0,
     };
@@ -72,6 +73,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
 /// When what is due less often is done again.
 struct Beats {
     presence: Instant,
+    sessions: Instant,
     clean_up: Instant,
     started_ms: u64,
 }
@@ -84,17 +86,17 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
     }
     renew(core, connection).await?;
     let now = Instant::now();
-    core.beat_sessions();
-    core.end_silent_sessions();
-    if core.is_stopping() {
-        // What runs still hears its clients.
+    if beats.sessions <= now {
+        // While it drains, too: what runs still hears its clients.
         inbox::keep(core, connection).await?;
+        core.beat_sessions();
+        core.end_silent_sessions();
+        beats.sessions = now + BEAT;
     }
     if beats.presence <= now && !core.is_stopping() {
         let card = card(core, core.desks(), beats.started_ms);
         card.announce(&core.keys, redis_ms, connection).await?;
         control::keep(core, connection).await?;
-        inbox::keep(core, connection).await?;
         beats.presence = now + BEAT;
     }
     if beats.clean_up <= now {

@@ -338,3 +338,20 @@ async fn slow_a_stream_survives_a_restart_of_redis_or_says_that_it_did_not() {
     }
     streams_again(&numbers).await;
 }
+
+#[tokio::test]
+async fn a_client_that_closes_ends_its_sessions_at_once() {
+    let redis = redis().await;
+    let (_server, state) = serve(&redis, "").await;
+    let url = crate::fleet::url(&redis, "");
+    let peer = mynah::connect(&url).await.unwrap();
+    let numbers: NumbersClient = peer.client();
+    let mut items = numbers.count(u64::MAX).start();
+    assert_eq!(within(items.next()).await.unwrap().unwrap(), 0);
+    peer.close();
+    // Long before anybody would call it silent.
+    let ended = async { until(async || state.ends.lock().unwrap().len() == 1).await };
+    tokio::time::timeout(Duration::from_secs(8), ended)
+        .await
+        .unwrap();
+}
