@@ -12,7 +12,10 @@ pub(super) async fn keep_sessions(core: Arc<Core>) {
         if core.is_closing() || !core.has_sessions() {
             return;
         }
-        core.beat_sessions();
+        // What is said while nobody can hear it would pile up.
+        if !core.is_cut_off() {
+            core.beat_sessions();
+        }
         let pulse = core.pulse();
         core.end_silent_sessions(&pulse);
     }

@@ -357,6 +357,11 @@ impl Core {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.lock().cut_off
+    }
+
     /// There is a connection to write on.
     pub(super) fn set_connected(&self) {
         self.lock().cut_off = false;
