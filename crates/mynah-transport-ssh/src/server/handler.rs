@@ -163,7 +163,7 @@ impl ServerHandler {
     }
 }
 
-/// Reads authorized_keys anew. A file that others may write is none.
+/// Reads authorized_keys anew. A file that others may write, or put another in the place of, is none.
 pub(super) async fn read_file(path: &Path) -> io::Result<AuthorizedKeys> {
     let path = path.to_owned();
     let read = move || {
@@ -176,6 +176,11 @@ pub(super) async fn read_file(path: &Path) -> io::Result<AuthorizedKeys> {
             .open(&path)?;
         let facts = file.metadata()?;
         let own = rustix::process::geteuid().as_raw();
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let directory = std::fs::metadata(directory)?;
         let fault = if !facts.is_file() {
             Some("no file")
         } else if facts.mode() & 0o022 != 0 {
@@ -184,6 +189,11 @@ pub(super) async fn read_file(path: &Path) -> io::Result<AuthorizedKeys> {
             Some("it belongs to another user")
         } else if facts.len() > MAX_FILE_BYTES {
             Some("too large")
+        } else if directory.mode() & 0o022 != 0 {
+            // Whoever may write it may put another file in its place.
+            Some("others may write its directory")
+        } else if directory.uid() != 0 && directory.uid() != own {
+            Some("its directory belongs to another user")
         } else {
             None
         };

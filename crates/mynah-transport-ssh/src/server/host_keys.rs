@@ -1,13 +1,13 @@
 //! The keys with which a server shows who it is.
 
-use crate::identity::read_key;
+use crate::identity::{FILE_BYTES, decode};
 use mynah_protocol::{TransportError, TransportErrorKind};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -29,20 +29,50 @@ pub(super) async fn load(path: &Path) -> Result<PrivateKey, TransportError> {
             return Err(failed(TransportErrorKind::Other, "interrupted").with_source(error));
         }
     }
-    let mode = tokio::fs::metadata(path).await?.permissions().mode();
-    if mode & 0o077 != 0 {
-        let what = format!(
-            "others may read or write it (mode {:04o}): make it 0600",
-            mode & 0o7777
-        );
-        return Err(failed(TransportErrorKind::Denied, &what));
-    }
-    let key = read_key(path, None).await?;
+    let read = {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || read_private(&path)).await
+    };
+    let text = match read {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            return Err(failed(TransportErrorKind::Denied, &error.to_string()).with_source(error));
+        }
+        Err(error) => {
+            return Err(failed(TransportErrorKind::Other, "interrupted").with_source(error));
+        }
+    };
+    let key = decode(&text, None, &path.display().to_string())?;
     if key.algorithm().is_rsa() || key.algorithm().is_dsa() {
         let what = "of a type that is not spoken: Ed25519 and ECDSA are";
         return Err(failed(TransportErrorKind::Denied, what));
     }
     Ok(key)
+}
+
+/// Reads a file that is its owner's alone: it is the file that was opened that is looked at.
+fn read_private(path: &Path) -> io::Result<String> {
+    // A FIFO in its place must not hold anybody up.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(i32::try_from(nonblocking).unwrap_or_default())
+        .open(path)?;
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(io::Error::other("no file"));
+    }
+    let mode = facts.permissions().mode();
+    if mode & 0o077 != 0 {
+        let what = format!(
+            "others may read or write it (mode {:04o}): make it 0600",
+            mode & 0o7777
+        );
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Makes a key, complete and for its owner alone before it has its name.

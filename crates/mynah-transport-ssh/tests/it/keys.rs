@@ -78,6 +78,16 @@ async fn a_file_that_others_may_write_lets_nobody_in() {
     let site = Site::new();
     let mut listener = site.listen().await;
     let file = site.path("authorized_keys");
+    let directory = file.parent().unwrap();
+    for (mode, refuses) in [(0o775, true), (0o1777, true), (0o755, false)] {
+        fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+        if refuses {
+            let (_said, logged) = refused(&site.dialer(&listener), &mut listener).await;
+            assert!(logged.contains("may write its directory"), "{logged}");
+        } else {
+            let _both = meet(&site.dialer(&listener), &mut listener).await;
+        }
+    }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
     let (_said, logged) = refused(&site.dialer(&listener), &mut listener).await;
     assert!(logged.contains("others may write it"), "{logged}");
