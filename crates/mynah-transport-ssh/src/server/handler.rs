@@ -5,6 +5,7 @@ use super::authorized::{Asked, AuthorizedKeys, MAX_FILE_BYTES, is_user};
 use super::door::Place;
 use super::meter::Meter;
 use super::options::SshServerOptions;
+use super::trusted;
 use mynah_protocol::{AllowedMethods, Evidence, EvidenceKey};
 use russh::keys::{HashAlg, PublicKey};
 use russh::server::{
@@ -14,7 +15,6 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Error, Pty, Sig}
 use std::collections::VecDeque;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -167,42 +167,17 @@ impl ServerHandler {
 pub(super) async fn read_file(path: &Path) -> io::Result<AuthorizedKeys> {
     let path = path.to_owned();
     let read = move || {
-        // A FIFO in its place must not hold anybody up.
-        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
-        let flags = i32::try_from(nonblocking).unwrap_or_default();
-        let mut file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(&path)?;
-        let facts = file.metadata()?;
-        let own = rustix::process::geteuid().as_raw();
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let directory = std::fs::metadata(directory)?;
-        let fault = if !facts.is_file() {
-            Some("no file")
-        } else if facts.mode() & 0o022 != 0 {
-            Some("others may write it")
-        } else if facts.uid() != 0 && facts.uid() != own {
-            Some("it belongs to another user")
-        } else if facts.len() > MAX_FILE_BYTES {
-            Some("too large")
-        } else if directory.mode() & 0o022 != 0 {
-            // Whoever may write it may put another file in its place.
-            Some("others may write its directory")
-        } else if directory.uid() != 0 && directory.uid() != own {
-            Some("its directory belongs to another user")
-        } else {
-            None
-        };
-        if let Some(fault) = fault {
-            let what = format!("{}: {fault}", path.display());
+        let (file, facts) = trusted::open(&path)?;
+        trusted::unchanged_by_others(&path, &facts)?;
+        if facts.len() > MAX_FILE_BYTES {
+            let what = format!(
+                "{}: too large, more than {MAX_FILE_BYTES} bytes",
+                path.display()
+            );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
         }
         let mut text = Vec::new();
-        file.by_ref().take(MAX_FILE_BYTES).read_to_end(&mut text)?;
+        file.take(MAX_FILE_BYTES).read_to_end(&mut text)?;
         Ok(AuthorizedKeys::parse(&text))
     };
     let read = tokio::task::spawn_blocking(read);

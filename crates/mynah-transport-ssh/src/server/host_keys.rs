@@ -1,5 +1,6 @@
 //! The keys with which a server shows who it is.
 
+use super::trusted;
 use crate::identity::{FILE_BYTES, decode};
 use mynah_protocol::{TransportError, TransportErrorKind};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -8,7 +9,7 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Reads a host key; one that does not exist is made.
@@ -36,40 +37,20 @@ pub(super) async fn load(path: &Path) -> Result<PrivateKey, TransportError> {
     let text = match read {
         Ok(Ok(text)) => text,
         Ok(Err(error)) => {
-            return Err(failed(TransportErrorKind::Denied, &error.to_string()).with_source(error));
+            let what = format!("host key {error}");
+            return Err(TransportError::new(TransportErrorKind::Denied, what));
         }
         Err(error) => {
             return Err(failed(TransportErrorKind::Other, "interrupted").with_source(error));
         }
     };
-    let key = decode(&text, None, &path.display().to_string())?;
-    if key.algorithm().is_rsa() || key.algorithm().is_dsa() {
-        let what = "of a type that is not spoken: Ed25519 and ECDSA are";
-        return Err(failed(TransportErrorKind::Denied, what));
-    }
-    Ok(key)
+    decode(&text, None, &format!("host key {}", path.display()))
 }
 
-/// Reads a file that is its owner's alone: it is the file that was opened that is looked at.
+/// Reads a file that is its owner's alone.
 fn read_private(path: &Path) -> io::Result<String> {
-    // A FIFO in its place must not hold anybody up.
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(nonblocking).unwrap_or_default())
-        .open(path)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() {
-        return Err(io::Error::other("no file"));
-    }
-    let mode = facts.permissions().mode();
-    if mode & 0o077 != 0 {
-        let what = format!(
-            "others may read or write it (mode {:04o}): make it 0600",
-            mode & 0o7777
-        );
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
-    }
+    let (file, facts) = trusted::open(path)?;
+    trusted::private(path, &facts)?;
     let mut text = String::new();
     file.take(FILE_BYTES).read_to_string(&mut text)?;
     Ok(text)

@@ -20,6 +20,7 @@ mod open;
 mod options;
 mod stream;
 mod supervise;
+mod trusted;
 
 pub use listen::SshListener;
 pub use options::{DEFAULT_USER, SshServerOptions};

@@ -83,14 +83,17 @@ async fn a_file_that_others_may_write_lets_nobody_in() {
         fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
         if refuses {
             let (_said, logged) = refused(&site.dialer(&listener), &mut listener).await;
-            assert!(logged.contains("may write its directory"), "{logged}");
+            let path = directory.display();
+            let told = format!("others may write it (mode {mode:04o}): chmod go-w {path}");
+            assert!(logged.contains(&told), "{logged}");
         } else {
             let _both = meet(&site.dialer(&listener), &mut listener).await;
         }
     }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
     let (_said, logged) = refused(&site.dialer(&listener), &mut listener).await;
-    assert!(logged.contains("others may write it"), "{logged}");
+    let told = format!("(mode 0664): chmod go-w {}", file.display());
+    assert!(logged.contains(&told), "{logged}");
     let error = SshListener::bind("127.0.0.1:0", site.options())
         .await
         .unwrap_err();
