@@ -8,10 +8,12 @@
 //! cannot read before it has got rid of something. Above [`READ_HARD_BYTES`] the connection ends, with a reason. So
 //! there is no state in which each side waits for the other.
 
+mod last_words;
 mod state;
 mod stream;
 mod tasks;
 
+pub(crate) use last_words::{LAST_WORDS, sent};
 pub(crate) use state::{Eof, State};
 pub(crate) use stream::Duplex;
 

@@ -19,3 +19,4 @@ mod nothing_else;
 mod openssh;
 mod real_sshd;
 mod support;
+mod tail;
