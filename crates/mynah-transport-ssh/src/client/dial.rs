@@ -7,7 +7,7 @@ use super::preamble::Marker;
 use super::start::{Remote, SshAddress};
 use super::stream::SshStream;
 use super::supervise::{Answer, Supervisor, failure};
-use crate::duplex::{Eof, duplex};
+use crate::duplex::{Eof, LEAST_PACKET_BYTES, duplex};
 use crate::elastic::{Elastic, ElasticControl, WRITE_CAP_BYTES};
 use crate::host_keys::{HostCheck, HostKeys};
 use crate::identity::{Identity, is_spoken};
@@ -215,22 +215,29 @@ impl SshDialer {
             self.fail(TransportErrorKind::Refused, what)
                 .with_source(error)
         };
-        let (mut channel, what) = match remote {
-            Remote::Socket(path) => {
-                let opened = session.channel_open_direct_streamlocal(path.as_str()).await;
-                return opened.map_err(refused);
-            }
+        let mut channel = match remote {
+            Remote::Socket(path) => session.channel_open_direct_streamlocal(path.as_str()).await,
+            Remote::Command(_) | Remote::Subsystem(_) => session.channel_open_session().await,
+        }
+        .map_err(refused)?;
+        let takes = channel.writable_packet_size().await;
+        if takes < LEAST_PACKET_BYTES {
+            let what = format!(
+                "the server's channel takes {takes} bytes at once, less than {LEAST_PACKET_BYTES}"
+            );
+            return Err(self.fail(TransportErrorKind::Refused, what));
+        }
+        let what = match remote {
+            Remote::Socket(_) => return Ok(channel),
             Remote::Command(command) => {
-                let channel = session.channel_open_session().await.map_err(refused)?;
                 let asked = channel.exec(true, command.as_str()).await;
                 asked.map_err(refused)?;
-                (channel, "runs no commands".to_owned())
+                "runs no commands".to_owned()
             }
             Remote::Subsystem(name) => {
-                let channel = session.channel_open_session().await.map_err(refused)?;
                 let asked = channel.request_subsystem(true, name.as_str()).await;
                 asked.map_err(refused)?;
-                (channel, format!("has no subsystem {name:?}"))
+                format!("has no subsystem {name:?}")
             }
         };
         loop {

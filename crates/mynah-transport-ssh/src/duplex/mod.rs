@@ -28,6 +28,16 @@ pub(crate) const READ_SOFT_BYTES: usize = 1 << 20;
 /// adjustment is a window of ours and what the kernels hold.
 pub(crate) const READ_HARD_BYTES: usize = 64 << 20;
 
+/// What a channel has to take at once, in bytes: with less, each byte costs a packet of its own, many times its size. RFC
+/// 4253 has everybody take 32,768.
+pub(crate) const LEAST_PACKET_BYTES: usize = 1 << 10;
+
+/// What the other side may send beside each piece of data, in either direction: what wraps it, and what moves the window.
+/// An eighth of the data is for exchanges of keys.
+pub(crate) const fn beside(data: usize) -> u64 {
+    256 + (data as u64) / 8
+}
+
 /// What may wait for the writer before a write waits.
 const WRITE_BYTES: usize = 256 << 10;
 

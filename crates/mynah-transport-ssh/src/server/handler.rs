@@ -6,6 +6,8 @@ use super::door::Place;
 use super::meter::Meter;
 use super::options::SshServerOptions;
 use super::trusted;
+use crate::duplex::{LEAST_PACKET_BYTES, beside};
+use crate::elastic::ElasticControl;
 use mynah_protocol::{AllowedMethods, Evidence, EvidenceKey};
 use russh::keys::{HashAlg, PublicKey};
 use russh::server::{
@@ -77,6 +79,7 @@ pub(super) struct ServerHandler {
     remote: SocketAddr,
     shared: Arc<Shared>,
     meter: Meter,
+    control: ElasticControl,
     /// Taken by the one channel.
     opened: Option<mpsc::Sender<Opened>>,
     /// What was authenticated. Once, by the protocol.
@@ -91,7 +94,7 @@ impl ServerHandler {
         options: &Arc<SshServerOptions>,
         remote: SocketAddr,
         shared: &Arc<Shared>,
-        meter: Meter,
+        (meter, control): (Meter, ElasticControl),
         opened: mpsc::Sender<Opened>,
     ) -> Self {
         Self {
@@ -99,6 +102,7 @@ impl ServerHandler {
             remote,
             shared: Arc::clone(shared),
             meter,
+            control,
             opened: Some(opened),
             evidence: None,
             offers: 0,
@@ -235,7 +239,7 @@ impl Handler for ServerHandler {
             session.disconnect(Disconnect::TooManyConnections, "too many connections", "en")?;
             return Ok(());
         }
-        self.meter.open();
+        self.meter.open(&self.control);
         Ok(())
     }
 
@@ -245,6 +249,13 @@ impl Handler for ServerHandler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Error> {
+        let takes = channel.writable_packet_size().await;
+        if takes < LEAST_PACKET_BYTES {
+            self.shared.note(format!(
+                "a channel that takes {takes} bytes at once, less than {LEAST_PACKET_BYTES}"
+            ));
+            return self.refuse_channel(reply).await;
+        }
         let first = self.opened.take().zip(self.evidence.take());
         let taken = first.is_some_and(|(opened, evidence)| {
             let sent = opened.try_send((channel, evidence));
@@ -302,6 +313,21 @@ impl Handler for ServerHandler {
         _session: &mut Session,
     ) -> Result<(), Error> {
         self.refuse_channel(reply).await
+    }
+
+    async fn data(
+        &mut self,
+        _channel: ChannelId,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Error> {
+        let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        // What is empty is none.
+        if bytes > 0 {
+            self.control
+                .carried(bytes.saturating_add(beside(data.len())));
+        }
+        Ok(())
     }
 
     async fn subsystem_request(

@@ -58,7 +58,7 @@ pub(super) async fn open(
     let (elastic, control) = Elastic::new(metered, write, WRITE_CAP_BYTES);
     let mut ending = Ending(Some(control.clone()));
     let (sender, mut receiver) = mpsc::channel(1);
-    let handler = ServerHandler::new(options, remote, &shared, meter, sender);
+    let handler = ServerHandler::new(options, remote, &shared, (meter, control.clone()), sender);
     let opening = async {
         let mut session = run_stream(Arc::clone(&common.config), elastic, handler)
             .await

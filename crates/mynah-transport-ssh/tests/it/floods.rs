@@ -1,12 +1,11 @@
 //! What strangers may do before they are let in: bounded in number, time, bytes and memory.
 
-use crate::support::{Site, accept, meet, user_key, within};
+use crate::raw;
+use crate::support::{Site, accept, meet, within};
 use mynah_protocol::TransportErrorKind;
 use mynah_transport_ssh::SshListener;
 use russh::client;
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -224,37 +223,12 @@ async fn connections_that_are_in_are_bounded_too() {
     }
 }
 
-/// A client that asks nothing of its server.
-struct Trusting;
-
-impl client::Handler for Trusting {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        _key: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-}
-
 /// Lets a client in that then asks for channels of one kind, one after another: how many answers it hears.
 async fn refused_channels(kind: &str) -> usize {
     let site = Site::new();
     let mut listener = site.listen().await;
     let address = listener.local_address();
-    let client = async {
-        let mut session = client::connect(Arc::default(), address, Trusting)
-            .await
-            .unwrap();
-        let key = load_secret_key(user_key(), None).unwrap();
-        let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
-        let login = session.authenticate_publickey("mynah", key).await.unwrap();
-        assert!(login.success());
-        let channel = session.channel_open_session().await.unwrap();
-        channel.request_subsystem(true, "mynah").await.unwrap();
-        (session, channel)
-    };
+    let client = raw::subsystem(address, client::Config::default());
     let ((session, _channel), accepted) = tokio::join!(within(client), accept(&mut listener));
     let _held = accepted.unwrap();
     for answers in 0..100 {
