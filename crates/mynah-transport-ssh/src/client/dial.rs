@@ -7,7 +7,7 @@ use super::preamble::Marker;
 use super::start::{Remote, SshAddress};
 use super::stream::SshStream;
 use super::supervise::{Answer, Supervisor, failure};
-use crate::duplex::{Eof, LEAST_PACKET_BYTES, duplex};
+use crate::duplex::{Eof, duplex};
 use crate::elastic::{Elastic, ElasticControl, WRITE_CAP_BYTES};
 use crate::host_keys::{HostCheck, HostKeys};
 use crate::identity::{Identity, is_spoken};
@@ -17,7 +17,7 @@ use mynah_protocol::{
     Accepted, Dialer, Evidence, EvidenceKey, SideLines, TransportError, TransportErrorKind,
 };
 use russh::client::{Config, Handle, Msg, connect_stream};
-use russh::{Channel, Preferred, compression};
+use russh::{AlgorithmKind, Channel, Preferred, compression};
 use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -186,6 +186,22 @@ impl SshDialer {
         let connected = connect_stream(Arc::new(config(check)), elastic, handler).await;
         connected.map_err(|error| match error {
             HandlerError::Refused(why) => self.fail(TransportErrorKind::Denied, why),
+            HandlerError::Ssh(russh::Error::NoCommonAlgo {
+                kind: AlgorithmKind::Key,
+                theirs,
+                ..
+            }) => {
+                let kinds: Vec<_> = theirs
+                    .iter()
+                    .take(16)
+                    .map(|kind| kind.escape_debug().to_string())
+                    .collect();
+                let what = format!(
+                    "the server has no host key of type Ed25519 or ECDSA, which are spoken, but {}",
+                    kinds.join(", ")
+                );
+                self.fail(TransportErrorKind::Denied, what)
+            }
             HandlerError::Ssh(error) => {
                 let kind = match &error {
                     russh::Error::IO(error) => {
@@ -220,13 +236,6 @@ impl SshDialer {
             Remote::Command(_) | Remote::Subsystem(_) => session.channel_open_session().await,
         }
         .map_err(refused)?;
-        let takes = channel.writable_packet_size().await;
-        if takes < LEAST_PACKET_BYTES {
-            let what = format!(
-                "the server's channel takes {takes} bytes at once, less than {LEAST_PACKET_BYTES}"
-            );
-            return Err(self.fail(TransportErrorKind::Refused, what));
-        }
         let what = match remote {
             Remote::Socket(_) => return Ok(channel),
             Remote::Command(command) => {

@@ -28,7 +28,7 @@ pub(crate) const READ_SOFT_BYTES: usize = 1 << 20;
 /// adjustment is a window of ours and what the kernels hold.
 pub(crate) const READ_HARD_BYTES: usize = 64 << 20;
 
-/// What a channel has to take at once, in bytes: with less, each byte costs a packet of its own, many times its size. RFC
+/// What a channel has to take in a packet, in bytes: with less, each byte costs a packet of its own, many times its size. RFC
 /// 4253 has everybody take 32,768.
 pub(crate) const LEAST_PACKET_BYTES: usize = 1 << 10;
 

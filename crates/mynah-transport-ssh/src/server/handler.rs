@@ -9,7 +9,7 @@ use super::trusted;
 use crate::duplex::{LEAST_PACKET_BYTES, beside};
 use crate::elastic::ElasticControl;
 use mynah_protocol::{AllowedMethods, Evidence, EvidenceKey};
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::{Certificate, HashAlg, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
@@ -229,6 +229,16 @@ impl Handler for ServerHandler {
         }
         self.evidence = Some(evidence);
         Ok(Auth::Accept)
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        _user: &str,
+        _certificate: &Certificate,
+    ) -> Result<Auth, Error> {
+        let what = "a certificate of a user, which is not spoken here: its key has to be listed";
+        self.shared.note(what.to_owned());
+        Ok(Auth::reject())
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Error> {

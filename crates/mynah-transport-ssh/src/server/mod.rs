@@ -18,6 +18,7 @@ mod listen;
 mod meter;
 mod open;
 mod options;
+mod rate;
 mod stream;
 mod supervise;
 mod trusted;

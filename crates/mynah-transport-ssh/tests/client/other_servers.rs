@@ -168,7 +168,7 @@ async fn a_channel_that_takes_next_to_nothing() {
     for packet in [1, 1023] {
         let port = serve_with(true, packet).await;
         let error = chain(dial(&to(port, "run", "open sesame")).await);
-        let why = format!("takes {packet} bytes at once, less than 1024");
+        let why = format!("takes packets of {packet} bytes, less than 1024");
         assert!(error.contains(&why), "{error}");
     }
 }

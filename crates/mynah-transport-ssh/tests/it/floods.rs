@@ -8,7 +8,7 @@ use russh::client;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Memory of this process in KiB.
 fn resident() -> usize {
@@ -190,6 +190,50 @@ async fn two_thousand_idle_connections_keep_nobody_out_and_take_little() {
     );
     assert!(grown < 24 << 10, "{grown} KiB for {MANY} connections");
     drop(idle);
+}
+
+/// A connection from an address of this machine's own network.
+async fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((source, 0))).unwrap();
+    within(socket.connect(to)).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_comes_too_often_is_closed_at_once_and_others_are_not() {
+    let site = Site::new();
+    let options = site.options().with_connections_per_minute(3);
+    let mut listener = site.listen_with(options).await;
+    let address = listener.local_address();
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(connect_from([127, 0, 0, 2], address).await);
+    }
+    for _ in 0..20 {
+        let mut stream = connect_from([127, 0, 0, 2], address).await;
+        let logged = accept(&mut listener).await.unwrap_err().to_string();
+        assert!(logged.contains("from 127.0.0.2:"), "{logged}");
+        assert!(logged.contains("too many from this address"), "{logged}");
+        // Not a byte, not even the name of the protocol.
+        let mut said = Vec::new();
+        let _reset = within(stream.read_to_end(&mut said)).await;
+        assert_eq!(said, b"");
+    }
+    // Those that came in time are served still, and so is whoever has a key and comes from elsewhere.
+    for stream in &mut waiting {
+        let mut said = [0; 8];
+        let (heard, _pending) = tokio::join!(within(stream.read_exact(&mut said)), async {
+            let idle = std::future::poll_fn(|cx| {
+                let polled = mynah_protocol::Listener::poll_accept(&mut listener, cx);
+                assert!(polled.is_pending(), "somebody is let in, or sent away");
+                std::task::Poll::Ready(())
+            });
+            idle.await;
+        });
+        heard.unwrap();
+        assert_eq!(&said, b"SSH-2.0-");
+    }
+    let _met = meet(&site.dialer(&listener), &mut listener).await;
 }
 
 #[tokio::test]
