@@ -100,6 +100,38 @@ async fn small_pieces_are_no_flood() {
     within(async { tokio::join!(near, heard, back) }).await;
 }
 
+/// A client that wants new keys all the time is slow, and no flood.
+#[tokio::test]
+async fn exchanges_of_keys_are_no_flood() {
+    const BYTES: usize = 4 << 20;
+    let site = Site::new();
+    let mut listener = site.listen().await;
+    let port = listener.local_address().port();
+    let mut ssh = site.ssh("mynah", port, &["-o", "RekeyLimit=100K", "-s"]);
+    let mut ssh = ssh.arg("mynah").spawn().unwrap();
+    let mut far = accept(&mut listener).await.unwrap().connection;
+    let (mut stdin, mut stdout) = (ssh.stdin.take().unwrap(), ssh.stdout.take().unwrap());
+    let near = async {
+        stdin.write_all(&vec![7; BYTES]).await.unwrap();
+        drop(stdin);
+    };
+    let echo = async {
+        let (mut read, mut write) = tokio::io::split(&mut far);
+        tokio::io::copy(&mut read, &mut write).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let heard = async {
+        let mut heard = Vec::new();
+        stdout.read_to_end(&mut heard).await.unwrap();
+        heard.len()
+    };
+    let all = async { tokio::join!(near, echo, heard) };
+    let ((), (), heard) = within(all).await;
+    assert_eq!(heard, BYTES);
+    drop(far);
+    assert_eq!(within(ssh.wait()).await.unwrap().code(), Some(0));
+}
+
 /// A channel that takes a byte at once makes packets of bytes: it is refused, and so is one that takes less than 1 KiB.
 #[tokio::test]
 async fn a_channel_that_takes_next_to_nothing_is_refused() {
