@@ -2,8 +2,8 @@
 
 use crate::InboundKey;
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, Event, Hello, Items, Lane, Log, Moment, Notification,
-    Payload, Progress, Request, RpcError,
+    CallId, Cancel, CancelReason, DeliveryStatus, Envelope, Event, Hello, Items, Lane, Log, Moment,
+    Notification, Payload, Progress, Request, RpcError, Undelivered,
 };
 
 /// How a call that this side made ended.
@@ -18,6 +18,8 @@ pub enum Outcome<'a> {
     /// The connection ended before an answer came. Whether the request had left is for the driver
     /// to know.
     Lost,
+    /// The carrier ended the call, while the connection goes on.
+    Undelivered(Undelivered),
 }
 
 /// What the peer says beside a call, before its end.
@@ -48,6 +50,11 @@ pub trait Effects<O, I> {
 
     /// A call of ours ended. Called exactly once for each call that was opened and not cancelled.
     fn complete(&mut self, slot: &mut O, outcome: Outcome<'_>);
+
+    /// The carrier knows something new of the request of a call that has not ended.
+    fn delivery(&mut self, slot: &mut O, status: DeliveryStatus) {
+        let _ = (slot, status);
+    }
 
     /// The peer said something beside a call of ours that has not ended.
     fn side(&mut self, slot: &mut O, message: SideMessage<'_>);

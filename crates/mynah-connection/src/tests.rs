@@ -18,6 +18,8 @@ mod cancel;
 #[cfg(test)]
 mod deadlines;
 #[cfg(test)]
+mod delivery;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod floods;
@@ -90,7 +92,11 @@ fn request(id: WireId, timeout: Option<Duration>, serial: u64) -> Envelope<'stat
 /// A call of the peer with streams.
 fn stream_request(id: WireId, window: Option<Window>, input: bool) -> Envelope<'static> {
     Envelope::Request(Request {
-        streams: Streams { window, input },
+        streams: Streams {
+            window,
+            input,
+            callbacks: false,
+        },
         ..plain_request(id, None, 0)
     })
 }

@@ -178,6 +178,7 @@ fn envelope([kind, call, a, b]: [u8; 4], ours: &[CallId]) -> Envelope<'static> {
             streams: Streams {
                 window: (a & 2 == 0).then_some(more),
                 input: a & 4 == 0,
+                callbacks: false,
             },
             params: payload(0),
         }),

@@ -1,8 +1,8 @@
 //! The messages: the union of what all wires can say.
 
 use crate::{
-    CallId, Credit, Hello, InputEnd, Items, Metadata, MethodName, Payload, RpcError, Stop, Streams,
-    Value, WireId,
+    CallId, Credit, DeliveryReport, Hello, InputEnd, Items, Metadata, MethodName, Payload,
+    RpcError, Stop, Streams, Value, WireId,
 };
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -57,6 +57,8 @@ pub enum Envelope<'a> {
     Credit(Credit),
     /// The receiver of an input stream takes no more of it.
     Stop(Stop),
+    /// What the carrier knows of a request that its peer has not answered. No wire says it, and no peer can.
+    Delivery(DeliveryReport),
 }
 
 /// A call that wants an answer.
@@ -227,6 +229,7 @@ impl Envelope<'_> {
             Self::InputEnd(end) => Envelope::InputEnd(end),
             Self::Credit(credit) => Envelope::Credit(credit),
             Self::Stop(stop) => Envelope::Stop(stop),
+            Self::Delivery(report) => Envelope::Delivery(report),
         }
     }
 
@@ -252,7 +255,8 @@ impl Envelope<'_> {
             | Self::Accepted(_)
             | Self::InputEnd(_)
             | Self::Credit(_)
-            | Self::Stop(_) => 0,
+            | Self::Stop(_)
+            | Self::Delivery(_) => 0,
         }
     }
 
@@ -276,6 +280,7 @@ impl Envelope<'_> {
             Self::InputEnd(_) => "input-end",
             Self::Credit(_) => "credit",
             Self::Stop(_) => "stop",
+            Self::Delivery(_) => "delivery",
         }
     }
 }

@@ -34,6 +34,7 @@ extern crate std;
 
 mod allowed;
 mod code;
+mod delivery;
 mod end;
 mod envelope;
 mod error;
@@ -56,6 +57,7 @@ pub mod value;
 
 pub use allowed::{AllowedMethods, PatternError};
 pub use code::{ErrorCode, RetryClass, Scope};
+pub use delivery::{DeliveryReport, DeliveryStatus, Undelivered};
 pub use end::{By, EndReason, PeerEnd};
 pub use envelope::{
     Cancel, CancelReason, Envelope, Event, GoingAway, Lane, Log, Notification, Progress, Request,

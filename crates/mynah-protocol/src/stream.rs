@@ -33,6 +33,9 @@ pub struct Streams {
     pub window: Option<Window>,
     /// Whether the caller has a stream of its own to send.
     pub input: bool,
+    /// Whether functions of the caller are among the params: for carriers, which choose a way by it. No wire of bytes says
+    /// it, and no receiver relies on it.
+    pub callbacks: bool,
 }
 
 impl Streams {
@@ -40,9 +43,10 @@ impl Streams {
     pub const NONE: Self = Self {
         window: None,
         input: false,
+        callbacks: false,
     };
 
-    /// Whether the call is a plain one.
+    /// Whether no stream goes with the call, in either direction.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.window.is_none() && !self.input

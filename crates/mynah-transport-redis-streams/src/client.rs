@@ -1,11 +1,16 @@
 //! The calling side.
 
 mod asked;
+mod beat;
 mod call;
 mod core;
 mod dial;
+mod events;
+mod hear;
 mod replies;
+mod route;
 mod served;
+mod sessions;
 mod transport;
 mod write;
 
@@ -14,7 +19,7 @@ mod tests;
 
 pub(crate) use dial::check_instance;
 pub(crate) use replies::SILENCE;
-pub(crate) use transport::profile;
+pub(crate) use transport::{profile, session_profile};
 
 pub use dial::RedisDialer;
 pub use transport::RedisClient;

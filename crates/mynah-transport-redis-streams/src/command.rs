@@ -1,6 +1,8 @@
 //! The commands that are sent.
 
 use crate::entry::{EntryId, field};
+use crate::options::RedisOptions;
+use crate::session::{Written, kind};
 use redis::{Cmd, cmd};
 use std::time::Duration;
 
@@ -39,6 +41,11 @@ impl Call {
         if let Some(metadata) = &self.metadata {
             add.arg(field::METADATA).arg(&**metadata);
         }
+        // A field that clamator does not write says that this client hears what is said beside its calls.
+        let marked = timeout.is_some() || self.operation.is_some() || self.metadata.is_some();
+        if !marked && self.reply_to.is_some() {
+            add.arg(field::MYNAH).arg(kind::CLIENT);
+        }
         add
     }
 }
@@ -76,6 +83,50 @@ pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
     add
 }
 
+/// About how many entries the inbox of a server has.
+const INBOX_LEN: usize = 16_384;
+
+/// Says something to a server. Nothing is written when there is no such inbox: the server is gone.
+pub(crate) fn to_server(inbox: &str, from: &str, said: &Written) -> Cmd {
+    let mut add = Cmd::with_capacity(16, said.body.len() + 192);
+    add.arg("XADD").arg(inbox).arg("NOMKSTREAM");
+    add.arg("MAXLEN").arg("~").arg(INBOX_LEN).arg("*");
+    note(&mut add, from, said);
+    add
+}
+
+/// Says something to a client.
+pub(crate) fn to_client(replies: &str, from: &str, said: &Written, max_len: usize) -> Cmd {
+    let mut add = Cmd::with_capacity(15, said.body.len() + 192);
+    add.arg("XADD").arg(replies);
+    add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
+    note(&mut add, from, said);
+    add
+}
+
+fn note(add: &mut Cmd, from: &str, said: &Written) {
+    add.arg(field::MYNAH).arg(said.kind);
+    add.arg(field::FROM).arg(from);
+    if said.call > 0 {
+        add.arg(field::CALL).arg(said.call);
+    }
+    if said.number > 0 {
+        add.arg(field::NUMBER).arg(said.number);
+    }
+    if !said.body.is_empty() {
+        add.arg(field::BODY).arg(&*said.body);
+    }
+}
+
+/// Makes an empty inbox, in place of what an earlier process of the same name has left.
+pub(crate) fn open_inbox(inbox: &str) -> [Cmd; 2] {
+    let mut delete = cmd("DEL");
+    delete.arg(inbox);
+    let mut add = cmd("XADD");
+    add.arg(inbox).arg("*").arg(field::MYNAH).arg("hello");
+    [delete, add]
+}
+
 pub(crate) fn expire(key: &str, after: Duration) -> Cmd {
     let mut expire = cmd("PEXPIRE");
     expire.arg(key).arg(millis(after));
@@ -105,6 +156,14 @@ pub(crate) fn trim_to(stream: &str, last: EntryId) -> Cmd {
     let mut trim = cmd("XTRIM");
     trim.arg(stream).arg("MINID").arg(last.next().to_string());
     trim
+}
+
+/// Waits until replicas have what was written on this connection.
+pub(crate) fn wait(options: &RedisOptions) -> Cmd {
+    let mut wait = cmd("WAIT");
+    wait.arg(options.wait_replicas)
+        .arg(millis(options.wait_timeout));
+    wait
 }
 
 /// Milliseconds, rounded up, so that something is never nothing.

@@ -1,5 +1,6 @@
 //! Entries of streams, as Redis answers with them.
 
+use crate::session::Note;
 use redis::Value;
 use std::fmt;
 
@@ -56,6 +57,8 @@ pub(crate) struct Entry {
     pub(crate) cancel: Option<u64>,
     /// How often it was delivered under ids that it had before.
     pub(crate) attempts: u32,
+    /// What peers of ours say to each other.
+    pub(crate) note: Option<Box<Note>>,
 }
 
 /// The names of fields.
@@ -70,6 +73,12 @@ pub(crate) mod field {
     pub(crate) const ATTEMPTS: &str = "attempts";
     /// In the control stream: the number of the call that is not wanted any more.
     pub(crate) const CANCEL: &str = "cancel";
+    // What peers of ours say to each other.
+    pub(crate) const MYNAH: &str = "mynah";
+    pub(crate) const FROM: &str = "from";
+    pub(crate) const CALL: &str = "call";
+    pub(crate) const NUMBER: &str = "n";
+    pub(crate) const BODY: &str = "body";
 }
 
 impl Entry {
@@ -113,6 +122,15 @@ impl Entry {
             Ok(field::OPERATION) => first(&mut self.operation, value),
             Ok(field::TIMEOUT_MS) => self.timeout_ms = self.timeout_ms.or_else(|| number(&value)),
             Ok(field::CANCEL) => self.cancel = number(&value),
+            Ok(field::MYNAH) => self.note.get_or_insert_default().kind = value,
+            Ok(field::FROM) => self.note.get_or_insert_default().from = value,
+            Ok(field::BODY) => self.note.get_or_insert_default().body = value,
+            Ok(field::CALL) => {
+                self.note.get_or_insert_default().call = number(&value).unwrap_or(0);
+            }
+            Ok(field::NUMBER) => {
+                self.note.get_or_insert_default().number = number(&value).unwrap_or(0);
+            }
             Ok(field::ATTEMPTS) => self.attempts = number(&value).unwrap_or(0),
             _ => {}
         }

@@ -41,6 +41,16 @@ impl Keys {
         format!("{}:server:{instance}", self.prefix)
     }
 
+    /// The stream of a topic.
+    pub(crate) fn events(&self, topic: &str) -> String {
+        format!("{}:events:{topic}", self.prefix)
+    }
+
+    /// The stream of what is said to one server.
+    pub(crate) fn inbox(&self, instance: &str) -> String {
+        format!("{}:inbox:{instance}", self.prefix)
+    }
+
     /// The stream of what clients say to whichever server has their call.
     pub(crate) fn control(&self) -> String {
         format!("{}:control", self.prefix)

@@ -34,13 +34,17 @@ mod client;
 mod command;
 mod connect;
 mod entry;
+mod events;
 mod keys;
 mod lua;
 mod options;
 mod presence;
 mod random;
+#[cfg(feature = "redis-client")]
+mod redis_client;
 mod sealed;
 mod server;
+mod session;
 
 pub use client::{RedisClient, RedisDialer};
 pub use options::{RedisOptions, RedisTopology};

@@ -42,7 +42,7 @@ impl Lua {
     pub(crate) async fn run_all(
         &self,
         connection: &mut Connection,
-        calls: &[(String, Vec<String>)],
+        calls: &[(String, Vec<impl ToRedisArgs + Sync>)],
     ) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut commands = Pipeline::with_capacity(calls.len());
         for (key, arguments) in calls {

@@ -76,6 +76,11 @@ pub struct RedisOptions {
     pub reply_ttl: Duration,
     /// How many answers that nobody reads or trims are kept for one client, about. Default 8192.
     pub reply_max_len: usize,
+    /// Whether what the program broadcasts goes to whoever reads its topics under the prefix. The server then has one
+    /// connection more, which stands for all of them. Default `false`.
+    pub publish_events: bool,
+    /// How many messages of a topic are kept, about, for readers that are slow. Default 1024.
+    pub event_len: usize,
     /// How long the outcome of a call with an operation id is kept, and answered to the same call made again. Longer than
     /// anybody tries again, and in memory all that time. Default 10 minutes.
     pub seal_ttl: Duration,
@@ -88,6 +93,18 @@ pub struct RedisOptions {
     pub response_timeout: Duration,
     /// How long a connection may take to be opened. Default 5 s.
     pub connect_timeout: Duration,
+    /// How many replicas are to have a call before it counts as written, and the outcome of an operation before it is
+    /// answered (`WAIT`). Each batch then takes a round trip to the replicas more. Default 0: a failover loses what the
+    /// replica has not got yet. Not in a Cluster.
+    pub wait_replicas: u32,
+    /// How long these replicas may take. Calls that they do not have in time count as doubtful: they end as
+    /// indeterminate if nothing is heard of them. Default 1 s.
+    pub wait_timeout: Duration,
+    /// Whether Redis is to write to its disk before it answers: asked of it when a connection is opened (`CONFIG GET
+    /// appendfsync`, which the user of Redis must be allowed), and an error when it does not. Default `false`.
+    pub require_fsync: bool,
+    #[cfg(feature = "redis-client")]
+    pub(crate) client: Option<crate::redis_client::Handed>,
 }
 
 impl RedisOptions {
@@ -107,11 +124,18 @@ impl RedisOptions {
             dead_letters: 1000,
             reply_ttl: Duration::from_secs(600),
             reply_max_len: 8192,
+            publish_events: false,
+            event_len: 1024,
             seal_ttl: Duration::from_secs(600),
             early_calls: Duration::from_secs(30),
             block: Duration::from_secs(5),
             response_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
+            wait_replicas: 0,
+            wait_timeout: Duration::from_secs(1),
+            require_fsync: false,
+            #[cfg(feature = "redis-client")]
+            client: None,
         }
     }
 
@@ -188,6 +212,27 @@ impl RedisOptions {
     #[must_use]
     pub const fn with_seal_ttl(mut self, ttl: Duration) -> Self {
         self.seal_ttl = ttl;
+        self
+    }
+
+    /// Sets whether what the program broadcasts goes to readers of topics.
+    #[must_use]
+    pub const fn with_publish_events(mut self, publish: bool) -> Self {
+        self.publish_events = publish;
+        self
+    }
+
+    /// Sets how many replicas are to have what is written.
+    #[must_use]
+    pub const fn with_wait_replicas(mut self, replicas: u32) -> Self {
+        self.wait_replicas = replicas;
+        self
+    }
+
+    /// Sets whether Redis must write to its disk before it answers.
+    #[must_use]
+    pub const fn with_require_fsync(mut self, required: bool) -> Self {
+        self.require_fsync = required;
         self
     }
 

@@ -12,6 +12,7 @@ use crate::lua::Lua;
 use crate::options::RedisOptions;
 use mynah_protocol::TransportError;
 use redis::{Pipeline, RedisResult, Value, cmd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a server says that it is alive.
@@ -31,6 +32,14 @@ static ALIVE: Lua = Lua::new(
     r"
 local now = redis.call('TIME')
 return redis.call('ZCOUNT', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), '+inf')
+",
+);
+
+/// Those that are alive.
+static LIVING: Lua = Lua::new(
+    r"
+local now = redis.call('TIME')
+return redis.call('ZRANGEBYSCORE', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), '+inf', 'LIMIT', 0, 1000)
 ",
 );
 
@@ -136,6 +145,21 @@ pub(crate) enum Served {
     Maybe,
     /// Nobody.
     ByNobody,
+}
+
+/// The servers of ours that serve a service now: a thousand at most.
+pub(crate) async fn living(
+    keys: &Keys,
+    service: &str,
+    connection: &mut Connection,
+) -> RedisResult<Vec<Arc<str>>> {
+    let found = LIVING
+        .run(connection, keys.servers(service), &[""; 0])
+        .await?;
+    let names = texts(found)
+        .into_iter()
+        .filter_map(|name| String::from_utf8(name).ok());
+    Ok(names.filter(|name| name != MARK).map(Arc::from).collect())
 }
 
 /// Looks whether anybody serves a service.

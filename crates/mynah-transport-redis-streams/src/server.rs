@@ -1,15 +1,19 @@
 //! The serving side.
 
+mod accepted;
 mod control;
 mod core;
 mod desk;
 mod fetch;
 mod guard;
+mod inbox;
 mod listen;
 mod outbox;
+mod publish;
 mod reclaim;
 mod remote;
 mod scripts;
+mod session;
 mod settle;
 mod upkeep;
 mod write;
@@ -17,8 +21,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use accepted::RedisRemote;
 pub use listen::RedisListener;
-pub use remote::RedisRemote;
 
 /// The names of facts in [`Evidence`](mynah_protocol::Evidence).
 pub mod evidence {
@@ -36,6 +40,8 @@ pub mod evidence {
     pub const ENTRY: EvidenceKey = EvidenceKey::new("redis_entry");
     /// The consumer that it was delivered to. Of one delivery.
     pub const CONSUMER: EvidenceKey = EvidenceKey::new("redis_consumer");
+    /// True for the connection that stands for whoever reads topics.
+    pub const TOPICS: EvidenceKey = EvidenceKey::new("redis_topics");
     /// How often it was delivered, this time included. Of one delivery.
     pub const DELIVERIES: EvidenceKey = EvidenceKey::new("redis_deliveries");
 }

@@ -319,7 +319,7 @@ fn view(envelope: &Envelope<'_>) -> Json {
             if !request.metadata.is_empty() {
                 put("metadata", metadata(&request.metadata));
             }
-            let Streams { window, input } = request.streams;
+            let Streams { window, input, .. } = request.streams;
             if let Some(window) = window {
                 put("window", json!([window.items, window.bytes]));
             }

@@ -23,7 +23,7 @@ fn rules(role: &str) -> Vec<String> {
     rule.split_whitespace().map(str::to_owned).collect()
 }
 
-async fn with_users(redis: &Redis) {
+pub(crate) async fn with_users(redis: &Redis) {
     for role in ["server", "client", "operator"] {
         let rule = rules(role);
         let rule: Vec<&str> = rule.iter().map(String::as_str).collect();
@@ -31,11 +31,11 @@ async fn with_users(redis: &Redis) {
     }
 }
 
-fn options(redis: &Redis, user: &str) -> RedisOptions {
+pub(crate) fn options(redis: &Redis, user: &str) -> RedisOptions {
     RedisOptions::new(redis.0.url_as(user, "secret")).with_prefix(PREFIX)
 }
 
-async fn log(redis: &Redis) -> String {
+pub(crate) async fn log(redis: &Redis) -> String {
     format!("{:?}", redis.ask(&["ACL", "LOG"]).await)
 }
 

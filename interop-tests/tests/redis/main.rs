@@ -21,3 +21,4 @@ mod operations;
 mod server;
 #[path = "../clamator/service.rs"]
 mod service;
+mod sessions;

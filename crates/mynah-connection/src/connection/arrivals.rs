@@ -6,8 +6,8 @@ use crate::inbound::{Cancelled, Refused};
 use crate::outgoing::Known;
 use crate::{Effects, Outcome, Said, SideMessage, Violation};
 use mynah_protocol::{
-    CALLBACK_SERVICE, Cancel, Envelope, ErrorCode, GoingAway, Lane, Log, Moment, Notification,
-    Request, Response, RpcError, Streams, Value, WireId,
+    CALLBACK_SERVICE, Cancel, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, GoingAway, Lane,
+    Log, Moment, Notification, Request, Response, RpcError, Streams, Value, WireId,
 };
 use std::time::Duration;
 
@@ -24,6 +24,11 @@ impl<O: Default, I: Default> Connection<O, I> {
         fx: &mut impl Effects<O, I>,
     ) -> Result<(), Violation> {
         if matches!(self.state, State::Closed(_)) {
+            return Ok(());
+        }
+        if let Envelope::Delivery(report) = &envelope {
+            // The carrier says it: the peer has said nothing.
+            self.handle_delivery(report, fx);
             return Ok(());
         }
         if matches!(envelope, Envelope::Ping(_) | Envelope::Pong(_)) {
@@ -114,6 +119,28 @@ impl<O: Default, I: Default> Connection<O, I> {
         self.refused(request.streams);
         answer(fx, request.id, RpcError::from_code(ErrorCode::TOO_LARGE));
         self.budget.charge(now, "request is too large")
+    }
+
+    /// What is known of a call that has ended meanwhile means nothing.
+    fn handle_delivery(&mut self, report: &DeliveryReport, fx: &mut impl Effects<O, I>) {
+        let known = report.id.as_call_id().map(|id| self.outgoing.known(id));
+        let Some(Known::Waiting(index)) = known else {
+            return;
+        };
+        let DeliveryStatus::Failed(why) = report.status else {
+            if let Some(data) = self.outgoing.waiting_mut(index) {
+                fx.delivery(data, report.status);
+            }
+            return;
+        };
+        if let Some((data, flow)) = self.outgoing.end(index) {
+            // The peer may not be as gone as it seems.
+            self.late_answers = one_more(self.late_answers);
+            if let Some(flow) = flow {
+                Late::of_ours(&flow).add_to(&mut self.late_items, &mut self.late_flow);
+            }
+            fx.complete(data, Outcome::Undelivered(why));
+        }
     }
 
     #[inline]

@@ -29,6 +29,7 @@ impl OpenStreams {
         Streams {
             window: self.result,
             input: self.input,
+            callbacks: false,
         }
     }
 }

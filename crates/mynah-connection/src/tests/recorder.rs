@@ -3,8 +3,8 @@
 use super::number;
 use crate::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, Envelope, ErrorCode, Items, Lane, Moment, Notification, Request,
-    RpcError, StreamSide, Window, WireId,
+    CallId, Cancel, CancelReason, DeliveryStatus, Envelope, ErrorCode, Items, Lane, Moment,
+    Notification, Request, RpcError, StreamSide, Undelivered, Window, WireId,
 };
 
 /// One thing that a connection asked for. Slots are told apart by the number that the test keeps in
@@ -20,6 +20,8 @@ pub(super) enum Seen {
     Refused(WireId, ErrorCode),
     /// A call of ours ended.
     Ended(u64, End),
+    /// The carrier knows something new of a call of ours.
+    Delivery(u64, DeliveryStatus),
     /// A side message of a call of ours.
     Side(u64),
     Withdrawn(u64, Order),
@@ -54,6 +56,7 @@ pub(super) enum End {
     Error(ErrorCode),
     Deadline,
     Lost,
+    Undelivered(Undelivered),
 }
 
 #[derive(Debug, Default)]
@@ -96,8 +99,13 @@ impl Effects<u64, u64> for Recorder {
             Outcome::Error(error) => End::Error(error.code()),
             Outcome::Deadline => End::Deadline,
             Outcome::Lost => End::Lost,
+            Outcome::Undelivered(why) => End::Undelivered(why),
         };
         self.0.push(Seen::Ended(*slot, end));
+    }
+
+    fn delivery(&mut self, slot: &mut u64, status: DeliveryStatus) {
+        self.0.push(Seen::Delivery(*slot, status));
     }
 
     fn side(&mut self, slot: &mut u64, _: SideMessage<'_>) {

@@ -71,12 +71,21 @@ fn read_as(url: &mut Url<'_>, scheme: &str) -> Result<Box<dyn Place>, EndpointEr
         ("early_calls", &mut options.early_calls),
         ("response_timeout", &mut options.response_timeout),
         ("connect_timeout", &mut options.connect_timeout),
+        ("wait_timeout", &mut options.wait_timeout),
     ] {
         let known = "times are a number with a unit: 500ms, 10s, 5min";
         if let Some(time) = query.take(name, known, duration)? {
             *field = time;
         }
     }
+    let known = "wait is how many replicas are to have what is written";
+    if let Some(replicas) = query.take("wait", known, |text| text.parse().ok())? {
+        options.wait_replicas = replicas;
+    }
+    let words = [("publish", true)];
+    options.publish_events = query.choose("events", &words)?.unwrap_or(false);
+    let words = [("always", true)];
+    options.require_fsync = query.choose("appendfsync", &words)?.unwrap_or(false);
     options.topology = topology(query)?;
     let known = "ca is the path of a file with certificates in PEM";
     let read = |path: &str| std::fs::read(text(path)?).ok();

@@ -8,7 +8,7 @@ use crate::error::CallError;
 use mynah_connection::{CloseReason, Connection, OpenStreams};
 use mynah_protocol::{
     CallId, CancelReason, Envelope, Lane, Metadata, MethodName, Notification, Request, RpcError,
-    Streams, WireId,
+    Streams, Undelivered, WireId,
 };
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub(crate) enum CallEnd {
         sent: bool,
         reason: CloseReason,
     },
+    /// The carrier ended it.
+    Undelivered(Undelivered),
     /// The slot was taken already.
     Gone,
 }
@@ -100,6 +102,7 @@ impl Link {
             }
         };
         slot.ended = None;
+        slot.delivery = None;
         slot.reply.clear();
         slot.shared = None;
         slot.sides = options.sides;
@@ -114,7 +117,10 @@ impl Link {
             name,
             timeout: carried,
             metadata: options.metadata.clone(),
-            streams: streams.map_or(Streams::NONE, |streams| streams.on_the_wire()),
+            streams: Streams {
+                callbacks: options.attachments.callbacks() > 0,
+                ..streams.map_or(Streams::NONE, |streams| streams.on_the_wire())
+            },
             params: params.payload(facts.format.id()),
         };
         match state.out.put(&Envelope::Request(request), Lane::Data) {
@@ -254,6 +260,7 @@ impl Link {
             Some(Reply::Result) => Ok(()),
             Some(Reply::Error(error)) => Err(CallEnd::Error(error)),
             Some(Reply::Deadline) => Err(CallEnd::Deadline),
+            Some(Reply::Undelivered(why)) => Err(CallEnd::Undelivered(why)),
             Some(Reply::Lost { sent }) => Err(CallEnd::Lost {
                 sent,
                 reason: state

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use mynah_codec::SHARED_BYTES;
 use mynah_connection::{Effects, InboundKey, Outcome, Said, SideMessage};
 use mynah_protocol::{
-    CallId, Cancel, CancelReason, EVENTS_SERVICE, Envelope, ErrorCode, Hello, Items, Lane,
-    Metadata, MethodName, Moment, Notification, Payload, PayloadBytes, Request, Response, RpcError,
-    Streams,
+    CallId, Cancel, CancelReason, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode, Hello,
+    Items, Lane, Metadata, MethodName, Moment, Notification, Payload, PayloadBytes, Request,
+    Response, RpcError, Streams, Undelivered,
 };
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -230,7 +230,13 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
                 Reply::Result
             }
             Outcome::Error(error) => Reply::Error(error),
-            Outcome::Deadline => Reply::Deadline,
+            // Nothing is known of what has not come to the peer, or may not have.
+            Outcome::Deadline => match slot.delivery.take() {
+                Some(DeliveryStatus::Waits) => Reply::Undelivered(Undelivered::NotWritten),
+                Some(DeliveryStatus::Doubtful) => Reply::Undelivered(Undelivered::Doubtful),
+                _ => Reply::Deadline,
+            },
+            Outcome::Undelivered(why) => Reply::Undelivered(why),
             // What still waits here is taken back: what is said last goes out after this, and the program is told that
             // its request was not sent. What I/O has taken goes out with it, or is accounted for later.
             Outcome::Lost => Reply::Lost {
@@ -246,6 +252,10 @@ impl Effects<OutSlot, InSlot> for DriverEffects<'_> {
             self.end_extras(slot);
         }
         self.collected.wakers.extend(slot.waker.take());
+    }
+
+    fn delivery(&mut self, slot: &mut OutSlot, status: DeliveryStatus) {
+        slot.delivery = (status != DeliveryStatus::Written).then_some(status);
     }
 
     fn side(&mut self, slot: &mut OutSlot, message: SideMessage<'_>) {

@@ -5,7 +5,7 @@ use crate::call::SideEffects;
 use crate::handler::Produce;
 use crate::intercept::Observed;
 use bytes::Bytes;
-use mynah_protocol::{CallId, Moment, RpcError};
+use mynah_protocol::{CallId, DeliveryStatus, Moment, RpcError, Undelivered};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
@@ -21,6 +21,8 @@ pub(crate) struct OutSlot {
     pub(crate) shared: Option<Bytes>,
     pub(crate) ended: Option<Reply>,
     pub(crate) sent: Option<Sent>,
+    /// What the carrier knows of the request; `None`: it was written.
+    pub(crate) delivery: Option<DeliveryStatus>,
     /// Present when the caller listens to progress or logs.
     pub(crate) sides: Option<Box<Sides>>,
     /// The id of the call, when it has extras.
@@ -119,6 +121,8 @@ pub(crate) enum Reply {
     Lost {
         sent: bool,
     },
+    /// The carrier ended it.
+    Undelivered(Undelivered),
 }
 
 /// Side messages that wait for the caller.

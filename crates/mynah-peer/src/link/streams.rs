@@ -72,6 +72,7 @@ impl Link {
             Some(Reply::Result) => Ok(Batch::End),
             Some(Reply::Error(error)) => Err(CallEnd::Error(error)),
             Some(Reply::Deadline) => Err(CallEnd::Deadline),
+            Some(Reply::Undelivered(why)) => Err(CallEnd::Undelivered(why)),
             Some(Reply::Lost { sent }) => Err(CallEnd::Lost {
                 sent,
                 reason: closed.unwrap_or(CloseReason::PeerGone),

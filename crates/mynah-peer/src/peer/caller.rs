@@ -10,7 +10,9 @@ use crate::local::InProcess;
 use crate::trace::TraceContext;
 use mynah_codec::Format;
 use mynah_connection::CloseReason;
-use mynah_protocol::{CancelReason, DecodeLimits, ErrorCode, Limits, Metadata, RpcError, Window};
+use mynah_protocol::{
+    CancelReason, DecodeLimits, ErrorCode, Limits, Metadata, RpcError, Undelivered, Window,
+};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -240,7 +242,27 @@ fn ended(link: &Link, end: CallEnd) -> CallError<RpcError> {
             sent: false,
             reason,
         } => CallError::Disconnected(reason),
+        CallEnd::Undelivered(why) => undelivered(link, why),
         CallEnd::Gone => CallError::Misuse("the call was taken already"),
+    }
+}
+
+/// What a carrier says of a call means to its caller.
+#[cold]
+fn undelivered(link: &Link, why: Undelivered) -> CallError<RpcError> {
+    match why {
+        Undelivered::Busy => CallError::Busy { retry_after: None },
+        Undelivered::Unsupported(feature) => CallError::Unsupported {
+            dialect: link.facts().map_or("", |facts| facts.dialect),
+            feature,
+        },
+        Undelivered::PeerGone => CallError::Indeterminate(CloseReason::PeerGone),
+        Undelivered::Drained => CallError::Indeterminate(CloseReason::Drained),
+        Undelivered::Doubtful => CallError::Indeterminate(CloseReason::TimedOut(
+            "whether the request was written is not known",
+        )),
+        // It was not written, whatever else there is to know.
+        _ => CallError::Disconnected(CloseReason::TimedOut("the request was not written")),
     }
 }
 

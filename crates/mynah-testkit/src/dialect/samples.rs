@@ -105,6 +105,7 @@ fn requests(profile: &Profile) -> Result<Vec<Envelope<'static>>, Failure> {
     let streams = |window, input| Streams {
         window: Some(window).filter(|window: &Window| !window.is_zero()),
         input,
+        callbacks: false,
     };
     let window = Window {
         items: 10,

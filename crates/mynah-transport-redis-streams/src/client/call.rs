@@ -12,7 +12,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Writes what the peer says. What cannot be said ends its call, and nothing else.
-pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>) {
+pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'static>) {
+    let Some(envelope) = core.say_in_session(envelope) else {
+        return;
+    };
     let (id, service, written) = match envelope {
         Envelope::Request(mut request) => {
             let id = request.id.clone();
@@ -52,6 +55,7 @@ pub(super) fn say(core: &Core, messages: &Messages, envelope: Envelope<'static>)
             service,
             until,
             unserved: false,
+            told: false,
         }),
         (Err(error), Some(id)) => core.hear([refusal(id, &error)]),
         (Err(error), None) => tracing::warn!(%error, "notification cannot be sent"),
@@ -69,6 +73,7 @@ fn say_cancel(core: &Core, id: &WireId) {
         service: String::new(),
         until: None,
         unserved: false,
+        told: false,
     });
 }
 

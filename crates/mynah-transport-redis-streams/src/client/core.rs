@@ -1,13 +1,18 @@
 //! What the tasks of a client share.
 
 use super::asked::Asked;
+use super::events::Subscriptions;
+use super::sessions::Sessions;
 use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
-use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
+use crate::session::{Pulse, Written};
+use mynah_protocol::{
+    CallId, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, Response, RpcError, WireId,
+};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -30,6 +35,11 @@ pub(super) struct Core {
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
     mask: u64,
+    /// Calls with streams or callbacks.
+    pub(super) sessions: Sessions,
+    pub(super) subscriptions: Subscriptions,
+    /// Whether answers can be read.
+    pulse: Mutex<Pulse>,
     state: Mutex<State>,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
@@ -48,6 +58,8 @@ struct State {
     /// Calls that were taken to be written.
     asked: Asked,
     writer: Option<Waker>,
+    /// There is no connection to write on.
+    cut_off: bool,
     /// Answers up to this one were read, and are to be deleted.
     read: Option<EntryId>,
     closing: bool,
@@ -62,6 +74,10 @@ pub(super) enum Said {
     Call(Call),
     /// The call of this number is not wanted any more.
     Cancel(u64),
+    /// A call with streams or callbacks, of which is not known yet who gets it.
+    Open(u64),
+    /// Something for the inbox of a server.
+    Note(Arc<str>, Written),
 }
 
 /// A call that waits to be written.
@@ -78,6 +94,8 @@ pub(super) struct Queued {
     pub(super) until: Option<Instant>,
     /// Nobody serves it now.
     pub(super) unserved: bool,
+    /// The peer was told that it waits.
+    pub(super) told: bool,
 }
 
 /// What is to be written now.
@@ -96,9 +114,12 @@ impl Core {
         instance: &str,
     ) -> Arc<Self> {
         Arc::new(Self {
+            reply_to: keys.replies(instance).into(),
+            sessions: Sessions::new(),
+            subscriptions: Subscriptions::default(),
+            pulse: Mutex::new(Pulse::new(options.block)),
             options,
             connector,
-            reply_to: keys.replies(instance).into(),
             keys,
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
@@ -123,8 +144,13 @@ impl Core {
         let mut state = self.lock();
         let before = state.asked.awaited();
         for heard in heard {
-            if let Envelope::Response(response) = &heard {
-                state.asked.end(&response.id);
+            match &heard {
+                Envelope::Response(response) => state.asked.end(&response.id),
+                Envelope::Delivery(DeliveryReport {
+                    id,
+                    status: DeliveryStatus::Failed(_),
+                }) => state.asked.end(id),
+                _ => {}
             }
             state.inbox.push_back(heard);
         }
@@ -177,12 +203,25 @@ impl Core {
         Poll::Pending
     }
 
-    pub(super) fn write(&self, queued: Queued) {
+    pub(super) fn write(&self, mut queued: Queued) {
         let mut state = self.lock();
         state.bytes += queued.bytes;
+        let reader = match state.cut_off {
+            true => state.tell_waiting(&mut queued),
+            false => None,
+        };
         state.outbox.push_back(queued);
         drop(state);
         self.writable.notify_one();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Tells the peer how calls stand.
+    pub(super) fn report(&self, ids: impl IntoIterator<Item = WireId>, status: DeliveryStatus) {
+        let report = |id| Envelope::Delivery(DeliveryReport { id, status });
+        self.hear(ids.into_iter().map(report));
     }
 
     /// Whether answers may come yet.
@@ -193,6 +232,24 @@ impl Core {
     /// A call was not written, and its caller has ended it.
     pub(super) fn was_not_written(&self, id: &WireId) {
         self.lock().asked.end(id);
+    }
+
+    /// A call is not wanted any more. Its answer may come.
+    pub(super) fn give_up(&self, id: &WireId) {
+        self.lock().asked.give_up(id);
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers were read, or could not be.
+    pub(super) fn set_pulse(&self, reads: bool) {
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        match reads {
+            true => pulse.beat(),
+            false => pulse.stop(),
+        }
     }
 
     /// Takes back a call that was not written. `false`: it was, or is being written; its answer is not waited for.
@@ -259,9 +316,11 @@ impl Core {
         batch
     }
 
-    /// What could not be written for want of a connection comes first again.
+    /// What could not be written for want of a connection comes first again. Until there is one, calls are told that they
+    /// wait.
     pub(super) fn put_back(&self, batch: Batch) {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         for queued in batch.calls.into_iter().rev() {
             state.bytes += queued.bytes;
             if let Some(id) = &queued.id {
@@ -270,6 +329,37 @@ impl Core {
             state.outbox.push_front(queued);
         }
         state.read = state.read.max(batch.read);
+        state.cut_off = true;
+        let mut reader = None;
+        let mut outbox = std::mem::take(&mut state.outbox);
+        for queued in &mut outbox {
+            if let Some(waker) = state.tell_waiting(queued) {
+                reader = Some(waker);
+            }
+        }
+        state.outbox = outbox;
+        drop(guard);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// What was written or was not, and is heard once however often it is written, is written again.
+    pub(super) fn write_again(&self, calls: Vec<Queued>) {
+        let mut state = self.lock();
+        for queued in calls.into_iter().rev() {
+            if let Said::Note(_, note) = &queued.said
+                && note.number != 1
+            {
+                state.bytes += queued.bytes;
+                state.outbox.push_front(queued);
+            }
+        }
+    }
+
+    /// There is a connection to write on.
+    pub(super) fn set_connected(&self) {
+        self.lock().cut_off = false;
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -279,6 +369,7 @@ impl Core {
     /// The peer is done with it.
     pub(super) fn close(&self) {
         self.lock().closing = true;
+        self.subscriptions.close();
         self.writable.notify_one();
     }
 
@@ -299,5 +390,18 @@ impl Core {
         }
         state.closer = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+impl State {
+    /// Has the peer know that a call waits to be written: who is to be woken for it.
+    fn tell_waiting(&mut self, queued: &mut Queued) -> Option<Waker> {
+        let id = queued.id.as_ref().filter(|_| !queued.told)?;
+        self.inbox.push_back(Envelope::Delivery(DeliveryReport {
+            id: id.clone(),
+            status: DeliveryStatus::Waits,
+        }));
+        queued.told = true;
+        self.reader.take()
     }
 }

@@ -37,15 +37,19 @@ pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
         match timeout(core.options.block + SILENCE, read(&core, open, last)).await {
             Ok(Ok(entries)) => {
                 pauses.reset();
+                core.set_pulse(true);
                 match entries.last() {
                     Some(newest) => {
                         last = newest.id;
                         core.was_read(last);
-                        core.hear(
-                            entries
-                                .iter()
-                                .filter_map(|one| heard(&core, &mut messages, one)),
-                        );
+                        let mut all = Vec::with_capacity(entries.len());
+                        for entry in &entries {
+                            match &entry.note {
+                                Some(note) => core.hear_note(note, &mut all),
+                                None => all.extend(heard(&core, &mut messages, entry)),
+                            }
+                        }
+                        core.hear(all);
                     }
                     None => core.delete_read(),
                 }
@@ -53,11 +57,13 @@ pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "answers cannot be read");
+                core.set_pulse(false);
                 connection = None;
                 pauses.wait().await;
             }
             Err(_elapsed) => {
                 tracing::warn!("redis says nothing, the connection is opened again");
+                core.set_pulse(false);
                 connection = None;
             }
         }

@@ -4,7 +4,9 @@ use super::core::{Batch, Core, Said};
 use crate::connect::Connection;
 use crate::presence::{self, Served};
 use mynah_protocol::ErrorCode;
+use redis::RedisResult;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -18,6 +20,8 @@ const MOST: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     seen: HashMap<String, Instant>,
+    /// The servers of ours that serve a service, and when they were seen.
+    living: HashMap<Box<str>, (Instant, Vec<Arc<str>>)>,
     /// Before that it is not believed that nobody serves: Redis was away, for servers as well.
     doubts_until: Option<Instant>,
 }
@@ -59,6 +63,39 @@ impl Directory {
                 }
             }
         }
+    }
+
+    /// Whether it is too early to believe that nobody serves.
+    pub(super) fn doubts(&self) -> bool {
+        self.doubts_until
+            .is_some_and(|until| Instant::now() < until)
+    }
+
+    /// The servers of ours that serve a service.
+    pub(super) async fn living(
+        &mut self,
+        core: &Core,
+        service: &str,
+        connection: &mut Connection,
+    ) -> RedisResult<Vec<Arc<str>>> {
+        let now = Instant::now();
+        if let Some((seen, living)) = self.living.get(service)
+            && now.saturating_duration_since(*seen) < FRESH
+            && !living.is_empty()
+        {
+            return Ok(living.clone());
+        }
+        let living = presence::living(&core.keys, service, connection).await?;
+        if self.living.len() >= MOST {
+            self.living.clear();
+        }
+        self.living.insert(service.into(), (now, living.clone()));
+        Ok(living)
+    }
+
+    /// Has them be looked for again: those that were known have no room, or are gone.
+    pub(super) fn forget(&mut self, service: &str) {
+        self.living.remove(service);
     }
 
     fn saw(&mut self, service: String, now: Instant) {

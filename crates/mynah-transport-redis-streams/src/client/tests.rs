@@ -34,6 +34,7 @@ fn queued(id: Option<u64>, until: Option<Instant>) -> Queued {
         service: "arith".to_owned(),
         until,
         unserved: false,
+        told: false,
     }
 }
 

@@ -35,6 +35,15 @@ pub(crate) fn profile(messages: &Messages, remote: Remote) -> Profile {
     profile
 }
 
+/// The same, and what peers of ours say to each other. Programs are told where there are none that can hear it.
+pub(crate) fn session_profile(messages: &Messages, remote: Remote) -> Profile {
+    let mut profile = profile(messages, remote);
+    profile.capabilities.side_messages = true;
+    profile.capabilities.streams = true;
+    profile.capabilities.callbacks = true;
+    profile
+}
+
 impl RedisClient {
     pub(super) fn start(
         core: Arc<Core>,
@@ -46,7 +55,7 @@ impl RedisClient {
         let reading = tokio::spawn(replies::read_all(Arc::clone(&core), reads));
         tokio::spawn(write::write_all(Arc::clone(&core), commands, reading));
         Self {
-            profile: profile(&messages, Remote::Group),
+            profile: session_profile(&messages, Remote::Group),
             core,
             messages,
             evidence,

@@ -1,11 +1,14 @@
 //! Writing the calls: all that wait at once.
 
 use super::core::{Batch, Core, Queued, Said};
+use super::route::route;
 use super::served::Directory;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
+use crate::entry;
 use crate::presence::BEAT;
-use mynah_protocol::ErrorCode;
+use crate::session::{self, Written, kind};
+use mynah_protocol::{DeliveryStatus, ErrorCode, Undelivered};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +49,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             Some(open) => open,
             None => match reconnect(&core).await {
                 Ok(opened) => {
+                    core.set_connected();
                     served.doubt_until(Instant::now() + RETURN);
                     connection.insert(opened)
                 }
@@ -62,6 +66,13 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             },
         };
         served.sift(&core, open, &mut batch).await;
+        if let Err(error) = route(&core, &mut served, open, &mut batch).await {
+            tracing::warn!(%error, "it cannot be seen who serves");
+            connection = None;
+            core.put_back(batch);
+            pauses.wait().await;
+            continue;
+        }
         match write(&core, open, &batch, &mut expires).await {
             Ok(answers) => {
                 pauses.reset();
@@ -69,7 +80,10 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             }
             Err(error) => {
                 // Whether they were written nobody knows: an answer may come, or their time will be over.
+                let doubtful = batch.calls.iter().filter_map(|queued| queued.id.clone());
+                core.report(doubtful, DeliveryStatus::Doubtful);
                 let calls = batch.calls.len();
+                core.write_again(batch.calls);
                 tracing::warn!(%error, calls, "calls may not have been written");
                 connection = None;
             }
@@ -85,6 +99,20 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
 /// Leaves nothing behind. A server of clamator that answers late would make the stream again, without an end: then what is
 /// left is an empty stream that expires.
 async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
+    for (inbox, sessions) in core.session_beats() {
+        let calls: Vec<u64> = sessions.into_iter().map(|(call, _)| call).collect();
+        for calls in calls.chunks(session::MOST_IN_BEAT) {
+            let gone = Written {
+                kind: kind::GONE,
+                call: 0,
+                number: 0,
+                body: session::gone_body(calls),
+            };
+            connection
+                .run(&command::to_server(&inbox, &core.reply_to, &gone))
+                .await?;
+        }
+    }
     if !core.awaits_answers() {
         let mut delete = cmd("DEL");
         delete.arg(&*core.reply_to);
@@ -127,6 +155,9 @@ async fn write(
     if commands.is_empty() {
         return Ok(Vec::new());
     }
+    if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
+        commands.add_command(command::wait(&core.options));
+    }
     connection.run_all(&commands).await
 }
 
@@ -140,24 +171,57 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
             call.add(left, queued.unserved)
         }
         Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
+        Said::Note(inbox, written) => command::to_server(inbox, &core.reply_to, written),
+        // All of them have been given to somebody.
+        Said::Open(_) => cmd("PING"),
+    }
+}
+
+/// The inbox that something was for is gone, and its server with it.
+fn not_there(core: &Core, said: &Said) {
+    match said {
+        Said::Note(_, first) if first.number == 1 => core.try_another(first.call),
+        Said::Note(inbox, _) => core.lost_inbox(inbox),
+        _ => {}
     }
 }
 
 /// Calls that Redis refused end.
-fn answered(core: &Core, batch: Batch, answers: Vec<Value>) {
+fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
+    let mut doubtful = false;
+    if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
+        let replicas = answers.pop().and_then(entry::integer);
+        // A failover may lose them.
+        doubtful = replicas.unwrap_or(0) < u64::from(core.options.wait_replicas);
+    }
     for (queued, answer) in batch.calls.into_iter().zip(answers) {
         let Value::ServerError(error) = answer else {
+            match queued.id {
+                _ if answer == Value::Nil => not_there(core, &queued.said),
+                Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),
+                Some(id) if queued.told => core.report([id], DeliveryStatus::Written),
+                _ => {}
+            }
             continue;
         };
         let error = RedisError::from(error);
         tracing::warn!(%error, "a call was not written");
+        if let Said::Note(_, note) = &queued.said {
+            // What was to be said in a session is missing now.
+            match note.number {
+                0 => {}
+                1 => core.fail_session(note.call, Undelivered::Busy),
+                _ => core.fail_session(note.call, Undelivered::PeerGone),
+            }
+            continue;
+        }
         let Some(id) = queued.id else { continue };
         // What may work after a while may be tried again by whoever made the call.
-        let code = match cure(&error) {
-            Cure::Wait | Cure::Reconnect => ErrorCode::BUSY,
-            Cure::CreateGroup | Cure::None => ErrorCode::UNSUPPORTED,
-        };
+        if matches!(cure(&error), Cure::Wait | Cure::Reconnect) {
+            core.report([id], DeliveryStatus::Failed(Undelivered::Busy));
+            continue;
+        }
         let what = format!("redis did not take the call: {}", error.category());
-        core.fail(id, code, what);
+        core.fail(id, ErrorCode::UNSUPPORTED, what);
     }
 }

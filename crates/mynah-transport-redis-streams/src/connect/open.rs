@@ -28,6 +28,7 @@ pub(crate) struct Connector {
     )]
     block_timeout: Duration,
     connect_timeout: Duration,
+    require_fsync: bool,
 }
 
 #[derive(Clone)]
@@ -76,7 +77,7 @@ fn nodes(first: &ConnectionInfo, more: &[String]) -> Result<Vec<ConnectionInfo>,
 
 impl Connector {
     pub(crate) fn new(options: &RedisOptions) -> Result<Self, TransportError> {
-        let first = node(&options.url)?;
+        let first = first(options)?;
         if matches!(first.addr(), redis::ConnectionAddr::TcpTls { .. }) {
             ready_for_tls()?;
         }
@@ -89,6 +90,13 @@ impl Connector {
         let mut one_slot = true;
         let place = match &options.topology {
             RedisTopology::Single => Place::Single(client(first, options)?),
+            _ if options.wait_replicas > 0
+                && matches!(options.topology, RedisTopology::Cluster { .. }) =>
+            {
+                return Err(wrong(
+                    "replicas can be waited for on one primary only, not in a Cluster",
+                ));
+            }
             #[cfg(feature = "cluster")]
             RedisTopology::Cluster { nodes: more } => {
                 one_slot = Keys::new(&options.prefix).share_a_slot();
@@ -118,6 +126,7 @@ impl Connector {
             response_timeout: options.response_timeout,
             block_timeout: options.block + Duration::from_secs(60),
             connect_timeout: options.connect_timeout,
+            require_fsync: options.require_fsync,
         })
     }
 
@@ -153,6 +162,16 @@ impl Connector {
     }
 
     async fn open_with(&self, response_timeout: Option<Duration>) -> RedisResult<Connection> {
+        let mut connection = self.connect(response_timeout).await?;
+        if self.require_fsync {
+            let mut get = redis::cmd("CONFIG");
+            get.arg("GET").arg("append*");
+            require_fsync(connection.run(&get).await?)?;
+        }
+        Ok(connection)
+    }
+
+    async fn connect(&self, response_timeout: Option<Duration>) -> RedisResult<Connection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(response_timeout);
@@ -203,7 +222,36 @@ impl Connector {
     }
 }
 
+/// Where Redis is.
+fn first(options: &RedisOptions) -> Result<ConnectionInfo, TransportError> {
+    #[cfg(feature = "redis-client")]
+    if let Some(client) = &options.client {
+        if options.topology != RedisTopology::Single || options.root_certificates.is_some() {
+            return Err(wrong(
+                "a client that was configured before is all that there is to be said of Redis",
+            ));
+        }
+        return Ok(client.0.get_connection_info().clone());
+    }
+    node(&options.url)
+}
+
+/// Whether Redis says that it writes to its disk before it answers.
+fn require_fsync(answer: redis::Value) -> RedisResult<()> {
+    let settings: std::collections::HashMap<String, String> = redis::from_redis_value(answer)?;
+    let is = |name: &str, value: &str| settings.get(name).is_some_and(|found| found == value);
+    if is("appendonly", "yes") && is("appendfsync", "always") {
+        return Ok(());
+    }
+    let what = "redis does not write to its disk before it answers: appendonly yes and appendfsync always are required";
+    Err((redis::ErrorKind::InvalidClientConfig, what).into())
+}
+
 fn client(info: ConnectionInfo, options: &RedisOptions) -> Result<redis::Client, TransportError> {
+    #[cfg(feature = "redis-client")]
+    if let Some(client) = &options.client {
+        return Ok(client.0.clone());
+    }
     let refused = |error: RedisError| wrong("Redis cannot be used so").with_source(error);
     #[cfg(feature = "tls")]
     if let Some(roots) = &options.root_certificates {

@@ -1,14 +1,18 @@
 //! What the parts of a server share.
 
+use super::accepted::RedisRemote;
 use super::control::Unwanted;
 use super::desk::Desk;
 use super::outbox::{Outbox, Place, Sealing, Step};
-use super::remote::{RedisRemote, Remote};
+use super::remote::{ClientRemote, Remote};
+use super::session::Sessions;
 use super::settle::Delivery;
 use crate::connect::Connector;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
+use crate::session;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
+use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{Envelope, Inbound, Limits, Receipt, WireId};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,6 +33,10 @@ pub(super) struct Core {
     pub(super) desks: OnceLock<Box<[Desk]>>,
     pub(super) limits: OnceLock<Limits>,
     pub(super) messages: Messages,
+    pub(super) frames: Frames,
+    /// Who it is to readers of topics: another each time.
+    pub(super) publisher: String,
+    pub(super) sessions: Sessions,
     pub(super) outbox: Outbox,
     remotes: Mutex<Remotes>,
     /// Nothing is fetched any more.
@@ -68,6 +76,7 @@ impl Core {
         keys: Keys,
         instance: String,
     ) -> Self {
+        let options_block = options.block;
         Self {
             options,
             connector,
@@ -76,6 +85,9 @@ impl Core {
             desks: OnceLock::new(),
             limits: OnceLock::new(),
             messages: Messages::new(JsonRpc::clamator(), &Limits::default()),
+            frames: session::frames(&Limits::default()),
+            publisher: crate::random::uuid(),
+            sessions: Sessions::new(options_block),
             outbox: Outbox::default(),
             remotes: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -171,6 +183,7 @@ impl Core {
         place: Place,
         attempt: u32,
         sealing: Option<Sealing>,
+        hears_sides: bool,
     ) {
         let call = match &envelope {
             Envelope::Request(request) => request.id.clone(),
@@ -209,18 +222,28 @@ impl Core {
         let waker = match known {
             Some(remote) => remote.deliver(inbound(&remote)),
             None => {
-                let remote = Arc::new(Remote::new(instance));
+                let remote = Arc::new(Remote::new(instance, hears_sides));
                 drop(remote.deliver(inbound(&remote)));
                 remotes.known.insert(instance.into(), Arc::clone(&remote));
-                remotes
-                    .arrived
-                    .push_back(RedisRemote::new(Arc::clone(self), remote));
+                let accepted = ClientRemote::new(Arc::clone(self), remote);
+                remotes.arrived.push_back(RedisRemote::client(accepted));
                 remotes.acceptor.take()
             }
         };
         drop(remotes);
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// Has a connection accepted.
+    pub(super) fn accept(&self, remote: RedisRemote) {
+        let mut remotes = self.lock();
+        remotes.arrived.push_back(remote);
+        let acceptor = remotes.acceptor.take();
+        drop(remotes);
+        if let Some(acceptor) = acceptor {
+            acceptor.wake();
         }
     }
 

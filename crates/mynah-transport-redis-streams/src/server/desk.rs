@@ -35,8 +35,16 @@ pub(super) struct Desk {
 struct Running {
     /// Delivered to this side and not acknowledged.
     entries: HashSet<EntryId>,
+    /// Calls that are sessions.
+    sessions: usize,
     /// Nothing is fetched before.
     rests_until: Option<Instant>,
+}
+
+impl Running {
+    fn runs(&self) -> usize {
+        self.entries.len() + self.sessions
+    }
 }
 
 impl Desk {
@@ -78,7 +86,7 @@ impl Desk {
 
     /// How many calls may be fetched now.
     pub(super) fn free(&self) -> usize {
-        self.concurrency.saturating_sub(self.lock().entries.len())
+        self.concurrency.saturating_sub(self.lock().runs())
     }
 
     /// Waits until something may be fetched, and says how much.
@@ -87,7 +95,7 @@ impl Desk {
             let freed = self.freed.notified();
             let (free, rests_until) = {
                 let state = self.lock();
-                let free = self.concurrency.saturating_sub(state.entries.len());
+                let free = self.concurrency.saturating_sub(state.runs());
                 let rests_until = state.rests_until;
                 (free, rests_until.filter(|until| *until > Instant::now()))
             };
@@ -126,8 +134,29 @@ impl Desk {
         self.lock().entries.iter().copied().collect()
     }
 
+    /// Takes a place for a session; `false`: there is none.
+    pub(super) fn begin_session(&self) -> bool {
+        let mut state = self.lock();
+        let free = state.runs() < self.concurrency;
+        state.sessions += usize::from(free);
+        free
+    }
+
+    /// A session has ended.
+    pub(super) fn end_session(&self) {
+        let mut state = self.lock();
+        state.sessions = state.sessions.saturating_sub(1);
+        drop(state);
+        self.freed.notify_one();
+    }
+
+    /// How many of its calls run.
+    pub(super) fn runs_now(&self) -> usize {
+        self.lock().runs()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
-        self.lock().entries.is_empty()
+        self.lock().runs() == 0
     }
 
     /// Fetches nothing for a while: what was fetched could not begin.

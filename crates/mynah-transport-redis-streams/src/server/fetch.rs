@@ -48,7 +48,8 @@ impl Fetcher {
             desk,
             client,
             reclaims: Instant::now(),
-            lost: false,
+            // An earlier process of this name may have left something: it is gone, and nobody need wait for it.
+            lost: core.options.instance.is_some(),
             waiting: Vec::new(),
             _fetching: core.begin_to_fetch(),
         }

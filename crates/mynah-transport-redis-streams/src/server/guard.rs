@@ -32,6 +32,7 @@ pub(super) struct Asked {
     envelope: Envelope<'static>,
     place: Place,
     attempt: u32,
+    hears_sides: bool,
     /// When it was read.
     since: Instant,
 }
@@ -62,17 +63,22 @@ impl Guard {
             None => Err(Refused::Silently("reply-to is no stream of answers")),
         };
         let instance = instance.unwrap_or_default();
+        // What clamator does not write is from a client of ours.
+        let sides = entry.timeout_ms.is_some()
+            || entry.metadata.is_some()
+            || entry.operation.is_some()
+            || entry.note.is_some();
         match read {
             Ok(Envelope::Request(mut request)) if instance.is_empty() => {
                 // Nobody hears the answer, and ids are those of many callers.
                 request.id = WireId::Text(entry.id.to_string().into());
-                self.ask_or_deliver(instance, Envelope::Request(request), place, attempt)
+                self.ask_or_deliver(instance, Envelope::Request(request), place, attempt, sides)
             }
             Ok(Envelope::Request(request)) if self.core.is_unwanted(instance, &request.id) => {
                 self.core.outbox.push(Step::Done(place));
                 None
             }
-            Ok(envelope) => self.ask_or_deliver(instance, envelope, place, attempt),
+            Ok(envelope) => self.ask_or_deliver(instance, envelope, place, attempt, sides),
             Err(refused) => {
                 let why = match refused {
                     Refused::Silently(why) => why,
@@ -97,6 +103,7 @@ impl Guard {
         envelope: Envelope<'static>,
         place: Place,
         attempt: u32,
+        hears_sides: bool,
     ) -> Option<Asked> {
         if let Envelope::Request(request) = &envelope
             && let Some(operation) = request.metadata.value(OPERATION_ID)
@@ -108,10 +115,12 @@ impl Guard {
                 envelope,
                 place,
                 attempt,
+                hears_sides,
                 since: Instant::now(),
             });
         }
-        self.core.deliver(instance, envelope, place, attempt, None);
+        self.core
+            .deliver(instance, envelope, place, attempt, None, hears_sides);
         None
     }
 
@@ -138,8 +147,14 @@ impl Guard {
                 };
                 let (instance, envelope) = (&asked.instance, asked.envelope);
                 let (place, attempt) = (asked.place, asked.attempt);
-                self.core
-                    .deliver(instance, envelope, place, attempt, Some(sealing));
+                self.core.deliver(
+                    instance,
+                    envelope,
+                    place,
+                    attempt,
+                    Some(sealing),
+                    asked.hears_sides,
+                );
                 return;
             }
             Begun::Answered(text) => self.sealed(&text),

@@ -1,11 +1,13 @@
 //! Listening: a reader for each service, and what they share.
 
+use super::accepted::RedisRemote;
 use super::control;
 use super::core::Core;
 use super::desk::Desk;
 use super::fetch::{self, Fetcher};
+use super::inbox;
 use super::outbox::Place;
-use super::remote::RedisRemote;
+use super::publish::EventsRemote;
 use super::write::LAST_WORDS;
 use super::{reclaim, scripts, upkeep, write};
 use crate::client::check_instance;
@@ -41,8 +43,10 @@ const UNBLOCK_PATIENCE: Duration = Duration::from_secs(6);
 #[derive(Debug)]
 pub struct RedisListener {
     core: Arc<Core>,
-    /// Until it is told what is served.
+    /// The connection that it was bound with, until it is used.
     opened: Option<Connection>,
+    /// It was told what is served, and serves it.
+    serving: bool,
     /// How Redis knows the connections of the readers.
     readers: Vec<Arc<AtomicU64>>,
 }
@@ -63,8 +67,19 @@ impl RedisListener {
         Ok(Self {
             core: Arc::new(Core::new(options, connector, keys, instance)),
             opened: Some(opened),
+            serving: false,
             readers: Vec::new(),
         })
+    }
+
+    async fn connection(&self) -> Result<Connection, TransportError> {
+        let opened = self.core.connector.open().await;
+        opened.map_err(|error| self.failed("cannot connect", error))
+    }
+
+    async fn blocking_connection(&self) -> Result<Connection, TransportError> {
+        let opened = self.core.connector.open_blocking().await;
+        opened.map_err(|error| self.failed("cannot connect", error))
     }
 
     fn failed(&self, what: &str, error: redis::RedisError) -> TransportError {
@@ -108,10 +123,15 @@ impl Listener for RedisListener {
     type Connection = RedisRemote;
 
     async fn open(&mut self, offer: &Offer) -> Result<(), TransportError> {
-        let Some(mut commands) = self.opened.take() else {
+        if self.serving {
             return Ok(());
-        };
+        }
         let desks = self.desks(offer)?;
+        let mut commands = match self.opened.take() {
+            Some(opened) => opened,
+            // It was opened before, in vain.
+            None => self.connection().await?,
+        };
         let now = upkeep::time(&mut commands).await;
         let now = now.map_err(|error| self.failed("cannot ask for the time", error))?;
         self.core.set_clock(now);
@@ -122,24 +142,26 @@ impl Listener for RedisListener {
             let created = upkeep::create_group(&mut commands, desk, from).await;
             let what = "cannot create the consumer group";
             created.map_err(|error| self.failed(what, error))?;
-            let opened = self.core.connector.open_blocking().await;
-            readers.push(opened.map_err(|error| self.failed("cannot connect", error))?);
+            readers.push(self.blocking_connection().await?);
         }
-        let upkeep = self.core.connector.open().await;
-        let upkeep = upkeep.map_err(|error| self.failed("cannot connect", error))?;
+        let upkeep = self.connection().await?;
+        let what = "cannot make the control stream";
+        let heard = control::open(&self.core, &mut commands).await;
+        let heard = heard.map_err(|error| self.failed(what, error))?;
+        let ears = self.blocking_connection().await?;
+        let inbox = inbox::open(&self.core, &mut commands).await;
+        inbox.map_err(|error| self.failed("cannot make the inbox", error))?;
+        let inbox_ears = self.blocking_connection().await?;
+        // Whoever calls from now on finds somebody. What fails until here leaves nothing that serves.
+        let card = upkeep::card(&self.core, &desks, now);
+        let announced = card.announce(&self.core.keys, now, &mut commands).await;
+        announced.map_err(|error| self.failed("cannot announce the server", error))?;
+        self.serving = true;
         let core = &self.core;
         let _first = core.limits.set(offer.limits.clone());
         let _first = core.desks.set(desks);
-        // Whoever calls from now on finds somebody.
-        let card = upkeep::card(core, now);
-        let announced = card.announce(&core.keys, now, &mut commands).await;
-        announced.map_err(|error| self.failed("cannot announce the server", error))?;
-        let what = "cannot make the control stream";
-        let heard = control::open(core, &mut commands).await;
-        let heard = heard.map_err(|error| self.failed(what, error))?;
-        let ears = self.core.connector.open_blocking().await;
-        let ears = ears.map_err(|error| self.failed("cannot connect", error))?;
         let hearing = tokio::spawn(control::listen(Arc::clone(core), ears, heard));
+        let reading = tokio::spawn(inbox::listen(Arc::clone(core), inbox_ears));
         for (index, mut reader) in readers.into_iter().enumerate() {
             let client = match core.connector.can_unblock() {
                 true => fetch::client_id(&mut reader).await,
@@ -151,7 +173,11 @@ impl Listener for RedisListener {
         }
         tokio::spawn(write::write_all(Arc::clone(core), commands));
         tokio::spawn(upkeep::keep_up(Arc::clone(core), upkeep));
-        tokio::spawn(finish(Arc::clone(core), self.readers.clone(), hearing));
+        if core.options.publish_events {
+            core.accept(RedisRemote::events(EventsRemote::new(Arc::clone(core))));
+        }
+        let listening = [hearing, reading];
+        tokio::spawn(finish(Arc::clone(core), self.readers.clone(), listening));
         Ok(())
     }
 
@@ -191,7 +217,7 @@ impl Drop for RedisListener {
 }
 
 /// Once the server stops: ends the readers, waits until what runs is settled, and leaves nothing behind.
-async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, hearing: JoinHandle<()>) {
+async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, listening: [JoinHandle<()>; 2]) {
     core.wait_for_stop().await;
     let mut connection = core.connector.open().await.ok();
     let ended = timeout(UNBLOCK_PATIENCE, async {
@@ -208,7 +234,7 @@ async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, hearing: JoinHand
     // Nobody accepts them any more: what they hold is given back.
     drop(core.take_arrived());
     core.wait_until_settled().await;
-    hearing.abort();
+    listening.iter().for_each(JoinHandle::abort);
     if let Some(open) = &mut connection {
         let left = timeout(LAST_WORDS, async {
             give_back(open, &core).await;
@@ -261,9 +287,14 @@ async fn give_back(connection: &mut Connection, core: &Core) {
 
 /// Says that this server is gone, and takes it out of its groups.
 async fn leave(connection: &mut Connection, core: &Core) {
-    let card = upkeep::card(core, 0);
+    let card = upkeep::card(core, core.desks(), 0);
     if let Err(error) = card.withdraw(&core.keys, connection).await {
         tracing::debug!(%error, "presence ends by itself");
+    }
+    let mut inbox = cmd("DEL");
+    inbox.arg(core.keys.inbox(&core.instance));
+    if let Err(error) = connection.run(&inbox).await {
+        tracing::debug!(%error, "the inbox ends by itself");
     }
     for desk in core.desks() {
         let Desk {

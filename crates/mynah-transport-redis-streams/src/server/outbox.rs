@@ -2,6 +2,7 @@
 
 use crate::entry::EntryId;
 use crate::sealed::Digest;
+use crate::session::Written;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -17,6 +18,10 @@ pub(super) enum Step {
     Seal(Box<Sealing>, Vec<u8>),
     /// An answer, to this stream.
     Reply(Arc<str>, Vec<u8>),
+    /// Something that is said to a client beside answers, to this stream.
+    Note(Arc<str>, Written),
+    /// A message of a topic: the key of its stream, the number that it has here, and what it says.
+    Event(String, u64, Vec<u8>),
     /// An entry is done with.
     Done(Place),
     /// Somebody else may have an entry, at once.
@@ -149,6 +154,8 @@ impl Step {
     fn bytes(&self) -> usize {
         match self {
             Self::Seal(_, envelope) | Self::Reply(_, envelope) => envelope.len() + 64,
+            Self::Event(_, _, message) => message.len() + 64,
+            Self::Note(_, written) => written.body.len() + 64,
             Self::Bury(letter) => letter.envelope.len() + letter.reply_to.len() + 64,
             Self::Done(_) | Self::Release { .. } => 64,
         }

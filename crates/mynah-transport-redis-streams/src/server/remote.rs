@@ -5,6 +5,7 @@ use super::evidence;
 use super::outbox::{Sealing, Step};
 use super::settle::Delivery;
 use crate::client::profile;
+use crate::session::{self, Written, kind};
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_codec::EncodeError;
@@ -23,6 +24,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Remote {
     instance: Box<str>,
+    /// It hears what is said beside its calls.
+    hears_sides: bool,
     state: Mutex<State>,
 }
 
@@ -41,9 +44,10 @@ struct State {
 }
 
 impl Remote {
-    pub(super) fn new(instance: &str) -> Self {
+    pub(super) fn new(instance: &str, hears_sides: bool) -> Self {
         Self {
             instance: instance.into(),
+            hears_sides,
             state: Mutex::new(State {
                 inbox: VecDeque::new(),
                 reader: None,
@@ -134,11 +138,11 @@ impl Remote {
     }
 }
 
-/// One client of a fleet, on the serving side.
+/// The plain calls of one client.
 ///
 /// Its name is what its reply stream is called. All calls that want no answer come from one client without a name.
 #[derive(Debug)]
-pub struct RedisRemote {
+pub(super) struct ClientRemote {
     core: Arc<Core>,
     remote: Arc<Remote>,
     reply_to: Option<Arc<str>>,
@@ -148,7 +152,7 @@ pub struct RedisRemote {
     driven: bool,
 }
 
-impl RedisRemote {
+impl ClientRemote {
     pub(super) fn new(core: Arc<Core>, remote: Arc<Remote>) -> Self {
         let instance = remote.instance();
         let mut evidence = Evidence::new()
@@ -162,8 +166,10 @@ impl RedisRemote {
                 .with(EvidenceKey::REMOTE_ADDRESS, instance)
                 .with(evidence::INSTANCE, instance);
         }
+        let mut profile = profile(&core.messages, mynah_protocol::Remote::One);
+        profile.capabilities.side_messages = remote.hears_sides && reply_to.is_some();
         Self {
-            profile: profile(&core.messages, mynah_protocol::Remote::One),
+            profile,
             core,
             remote,
             reply_to,
@@ -194,6 +200,30 @@ impl RedisRemote {
         self.core
             .outbox
             .push(Step::Reply(Arc::clone(reply_to), envelope));
+    }
+
+    /// Progress and logs of a call, which stand ahead of its answer.
+    fn say_beside(&self, mut beside: Envelope<'_>) {
+        let Some(reply_to) = &self.reply_to else {
+            return;
+        };
+        if !self.remote.hears_sides || session::id_of(&mut beside).is_none() {
+            return;
+        }
+        let mut body = Vec::with_capacity(beside.payload_bytes() + 48);
+        if let Err(error) = self.core.frames.write(&beside, &mut body) {
+            tracing::warn!(%error, "cannot be said beside a call");
+            return;
+        }
+        let written = Written {
+            kind: kind::FRAME,
+            call: 0,
+            number: 0,
+            body,
+        };
+        self.core
+            .outbox
+            .push(Step::Note(Arc::clone(reply_to), written));
     }
 
     /// This side cannot call what only calls.
@@ -234,7 +264,7 @@ pub(super) fn write(core: &Core, response: Response<'_>) -> Vec<u8> {
     text
 }
 
-impl Transport for RedisRemote {
+impl Transport for ClientRemote {
     fn profile(&self) -> &Profile {
         &self.profile
     }
@@ -244,7 +274,7 @@ impl Transport for RedisRemote {
     }
 }
 
-impl Stream for RedisRemote {
+impl Stream for ClientRemote {
     type Item = Result<Inbound, TransportError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -261,7 +291,7 @@ impl Stream for RedisRemote {
     }
 }
 
-impl Sink<Outbound> for RedisRemote {
+impl Sink<Outbound> for ClientRemote {
     type Error = TransportError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
@@ -272,6 +302,9 @@ impl Sink<Outbound> for RedisRemote {
         match outbound {
             Outbound::Send(Envelope::Response(response)) => self.answer(response),
             Outbound::Send(Envelope::Request(request)) => self.refuse(request.id),
+            Outbound::Send(beside @ (Envelope::Progress(_) | Envelope::Log(_))) => {
+                self.say_beside(beside);
+            }
             Outbound::Send(other) => {
                 tracing::debug!(kind = other.kind(), "not said: this wire has no way to");
             }
@@ -296,7 +329,7 @@ impl Sink<Outbound> for RedisRemote {
     }
 }
 
-impl Drop for RedisRemote {
+impl Drop for ClientRemote {
     fn drop(&mut self) {
         self.core.forget(&self.remote);
         drop(self.remote.end());

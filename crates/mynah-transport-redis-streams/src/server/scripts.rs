@@ -100,6 +100,7 @@ pub(super) async fn release(
         field::TIMEOUT_MS.to_owned(),
         field::METADATA.to_owned(),
         field::OPERATION.to_owned(),
+        field::MYNAH.to_owned(),
     ];
     RELEASE.run(connection, &desk.stream, &arguments).await?;
     Ok(())

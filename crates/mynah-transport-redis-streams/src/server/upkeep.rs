@@ -3,6 +3,7 @@
 use super::control;
 use super::core::Core;
 use super::desk::Desk;
+use super::inbox;
 use super::scripts;
 use crate::command::millis;
 use crate::connect::{Connection, Cure, Pauses, cure};
@@ -34,6 +35,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
     let mut connection = Some(connection);
     let mut beats = Beats {
         presence: Instant::now(),
+        sessions: Instant::now(),
         clean_up: Instant::now(),
         started_ms: 0,
     };
@@ -71,6 +73,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
 /// When what is due less often is done again.
 struct Beats {
     presence: Instant,
+    sessions: Instant,
     clean_up: Instant,
     started_ms: u64,
 }
@@ -83,8 +86,15 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
     }
     renew(core, connection).await?;
     let now = Instant::now();
+    if beats.sessions <= now {
+        // While it drains, too: what runs still hears its clients.
+        inbox::keep(core, connection).await?;
+        core.beat_sessions();
+        core.end_silent_sessions();
+        beats.sessions = now + BEAT;
+    }
     if beats.presence <= now && !core.is_stopping() {
-        let card = card(core, beats.started_ms);
+        let card = card(core, core.desks(), beats.started_ms);
         card.announce(&core.keys, redis_ms, connection).await?;
         control::keep(core, connection).await?;
         beats.presence = now + BEAT;
@@ -99,16 +109,16 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
 }
 
 /// What this server says of itself.
-pub(super) fn card(core: &Core, started_ms: u64) -> Card {
+pub(super) fn card(core: &Core, desks: &[Desk], started_ms: u64) -> Card {
     let service = |desk: &Desk| CardService {
         name: desk.service.to_string(),
         contract: desk.contract.clone(),
-        running: desk.running().len(),
+        running: desk.runs_now(),
         concurrency: desk.concurrency(),
     };
     Card {
         instance: core.instance.clone(),
-        services: core.desks().iter().map(service).collect(),
+        services: desks.iter().map(service).collect(),
         started_ms,
     }
 }

@@ -6,7 +6,8 @@ use super::outbox::{Letter, Place, Sealing, Step};
 use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
-use crate::entry::EntryId;
+use crate::entry::{self, EntryId};
+use crate::events::{KEPT_MS, PUBLISH};
 use redis::{Pipeline, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::task::Poll;
@@ -87,6 +88,10 @@ impl Writer {
             None => self.connection.insert(self.core.connector.open().await?),
         };
         let core = &*self.core;
+        if core.options.wait_replicas > 0 && steps.iter().any(|step| matches!(step, Step::Seal(..)))
+        {
+            replicate_seals(core, connection, steps).await?;
+        }
         let written = if self.one_step {
             let mut commands = Pipeline::with_capacity(steps.len() + 4);
             // A single command is a step by itself.
@@ -108,6 +113,7 @@ impl Writer {
             }
             written => written?,
         }
+        publish(core, connection, steps).await?;
         for step in steps {
             match step {
                 Step::Release { place, attempts } => {
@@ -117,7 +123,11 @@ impl Writer {
                     }
                 }
                 Step::Bury(letter) => bury(core, connection, letter).await?,
-                Step::Seal(..) | Step::Reply(..) | Step::Done(_) => {}
+                Step::Seal(..)
+                | Step::Reply(..)
+                | Step::Note(..)
+                | Step::Event(..)
+                | Step::Done(_) => {}
             }
         }
         Ok(())
@@ -133,24 +143,67 @@ impl Writer {
     }
 }
 
+/// Has the replicas keep the outcomes of operations before anybody is told of them. They are written once more with the
+/// answers; that changes nothing.
+async fn replicate_seals(
+    core: &Core,
+    connection: &mut Connection,
+    steps: &[Step],
+) -> RedisResult<()> {
+    let mut commands = Pipeline::new();
+    for step in steps {
+        add_seal(core, step, &mut commands);
+    }
+    commands.add_command(command::wait(&core.options));
+    let Some(replicas) = connection
+        .run_all(&commands)
+        .await?
+        .pop()
+        .and_then(entry::integer)
+    else {
+        return Ok(());
+    };
+    let wanted = core.options.wait_replicas;
+    if replicas < u64::from(wanted) {
+        tracing::warn!(
+            replicas,
+            wanted,
+            "outcomes of operations are on fewer replicas than was asked for"
+        );
+    }
+    Ok(())
+}
+
+fn add_seal(core: &Core, step: &Step, commands: &mut Pipeline) {
+    if let Step::Seal(sealing, envelope) = step
+        && let Some(desk) = core.desks().get(sealing.desk)
+    {
+        let Sealing {
+            operation, digest, ..
+        } = &**sealing;
+        for command in desk.seals.seal(operation, digest, envelope) {
+            commands.add_command(command);
+        }
+    }
+}
+
 fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
     let mut streams: Vec<&str> = Vec::new();
     for step in steps {
-        if let Step::Seal(sealing, envelope) = step
-            && let Some(desk) = core.desks().get(sealing.desk)
-        {
-            let Sealing {
-                operation, digest, ..
-            } = &**sealing;
-            for command in desk.seals.seal(operation, digest, envelope) {
-                commands.add_command(command);
+        add_seal(core, step, commands);
+        let max_len = core.options.reply_max_len;
+        let stream = match step {
+            Step::Reply(stream, envelope) => {
+                commands.add_command(command::reply(stream, envelope, max_len));
+                stream
             }
-            continue;
-        }
-        let Step::Reply(stream, envelope) = step else {
-            continue;
+            Step::Note(stream, written) => {
+                let note = command::to_client(stream, &core.instance, written, max_len);
+                commands.add_command(note);
+                stream
+            }
+            _ => continue,
         };
-        commands.add_command(command::reply(stream, envelope, core.options.reply_max_len));
         if !streams.contains(&&**stream) {
             streams.push(stream);
         }
@@ -240,6 +293,31 @@ async fn one_by_one(core: &Core, connection: &mut Connection, step: &Step) -> Re
     Ok(())
 }
 
+/// Publishes the messages of topics. Written again after an error, they stand there twice, and are heard once.
+async fn publish(core: &Core, connection: &mut Connection, steps: &[Step]) -> RedisResult<()> {
+    let message = |step: &Step| match step {
+        Step::Event(key, number, message) => {
+            let arguments: Vec<Vec<u8>> = vec![
+                core.options.event_len.to_string().into(),
+                KEPT_MS.to_string().into(),
+                message.clone(),
+                core.publisher.clone().into(),
+                number.to_string().into(),
+            ];
+            Some((key.clone(), arguments))
+        }
+        _ => None,
+    };
+    let messages: Vec<_> = steps.iter().filter_map(message).collect();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    for answer in PUBLISH.run_all(connection, &messages).await? {
+        tolerate(answer)?;
+    }
+    Ok(())
+}
+
 /// Writes the dead letter, then acknowledges: a crash between the two writes it twice.
 async fn bury(core: &Core, connection: &mut Connection, letter: &Letter) -> RedisResult<()> {
     let Some(desk) = core.desks().get(letter.place.desk) else {
@@ -263,7 +341,7 @@ impl Step {
     /// The entry that is settled with it.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Seal(..) | Self::Reply(..) => None,
+            Self::Seal(..) | Self::Reply(..) | Self::Note(..) | Self::Event(..) => None,
             Self::Done(place) | Self::Release { place, .. } => Some(*place),
             Self::Bury(letter) => Some(letter.place),
         }

@@ -165,3 +165,35 @@ async fn tls_is_spoken_with_whom_the_certificate_names() {
     let strangers = format!("rediss://127.0.0.1:{port}?prefix=app");
     mynah::connect(&strangers).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn sessions_and_topics_go_through_a_cluster_with_and_without_a_hash_tag() {
+    use crate::sessions::{MyNumbers, NumbersClient, NumbersService};
+    use futures::{StreamExt as _, stream};
+    let cluster = RedisCluster::start().await.expect("a cluster starts");
+    let addresses = cluster.addresses();
+    for prefix in ["app", "{app}"] {
+        let url = format!(
+            "redis://{}?topology=cluster&prefix={prefix}&node={}",
+            addresses[0], addresses[1]
+        );
+        let server = Server::new()
+            .register(NumbersService::new(MyNumbers::default()))
+            .listen(&format!("{url}&events=publish"));
+        let server = server.start().await.unwrap();
+        let peer = mynah::connect(&url).await.unwrap();
+        let numbers: NumbersClient = peer.client();
+        let items = numbers.count(1000).start().map(Result::unwrap);
+        let items: Vec<u64> = within(items.collect()).await;
+        assert_eq!(items, Vec::from_iter(0..1000));
+        let sum = numbers.sum(stream::iter(1..=100u64));
+        assert_eq!(within(sum).await.unwrap(), 5050);
+        let asked = numbers.ask(1, async |number| Ok(number));
+        assert_eq!(within(asked).await.unwrap(), 2);
+        let mut news = within(peer.subscribe::<u64>("news")).await.unwrap();
+        server.broadcast("news", &7u64).await.unwrap();
+        assert_eq!(within(news.next()).await.unwrap().unwrap(), 7);
+        drop((news, numbers, peer));
+        server.drain(Duration::from_secs(5)).await;
+    }
+}

@@ -281,6 +281,7 @@ async fn what_needs_a_connection_is_refused() {
             bytes: 1000,
         }),
         input: false,
+        callbacks: false,
     };
     let refused = router.dispatch(items, caller("http")).await;
     assert_eq!(code(refused), ErrorCode::UNSUPPORTED);

@@ -7,6 +7,7 @@
 mod bulk;
 mod chunks;
 mod custom;
+mod frames;
 mod head;
 mod hello;
 mod read;
@@ -24,6 +25,7 @@ use read::ReadLimits;
 use std::collections::BTreeMap;
 
 pub use custom::CustomNative;
+pub use frames::Frames;
 
 /// The name of this dialect.
 pub const NAME: &str = "native";

@@ -274,6 +274,7 @@ fn streams<'b, H: Head<'b>>(head: &mut H) -> Result<Streams, WireError> {
             bytes: bytes.unwrap_or(u64::MAX),
         }),
         input: input == Some(1),
+        callbacks: false,
     })
 }
 

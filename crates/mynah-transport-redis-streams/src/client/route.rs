@@ -1,0 +1,96 @@
+//! Which server a call with streams or callbacks goes to.
+
+use super::core::{Batch, Core, Said};
+use super::served::Directory;
+use crate::connect::Connection;
+use crate::presence::{self, Served};
+use crate::random;
+use mynah_protocol::{ErrorCode, Undelivered};
+use redis::RedisResult;
+use std::sync::Arc;
+
+/// Chooses a server for each such call of a batch. What cannot go to anybody now leaves the batch: it has ended, or waits.
+pub(super) async fn route(
+    core: &Arc<Core>,
+    directory: &mut Directory,
+    connection: &mut Connection,
+    batch: &mut Batch,
+) -> RedisResult<()> {
+    if !batch
+        .calls
+        .iter()
+        .any(|queued| matches!(queued.said, Said::Open(_)))
+    {
+        return Ok(());
+    }
+    let calls = std::mem::take(&mut batch.calls).into_iter();
+    let mut calls = std::collections::VecDeque::from_iter(calls);
+    while let Some(mut queued) = calls.pop_front() {
+        let Said::Open(call) = queued.said else {
+            batch.calls.push(queued);
+            continue;
+        };
+        match choose(core, directory, connection, call).await {
+            Ok(Some(server)) => {
+                if let Some((inbox, written)) = core.begin_session(call, &server) {
+                    queued.said = Said::Note(inbox, written);
+                    batch.calls.push(queued);
+                }
+            }
+            // It has ended, or comes again.
+            Ok(None) => {
+                if let Some(id) = &queued.id {
+                    core.was_not_written(id);
+                }
+            }
+            Err(error) => {
+                batch.calls.push(queued);
+                batch.calls.extend(calls);
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn choose(
+    core: &Arc<Core>,
+    directory: &mut Directory,
+    connection: &mut Connection,
+    call: u64,
+) -> RedisResult<Option<Arc<str>>> {
+    let Some(wanted) = core.to_route(call) else {
+        return Ok(None);
+    };
+    let service = &*wanted.service;
+    let living = directory.living(core, service, connection).await?;
+    if living.is_empty() {
+        if directory.doubts() {
+            core.try_later(call);
+            return Ok(None);
+        }
+        match presence::look(&core.keys, service, connection).await? {
+            // Servers of clamator may be there, and none of ours.
+            Served::Maybe => core.fail_session(call, Undelivered::Unsupported(wanted.needs)),
+            Served::ByNobody => {
+                let what = format!("nobody serves {service} now");
+                core.refuse_session(call, ErrorCode::NO_SERVERS, what);
+            }
+        }
+        return Ok(None);
+    }
+    let untried = living
+        .iter()
+        .filter(|server| !wanted.tried.contains(server));
+    // Whoever has the fewest of this client's; those with as many by chance.
+    let least = untried.min_by_key(|server| (core.session_load(server), random::bits()));
+    if let Some(server) = least {
+        return Ok(Some(Arc::clone(server)));
+    }
+    directory.forget(service);
+    match wanted.is_late {
+        true => core.fail_session(call, Undelivered::Busy),
+        false => core.try_later(call),
+    }
+    Ok(None)
+}

@@ -1,0 +1,149 @@
+//! The inbox of a server: what clients say in sessions.
+
+use super::core::Core;
+use crate::client::SILENCE;
+use crate::command::{self, millis};
+use crate::connect::{Connection, Pauses};
+use crate::entry::{self, Entry, EntryId};
+use crate::session::{self, Note, kind};
+use mynah_protocol::{Envelope, Request, WireId};
+use redis::{RedisResult, cmd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The most entries of one reading.
+const MOST: usize = 512;
+
+/// How long the inbox is kept when its server is gone.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// Makes an empty inbox.
+pub(super) async fn open(core: &Core, connection: &mut Connection) -> RedisResult<()> {
+    let inbox = core.keys.inbox(&core.instance);
+    for command in command::open_inbox(&inbox) {
+        connection.run(&command).await?;
+    }
+    connection.run(&command::expire(&inbox, KEPT)).await?;
+    Ok(())
+}
+
+/// Keeps the inbox, and makes it again when it is gone.
+pub(super) async fn keep(core: &Core, connection: &mut Connection) -> RedisResult<()> {
+    let inbox = core.keys.inbox(&core.instance);
+    let kept = connection.run(&command::expire(&inbox, KEPT)).await?;
+    if entry::integer(kept) == Some(0) {
+        open(core, connection).await?;
+    }
+    Ok(())
+}
+
+/// Reads until it is dropped, and deletes what was read.
+pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
+    let mut connection = Some(connection);
+    let mut pauses = Pauses::new();
+    let mut last = EntryId::default();
+    while !core.has_ended() {
+        let Some(open) = &mut connection else {
+            match core.connector.open_blocking().await {
+                Ok(opened) => connection = Some(opened),
+                Err(error) => {
+                    tracing::warn!(%error, "no connection to hear clients on");
+                    pauses.wait().await;
+                }
+            }
+            continue;
+        };
+        match timeout(core.options.block + SILENCE, read(&core, open, last)).await {
+            Ok(Ok(entries)) => {
+                pauses.reset();
+                core.sessions.set_pulse(true);
+                for entry in &entries {
+                    last = entry.id;
+                    if let Some(note) = &entry.note {
+                        hear(&core, entry, note);
+                    }
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "clients cannot be heard");
+                core.sessions.set_pulse(false);
+                connection = None;
+                pauses.wait().await;
+            }
+            Err(_elapsed) => {
+                core.sessions.set_pulse(false);
+                connection = None;
+            }
+        }
+    }
+}
+
+/// What came since, and nothing of what was there before is kept.
+async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisResult<Vec<Entry>> {
+    let inbox = core.keys.inbox(&core.instance);
+    if last != EntryId::default() {
+        connection.run(&command::trim_to(&inbox, last)).await?;
+    }
+    let mut read = cmd("XREAD");
+    read.arg("COUNT").arg(MOST);
+    read.arg("BLOCK").arg(millis(core.options.block));
+    read.arg("STREAMS").arg(&inbox).arg(last.to_string());
+    Ok(entry::of_streams(connection.run(&read).await?))
+}
+
+fn hear(core: &Arc<Core>, entry: &Entry, note: &Note) {
+    let Some(client) = core.keys.instance_of(&note.from) else {
+        return;
+    };
+    let reply_to: Arc<str> = core.keys.replies(client).into();
+    match str::from_utf8(&note.kind) {
+        Ok(kind::FRAME) => {
+            if core.hear_frame(client, note.call, note.number, &note.body) {
+                return;
+            }
+            match request(core, entry, note) {
+                Some(request) => {
+                    let entry = entry.id.to_string();
+                    core.open_session(client, &reply_to, note.call, request, &entry);
+                }
+                None => core.say_note(reply_to, kind::GONE, 0, 0, session::gone_body(&[note.call])),
+            }
+        }
+        Ok(kind::BEAT) => {
+            let unknown = core.hear_beat(client, session::read_beat(&note.body));
+            if !unknown.is_empty() {
+                core.say_note(reply_to, kind::GONE, 0, 0, session::gone_body(&unknown));
+            }
+        }
+        Ok(kind::GONE) => {
+            for call in session::read_gone(&note.body) {
+                core.end_session(client, call);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The call that a session begins with; `None` when it is none, or late.
+fn request(core: &Core, entry: &Entry, note: &Note) -> Option<Request<'static>> {
+    if note.number != 1 || note.call == 0 {
+        return None;
+    }
+    let envelope = core.frames.read(&note.body).ok()??;
+    let Envelope::Request(mut request) = envelope.into_owned() else {
+        return None;
+    };
+    if request.id != WireId::Uint(note.call) {
+        return None;
+    }
+    if let Some(timeout) = &mut request.timeout {
+        // From when it was written, by the clock of Redis.
+        let age = core.redis_ms().saturating_sub(entry.id.ms);
+        *timeout = timeout.saturating_sub(Duration::from_millis(age));
+        if timeout.is_zero() {
+            return None;
+        }
+    }
+    Some(request)
+}
