@@ -5,6 +5,7 @@ use mynah_codec::{DecodeError, EncodeError};
 use mynah_connection::{CloseReason, OpenError};
 use mynah_contract::ErrorEntry;
 use mynah_protocol::{By, EndReason, ErrorCode, RetryClass, RpcError, Value};
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
@@ -246,6 +247,21 @@ impl CallError<RpcError> {
 }
 
 impl<E: DomainError> CallError<E> {
+    /// What the error of a handler in the same process means to its caller: what it would mean had it travelled.
+    pub(crate) fn from_handler(error: E) -> Self {
+        let untyped = (&error as &dyn Any).downcast_ref::<RpcError>();
+        match untyped.map(RpcError::code) {
+            Some(
+                ErrorCode::BUSY
+                | ErrorCode::CANCELLED
+                | ErrorCode::DEADLINE_EXCEEDED
+                | ErrorCode::NO_SERVERS,
+            ) => Self::from_peer(error.into_rpc(), true),
+            // The code of a domain error is none of the protocol's.
+            _ => Self::Application(error),
+        }
+    }
+
     /// What an error of the peer means to the caller. `mapped`: the wire gives our codes our meaning.
     pub(crate) fn from_peer(error: RpcError, mapped: bool) -> Self {
         if mapped {

@@ -124,9 +124,27 @@ impl<C: Caller + Clone> Peer<C> {
         CallerExt::call(self, service, method)
     }
 
-    /// Subscribes to a topic of the other side; [`wait`](Subscribe::wait) for it.
+    /// Subscribes to a topic of the other side, and is done when the other side has it in its books;
+    /// [`wait`](Subscribe::wait) for it.
     pub fn subscribe<T>(&self, topic: impl Into<Box<str>>) -> Subscribe<T, Self> {
         Subscribe::new(self.clone(), topic)
+    }
+
+    /// The events of a topic of the other side, subscribed to when this is called: [`Peer::events`](crate::Peer::events).
+    pub fn events<T>(&self, topic: impl Into<Box<str>>) -> Iter<Subscription<T, Self>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.iter(CallerExt::events(self, topic))
+    }
+
+    /// The events of all topics of the other side, each with its topic:
+    /// [`Peer::events_any`](crate::Peer::events_any).
+    pub fn events_any<T>(&self) -> Iter<Subscription<(String, T), Self>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.iter(CallerExt::events_any(self))
     }
 }
 

@@ -143,7 +143,8 @@ where
         let call = Call::to(self.caller, target, params);
         let mut stream = Streaming::open(call, window);
         stream.repeats();
-        poll_fn(|cx| stream.poll_opened(cx)).await?;
+        let opened = poll_fn(|cx| stream.poll_opened(cx)).await;
+        opened.map_err(no_events)?;
         Ok(Subscription::new(Source::Stream(Box::new(stream))))
     }
 
@@ -198,5 +199,16 @@ where
             None => connected.await,
         };
         found.map(drop).map_err(CallError::widen)
+    }
+}
+
+/// A wire that has neither subscriptions nor events is said to have no streams, which is what a subscription is made of.
+fn no_events(error: CallError<RpcError>) -> CallError<RpcError> {
+    match error {
+        CallError::Unsupported { dialect, .. } => CallError::Unsupported {
+            dialect,
+            feature: "events",
+        },
+        other => other,
     }
 }

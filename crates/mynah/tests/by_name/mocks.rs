@@ -94,7 +94,7 @@ async fn a_call_of_what_was_not_given_fails_the_test() {
     let mock = DeskMock::new().on_noted(async || Vec::new());
     let client = mock.client();
     let failed = client.add(1, 2).await.unwrap_err();
-    assert!(matches!(failed, CallError::Remote(error) if error.code() == ErrorCode::INTERNAL));
+    assert!(matches!(failed, CallError::Application(error) if error.code() == ErrorCode::INTERNAL));
     drop(client);
     let said = catch_unwind(AssertUnwindSafe(|| drop(mock))).unwrap_err();
     let said = said.downcast_ref::<String>().unwrap();
