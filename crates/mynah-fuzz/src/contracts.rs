@@ -95,5 +95,6 @@ fn validate(contract: &Contract, value: &Value) {
             assert!(validator.params(params).len() <= 32);
         }
         assert!(validator.result(value).len() <= 32);
+        assert!(validator.unchecked().len() <= 32);
     }
 }

@@ -162,6 +162,12 @@ impl Server {
         self
     }
 
+    /// The same for handlers that look at their values themselves: [`Router::describe_only`].
+    pub fn describe_only(mut self, contract: Contract) -> Self {
+        self.router = self.router.describe_only(contract);
+        self
+    }
+
     /// Decides what a caller is told of: [`Router::show`].
     pub fn show<F>(mut self, show: F) -> Self
     where
