@@ -47,7 +47,7 @@ pub struct Router {
     /// Methods by their bare name, for wires without services: as a rule it is that of one.
     by_method: HashMap<Box<str>, Vec<usize>>,
     /// A wire that its server listens on and that says bare names alone.
-    bare: Option<&'static str>,
+    bare: OnceLock<&'static str>,
     /// Methods that came after the start.
     added: Added,
     fallback: Option<Arc<dyn Fallback>>,

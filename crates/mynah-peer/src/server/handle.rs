@@ -96,8 +96,9 @@ impl ServerHandle {
     /// among [`peers`](Self::peers), and it is drained.
     ///
     /// # Errors
-    /// [`AttachError`] when as many connections are open as the limits allow, the server takes none any more, or one of its
-    /// policies refuses it or would have it wait; the stream is closed.
+    /// [`AttachError`] when as many connections are open as the limits allow, the server takes none any more, one of its
+    /// policies refuses it or would have it wait, or its wire says bare names of methods and several services have one of
+    /// them; the stream is closed. From the first connection of such a wire on no method is added that would be ambiguous.
     ///
     /// # Panics
     /// Outside a tokio runtime.

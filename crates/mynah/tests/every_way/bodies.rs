@@ -74,6 +74,17 @@ pub(crate) async fn unary(desk: &impl AtDesk, _: &There) -> Seen {
     ]
 }
 
+/// What was started runs once, however it is waited for.
+pub(crate) async fn started(desk: &impl AtDesk, there: &There) -> Seen {
+    let added = || there.clerk.added.load(Ordering::SeqCst);
+    let before = added();
+    let mut seen = vec![end(desk.add_started(1, 2).await)];
+    // Behind whatever else was said.
+    seen.push(end(desk.digest(Vec::new()).await));
+    seen.push(format!("{} times", added() - before));
+    seen
+}
+
 pub(crate) async fn errors(desk: &impl AtDesk, _: &There) -> Seen {
     let opened = desk.open("hall").await;
     if let Err(CallError::Application(error)) = &opened {

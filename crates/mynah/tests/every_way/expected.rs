@@ -48,6 +48,10 @@ pub(crate) fn unary(link: &Link) -> Vec<String> {
     seen
 }
 
+pub(crate) fn started(_: &Link) -> Vec<String> {
+    texts(&["3", "0", "1 times"])
+}
+
 pub(crate) fn errors(link: &Link) -> Vec<String> {
     let closed = match link.says.errors {
         Errors::Whole => "application 7 hall is closed Map([(Text(\"what\"), Text(\"hall\"))])",

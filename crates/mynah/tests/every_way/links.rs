@@ -3,7 +3,7 @@
 use super::service::{Clerk, DeskEvents, DeskService};
 use mynah::dialect::{CborRpc, Dialect, JsonRpc, Kollabor, Native, Side};
 use mynah::prelude::*;
-use mynah::{Router, ServerHandle, blocking};
+use mynah::{Interceptor, Reconnecting, Router, ServerHandle, blocking};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::DuplexStream;
@@ -116,6 +116,25 @@ fn wire(name: &'static str, says: Says, dialect: impl Dialect + 'static) -> Link
     }
 }
 
+/// The same with somebody who looks at every call, which takes another way through the client then.
+fn looked_at(name: &'static str, says: Says, dialect: impl Dialect + 'static) -> Link {
+    let Link { kind, .. } = wire(name, says, dialect.clone_box());
+    let Kind::Wire(peer) = kind else {
+        unreachable!("it is a wire")
+    };
+    Link {
+        kind: Kind::Wire(Box::new(move |stream, side, router| {
+            peer(stream, side, router).with_interceptor(Looks)
+        })),
+        ..wire(name, says, dialect)
+    }
+}
+
+#[derive(Debug)]
+struct Looks;
+
+impl Interceptor for Looks {}
+
 pub(crate) fn all() -> Vec<Link> {
     let in_process = |name, kind| Link {
         name,
@@ -128,6 +147,7 @@ pub(crate) fn all() -> Vec<Link> {
         in_process("a server of the process", Kind::Server),
         in_process("a router of the process", Kind::Router),
         wire("native, CBOR", ALL, Native::new()),
+        looked_at("native, looked at", ALL, Native::new()),
         wire("native, JSON", ALL, Native::json()),
         wire("native, MessagePack", ALL, Native::messagepack()),
         wire("jsonrpc", JSONRPC, JsonRpc::standard()),
@@ -235,4 +255,35 @@ impl Link {
             }
         }
     }
+}
+
+/// A client that connects again by itself, and where it leads.
+pub(crate) fn reconnecting() -> Link {
+    Link {
+        has_own_desk: false,
+        ..wire("reconnecting", ALL, Native::new())
+    }
+}
+
+/// Opens it: to the same clerk each time.
+pub(crate) async fn open_reconnecting() -> (Reconnecting, There) {
+    let clerk = Arc::new(Clerk::default());
+    let there = There {
+        clerk: Arc::clone(&clerk),
+        hears_cancel: true,
+        hears_deadline: true,
+        _far: None,
+        _server: None,
+    };
+    let client = Reconnecting::open_with(move || {
+        let router = serving(&clerk);
+        async move {
+            let (near, far) = tokio::io::duplex(4096);
+            let far = Peer::over(far, &Native::new()).side(Side::Accept);
+            let far = far.router(router).start().unwrap();
+            tokio::spawn(async move { far.closed().await });
+            Ok(Peer::over(near, &Native::new()).side(Side::Dial))
+        }
+    });
+    (client.connect().await.unwrap(), there)
 }

@@ -49,11 +49,33 @@ macro_rules! every_way {
                 });
             }
         })*
+
+        /// The same through clients that connect again by themselves.
+        mod reconnecting {
+            use super::*;
+
+            $(#[test]
+            fn $body() {
+                let link = &links::reconnecting();
+                let (near, far) = runtimes();
+                near.block_on(async {
+                    let (client, there) = links::open_reconnecting().await;
+                    in_every_form!(link, client, &there, $body, "");
+                });
+                let (client, there) = far.block_on(links::open_reconnecting());
+                let peer = blocking::Peer::open(async { Ok::<_, ()>(client) });
+                let peer = peer.unwrap().unwrap();
+                futures::executor::block_on(async {
+                    in_every_form!(link, peer, &there, $body, "blocking, ");
+                });
+            })*
+        }
     };
 }
 
 every_way! {
     unary
+    started
     errors
     mistakes
     cancel

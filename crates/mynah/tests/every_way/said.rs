@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use futures::stream::{self, LocalBoxStream};
 use mynah::prelude::*;
-use mynah::{Attached, Caller, EndReason, Lag, Subscription, blocking};
+use mynah::{Attached, Caller, EndReason, Lag, Reconnecting, Subscription, blocking};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -72,6 +72,8 @@ pub(crate) async fn until(what: &str, there: Until<'_>) {
 pub(crate) trait AtDesk {
     async fn add(&self, a: i64, b: i64) -> Answer<i64>;
     async fn add_within(&self, patience: Duration) -> Answer<i64>;
+    /// Started, and waited for later.
+    async fn add_started(&self, a: i64, b: i64) -> Answer<i64>;
     async fn greet(&self, name: &str, title: Option<&str>) -> Answer<String>;
     async fn order(&self, order: &Order) -> Answer<String>;
     async fn open(&self, what: &str) -> Result<(), CallError<DeskError>>;
@@ -185,6 +187,11 @@ macro_rules! typed {
 
             async fn add_within(&self, patience: Duration) -> Answer<i64> {
                 $by!(end self.desk().add(1, 2).deadline(patience))
+            }
+
+            async fn add_started(&self, a: i64, b: i64) -> Answer<i64> {
+                let call = self.desk().add(a, b).start();
+                $by!(end call)
             }
 
             async fn greet(&self, name: &str, title: Option<&str>) -> Answer<String> {
@@ -359,6 +366,12 @@ macro_rules! by_name {
             async fn add_within(&self, patience: Duration) -> Answer<i64> {
                 let call = self.0.call("desk", "add").deadline(patience);
                 $by!(end $args!(call, a: 1, b: 2).result())
+            }
+
+            async fn add_started(&self, a: i64, b: i64) -> Answer<i64> {
+                let call = $args!(self.0.call("desk", "add"), a: a, b: b);
+                let call = call.result().start();
+                $by!(end call)
             }
 
             async fn greet(&self, name: &str, title: Option<&str>) -> Answer<String> {
@@ -540,9 +553,16 @@ macro_rules! each_named {
     };
 }
 
-typed!(Peer, awaited);
-typed!(blocking::Peer, waited);
-by_name!(InOrder, Peer, awaited, in_order);
-by_name!(InOrder, blocking::Peer, waited, in_order);
-by_name!(Named, Peer, awaited, each_named);
-by_name!(Named, blocking::Peer, waited, each_named);
+/// A kind of peer in all forms.
+macro_rules! every_form {
+    ($peer:ty, $by:ident) => {
+        typed!($peer, $by);
+        by_name!(InOrder, $peer, $by, in_order);
+        by_name!(Named, $peer, $by, each_named);
+    };
+}
+
+every_form!(Peer, awaited);
+every_form!(Reconnecting, awaited);
+every_form!(blocking::Peer, waited);
+every_form!(blocking::Peer<Reconnecting>, waited);
