@@ -130,41 +130,6 @@ impl<E> CallError<E> {
         }
     }
 
-    /// The code that the peer sent, or would have sent for the same; `None` for reasons that never travel.
-    #[must_use]
-    pub fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Remote(error) => Some(error.code()),
-            Self::Cancelled(_) => Some(ErrorCode::CANCELLED),
-            Self::Deadline => Some(ErrorCode::DEADLINE_EXCEEDED),
-            Self::Busy { .. } => Some(ErrorCode::BUSY),
-            Self::Unsupported { .. } => Some(ErrorCode::UNSUPPORTED),
-            Self::Application(_)
-            | Self::Disconnected(_)
-            | Self::Indeterminate(_)
-            | Self::Encode(_)
-            | Self::Decode(_)
-            | Self::Misuse(_) => None,
-        }
-    }
-
-    /// Whether the same call may be made again without running anything twice.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Busy { .. } | Self::Disconnected(_) => true,
-            Self::Remote(error) => error.code().retry_class() == RetryClass::NotRun,
-            Self::Application(_)
-            | Self::Cancelled(_)
-            | Self::Deadline
-            | Self::Indeterminate(_)
-            | Self::Unsupported { .. }
-            | Self::Encode(_)
-            | Self::Decode(_)
-            | Self::Misuse(_) => false,
-        }
-    }
-
     /// Whether the request left this side.
     #[must_use]
     pub const fn was_sent(&self) -> WasSent {
@@ -194,6 +159,55 @@ impl<E> CallError<E> {
             Self::Encode(error) => CallError::Encode(error),
             Self::Decode(error) => CallError::Decode(error),
             Self::Misuse(how) => CallError::Misuse(how),
+        }
+    }
+}
+
+impl<E: 'static> CallError<E> {
+    /// The error that the other side answered with, where it is no type of the method's own: [`Self::Remote`], and
+    /// [`Self::Application`] of a method whose error is `RpcError`, as those of calls by name are.
+    #[must_use]
+    pub fn rpc_error(&self) -> Option<&RpcError> {
+        match self {
+            Self::Remote(error) => Some(error),
+            Self::Application(error) => (error as &dyn Any).downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The code that the peer sent, or would have sent for the same; `None` for reasons that never travel, and for a
+    /// domain error, which has its own.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Remote(_) | Self::Application(_) => self.rpc_error().map(RpcError::code),
+            Self::Cancelled(_) => Some(ErrorCode::CANCELLED),
+            Self::Deadline => Some(ErrorCode::DEADLINE_EXCEEDED),
+            Self::Busy { .. } => Some(ErrorCode::BUSY),
+            Self::Unsupported { .. } => Some(ErrorCode::UNSUPPORTED),
+            Self::Disconnected(_)
+            | Self::Indeterminate(_)
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Misuse(_) => None,
+        }
+    }
+
+    /// Whether the same call may be made again without running anything twice.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Disconnected(_) => true,
+            Self::Remote(_) | Self::Application(_) => self
+                .rpc_error()
+                .is_some_and(|error| error.code().retry_class() == RetryClass::NotRun),
+            Self::Cancelled(_)
+            | Self::Deadline
+            | Self::Indeterminate(_)
+            | Self::Unsupported { .. }
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Misuse(_) => false,
         }
     }
 }

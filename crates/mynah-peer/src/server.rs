@@ -413,6 +413,7 @@ impl Server {
             .iter()
             .map(|listener| listener.address())
             .collect();
+        let urls = listeners.iter().map(|listener| listener.url()).collect();
         let tasks = listeners
             .into_iter()
             .map(|listener| shared.listen(listener))
@@ -423,7 +424,11 @@ impl Server {
             }
         }
         Ok(ServerHandle::new(
-            shared, local, self.names, addresses, tasks,
+            shared,
+            local,
+            self.names,
+            (addresses, urls),
+            tasks,
         ))
     }
 }

@@ -151,6 +151,18 @@ impl ServerHandle {
         self.server.address()
     }
 
+    /// What a client is to be given: [`ServerHandle::urls`](crate::ServerHandle::urls).
+    #[must_use]
+    pub fn urls(&self) -> &[String] {
+        self.server.urls()
+    }
+
+    /// The first of [`Self::urls`], empty when it listens in process only.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
     /// A peer that calls this server in process: [`ServerHandle::local`](crate::ServerHandle::local).
     #[must_use]
     pub fn local(&self) -> Peer {

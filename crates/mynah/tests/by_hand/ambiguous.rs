@@ -77,8 +77,7 @@ async fn a_server_on_a_wire_of_bare_names_takes_no_second_one() {
         .await
         .unwrap();
     let methods = server.methods();
-    let url = format!("{}?dialect=cbor-rpc", server.address());
-    let peer = mynah::connect(&url).await.unwrap();
+    let peer = mynah::connect(server.url()).await.unwrap();
     let refused = |services: &str| {
         Err(RegisterError::Ambiguous {
             dialect: "cbor-rpc",
@@ -125,8 +124,8 @@ async fn a_server_on_a_wire_that_says_services_takes_a_second_one() {
             .await
             .unwrap();
         server.methods().method("two.add", || 2_i64).unwrap();
-        let url = format!("{}{options}", server.address());
-        let peer = mynah::connect(&url).await.unwrap();
+        assert_eq!(server.url(), format!("{}{options}", server.address()));
+        let peer = mynah::connect(server.url()).await.unwrap();
         assert_eq!(peer.call("two", "add").result::<i64>().await.unwrap(), 2);
     }
     let refused = Server::new()

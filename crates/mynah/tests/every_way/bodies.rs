@@ -27,6 +27,11 @@ fn end<T: Debug, E: mynah::DomainError>(answer: Result<T, CallError<E>>) -> Stri
         let text = format!("{}{}", error.message(), data.unwrap_or_default());
         format!("{who} {} {}", error.code().value(), unnumbered(&text))
     };
+    // Whichever of the two it is.
+    if let CallError::Application(said) | CallError::Remote(said) = &error {
+        assert_eq!(error.rpc_error(), Some(said));
+        assert_eq!(error.code(), Some(said.code()));
+    }
     match &error {
         CallError::Application(error) => says("application", error),
         CallError::Remote(error) => says("remote", error),
