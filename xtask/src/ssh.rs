@@ -1,4 +1,4 @@
-//! OpenSSH, and the tests of the facade that need it.
+//! OpenSSH, which tests start.
 
 use crate::{Outcome, process};
 use std::path::Path;
@@ -20,15 +20,4 @@ pub(crate) fn set_up() -> Outcome {
     let hint =
         "`sudo apt-get install -y openssh-server openssh-client` or what your system has for it";
     Err(format!("the tests of SSH need OpenSSH; run {hint}").into())
-}
-
-/// Calls over SSH, the example, and the snippets of the guide.
-///
-/// # Errors
-/// A test fails.
-pub(crate) fn test() -> Outcome {
-    let with_ssh = || process::cargo(["test", "--package", "mynah", "--features", "ssh"]);
-    process::run(with_ssh().args(["--test", "ssh", "--test", "ssh_server"]))?;
-    // The pages of the guide that need the feature.
-    process::run(with_ssh().args(["--doc", "ssh"]))
 }

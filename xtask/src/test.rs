@@ -62,20 +62,12 @@ const STEPS: &[Step] = &[
         run: compatibility::check,
     },
     Step {
-        name: "tests with metrics",
-        run: with_metrics,
-    },
-    Step {
-        name: "tests with SSH",
-        run: ssh::test,
-    },
-    Step {
         name: "contracts are those of the lock file",
         run: manifest::check,
     },
     Step {
-        name: "tests with contracts that have schemas",
-        run: with_schema,
+        name: "tests with what is optional: metrics, tower, SSH, schemas",
+        run: with_options,
     },
     Step {
         name: "the examples run",
@@ -148,32 +140,34 @@ fn summary(done: &[(&str, Duration)], failure: Option<&str>) {
 fn pure() -> Outcome {
     // Pipes over async bytes and schemas of types are no default, and have tests of their own.
     let features = "mynah-codec/io,mynah-contract/schema";
-    let mut command = process::cargo(["test", "--features", features]);
+    let mut command = process::cargo(["test", "--no-fail-fast", "--features", features]);
     for name in PURE {
         command.args(["--package", name]);
     }
     process::run(&mut command)
 }
 
-/// Apart from the rest, which runs as most programs are built.
-fn with_metrics() -> Outcome {
-    let mut command = process::cargo(["test", "--package", "mynah", "--features", "metrics,tower"]);
-    command.args(["--test", "metrics"]);
-    process::run(&mut command)
-}
-
-/// Apart from the rest, which runs as most programs are built.
-fn with_schema() -> Outcome {
-    let mut command = process::cargo(["test", "--package", "mynah", "--features", "schema"]);
-    process::run(command.args(["--test", "contract"]))?;
-    let mut command = process::cargo(["run", "--quiet", "--package", "mynah"]);
-    command.args(["--features", "schema", "--example", "contract"]);
-    process::run(&mut command)
+/// Apart from the rest, which runs as most programs are built; all with one set of features, so that they are built once.
+fn with_options() -> Outcome {
+    let with = |what: &str| {
+        let mut command = process::cargo([what, "--package", "mynah", "--features"]);
+        command.arg("metrics,tower,ssh,schema");
+        command
+    };
+    let mut tests = with("test");
+    tests.arg("--no-fail-fast");
+    for name in ["metrics", "contract", "ssh", "ssh_server"] {
+        tests.args(["--test", name]);
+    }
+    process::run(&mut tests)?;
+    // The pages of the guide that need the feature.
+    process::run(with("test").args(["--doc", "ssh"]))?;
+    process::run(with("run").args(["--quiet", "--example", "contract"]))
 }
 
 fn others() -> Outcome {
     compatibility::begin()?;
-    let mut command = process::cargo(["test", "--workspace"]);
+    let mut command = process::cargo(["test", "--no-fail-fast", "--workspace"]);
     compatibility::record(&mut command);
     for name in PURE.iter().chain([&INTEROP]) {
         command.args(["--exclude", name]);
@@ -189,7 +183,12 @@ pub(crate) fn only_interop() -> Outcome {
 }
 
 fn interop() -> Outcome {
-    process::run(&mut process::cargo(["test", "--package", INTEROP]))
+    process::run(&mut process::cargo([
+        "test",
+        "--no-fail-fast",
+        "--package",
+        INTEROP,
+    ]))
 }
 
 /// The README's first command, and every other example that ends by itself: each ends well.

@@ -1,5 +1,6 @@
 //! The calling side.
 
+mod asked;
 mod call;
 mod core;
 mod dial;

@@ -1,5 +1,6 @@
 //! The task of a connection: it reads, dispatches and writes.
 
+mod arrivals;
 mod bytes;
 mod carrier;
 mod core;

@@ -2,12 +2,14 @@
 
 mod calls;
 mod clock;
+mod closing;
 mod collected;
 mod drain;
 mod effects;
 mod handlers;
 mod out;
 mod own_ids;
+mod permission;
 mod receipts;
 mod said;
 mod slots;

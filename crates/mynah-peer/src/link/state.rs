@@ -1,22 +1,21 @@
 //! What handles and the task of a connection share.
 
+use super::closing::ears_reason;
 use super::slots::{InSlot, OutSlot};
-use super::{CalledKind, Clock, Out, Receipts, Sent};
+use super::{Clock, Out, Receipts, Sent};
 use crate::call::WireFormat;
 use crate::callback::CallbackTable;
 use crate::encoded::Encoded;
-use crate::events::{self, Listeners};
-use crate::handler::Method;
+use crate::events::Listeners;
 use crate::intercept::{CallOutcome, Observed};
-use crate::router::{FallbackMethod, Router, Unrouted};
+use crate::router::Router;
 use crate::server::Shared;
 use crate::states::States;
-use crate::system;
 use mynah_codec::Format;
 use mynah_connection::{CloseReason, Connection, InboundKey};
 use mynah_protocol::{
-    AllowedMethods, CallId, CancelReason, EndReason, Envelope, ErrorCode, Evidence, Lane, Limits,
-    MethodName, Opaque, ParamsShape, Response, RpcError,
+    AllowedMethods, CallId, CancelReason, Envelope, ErrorCode, Evidence, Lane, Limits, Opaque,
+    ParamsShape, Response, RpcError,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -53,7 +52,7 @@ pub(crate) struct Link {
     /// What the peer may call, where its evidence says so.
     pub(crate) allowed: Option<Box<AllowedMethods>>,
     /// It was warned of something that the peer may not do: what follows is worth no warning of its own.
-    warned: AtomicBool,
+    pub(super) warned: AtomicBool,
     pub(crate) clock: Clock,
     /// Rung when the connection has ended, and when the peer says that it is going away.
     pub(crate) over: Notify,
@@ -62,7 +61,7 @@ pub(crate) struct Link {
     /// Set when the wire is ready; a wire's format does not change after that.
     format: OnceLock<WireFacts>,
     /// Handles of the program; the connection closes with the last one.
-    handles: AtomicUsize,
+    pub(super) handles: AtomicUsize,
     /// What the peer may call while the calls that it was passed with are in flight.
     pub(crate) callbacks: CallbackTable,
     /// Subscriptions that the peer has open here.
@@ -262,84 +261,6 @@ impl Link {
         state.ended.then(|| reason.unwrap_or(CloseReason::PeerGone))
     }
 
-    /// What the peer may call that is no route.
-    #[cold]
-    pub(crate) fn find_other(
-        &self,
-        name: &MethodName<'_>,
-    ) -> Option<(Arc<dyn Method>, CalledKind)> {
-        let router = &self.config.router;
-        if router.refusal().is_some() {
-            return None;
-        }
-        if system::is_system(name) {
-            return Some((system::built_in(name, router)?, CalledKind::BuiltIn));
-        }
-        if name.service.starts_with('$') {
-            let built_in = self
-                .callbacks
-                .find(name)
-                .or_else(|| events::built_in(name, router.events()))?;
-            return Some((built_in, CalledKind::BuiltIn));
-        }
-        Some(match router.find_other(name)? {
-            Unrouted::Added(route) => (route, CalledKind::Added),
-            Unrouted::Fallback(fallback) => {
-                (FallbackMethod::of(name, fallback), CalledKind::Fallback)
-            }
-        })
-    }
-
-    /// Whether the peer may not call this, by the evidence of its transport. `route`: what the router found for the name.
-    #[inline]
-    pub(crate) fn forbids(&self, name: &MethodName<'_>, route: Option<usize>) -> bool {
-        match &self.allowed {
-            None => false,
-            Some(allowed) => self.is_forbidden(allowed, name, route),
-        }
-    }
-
-    /// A wire may say a method without its service: what counts is the name of what would run.
-    #[cold]
-    fn is_forbidden(
-        &self,
-        allowed: &AllowedMethods,
-        name: &MethodName<'_>,
-        route: Option<usize>,
-    ) -> bool {
-        let router = &self.config.router;
-        if let Some(route) = route.and_then(|route| router.route(route)) {
-            return !allowed.allows(&route.name());
-        }
-        // What every peer has: ping, a description that is cut to what is allowed, the callbacks that it was given, and
-        // subscriptions, which look at their topic.
-        if system::is_system(name) || name.service.starts_with('$') {
-            return false;
-        }
-        match router.find_added(name) {
-            Some(route) => !allowed.allows(&route.name()),
-            None => !allowed.allows(name),
-        }
-    }
-
-    /// Logs what the peer may not do: the first time as a warning, later for who looks closely. A peer cannot fill the
-    /// log of the one it calls.
-    #[cold]
-    pub(crate) fn log_forbidden(&self, what: &str, name: &str) {
-        let (name, peer) = (name.escape_debug(), &self.config.evidence);
-        if self.warned.swap(true, Ordering::Relaxed) {
-            tracing::debug!(%name, %peer, "{what} that the peer may not make");
-        } else {
-            tracing::warn!(%name, %peer, "{what} that the peer may not make; more of its kind is logged as debug");
-        }
-    }
-
-    /// Whether the peer may hear of, and emit, events of a topic.
-    pub(crate) fn allows_topic(&self, topic: &str) -> bool {
-        let allowed = self.allowed.as_ref();
-        allowed.is_none_or(|allowed| allowed.allows_topic(topic))
-    }
-
     /// Whether anybody hears lines of log that belong to no call.
     pub(crate) fn hears_log(&self) -> bool {
         self.config
@@ -347,15 +268,6 @@ impl Link {
             .get()
             .is_some_and(|listeners| listeners.hears_log())
             || self.config.router.hearers().hears_log()
-    }
-
-    /// The connection has ended: nobody hears anything of it any more, and nothing is pushed to it.
-    pub(crate) fn close_ears(self: &Arc<Self>, wakers: &mut Vec<Waker>) {
-        if let Some(listeners) = self.config.listeners.get() {
-            let reason = ears_reason(&self.lock());
-            listeners.close(&reason, wakers);
-        }
-        self.config.router.events().starve(self);
     }
 
     /// Who listens to what the peer says unasked: most connections have nobody who does.
@@ -380,59 +292,6 @@ impl Link {
     /// Whether it matters when the peer was heard last.
     pub(crate) fn watches_silence(&self) -> bool {
         self.config.limits.idle_timeout.is_some() || self.config.limits.keep_alive.is_some()
-    }
-
-    pub(crate) fn add_handle(&self) {
-        self.handles.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The last handle closes the connection, after what waits has been written.
-    pub(crate) fn drop_handle(&self) {
-        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.close(CloseReason::Local);
-        }
-    }
-
-    pub(crate) fn close(&self, reason: CloseReason) {
-        self.close_when(reason, false);
-    }
-
-    /// Closes without waiting for the peer to take what was written.
-    pub(crate) fn cut(&self, reason: CloseReason) {
-        self.close_when(reason, true);
-    }
-
-    /// Closes once nothing is in flight in either direction. Calls of the peer are taken until then.
-    pub(crate) fn close_when_idle(&self) {
-        let mut state = self.lock();
-        state.drained = true;
-        let waker = state.kick();
-        drop(state);
-        wake(waker);
-    }
-
-    /// The last of the output was written, or never will be. Whoever still holds the link holds none of it.
-    pub(crate) fn discard_output(&self) {
-        let mut state = self.lock();
-        state.mute = true;
-        state.out.discard();
-    }
-
-    fn close_when(&self, reason: CloseReason, cut: bool) {
-        let mut state = self.lock();
-        state.closing.get_or_insert(reason);
-        state.cut |= cut;
-        let waker = state.kick();
-        drop(state);
-        wake(waker);
-    }
-}
-
-/// Why those who listen to what the peer says unasked hear no more.
-fn ears_reason(state: &State) -> EndReason {
-    match state.connection.closed() {
-        Some(CloseReason::Drained) => EndReason::Draining,
-        _ => EndReason::PeerGone,
     }
 }
 

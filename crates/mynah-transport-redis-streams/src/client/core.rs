@@ -1,5 +1,6 @@
 //! What the tasks of a client share.
 
+use super::asked::Asked;
 use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
@@ -7,8 +8,7 @@ use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::random;
 use mynah_protocol::{CallId, Envelope, ErrorCode, Response, RpcError, WireId};
-use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -30,8 +30,6 @@ pub(super) struct Core {
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
     mask: u64,
-    /// Calls that were written, less the answers that were heard.
-    unanswered: AtomicI64,
     state: Mutex<State>,
     /// Rung when there is something to write, or the client closes.
     pub(super) writable: Notify,
@@ -47,8 +45,8 @@ struct State {
     /// Calls to be written.
     outbox: VecDeque<Queued>,
     bytes: usize,
-    /// Calls that were taken to be written, and that the peer waits for.
-    awaited: HashSet<WireId>,
+    /// Calls that were taken to be written.
+    asked: Asked,
     writer: Option<Waker>,
     /// Answers up to this one were read, and are to be deleted.
     read: Option<EntryId>,
@@ -102,7 +100,6 @@ impl Core {
             connector,
             reply_to: keys.replies(instance).into(),
             keys,
-            unanswered: AtomicI64::new(0),
             mask: random::bits() & CallId::MAX,
             state: Mutex::default(),
             writable: Notify::new(),
@@ -124,15 +121,15 @@ impl Core {
     /// Hands what was heard to the peer.
     pub(super) fn hear(&self, heard: impl IntoIterator<Item = Envelope<'static>>) {
         let mut state = self.lock();
-        let before = state.awaited.len();
+        let before = state.asked.awaited();
         for heard in heard {
             if let Envelope::Response(response) = &heard {
-                state.awaited.remove(&response.id);
+                state.asked.end(&response.id);
             }
             state.inbox.push_back(heard);
         }
         let reader = state.reader.take();
-        let may_write = state.awaited.len() < before && !state.outbox.is_empty();
+        let may_write = state.asked.awaited() < before && !state.outbox.is_empty();
         drop(state);
         if may_write {
             self.writable.notify_one();
@@ -188,15 +185,14 @@ impl Core {
         self.writable.notify_one();
     }
 
-    /// So many more calls were written than answers heard; less, when `more` is negative. An answer may be heard before it
-    /// is known that its call was written.
-    pub(super) fn count(&self, more: i64) {
-        self.unanswered.fetch_add(more, Ordering::AcqRel);
-    }
-
     /// Whether answers may come yet.
     pub(super) fn awaits_answers(&self) -> bool {
-        self.unanswered.load(Ordering::Acquire) > 0
+        self.lock().asked.may_be_answered()
+    }
+
+    /// A call was not written, and its caller has ended it.
+    pub(super) fn was_not_written(&self, id: &WireId) {
+        self.lock().asked.end(id);
     }
 
     /// Takes back a call that was not written. `false`: it was, or is being written; its answer is not waited for.
@@ -204,7 +200,7 @@ impl Core {
         let mut state = self.lock();
         let is_it = |queued: &Queued| queued.id.as_ref() == Some(id);
         let Some(at) = state.outbox.iter().position(is_it) else {
-            state.awaited.remove(id);
+            state.asked.give_up(id);
             return false;
         };
         if let Some(queued) = state.outbox.remove(at) {
@@ -235,7 +231,7 @@ impl Core {
         let mut calls = Vec::with_capacity(state.outbox.len().min(MOST));
         let mut bytes = 0;
         while calls.len() < MOST && bytes < MOST_BYTES {
-            let full = state.awaited.len() >= most_awaited && !state.closing;
+            let full = state.asked.awaited() >= most_awaited && !state.closing;
             let is_next = |queued: &Queued| !(full && queued.id.is_some());
             if !state.outbox.front().is_some_and(is_next) {
                 break;
@@ -244,7 +240,7 @@ impl Core {
                 break;
             };
             if let Some(id) = &queued.id {
-                state.awaited.insert(id.clone());
+                state.asked.ask(id.clone());
             }
             bytes += queued.bytes;
             calls.push(queued);
@@ -269,7 +265,7 @@ impl Core {
         for queued in batch.calls.into_iter().rev() {
             state.bytes += queued.bytes;
             if let Some(id) = &queued.id {
-                state.awaited.remove(id);
+                state.asked.end(id);
             }
             state.outbox.push_front(queued);
         }

@@ -79,7 +79,6 @@ fn heard(core: &Core, messages: &mut Messages, entry: &Entry) -> Option<Envelope
     let envelope = entry.envelope.as_deref()?;
     match messages.read(envelope) {
         Read::Envelope(Envelope::Response(mut response)) => {
-            core.count(-1);
             core.mix(&mut response.id);
             Some(Envelope::Response(response).into_owned())
         }

@@ -88,13 +88,3 @@ fn no_more_calls_are_written_than_answers_are_kept_for() {
     core.close();
     assert_eq!(take(), [call(5), None]);
 }
-
-#[test]
-fn answers_to_what_was_never_asked_are_not_counted() {
-    let core = core(4);
-    core.count(-3);
-    core.count(1);
-    assert!(core.awaits_answers());
-    core.count(-1);
-    assert!(!core.awaits_answers());
-}

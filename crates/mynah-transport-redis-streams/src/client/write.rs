@@ -35,8 +35,13 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
         }
         let now = Instant::now();
         // Nobody waits for these any more.
-        let alive = |until: Option<Instant>| until.is_none_or(|until| until > now);
-        batch.calls.retain(|queued| alive(queued.until));
+        batch.calls.retain(|queued| {
+            let alive = queued.until.is_none_or(|until| until > now);
+            if let (false, Some(id)) = (alive, &queued.id) {
+                core.was_not_written(id);
+            }
+            alive
+        });
         let open = match &mut connection {
             Some(open) => open,
             None => match reconnect(&core).await {
@@ -65,7 +70,6 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             Err(error) => {
                 // Whether they were written nobody knows: an answer may come, or their time will be over.
                 let calls = batch.calls.len();
-                core.count(i64::try_from(calls).unwrap_or(0));
                 tracing::warn!(%error, calls, "calls may not have been written");
                 connection = None;
             }
@@ -143,7 +147,6 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
 fn answered(core: &Core, batch: Batch, answers: Vec<Value>) {
     for (queued, answer) in batch.calls.into_iter().zip(answers) {
         let Value::ServerError(error) = answer else {
-            core.count(i64::from(queued.id.is_some()));
             continue;
         };
         let error = RedisError::from(error);
