@@ -577,3 +577,25 @@ fn ssh() {
         "{error}"
     );
 }
+
+/// What a client is given leads to the same dialect.
+#[cfg(feature = "tcp")]
+#[test]
+fn a_dialect_says_which_options_choose_it() {
+    for options in [
+        "",
+        "format=json",
+        "format=messagepack",
+        "dialect=cbor-rpc",
+        "dialect=cbor-rpc&format=json",
+        "dialect=cbor-rpc&format=json&padding=python&names=qualified&errors=rich",
+        "dialect=jsonrpc",
+        "dialect=jsonrpc&params=named",
+        "dialect=jsonrpc&profile=clamator",
+        "dialect=kollabor",
+        "dialect=kollabor&max_sent_bytes=65536",
+    ] {
+        let endpoint = read(&format!("tcp://127.0.0.1:9000?{options}"));
+        assert_eq!(endpoint.dialect.options(), options);
+    }
+}
