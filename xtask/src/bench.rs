@@ -13,6 +13,7 @@ mod pair;
 mod proxy;
 mod redis;
 mod scenario;
+mod sshd;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -58,7 +59,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     }
     let mut costs = Vec::new();
     if scenarios.contains(&Scenario::Costs) {
-        for contender in &contenders {
+        let counted = contenders
+            .iter()
+            .filter(|contender| contender.takes_part(Scenario::Costs));
+        for contender in counted {
             eprintln!("counting: {}", contender.name);
             let counted = Costs::count(contender, options.instructions)
                 .map_err(|error| format!("{}: {error}", contender.name))?;
@@ -91,11 +95,17 @@ pub(crate) fn check() -> Outcome {
     process::run(&mut cargo("check", &target_dir()))
 }
 
-/// Builds the programs of these contenders. The feature is on whether it is needed or not, so that
-/// everybody runs on the same build of what they share.
+/// Builds the programs of these contenders. The features are on whether they are needed or not, so that
+/// everybody runs on the same build of what they share; but for SSH, which is compared with itself.
 fn build(contenders: &[Contender]) -> Outcome {
     let mut command = cargo("build", &target_dir());
-    command.args(["--release", "--features", "peers,redis"]);
+    let over_ssh = |contender: &&Contender| contender.transport == "ssh";
+    let features = match contenders.iter().filter(over_ssh).count() {
+        0 => "peers,redis",
+        all if all == contenders.len() => "ssh",
+        _ => "peers,redis,ssh",
+    };
+    command.args(["--release", "--features", features]);
     let programs: BTreeSet<_> = contenders
         .iter()
         .filter(|contender| contender.interpreter.is_none())

@@ -10,6 +10,7 @@ mod bench;
 mod compatibility;
 mod fuzz;
 mod layers;
+mod links;
 mod manifest;
 mod process;
 mod python;
@@ -32,6 +33,7 @@ cargo xtask <command>
                            examples, fuzz regressions, interop with Python
   interop                  the last of these alone, and what it needs
   layers                   dependencies of every crate against xtask/layers.toml
+  links                    links of the documents, and of the guide, against files and headings
   release-check            versions, pins, VERSION constants and changelog against each other
   compatibility [--last]   runs the conformance suites and writes docs/compatibility.md from their results; --last
                            writes what the last run of them, or of test, has shown
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Some("test") => no_arguments(&rest).and_then(|()| test::run()),
         Some("interop") => no_arguments(&rest).and_then(|()| test::only_interop()),
         Some("layers") => no_arguments(&rest).and_then(|()| layers::run()),
+        Some("links") => no_arguments(&rest).and_then(|()| links::run()),
         Some("release-check") => no_arguments(&rest).and_then(|()| release_check::run()),
         Some("api") => api::run(&rest),
         Some("manifest") => manifest::run(&rest),

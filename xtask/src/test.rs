@@ -1,8 +1,8 @@
 //! Everything that has to pass, in an order in which the first failure is the most telling one.
 
 use crate::{
-    Outcome, bench, compatibility, fuzz, layers, manifest, process, python, redis, release_check,
-    ssh,
+    Outcome, bench, compatibility, fuzz, layers, links, manifest, process, python, redis,
+    release_check, ssh,
 };
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "layers",
         run: layers::run,
+    },
+    Step {
+        name: "links of the documents",
+        run: links::run,
     },
     Step {
         name: "release check",

@@ -52,7 +52,7 @@ pub use hash::Hash;
 pub use manifest::Manifest;
 pub use method::{ErrorEntry, Method, MethodKind, Param, ParamKind, ParamsForm};
 pub use schema::Schema;
-pub use validator::Validator;
+pub use validator::{Unchecked, Validator};
 
 /// The version of this crate, shared by every crate of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -456,6 +456,10 @@ fn the_systems_ssh() {
             "ssh+exec://me@[::1]:22",
         ),
         ("ssh+exec://h?shell=a;b", "ssh+exec://h"),
+        (
+            "ssh+exec://h?shell=a&option=Port=23&option=User=me&option=ForwardAgent=yes",
+            "ssh+exec://h",
+        ),
         ("ssh+exec://h?subsystem=mynah&prompts=yes", "ssh+exec://h"),
     ] {
         let endpoint: Endpoint = url.parse().unwrap();
@@ -480,6 +484,23 @@ fn the_systems_ssh() {
         ("ssh+exec://h:70000/a", "a host is needed"),
         ("ssh+exec://h;id/a", "a host is needed"),
         ("ssh+exec://h/a?option=x", "option is NAME=VALUE"),
+        ("ssh+exec://h/a?option=BatchMode=no", "prompts=yes says it"),
+        ("ssh+exec://h/a?option=requesttty=force", "no terminal"),
+        ("ssh+exec://h/a?option=EscapeChar=x", "no terminal"),
+        (
+            "ssh+exec://h/a?option=ClearAllForwardings=no",
+            "option=ClearAllForwardings has no effect",
+        ),
+        (
+            "ssh+exec://h/a?option=A=b&option=LocalForward=1 h:2",
+            "no ports, sockets or displays are forwarded",
+        ),
+        ("ssh+exec://h/a?option=ForwardX11=yes", "displays"),
+        ("ssh+exec://h:22/a?option=Port=23", "the address has a port"),
+        (
+            "ssh+exec://me@h/a?option=user=you",
+            "the address has a user",
+        ),
         ("ssh+exec://h/a?option=-o=x", "option is NAME=VALUE"),
         (
             "ssh+exec://h/a?option=A=b%0AProxyCommand=id",
@@ -555,4 +576,26 @@ fn ssh() {
         error.to_string().contains("one of command=PROGRAM"),
         "{error}"
     );
+}
+
+/// What a client is given leads to the same dialect.
+#[cfg(feature = "tcp")]
+#[test]
+fn a_dialect_says_which_options_choose_it() {
+    for options in [
+        "",
+        "format=json",
+        "format=messagepack",
+        "dialect=cbor-rpc",
+        "dialect=cbor-rpc&format=json",
+        "dialect=cbor-rpc&format=json&padding=python&names=qualified&errors=rich",
+        "dialect=jsonrpc",
+        "dialect=jsonrpc&params=named",
+        "dialect=jsonrpc&profile=clamator",
+        "dialect=kollabor",
+        "dialect=kollabor&max_sent_bytes=65536",
+    ] {
+        let endpoint = read(&format!("tcp://127.0.0.1:9000?{options}"));
+        assert_eq!(endpoint.dialect.options(), options);
+    }
 }

@@ -5,6 +5,7 @@
 
 mod any;
 mod connection;
+mod contracts;
 mod framing;
 mod mutate;
 mod value;
@@ -16,6 +17,7 @@ use mynah_protocol::DecodeLimits;
 use serde::de::IgnoredAny;
 
 pub use connection::connection;
+pub use contracts::contracts;
 pub use framing::framing;
 pub use mutate::{Grain, Random, mutate};
 pub use value::value_conversion;
@@ -50,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     target("cbor_rpc_wire", wire::cbor_rpc, Grain::Bytes(2)),
     target("jsonrpc_wire", wire::jsonrpc, Grain::Bytes(2)),
     target("kollabor_wire", wire::kollabor, Grain::Bytes(2)),
+    target("contracts", contracts, Grain::Bytes(1)),
     target("connection", connection, Grain::Steps(0)),
     target("connection_pair", connection_pair, Grain::Steps(12)),
 ];

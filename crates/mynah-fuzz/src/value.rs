@@ -65,9 +65,7 @@ fn has_word(to: Format, value: &Value) -> bool {
     let is_json = !matches!(to, Format::Cbor | Format::MessagePack);
     match value {
         Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Text(_) => true,
-        Value::Float(float) => {
-            !is_json || matches!(to, Format::PythonText(_)) || float.is_finite()
-        }
+        Value::Float(float) => !is_json || matches!(to, Format::PythonText(_)) || float.is_finite(),
         Value::Big(big) => match to {
             Format::Cbor => true,
             Format::MessagePack => false,

@@ -5,6 +5,7 @@ use mynah_codec::{DecodeError, EncodeError};
 use mynah_connection::{CloseReason, OpenError};
 use mynah_contract::ErrorEntry;
 use mynah_protocol::{By, EndReason, ErrorCode, RetryClass, RpcError, Value};
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
@@ -129,41 +130,6 @@ impl<E> CallError<E> {
         }
     }
 
-    /// The code that the peer sent, or would have sent for the same; `None` for reasons that never travel.
-    #[must_use]
-    pub fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Remote(error) => Some(error.code()),
-            Self::Cancelled(_) => Some(ErrorCode::CANCELLED),
-            Self::Deadline => Some(ErrorCode::DEADLINE_EXCEEDED),
-            Self::Busy { .. } => Some(ErrorCode::BUSY),
-            Self::Unsupported { .. } => Some(ErrorCode::UNSUPPORTED),
-            Self::Application(_)
-            | Self::Disconnected(_)
-            | Self::Indeterminate(_)
-            | Self::Encode(_)
-            | Self::Decode(_)
-            | Self::Misuse(_) => None,
-        }
-    }
-
-    /// Whether the same call may be made again without running anything twice.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Busy { .. } | Self::Disconnected(_) => true,
-            Self::Remote(error) => error.code().retry_class() == RetryClass::NotRun,
-            Self::Application(_)
-            | Self::Cancelled(_)
-            | Self::Deadline
-            | Self::Indeterminate(_)
-            | Self::Unsupported { .. }
-            | Self::Encode(_)
-            | Self::Decode(_)
-            | Self::Misuse(_) => false,
-        }
-    }
-
     /// Whether the request left this side.
     #[must_use]
     pub const fn was_sent(&self) -> WasSent {
@@ -193,6 +159,55 @@ impl<E> CallError<E> {
             Self::Encode(error) => CallError::Encode(error),
             Self::Decode(error) => CallError::Decode(error),
             Self::Misuse(how) => CallError::Misuse(how),
+        }
+    }
+}
+
+impl<E: 'static> CallError<E> {
+    /// The error that the other side answered with, where it is no type of the method's own: [`Self::Remote`], and
+    /// [`Self::Application`] of a method whose error is `RpcError`, as those of calls by name are.
+    #[must_use]
+    pub fn rpc_error(&self) -> Option<&RpcError> {
+        match self {
+            Self::Remote(error) => Some(error),
+            Self::Application(error) => (error as &dyn Any).downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The code that the peer sent, or would have sent for the same; `None` for reasons that never travel, and for a
+    /// domain error, which has its own.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Remote(_) | Self::Application(_) => self.rpc_error().map(RpcError::code),
+            Self::Cancelled(_) => Some(ErrorCode::CANCELLED),
+            Self::Deadline => Some(ErrorCode::DEADLINE_EXCEEDED),
+            Self::Busy { .. } => Some(ErrorCode::BUSY),
+            Self::Unsupported { .. } => Some(ErrorCode::UNSUPPORTED),
+            Self::Disconnected(_)
+            | Self::Indeterminate(_)
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Misuse(_) => None,
+        }
+    }
+
+    /// Whether the same call may be made again without running anything twice.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Disconnected(_) => true,
+            Self::Remote(_) | Self::Application(_) => self
+                .rpc_error()
+                .is_some_and(|error| error.code().retry_class() == RetryClass::NotRun),
+            Self::Cancelled(_)
+            | Self::Deadline
+            | Self::Indeterminate(_)
+            | Self::Unsupported { .. }
+            | Self::Encode(_)
+            | Self::Decode(_)
+            | Self::Misuse(_) => false,
         }
     }
 }
@@ -246,6 +261,21 @@ impl CallError<RpcError> {
 }
 
 impl<E: DomainError> CallError<E> {
+    /// What the error of a handler in the same process means to its caller: what it would mean had it travelled.
+    pub(crate) fn from_handler(error: E) -> Self {
+        let untyped = (&error as &dyn Any).downcast_ref::<RpcError>();
+        match untyped.map(RpcError::code) {
+            Some(
+                ErrorCode::BUSY
+                | ErrorCode::CANCELLED
+                | ErrorCode::DEADLINE_EXCEEDED
+                | ErrorCode::NO_SERVERS,
+            ) => Self::from_peer(error.into_rpc(), true),
+            // The code of a domain error is none of the protocol's.
+            _ => Self::Application(error),
+        }
+    }
+
     /// What an error of the peer means to the caller. `mapped`: the wire gives our codes our meaning.
     pub(crate) fn from_peer(error: RpcError, mapped: bool) -> Self {
         if mapped {

@@ -230,11 +230,11 @@ impl InProcess {
             Ok(Ok(cell)) => cell,
             Ok(Err(refused)) => {
                 local.end(Over::Finished);
-                return Err(observed::refused_untyped(*refused));
+                return Err(CallError::from_peer(*refused, true));
             }
             Err(payload) => {
                 local.end(Over::Finished);
-                return Err(CallError::Remote(*panicked(&*payload)));
+                return Err(CallError::from_peer(*panicked(&*payload), true));
             }
         };
         let stage = TypedStage::Typed {

@@ -47,7 +47,7 @@ pub struct Router {
     /// Methods by their bare name, for wires without services: as a rule it is that of one.
     by_method: HashMap<Box<str>, Vec<usize>>,
     /// A wire that its server listens on and that says bare names alone.
-    bare: Option<&'static str>,
+    bare: OnceLock<&'static str>,
     /// Methods that came after the start.
     added: Added,
     fallback: Option<Arc<dyn Fallback>>,
@@ -104,6 +104,19 @@ pub enum RegisterError {
     /// A contract cannot be kept: its schemas are too large to be looked at, or a handler gives something else.
     #[error("the contract of {0} cannot be kept: {1}")]
     Contract(String, String),
+    /// A contract says of values what is not looked at, so that its method would not be held to it.
+    #[error(
+        "the contract of {method} says `{keyword}` of {place}, which is not checked: leave it out, or let the handler check \
+         it (`describe_only`)"
+    )]
+    Unchecked {
+        /// The method.
+        method: String,
+        /// What its schema says.
+        keyword: String,
+        /// Where.
+        place: String,
+    },
     /// A handler takes server state of a type that the router was not given.
     #[error("a handler takes server state of type {0}, which was not given: `Router::state`")]
     State(&'static str),
@@ -148,12 +161,25 @@ impl Router {
     /// Handlers made by hand are held to it, whether they were added before or are added later: where the contract has
     /// schemas, params that do not fit are refused as those that are not valid are (-32602 with `data.errors`), after
     /// they were read and before the handler runs; a result that does not fit is -32603 `Result validation failed`. What
-    /// of a schema is looked at, [`Validator`](mynah_contract::Validator) says. Methods of a registered service have
-    /// types of their own, and are not looked at again.
+    /// of a schema is looked at, [`Validator`](mynah_contract::Validator) says; where one says more (`pattern`, `if`), its
+    /// method is refused with [`RegisterError::Unchecked`], and [`Self::describe_only`] leaves the values to the handler.
+    /// Methods of a registered service have types of their own, and are not looked at again.
     #[must_use]
     pub fn describe(mut self, contract: Contract) -> Self {
         let taken = self.promises.take(&contract);
         self.errors.extend(taken.err());
+        self.with_contract(contract)
+    }
+
+    /// The same for handlers that look at their values themselves: what is known of methods is told, and each must have a
+    /// handler of its kind, which is not held to the schemas.
+    #[must_use]
+    pub fn describe_only(mut self, contract: Contract) -> Self {
+        self.promises.take_kinds(&contract);
+        self.with_contract(contract)
+    }
+
+    fn with_contract(mut self, contract: Contract) -> Self {
         for route in std::mem::take(&mut self.routes) {
             let same = *route.service == *contract.name();
             // What was promised before is kept already.

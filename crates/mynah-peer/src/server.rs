@@ -34,7 +34,7 @@ use crate::router::{RegisterError, Router};
 use crate::system::Shown;
 use accept::Accepting;
 use admission::{OnConnect, OnDisconnect};
-use mynah_codec::{Dialect, Side};
+use mynah_codec::Dialect;
 use mynah_connection::CloseReason;
 use mynah_contract::Contract;
 use mynah_protocol::{Evidence, Limits, Listener, RpcError, Transport, TransportError};
@@ -159,6 +159,12 @@ impl Server {
     /// Says what is known of methods made by hand: [`Router::describe`].
     pub fn describe(mut self, contract: Contract) -> Self {
         self.router = self.router.describe(contract);
+        self
+    }
+
+    /// The same for handlers that look at their values themselves: [`Router::describe_only`].
+    pub fn describe_only(mut self, contract: Contract) -> Self {
+        self.router = self.router.describe_only(contract);
         self
     }
 
@@ -294,10 +300,7 @@ impl Server {
         L: Listener,
         L::Connection: AsyncRead + AsyncWrite + Unpin,
     {
-        let wire = dialect.wire(Side::Accept, &dialect.limits());
-        if wire.profile().bare_names {
-            self.bare_names = Some(wire.profile().dialect);
-        }
+        self.bare_names = shared::says_bare_names(&dialect).or(self.bare_names);
         self.binds.push(Box::pin(async move {
             let listener = bind.await?;
             let dialect = dialect.clone_box();
@@ -344,6 +347,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.bare_names = shared::says_bare_names(&dialect).or(self.bare_names);
         self.attached.push(Box::new(move |shared| {
             shared.attach_bytes(stream, &dialect, evidence)
         }));
@@ -368,7 +372,7 @@ impl Server {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn start(mut self) -> Result<ServerHandle, ServerError> {
+    pub async fn start(self) -> Result<ServerHandle, ServerError> {
         self.router.check()?;
         if let Some(dialect) = self.bare_names {
             self.router.listens_bare(dialect)?;
@@ -409,6 +413,7 @@ impl Server {
             .iter()
             .map(|listener| listener.address())
             .collect();
+        let urls = listeners.iter().map(|listener| listener.url()).collect();
         let tasks = listeners
             .into_iter()
             .map(|listener| shared.listen(listener))
@@ -419,7 +424,11 @@ impl Server {
             }
         }
         Ok(ServerHandle::new(
-            shared, local, self.names, addresses, tasks,
+            shared,
+            local,
+            self.names,
+            (addresses, urls),
+            tasks,
         ))
     }
 }

@@ -51,6 +51,8 @@ struct Shared {
     /// Why reads and writes fail from now on.
     end: Option<(io::ErrorKind, String)>,
     heard: Instant,
+    /// What bytes that were read are accounted for by what they carry, until somebody takes it.
+    carried: u64,
     reader: Option<Waker>,
     pump: Option<Waker>,
     /// Who waits for the buffer to get shorter than this.
@@ -76,6 +78,7 @@ impl<R> Elastic<R> {
                 paused: false,
                 end: None,
                 heard: Instant::now(),
+                carried: 0,
                 reader: None,
                 pump: None,
                 waits: None,
@@ -128,6 +131,17 @@ impl ElasticControl {
     pub(crate) fn silent_since(&self) -> Option<Instant> {
         let shared = self.lock();
         (!shared.paused).then_some(shared.heard)
+    }
+
+    /// So many of the bytes that are read, or are going to be read, are accounted for: they carry something.
+    pub(crate) fn carried(&self, bytes: u64) {
+        let mut shared = self.lock();
+        shared.carried = shared.carried.saturating_add(bytes);
+    }
+
+    /// How many were accounted for since the last time.
+    pub(crate) fn take_carried(&self) -> u64 {
+        std::mem::take(&mut self.lock().carried)
     }
 
     /// The most bytes that ever waited to be written.

@@ -123,7 +123,7 @@ impl fmt::Debug for Identity {
 }
 
 /// How many bytes of a file with a key or a password are read.
-const FILE_BYTES: u64 = 1 << 20;
+pub(crate) const FILE_BYTES: u64 = 1 << 20;
 
 /// Reads a private key.
 pub(crate) async fn read_key(

@@ -5,9 +5,10 @@
 //!
 //! ```text
 //! PROGRAM server --variant V --runtime current|multi [--core N] [--count-allocations]
-//!                [--transport tcp|unix|pipes|redis]
+//!                [--transport tcp|unix|pipes|redis|ssh]
 //!   -> "listening tcp://127.0.0.1:PORT" or "listening unix:@NAME", an ADDRESS;
 //!                                    or "listening redis+unix://PATH", the MYNAH_BENCH_REDIS of its environment;
+//!                                    over ssh a tcp address, and the keys are in the folder MYNAH_BENCH_SSH;
 //!                                    or "listening pipes:PID/READ,WRITTEN/..", a pair for each connection
 //!   <- "snapshot"                    as often as wanted, while nothing is in flight
 //!   -> {"cpu_ns":..,"allocations":..,"allocated_bytes":..,"live_bytes":..,"rss_bytes":..}

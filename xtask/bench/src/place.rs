@@ -118,7 +118,8 @@ impl Listening {
     /// On a free port, or under a free name.
     pub(crate) async fn bind(transport: &str) -> Result<(Self, Address), Failure> {
         match transport {
-            "tcp" => {
+            // SSH is a matter of those who speak over it.
+            "tcp" | "ssh" => {
                 let listener = TcpListener::bind("127.0.0.1:0").await?;
                 let address = listener.local_addr()?;
                 Ok((Self::Tcp(listener), Address::Tcp(address)))

@@ -20,6 +20,8 @@ pub(crate) struct Contender {
     kind: Option<String>,
     /// The others of its kind are held against it.
     pub(crate) floor: bool,
+    /// Takes part only when it is named, or its transport.
+    pub(crate) on_request: bool,
     /// What the workload allocates by itself, per call.
     pub(crate) user_allocations: f64,
     /// Besides `calls` and `costs`, in which everybody takes part.
@@ -43,8 +45,8 @@ impl Contender {
     pub(crate) fn takes_part(&self, scenario: Scenario) -> bool {
         match scenario {
             Scenario::Calls => true,
-            // Nothing counts what an interpreter does.
-            Scenario::Costs => self.interpreter.is_none(),
+            // Nothing counts what an interpreter does, nor what sshd and its children do.
+            Scenario::Costs => self.interpreter.is_none() && self.transport != "ssh",
             _ => self.scenarios.contains(&scenario),
         }
     }
@@ -98,6 +100,7 @@ fn contender(entry: &toml::Value, folder: &Path) -> Outcome<Contender> {
         transport: text("transport").unwrap_or("tcp").to_owned(),
         kind: text("kind").map(str::to_owned),
         floor: flag("floor"),
+        on_request: flag("on_request"),
         user_allocations,
         scenarios: scenarios
             .into_iter()

@@ -112,7 +112,8 @@ pub(super) fn chosen(
         scenarios = Scenario::ALL.to_vec();
     }
     if named.is_empty() {
-        return Ok((scenarios, all));
+        let wanted = |contender: &Contender| !contender.on_request;
+        return Ok((scenarios, all.into_iter().filter(wanted).collect()));
     }
     let is_named = |contender: &Contender| named.contains(&contender.name);
     let kinds: Vec<String> = all

@@ -3,10 +3,12 @@
 use super::contenders::Contender;
 use super::redis::{Asked, Redis};
 use super::scenario::{Mode, Scenario};
+use super::sshd::Sshd;
 use crate::Outcome;
 use serde_json::Value as Json;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -15,6 +17,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Tells contenders where the redis-server is.
 const REDIS: &str = "MYNAH_BENCH_REDIS";
+/// Tells contenders where the keys are, and what says where sshd is.
+const SSH: &str = "MYNAH_BENCH_SSH";
 
 /// Connections, and calls in flight on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +129,8 @@ pub(crate) struct Pair {
     client: Running,
     /// Ended behind the two.
     redis: Option<Redis>,
+    /// Ended behind the two as well.
+    _sshd: Option<Sshd>,
 }
 
 impl Pair {
@@ -140,10 +146,15 @@ impl Pair {
             "redis" => Some(Redis::start(core(setup.mode, "server"))?),
             _ => None,
         };
+        let sshd = match &*contender.transport {
+            "ssh" => Some(Sshd::start(core(setup.mode, "server"))?),
+            _ => None,
+        };
+        let folder = sshd.as_ref().map_or(Path::new(""), Sshd::folder);
         let redis_at = redis.as_ref().map(Redis::address).unwrap_or_default();
         if !contender.in_process {
             let mut command = command(contender, setup, "server", server_wrapper);
-            let running = Running::start(command.env(REDIS, &redis_at))?;
+            let running = Running::start(command.env(REDIS, &redis_at).env(SSH, folder))?;
             let line = running.line()?;
             let heard = line.strip_prefix("listening ");
             let heard = heard.ok_or_else(|| format!("the server says {line:?}"))?;
@@ -166,13 +177,14 @@ impl Pair {
         if setup.latencies {
             command.arg("--latencies");
         }
-        let client = Running::start(&mut command)?;
+        let client = Running::start(command.env(SSH, folder))?;
         let line = client.line()?;
         if line == "ready" {
             Ok(Self {
                 server,
                 client,
                 redis,
+                _sshd: sshd,
             })
         } else {
             Err(format!("the client says {line:?}").into())

@@ -111,7 +111,18 @@ fn a_choice_brings_the_floor_of_its_kind() {
 fn scenarios_are_chosen_by_name_alone_or_with_contenders() {
     let (scenarios, contenders) = chosen(listed(), &words("stream idle")).unwrap();
     assert_eq!(scenarios, [Scenario::Stream, Scenario::Idle]);
-    assert_eq!(names(&contenders), names(&listed()));
+    let mut unasked = listed();
+    unasked.retain(|contender| !contender.on_request);
+    assert_eq!(names(&contenders), names(&unasked));
+    // What is there on request is there when its transport is named, and then alone.
+    let (_, contenders) = chosen(listed(), &words("ssh")).unwrap();
+    assert!(
+        contenders
+            .iter()
+            .all(|one| one.on_request && one.kind() == "ssh")
+    );
+    assert_eq!(contenders.len() + unasked.len(), listed().len());
+    assert!(contenders.iter().any(|one| one.floor));
     let (scenarios, contenders) = chosen(listed(), &words("bulk tonic")).unwrap();
     assert_eq!(scenarios, [Scenario::Bulk]);
     assert_eq!(names(&contenders), ["raw", "tonic"]);

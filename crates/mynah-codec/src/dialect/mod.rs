@@ -36,6 +36,11 @@ pub trait Dialect: Send + Sync + fmt::Debug + 'static {
     fn limits(&self) -> Limits {
         Limits::DEFAULT
     }
+
+    /// The options of a URL that choose it, `dialect=cbor-rpc&format=json`; empty for what is spoken without any.
+    fn options(&self) -> String {
+        format!("dialect={}", self.name())
+    }
 }
 
 impl Dialect for Box<dyn Dialect> {
@@ -53,5 +58,9 @@ impl Dialect for Box<dyn Dialect> {
 
     fn limits(&self) -> Limits {
         (**self).limits()
+    }
+
+    fn options(&self) -> String {
+        (**self).options()
     }
 }

@@ -242,7 +242,13 @@ impl Compiler<'_> {
             max,
             extra: extra(
                 said,
-                &["contains", "maxContains", "minContains", "uniqueItems"],
+                &[
+                    "contains",
+                    "maxContains",
+                    "minContains",
+                    "unevaluatedItems",
+                    "uniqueItems",
+                ],
             ),
         })
     }
@@ -367,6 +373,12 @@ fn inferred(said: &Said<'_>) -> Option<&'static str> {
     ["object", "array", "string", "number"]
         .into_iter()
         .find(|name| said.keys().all(|keyword| belongs(keyword, name)))
+}
+
+/// Whether a keyword says something of some type.
+pub(crate) fn is_known(keyword: &str) -> bool {
+    let types = ["object", "array", "string", "number"];
+    types.iter().any(|name| belongs(keyword, name))
 }
 
 /// Whether a keyword says something of a type, and is looked at or kept with it.

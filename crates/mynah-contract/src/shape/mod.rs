@@ -11,6 +11,7 @@ mod label;
 pub(crate) mod reference;
 mod weight;
 
+pub(crate) use compile::is_known;
 pub(crate) use label::{cut, label, listed};
 
 use crate::{Contract, ContractError, Schema};

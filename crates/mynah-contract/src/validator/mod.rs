@@ -1,11 +1,14 @@
 //! Whether values are what a contract says.
 //!
 //! What a schema says is looked at as far as it is understood ([`crate::shape`]): types, ranges, lengths, fields, values,
-//! alternatives. Patterns and formats are not, nor are keywords that are unknown.
+//! alternatives. Patterns and conditions are not, nor are keywords that are unknown: a validator says which there are.
 
 mod fits;
 #[cfg(test)]
 mod tests;
+mod unchecked;
+
+pub use unchecked::Unchecked;
 
 use crate::fault::{Fault, Step};
 use crate::shape::{Node, Shapes};
@@ -16,9 +19,10 @@ use std::sync::Arc;
 
 /// What a contract says of the values of one method: made by [`Contract::validators`].
 ///
-/// It knows types, ranges of numbers, lengths, fields that must be there or must not, listed values and alternatives. What a
-/// schema says beyond (`pattern`, `format`, `uniqueItems`, keywords of others) is for people and other programs, and is
-/// not looked at. The work is bounded by the size of the value.
+/// It knows types, ranges of numbers, lengths, fields that must be there or must not, listed values and alternatives (of
+/// `oneOf` as of `anyOf`: one that fits is enough). What a schema says beyond (`pattern`, `uniqueItems`, `if`, keywords of
+/// others) is not looked at, and [`unchecked`](Self::unchecked) says what that is; `format` is a note, as JSON Schema has
+/// it. The work is bounded by the size of the value.
 ///
 /// ```
 /// use mynah_contract::{Contract, Method, MethodKind, Param, Schema};

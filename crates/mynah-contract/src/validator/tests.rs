@@ -435,3 +435,95 @@ fn a_value_that_takes_too_much_work_is_refused() {
     let many: Value = (0..1000).map(|_| Value::from("x")).collect();
     assert_eq!(list.result(&many).len(), 32);
 }
+
+/// The schema, and what of it is not looked at.
+fn unchecked(text: &str, expected: &[&str]) {
+    let found = of_result(text).unchecked();
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(found, expected, "{text}");
+}
+
+#[test]
+fn what_is_not_looked_at_is_said() {
+    unchecked(
+        r#"{"type":"string","pattern":"^a"}"#,
+        &["`pattern` of result"],
+    );
+    unchecked(
+        r#"{"type":"array","items":{"type":"object","properties":{"tags":{"type":"array","uniqueItems":true}}}}"#,
+        &["`uniqueItems` of result.items.tags"],
+    );
+    for keyword in ["contains", "unevaluatedItems"] {
+        let text = format!(r#"{{"type":"array","{keyword}":{{"type":"null"}}}}"#);
+        unchecked(&text, &[&format!("`{keyword}` of result")]);
+    }
+    for keyword in ["dependentSchemas", "patternProperties"] {
+        let text = format!(r#"{{"type":"object","{keyword}":{{"a":true}}}}"#);
+        unchecked(&text, &[&format!("`{keyword}` of result")]);
+    }
+    unchecked(
+        r#"{"type":"object","propertyNames":{"maxLength":3}}"#,
+        &["`propertyNames` of result"],
+    );
+    // Conditions, and what nobody knows.
+    unchecked(
+        r#"{"if":{"type":"null"},"then":true,"else":false}"#,
+        &["`else` of result"],
+    );
+    unchecked(
+        r#"{"type":"integer","not":{"const":3}}"#,
+        &["`not` of result"],
+    );
+    unchecked(
+        r#"{"type":"integer","minumum":3}"#,
+        &["`minumum` of result"],
+    );
+    unchecked(
+        r#"{"type":"number","multipleOf":0.5}"#,
+        &["`multipleOf` of result"],
+    );
+    // Known one by one, and not together.
+    unchecked(r#"{"const":3,"minimum":1}"#, &["`const` of result"]);
+    unchecked(
+        r#"{"allOf":[{"type":"string"},{"minLength":3}]}"#,
+        &["`allOf` of result"],
+    );
+    unchecked(r##"{"$ref":"#/$defs/Nobody"}"##, &["`$ref` of result"]);
+    unchecked(r#"{"type":"thing"}"#, &["`type` of result"]);
+}
+
+#[test]
+fn what_is_looked_at_and_what_is_a_note_is_not_said() {
+    for text in [
+        "true",
+        "false",
+        r#"{"type":"string","format":"date-time","title":"when","minLength":3,"x-unit":"s"}"#,
+        r#"{"type":"string","contentEncoding":"base64","contentMediaType":"image/png"}"#,
+        r#"{"type":"integer","format":"uint8","multipleOf":2,"exclusiveMinimum":0}"#,
+        r#"{"type":"number","format":"double","maximum":2.5}"#,
+        r#"{"type":"array","prefixItems":[{"type":"null"}],"items":false,"minItems":1,"uniqueItems":false}"#,
+        r#"{"type":"object","properties":{"a":{"enum":["b",null]}},"required":["a"],"additionalProperties":{"type":"boolean"},"minProperties":1}"#,
+        r#"{"oneOf":[{"type":"null"},{"type":"object","properties":{"kind":{"const":"a"}}}]}"#,
+    ] {
+        unchecked(text, &[]);
+    }
+}
+
+#[test]
+fn definitions_are_looked_into_once() {
+    let tree = schema(
+        r##"{"type":"object","properties":{"name":{"type":"string","pattern":"a"},"left":{"$ref":"#/$defs/Tree"},"right":{"$ref":"#/$defs/Tree"}}}"##,
+    );
+    let root = schema(r##"{"$ref":"#/$defs/Tree"}"##);
+    let method = Method::new("grow", MethodKind::Unary)
+        .with_param(Param::new("tree").with_schema(root.clone()))
+        .with_result(root);
+    let contract = Contract::new("test")
+        .with_definition("Tree", tree)
+        .and_then(|contract| contract.with_method(method))
+        .unwrap();
+    let (_, validator) = &contract.validators().unwrap()[0];
+    let found = validator.unchecked();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].to_string(), "`pattern` of params.tree.name");
+}

@@ -45,17 +45,14 @@ pub(super) fn read(url: &mut Url<'_>) -> Result<Box<dyn Place>, EndpointError> {
     if command.trim().is_empty() || command.contains('\0') {
         return Err(url.wrong(USES));
     }
-    // No terminal, no escape character, none of the forwardings that the user's configuration has for a terminal: ports,
-    // the agent, X11. These win over what `option` says, wherever they stand.
-    let mut program = Program::new(take_program(url)?).args([
-        "-T",
-        "-a",
-        "-x",
-        "-e",
-        "none",
-        "-o",
-        "ClearAllForwardings=yes",
-    ]);
+    let options = take_options(url, &authority)?;
+    let mut program = Program::new(take_program(url)?).args(["-T", "-x", "-e", "none"]);
+    // Somebody who has the agent is that user everywhere: it is forwarded to whom a URL names, and not because some
+    // configuration does so for terminals.
+    if !options.iter().any(|option| is(option, "ForwardAgent")) {
+        program = program.arg("-a");
+    }
+    program = program.args(["-o", "ClearAllForwardings=yes"]);
     let words = [("yes", true), ("no", false)];
     program = if url.query.choose("prompts", &words)? == Some(true) {
         // In the terminal's foreground, or it would be stopped where it asks.
@@ -72,15 +69,6 @@ pub(super) fn read(url: &mut Url<'_>) -> Result<Box<dyn Place>, EndpointError> {
     if subsystem {
         program = program.arg("-s");
     }
-    let options = url.query.take_all(
-        "option",
-        "option is NAME=VALUE, as in ssh_config(5)",
-        |value| {
-            let (name, _) = value.split_once('=')?;
-            let word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            text(value).filter(|value| word && !value.chars().any(char::is_control))
-        },
-    )?;
     for option in options {
         program = program.arg("-o").arg(option);
     }
@@ -95,6 +83,56 @@ pub(super) fn read(url: &mut Url<'_>) -> Result<Box<dyn Place>, EndpointError> {
     // Behind this nothing is an option, neither the host nor the command.
     program = program.arg("--").arg(&authority.host).arg(command);
     Ok(Box::new(SshExec { authority, program }))
+}
+
+/// The options of ssh_config(5) that the URL names.
+fn take_options(url: &mut Url<'_>, authority: &Authority) -> Result<Vec<String>, EndpointError> {
+    let options = url.query.take_all(
+        "option",
+        "option is NAME=VALUE, as in ssh_config(5)",
+        |value| {
+            let (name, _) = value.split_once('=')?;
+            let word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            text(value).filter(|value| word && !value.chars().any(char::is_control))
+        },
+    )?;
+    for option in &options {
+        if let Some(why) = said_otherwise(option, authority) {
+            let name = option.split('=').next().unwrap_or_default();
+            return Err(url.wrong(format!("option={name} has no effect: {why}")));
+        }
+    }
+    Ok(options)
+}
+
+/// Why an option could say nothing: `ssh` takes the first word on each, and that is said before it.
+fn said_otherwise(option: &str, authority: &Authority) -> Option<&'static str> {
+    const TERMINAL: &str = "there is no terminal";
+    const FORWARDS: &str = "no ports, sockets or displays are forwarded";
+    let words = [
+        ("BatchMode", true, "prompts=yes says it"),
+        ("RequestTTY", true, TERMINAL),
+        ("EscapeChar", true, TERMINAL),
+        ("ClearAllForwardings", true, FORWARDS),
+        ("LocalForward", true, FORWARDS),
+        ("RemoteForward", true, FORWARDS),
+        ("DynamicForward", true, FORWARDS),
+        ("ForwardX11", true, FORWARDS),
+        ("ForwardX11Trusted", true, FORWARDS),
+        ("ForwardX11Timeout", true, FORWARDS),
+        ("Port", authority.port.is_some(), "the address has a port"),
+        ("User", authority.user.is_some(), "the address has a user"),
+    ];
+    let said = words
+        .iter()
+        .find(|(name, said, _)| *said && is(option, name));
+    said.map(|(_, _, why)| *why)
+}
+
+/// Whether an option has that name; `ssh` does not mind its case.
+fn is(option: &str, name: &str) -> bool {
+    let said = option.split('=').next().unwrap_or_default();
+    said.eq_ignore_ascii_case(name)
 }
 
 /// The program to run: `ssh`, or another one that takes the same arguments.

@@ -23,7 +23,7 @@ pub(super) fn definition(service: &Service) -> TokenStream {
     quote! {
         #(#cfgs)*
         #[doc = #doc]
-        #[allow(dead_code, reason = "a program may use one side only")]
+        #[allow(dead_code, clippy::too_many_arguments, reason = "a program may use one side only; the trait is linted as it stands")]
         #vis struct #client<C = ::mynah::__private::Peer> {
             caller: C,
         }
@@ -43,7 +43,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
         .map(|(index, item)| method(vis, name, index, item));
     let events = events::client(service);
     quote_spanned! {Span::mixed_site()=>
-        #[allow(dead_code, reason = "a program may use one side only")]
+        #[allow(dead_code, clippy::too_many_arguments, reason = "a program may use one side only; the trait is linted as it stands")]
         impl<C: __p::Caller + ::core::clone::Clone> #client<C> {
             /// A client that calls through `caller`.
             #[must_use]

@@ -35,7 +35,7 @@ pub(super) fn definition(service: &Service) -> TokenStream {
     quote! {
         #(#cfgs)*
         #[doc = #doc]
-        #[allow(dead_code, reason = "a program may use one side only")]
+        #[allow(dead_code, clippy::too_many_arguments, reason = "a program may use one side only; the trait is linted as it stands")]
         #[derive(::core::clone::Clone)]
         #vis struct #mock {
             calls: ::mynah::__private::MockCalls,
@@ -62,7 +62,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
     let setters = methods.iter().map(|method| set(service, method));
     let answers = methods.iter().map(answer);
     quote_spanned! {Span::mixed_site()=>
-        #[allow(dead_code, reason = "a program may use one side only")]
+        #[allow(dead_code, clippy::too_many_arguments, reason = "a program may use one side only; the trait is linted as it stands")]
         impl #mock {
             /// A mock that does nothing yet.
             #[must_use]

@@ -25,7 +25,7 @@ pub(super) fn definition(service: &Service) -> TokenStream {
     quote! {
         #(#cfgs)*
         #[doc = #doc]
-        #[allow(dead_code, reason = "a program may use one side only")]
+        #[allow(dead_code, clippy::too_many_arguments, reason = "a program may use one side only; the trait is linted as it stands")]
         #vis struct #service_ident<T> {
             inner: ::mynah::__private::Arc<T>,
         }
@@ -140,7 +140,7 @@ pub(super) fn impls(service: &Service) -> TokenStream {
     // Hygienic: nothing that the user calls `inner` or `routes` is meant in here.
     let contract = contract::route();
     quote_spanned! {Span::mixed_site()=>
-        #[allow(dead_code, reason = "a program may use one side only")]
+        #[allow(dead_code, clippy::too_many_arguments, reason = "a program may use one side only; the trait is linted as it stands")]
         impl<T: #ident> #service_ident<T> {
             /// The name of the service on the wire.
             #vis const NAME: &'static str = #name;

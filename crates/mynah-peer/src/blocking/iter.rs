@@ -2,9 +2,13 @@
 
 use super::desk::Desk;
 use super::runner::{InAsync, Runner};
-use crate::error::CallError;
+use crate::call::Caller;
+use crate::error::{CallError, DomainError};
+use crate::events::{Subscription, message};
+use crate::stream::Streaming;
 use futures_core::Stream;
 use mynah_protocol::{EndReason, ErrorCode, RpcError};
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -89,11 +93,7 @@ where
     S: Stream + Unpin,
     S::Item: Fallible,
 {
-    /// The next item, if it comes in time; `Err` when it does not, and then it may be asked again.
-    ///
-    /// # Errors
-    /// [`CallError::Deadline`] when nothing has come by then, [`CallError::Misuse`] within async code.
-    pub fn next_within(&mut self, patience: Duration) -> Result<Option<S::Item>, CallError> {
+    fn within(&mut self, patience: Duration) -> Result<Option<S::Item>, CallError> {
         if self.over {
             return Ok(None);
         }
@@ -119,6 +119,39 @@ where
         let next = next.map_err(|_late| CallError::Deadline)?;
         self.over = failed || next.is_none();
         Ok(next)
+    }
+}
+
+impl<T, E, C> Iter<Streaming<T, E, C>>
+where
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    /// The next item, if it comes in time; `None` at the end.
+    ///
+    /// # Errors
+    /// [`CallError::Deadline`] when nothing has come by then, and it may be asked again; [`CallError::Misuse`] within
+    /// async code.
+    pub fn next_within(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Option<Result<T, CallError<E>>>, CallError> {
+        self.within(patience)
+    }
+}
+
+impl<T, C> Iter<Subscription<T, C>>
+where
+    T: DeserializeOwned + Send + 'static,
+    C: Caller,
+{
+    /// The next message, if it comes in time: [`Subscription::next_within`].
+    ///
+    /// # Errors
+    /// As there, and [`CallError::Misuse`] within async code.
+    pub fn next_within(&mut self, patience: Duration) -> Result<T, CallError> {
+        self.within(patience).and_then(message)
     }
 }
 

@@ -4,16 +4,11 @@ use super::desk::Desk;
 use super::iter::Iter;
 use super::runner::Runner;
 use crate::call::{
-    Attempt, CallBuilder, Caller, CallerExt, OutgoingCall, ServiceClient, SideEffects, Ticket,
-    WireFormat,
+    CallBuilder, Caller, CallerExt, OutgoingCall, ServiceClient, Ticket, delegate_to,
 };
-use crate::encoded::ReplyBuffer;
 use crate::error::CallError;
 use crate::events::Subscribe;
 use crate::events::Subscription;
-use crate::intercept::Interceptors;
-use crate::local::InProcess;
-use crate::trace::TraceContext;
 use futures_core::Stream;
 use mynah_connection::CloseReason;
 use mynah_protocol::{CancelReason, Evidence, RpcError, Window};
@@ -26,7 +21,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
 /// The other side of a connection, for threads: what an async program does with a [`Peer`](crate::Peer) and `.await`, a
 /// synchronous one does with this and `.wait()`.
@@ -124,9 +118,27 @@ impl<C: Caller + Clone> Peer<C> {
         CallerExt::call(self, service, method)
     }
 
-    /// Subscribes to a topic of the other side; [`wait`](Subscribe::wait) for it.
+    /// Subscribes to a topic of the other side, and is done when the other side has it in its books;
+    /// [`wait`](Subscribe::wait) for it.
     pub fn subscribe<T>(&self, topic: impl Into<Box<str>>) -> Subscribe<T, Self> {
         Subscribe::new(self.clone(), topic)
+    }
+
+    /// The events of a topic of the other side, subscribed to when this is called: [`Peer::events`](crate::Peer::events).
+    pub fn events<T>(&self, topic: impl Into<Box<str>>) -> Iter<Subscription<T, Self>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.iter(CallerExt::events(self, topic))
+    }
+
+    /// The events of all topics of the other side, each with its topic:
+    /// [`Peer::events_any`](crate::Peer::events_any).
+    pub fn events_any<T>(&self) -> Iter<Subscription<(String, T), Self>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.iter(CallerExt::events_any(self))
     }
 }
 
@@ -177,6 +189,19 @@ impl Peer {
         self.runner.stir();
     }
 
+    /// The same, and tells the other side why where its wire can say it:
+    /// [`Peer::close_with`](crate::Peer::close_with).
+    pub fn close_with(&self, reason: &RpcError) {
+        self.caller.close_with(reason);
+        self.runner.stir();
+    }
+
+    /// Whether the connection has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.caller.is_closed()
+    }
+
     /// Waits for the end of the connection.
     ///
     /// # Errors
@@ -209,10 +234,10 @@ impl<C: Caller> Peer<C> {
 }
 
 impl<C: Caller> Caller for Peer<C> {
-    #[inline]
-    fn poll_format(&self, cx: &mut task::Context<'_>) -> Poll<Result<WireFormat, CallError>> {
-        self.caller.poll_format(cx)
-    }
+    delegate_to!(caller:
+        poll_format poll_reply poll_items window poll_accepted default_timeout deadline interceptors trace
+        carries_metadata in_process peer reconnects send_again poll_connected maps_codes
+    );
 
     #[inline]
     fn poll_begin(
@@ -239,39 +264,9 @@ impl<C: Caller> Caller for Peer<C> {
         notified
     }
 
-    #[inline]
-    fn poll_reply(
-        &self,
-        cx: &mut task::Context<'_>,
-        ticket: Ticket,
-        reply: &mut ReplyBuffer,
-        sides: Option<&mut SideEffects>,
-    ) -> Poll<Result<(), CallError<RpcError>>> {
-        self.caller.poll_reply(cx, ticket, reply, sides)
-    }
-
-    fn poll_items(
-        &self,
-        cx: &mut task::Context<'_>,
-        ticket: Ticket,
-        batch: &mut Vec<u8>,
-        taken: Window,
-        sides: Option<&mut SideEffects>,
-    ) -> Poll<Result<bool, CallError<RpcError>>> {
-        self.caller.poll_items(cx, ticket, batch, taken, sides)
-    }
-
     fn taken(&self, ticket: Ticket, taken: Window) {
         self.caller.taken(ticket, taken);
         self.runner.stir();
-    }
-
-    fn window(&self) -> Option<Window> {
-        self.caller.window()
-    }
-
-    fn poll_accepted(&self, cx: &mut task::Context<'_>, ticket: Ticket) -> Poll<()> {
-        self.caller.poll_accepted(cx, ticket)
     }
 
     fn cancel(&self, ticket: Ticket, reason: CancelReason) {
@@ -282,59 +277,13 @@ impl<C: Caller> Caller for Peer<C> {
         self.runner.stir();
     }
 
-    #[inline]
-    fn default_timeout(&self) -> Option<Duration> {
-        self.caller.default_timeout()
-    }
-
-    #[inline]
-    fn deadline(&self) -> Option<Instant> {
-        self.caller.deadline()
-    }
-
-    #[inline]
-    fn interceptors(&self) -> Option<&Arc<Interceptors>> {
-        self.caller.interceptors()
-    }
-
-    #[inline]
-    fn trace(&self) -> Option<&TraceContext> {
-        self.caller.trace()
-    }
-
-    fn carries_metadata(&self) -> bool {
-        self.caller.carries_metadata()
-    }
-
-    #[inline]
-    fn in_process(&self) -> Option<&InProcess> {
-        self.caller.in_process()
-    }
-
     fn runtime(&self) -> Option<&Handle> {
         // Over a connection nothing of the program runs where a call is started.
         self.caller.in_process()?;
         self.runner.handle()
     }
 
-    fn peer(&self) -> Option<crate::Peer> {
-        self.caller.peer()
-    }
-
-    #[inline]
-    fn reconnects(&self) -> bool {
-        self.caller.reconnects()
-    }
-
-    fn send_again(&self, error: &CallError<RpcError>, attempt: Attempt) -> Option<Duration> {
-        self.caller.send_again(error, attempt)
-    }
-
-    fn poll_connected(&self, cx: &mut task::Context<'_>) -> Poll<Result<(), CallError>> {
-        self.caller.poll_connected(cx)
-    }
-
-    fn maps_codes(&self) -> bool {
-        self.caller.maps_codes()
+    fn own_runtime(&self) -> Option<&Handle> {
+        self.runner.handle()
     }
 }

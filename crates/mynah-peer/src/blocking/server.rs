@@ -6,7 +6,7 @@ use super::runner::{Runner, may_block};
 use crate::error::CallError;
 use crate::events::{Events, Published};
 use crate::handler::Service;
-use crate::router::Router;
+use crate::router::{Methods, Router};
 use crate::server::{DrainReport, PeerId, Peers, ServerError};
 use mynah_protocol::{Limits, TransportError, TransportErrorKind};
 use serde::Serialize;
@@ -88,14 +88,13 @@ impl Server {
         let runtime = builder.build().map_err(|error| failed(&error))?;
         let runner = Runner::lent(runtime.handle().clone());
         // From here on the runtime is dropped in a way that is allowed anywhere.
-        let mut handle = ServerHandle {
-            server: None,
+        let threads = Threads(Some(runtime));
+        let started = runner.wait(self.server.start());
+        Ok(ServerHandle {
+            server: started.map_err(|error| failed(&error))??,
             runner,
-            runtime: Some(runtime),
-        };
-        let started = handle.runner.wait(self.server.start());
-        handle.server = Some(started.map_err(|error| failed(&error))??);
-        Ok(handle)
+            _threads: threads,
+        })
     }
 }
 
@@ -103,10 +102,27 @@ impl Server {
 /// finish.
 #[must_use = "the server stops when its handle is dropped"]
 pub struct ServerHandle {
-    // Present from its start to its drop; before the runtime, on which its drop relies.
-    server: Option<crate::ServerHandle>,
+    // Before the threads, on which its drop relies.
+    server: crate::ServerHandle,
     runner: Arc<Runner>,
-    runtime: Option<Runtime>,
+    _threads: Threads,
+}
+
+/// The threads that drive the connections, until they are dropped.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        let Some(runtime) = self.0.take() else {
+            return;
+        };
+        if may_block() {
+            // The addresses of the server are free when this is over.
+            runtime.shutdown_timeout(LAST_WORDS);
+        } else {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl fmt::Debug for ServerHandle {
@@ -118,35 +134,58 @@ impl fmt::Debug for ServerHandle {
 }
 
 impl ServerHandle {
-    /// The handle of an async program, for what needs no waiting. `None` after the start has failed, which nobody sees.
-    fn server(&self) -> Option<&crate::ServerHandle> {
-        self.server.as_ref()
+    /// The handle of an async program, for what needs no waiting.
+    pub const fn handle(&self) -> &crate::ServerHandle {
+        &self.server
     }
 
     /// Where it listens, in the order of the listeners: `tcp://127.0.0.1:9000`.
     #[must_use]
     pub fn addresses(&self) -> &[String] {
-        self.server().map_or(&[], crate::ServerHandle::addresses)
+        self.server.addresses()
     }
 
     /// The first address, empty when it listens in process only.
     #[must_use]
     pub fn address(&self) -> &str {
-        self.server().map_or("", crate::ServerHandle::address)
+        self.server.address()
+    }
+
+    /// What a client is to be given: [`ServerHandle::urls`](crate::ServerHandle::urls).
+    #[must_use]
+    pub fn urls(&self) -> &[String] {
+        self.server.urls()
+    }
+
+    /// The first of [`Self::urls`], empty when it listens in process only.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// A peer that calls this server in process: [`ServerHandle::local`](crate::ServerHandle::local).
+    #[must_use]
+    pub fn local(&self) -> Peer {
+        self.of(self.server.local())
+    }
+
+    /// The methods that it answers, to list them, and to add and remove some while it runs:
+    /// [`ServerHandle::methods`](crate::ServerHandle::methods).
+    #[must_use]
+    pub fn methods(&self) -> Methods {
+        self.server.methods()
     }
 
     /// What the server publishes.
     #[must_use]
-    pub fn events(&self) -> Events {
-        self.server()
-            .map_or_else(Events::new, |server| server.events().clone())
+    pub fn events(&self) -> &Events {
+        self.server.events()
     }
 
     /// The clients, for whoever is to reach them beside this handle.
     #[must_use]
     pub fn directory(&self) -> Peers {
-        self.server()
-            .map_or_else(Peers::default, crate::ServerHandle::directory)
+        self.server.directory()
     }
 
     /// The clients that are connected and were admitted, in the order of their arrival.
@@ -175,8 +214,8 @@ impl ServerHandle {
         topic: &str,
         message: &T,
     ) -> Result<Published, CallError> {
-        let events = self.events();
-        self.runner.wait_within(events.broadcast(topic, message))?
+        self.runner
+            .wait_within(self.server.broadcast(topic, message))?
     }
 
     /// Stops to accept, tells every client, lets calls finish, and cuts what is left after `grace`, 5 s with `None`:
@@ -185,8 +224,7 @@ impl ServerHandle {
     /// # Errors
     /// [`CallError::Misuse`] within async code; nothing has happened then.
     pub fn drain(&self, grace: impl Into<Option<Duration>>) -> Result<DrainReport, CallError> {
-        let server = self.server().ok_or(CallError::Misuse("no server"))?;
-        self.runner.wait_within(server.drain(grace))
+        self.runner.wait_within(self.server.drain(grace))
     }
 
     /// Waits until no connection is open and no listener can bring another, for ever on a socket: a program that does
@@ -195,29 +233,11 @@ impl ServerHandle {
     /// # Errors
     /// [`CallError::Misuse`] within async code.
     pub fn finished(&self) -> Result<(), CallError> {
-        let server = self.server().ok_or(CallError::Misuse("no server"))?;
-        self.runner.wait_within(server.finished())
+        self.runner.wait_within(self.server.finished())
     }
 
     /// Stops at once, without waiting.
     pub fn stop(&self) {
-        if let Some(server) = self.server() {
-            server.stop();
-        }
-    }
-}
-
-impl Drop for ServerHandle {
-    fn drop(&mut self) {
-        self.server = None;
-        let Some(runtime) = self.runtime.take() else {
-            return;
-        };
-        if may_block() {
-            // Its addresses are free when this is over.
-            runtime.shutdown_timeout(LAST_WORDS);
-        } else {
-            runtime.shutdown_background();
-        }
+        self.server.stop();
     }
 }

@@ -102,7 +102,7 @@ where
 {
     /// Makes the call; its results are an iterator. What goes wrong is its first item.
     pub fn wait(self) -> Iter<Streaming<T, E, Peer<C>>> {
-        self.start().into_iter()
+        self.start().wait()
     }
 }
 
@@ -121,6 +121,20 @@ where
     }
 }
 
+impl<T, E, C> Streaming<T, E, Peer<C>>
+where
+    T: DeserializeOwned + Send + 'static,
+    E: DomainError,
+    C: Caller,
+{
+    /// The results as an iterator, as [`StreamCall::wait`] gives them.
+    pub fn wait(self) -> Iter<Self> {
+        let runner = Arc::clone(self.caller().runner());
+        let desk: Option<Arc<Desk>> = self.caller().desk().cloned();
+        Iter::new(self, runner, desk)
+    }
+}
+
 impl<T, E, C> IntoIterator for Streaming<T, E, Peer<C>>
 where
     T: DeserializeOwned + Send + 'static,
@@ -131,9 +145,7 @@ where
     type IntoIter = Iter<Self>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let runner = Arc::clone(self.caller().runner());
-        let desk: Option<Arc<Desk>> = self.caller().desk().cloned();
-        Iter::new(self, runner, desk)
+        self.wait()
     }
 }
 

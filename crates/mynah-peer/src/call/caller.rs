@@ -129,6 +129,12 @@ pub trait Caller: Send + Sync + 'static {
         None
     }
 
+    /// The runtime on which what has been started goes on, where the one who starts it has none.
+    #[doc(hidden)]
+    fn own_runtime(&self) -> Option<&tokio::runtime::Handle> {
+        None
+    }
+
     /// The peer that it stands on now, for what a caller cannot say: events without a wire, or of a wire without
     /// subscriptions.
     fn peer(&self) -> Option<Peer> {

@@ -110,8 +110,11 @@ where
         }
     }
 
-    /// Sends the request if there is room; whoever polls later takes over.
+    /// Sends the request if there is room, once; whoever polls later takes over.
     pub(crate) fn send(&mut self) {
+        if !matches!(self.stage, Stage::Unsent) {
+            return;
+        }
         let runtime = self.caller.runtime().cloned();
         let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
         let mut cx = task::Context::from_waker(Waker::noop());

@@ -4,6 +4,7 @@ mod again;
 mod builder;
 mod by_name;
 mod caller;
+mod delegate;
 mod future;
 mod notify;
 mod watch;
@@ -14,6 +15,7 @@ pub use by_name::{CallBuilder, CallerExt};
 pub use caller::{
     Attachments, Caller, OutgoingCall, ResultStream, ServiceClient, SideEffects, Ticket, WireFormat,
 };
+pub(crate) use delegate::delegate_to;
 pub use future::CallFuture;
 pub use notify::Notify;
 

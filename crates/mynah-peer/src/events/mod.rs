@@ -25,5 +25,5 @@ pub(crate) use queue::Queue;
 pub(crate) use serve::{Holder, Lease, built_in};
 pub use subscribe::Subscribe;
 pub use subscription::Subscription;
-pub(crate) use subscription::{Near, Origin};
+pub(crate) use subscription::{Near, Origin, message};
 pub use wait::WaitFor;

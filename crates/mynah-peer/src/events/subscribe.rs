@@ -104,8 +104,15 @@ where
     /// Subscribes now: the request is sent at once where there is room for it, and a task of the runtime waits for the
     /// other side to take it on. What goes wrong is the first item.
     ///
-    /// Outside of a runtime it goes on where the subscription is polled.
+    /// Outside of a runtime it goes on where the subscription is polled, and through a
+    /// [`blocking::Peer`](crate::blocking::Peer) where its connection is driven; its
+    /// [`iter`](crate::blocking::Peer::iter) makes an iterator of it.
     pub fn start(self) -> Subscription<T, C> {
+        let runtime = match tokio::runtime::Handle::try_current() {
+            Ok(_) => None,
+            Err(_none) => self.caller.own_runtime().cloned(),
+        };
+        let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
         let mut making: Pin<Box<_>> = Box::pin(self.subscribe());
         let mut cx = task::Context::from_waker(Waker::noop());
         match making.as_mut().poll(&mut cx) {
@@ -143,7 +150,8 @@ where
         let call = Call::to(self.caller, target, params);
         let mut stream = Streaming::open(call, window);
         stream.repeats();
-        poll_fn(|cx| stream.poll_opened(cx)).await?;
+        let opened = poll_fn(|cx| stream.poll_opened(cx)).await;
+        opened.map_err(no_events)?;
         Ok(Subscription::new(Source::Stream(Box::new(stream))))
     }
 
@@ -198,5 +206,16 @@ where
             None => connected.await,
         };
         found.map(drop).map_err(CallError::widen)
+    }
+}
+
+/// A wire that has neither subscriptions nor events is said to have no streams, which is what a subscription is made of.
+fn no_events(error: CallError<RpcError>) -> CallError<RpcError> {
+    match error {
+        CallError::Unsupported { dialect, .. } => CallError::Unsupported {
+            dialect,
+            feature: "events",
+        },
+        other => other,
     }
 }

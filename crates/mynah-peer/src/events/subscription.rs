@@ -107,6 +107,16 @@ fn why(error: &CallError<RpcError>) -> EndReason {
     }
 }
 
+/// A message that was waited for, or why there is none.
+pub(crate) fn message<T>(next: Option<Result<T, EndReason>>) -> Result<T, CallError> {
+    match next {
+        Some(Ok(message)) => Ok(message),
+        Some(Err(EndReason::Error(error))) => Err(CallError::Remote(*error)),
+        Some(Err(EndReason::Draining)) => Err(CallError::Disconnected(CloseReason::Drained)),
+        Some(Err(_)) | None => Err(CallError::Disconnected(CloseReason::PeerGone)),
+    }
+}
+
 /// What a subscription without a wire is made again with.
 pub(super) struct Again<C> {
     pub(super) caller: C,
@@ -258,12 +268,7 @@ where
     pub async fn next_within(&mut self, timeout: Duration) -> Result<T, CallError> {
         match tokio::time::timeout(timeout, self.next()).await {
             Err(_elapsed) => Err(CallError::Deadline),
-            Ok(Some(Ok(message))) => Ok(message),
-            Ok(Some(Err(EndReason::Error(error)))) => Err(CallError::Remote(*error)),
-            Ok(Some(Err(EndReason::Draining))) => {
-                Err(CallError::Disconnected(CloseReason::Drained))
-            }
-            Ok(Some(Err(_)) | None) => Err(CallError::Disconnected(CloseReason::PeerGone)),
+            Ok(next) => message(next),
         }
     }
 

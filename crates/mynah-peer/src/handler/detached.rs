@@ -1,6 +1,6 @@
 //! Handlers that run in a task or on a thread of their own.
 
-use super::inline::{TypedError, taken};
+use super::inline::{TypedError, taken_for_one};
 use super::output::Output;
 use super::{Called, Invocation, Method, encode, panicked};
 use crate::blocking::PoolFull;
@@ -52,7 +52,7 @@ where
         _task: &mut task::Context<'_>,
         _reply: &mut EncodedBuffer,
     ) -> Called {
-        let params = match taken::<P, R, C>(&invocation, &self.reads, false) {
+        let params = match taken_for_one::<P, R, C>(&invocation, &self.reads, false) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -109,7 +109,7 @@ where
         _task: &mut task::Context<'_>,
         _reply: &mut EncodedBuffer,
     ) -> Called {
-        let params = match taken::<P, R, C>(&invocation, &self.reads, false) {
+        let params = match taken_for_one::<P, R, C>(&invocation, &self.reads, false) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };

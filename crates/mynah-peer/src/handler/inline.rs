@@ -8,7 +8,7 @@ use crate::encoded::EncodedBuffer;
 use crate::params::Reads;
 use crate::validate::{CheckParams, CheckResult};
 use mynah_codec::Format;
-use mynah_protocol::{DecodeLimits, RpcError};
+use mynah_protocol::{DecodeLimits, ErrorCode, RpcError};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -192,7 +192,7 @@ where
         task: &mut task::Context<'_>,
         reply: &mut EncodedBuffer,
     ) -> Called {
-        let params = match taken::<P, R, C>(&invocation, &self.reads, S::BINDS) {
+        let params = match taken_for_one::<P, R, C>(&invocation, &self.reads, S::BINDS) {
             Ok(params) => params,
             Err(error) => return Called::Done(Err(error)),
         };
@@ -225,6 +225,26 @@ where
             self.cells.keep(cell);
         }
     }
+}
+
+/// The params of a call of a method that has one result. A call that asks for a stream of them is refused: it would take
+/// the result for the end of an empty one.
+#[inline]
+pub(super) fn taken_for_one<P, R: Reads<P>, C: CheckParams<P>>(
+    invocation: &Invocation<'_>,
+    reads: &R,
+    binds: bool,
+) -> Result<P, Box<RpcError>> {
+    if invocation.streams.window.is_some() {
+        return Err(one_result());
+    }
+    taken::<P, R, C>(invocation, reads, binds)
+}
+
+#[cold]
+fn one_result() -> Box<RpcError> {
+    let text = "this method has one result, and the call asked for a stream of them";
+    Box::new(RpcError::new(ErrorCode::INVALID_PARAMS, text))
 }
 
 /// Decodes the params of a call and holds them against what they must be. `binds`: streams and callbacks among them are told

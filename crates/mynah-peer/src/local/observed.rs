@@ -93,20 +93,15 @@ impl LocalCall {
 
     /// What asks the call to stop, beside its caller and its deadline.
     #[inline]
-    pub(super) fn poll_stop<E>(&self, cx: &mut task::Context<'_>) -> Option<CallError<E>> {
+    pub(super) fn poll_stop<E: DomainError>(
+        &self,
+        cx: &mut task::Context<'_>,
+    ) -> Option<CallError<E>> {
         let observed = self.observed.as_ref()?;
         match observed.poll_stop(cx) {
-            Poll::Ready(error) => Some(refused_untyped(*error)),
+            Poll::Ready(error) => Some(CallError::from_peer(*error, true)),
             Poll::Pending => None,
         }
-    }
-}
-
-/// What an error means that is not the handler's own.
-pub(super) fn refused_untyped<E>(error: RpcError) -> CallError<E> {
-    match CallError::<std::convert::Infallible>::from_peer(error, true) {
-        CallError::Application(never) => match never {},
-        other => other.map_application(|never| match never {}),
     }
 }
 
@@ -174,8 +169,8 @@ where
         }));
         match started {
             Ok(Ok(started)) => Ok(started),
-            Ok(Err(refused)) => Err(refused_untyped(*refused)),
-            Err(payload) => Err(CallError::Remote(*panicked(&*payload))),
+            Ok(Err(refused)) => Err(CallError::from_peer(*refused, true)),
+            Err(payload) => Err(CallError::from_peer(*panicked(&*payload), true)),
         }
     };
     match pass(&mut gate, call, &mut context, None) {

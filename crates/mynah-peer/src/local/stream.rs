@@ -154,11 +154,11 @@ impl InProcess {
             Ok(Ok(stream)) => stream,
             Ok(Err(refused)) => {
                 call.end(Over::Finished);
-                return Err(observed::refused_untyped(*refused));
+                return Err(CallError::from_peer(*refused, true));
             }
             Err(payload) => {
                 call.end(Over::Finished);
-                return Err(CallError::Remote(*panicked(&*payload)));
+                return Err(CallError::from_peer(*panicked(&*payload), true));
             }
         };
         Ok(LocalStream {
@@ -251,12 +251,12 @@ where
             }
             Ok(Poll::Ready(None)) => None,
             Ok(Poll::Ready(Some(Err(TypedError::Own(error))))) => {
-                Some(CallError::Application(error))
+                Some(CallError::from_handler(error))
             }
             Ok(Poll::Ready(Some(Err(TypedError::Refused(error))))) => {
-                Some(observed::refused_untyped(*error))
+                Some(CallError::from_peer(*error, true))
             }
-            Err(payload) => Some(CallError::Remote(*panicked(&*payload))),
+            Err(payload) => Some(CallError::from_peer(*panicked(&*payload), true)),
         };
         match outcome {
             Some(error) => self.fail(error),

@@ -3,7 +3,7 @@
 use super::call::{LocalCall, Over};
 use super::observed;
 use crate::call::{Listeners, SideEffects};
-use crate::error::CallError;
+use crate::error::{CallError, DomainError};
 use crate::handler::{TypedError, TypedRunning, panicked};
 use mynah_protocol::By;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,7 +78,7 @@ impl Heard {
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
+impl<T: Send + 'static, E: DomainError> TypedCall<T, E> {
     /// Polls the handler once, and lets it run by itself if that is not enough.
     pub(crate) fn start(self) -> Self {
         let mut this = self;
@@ -127,7 +127,7 @@ impl<T: Send + 'static, E: Send + 'static> TypedCall<T, E> {
     }
 }
 
-impl<T, E> TypedCall<T, E> {
+impl<T, E: DomainError> TypedCall<T, E> {
     #[inline]
     pub(crate) fn poll(
         &mut self,
@@ -185,14 +185,14 @@ impl<T, E> TypedCall<T, E> {
         call.hand_over(sides, cx.waker());
         let outcome = match polled {
             Ok(Poll::Ready(Ok(value))) => Ok(value),
-            Ok(Poll::Ready(Err(TypedError::Own(error)))) => Err(CallError::Application(error)),
+            Ok(Poll::Ready(Err(TypedError::Own(error)))) => Err(CallError::from_handler(error)),
             Ok(Poll::Ready(Err(TypedError::Refused(error)))) => {
-                Err(observed::refused_untyped(*error))
+                Err(CallError::from_peer(*error, true))
             }
             Err(payload) => {
                 // The future may be in any state: its cell is not used again.
                 drop(catch_unwind(AssertUnwindSafe(|| drop(cell.take()))));
-                Err(CallError::Remote(*panicked(&*payload)))
+                Err(CallError::from_peer(*panicked(&*payload), true))
             }
             Ok(Poll::Pending) => {
                 if let Some(error) = call.poll_stop(cx) {
@@ -214,7 +214,9 @@ impl<T, E> TypedCall<T, E> {
         self.end(Over::with(&outcome));
         Poll::Ready(outcome)
     }
+}
 
+impl<T, E> TypedCall<T, E> {
     fn end(&mut self, how: Over) {
         match &mut self.stage {
             TypedStage::Typed {

@@ -2,10 +2,10 @@
 
 use super::probe::is_none;
 use super::{Params, Spelling};
+use crate::blocking::IntoInput;
 use crate::call::Attachments;
 use crate::callback::{Callback, NoReply};
 use crate::stream::{Attachment, Incoming};
-use futures_core::Stream;
 use mynah_codec::EncodeError;
 use mynah_protocol::{ParamsShape, RpcError};
 use serde::de::DeserializeOwned;
@@ -57,7 +57,10 @@ impl<T> fmt::Debug for Attached<T> {
 
 impl<T: Serialize + Send + 'static> Attached<Incoming<T>> {
     /// A stream of items that the callee takes: its parameter is an [`Incoming`]. One goes with a call.
-    pub fn stream(items: impl Stream<Item = T> + Send + 'static) -> Self {
+    ///
+    /// A stream, or anything that can be iterated, as with a typed client. Through a
+    /// [`blocking::Peer`](crate::blocking::Peer) an iterator is asked on the thread that waits for the call.
+    pub fn stream<Via>(items: impl IntoInput<T, Via>) -> Self {
         let (param, attachment) = Incoming::outgoing(items);
         Self { param, attachment }
     }

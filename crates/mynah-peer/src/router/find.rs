@@ -84,28 +84,30 @@ impl Router {
             .is_some_and(Route::remove)
     }
 
-    /// A server listens on this wire, which says bare names alone: each method has to be told by its own name, now and
-    /// whatever is added later.
-    pub(crate) fn listens_bare(&mut self, dialect: &'static str) -> Result<(), RegisterError> {
-        self.bare = Some(dialect);
+    /// A server listens on this wire, which says bare names alone, or serves a connection of it: each method has to be
+    /// told by its own name, now and whatever is added later.
+    pub(crate) fn listens_bare(&self, dialect: &'static str) -> Result<(), RegisterError> {
         // In the order of registration, so that it is the same method each time.
-        let several = self.routes.iter().find_map(|route| {
-            let services = self.services_of(&MethodName::new("", &route.method))?;
-            Some((route.method.to_string(), services))
+        let several = self.methods().into_iter().find_map(|entry| {
+            let services = self.services_of(&MethodName::new("", &entry.name.method))?;
+            Some((entry.name.method.to_string(), services))
         });
-        several.map_or(Ok(()), |(method, services)| {
-            Err(RegisterError::Ambiguous {
+        if let Some((method, services)) = several {
+            return Err(RegisterError::Ambiguous {
                 dialect,
                 method,
                 services,
-            })
-        })
+            });
+        }
+        // The first wire that says them is the one that is told of.
+        let _another = self.bare.set(dialect);
+        Ok(())
     }
 
     /// Why a method cannot be added beside what is there, on a wire that says bare names alone. `added`: the services of
     /// those of its bare name that were added before.
     pub(super) fn clash(&self, route: &Route, mut added: Vec<Box<str>>) -> Option<RegisterError> {
-        let dialect = self.bare?;
+        let dialect = *self.bare.get()?;
         let mut services = self.services(&route.method);
         added.sort_unstable();
         services.append(&mut added);

@@ -21,11 +21,19 @@ struct Promise {
 impl Promises {
     /// Notes down what a contract says. Of two that tell of one method the first counts.
     pub(super) fn take(&mut self, contract: &Contract) -> Result<(), RegisterError> {
-        let mut validators: HashMap<_, _> = contract
+        let validators = contract
             .validators()
-            .map_err(|error| RegisterError::Contract(contract.name().into(), error.to_string()))?
-            .into_iter()
-            .collect();
+            .map_err(|error| RegisterError::Contract(contract.name().into(), error.to_string()))?;
+        self.note(contract, validators.into_iter().collect());
+        Ok(())
+    }
+
+    /// The same without what it says of values.
+    pub(super) fn take_kinds(&mut self, contract: &Contract) {
+        self.note(contract, HashMap::new());
+    }
+
+    fn note(&mut self, contract: &Contract, mut validators: HashMap<&str, Validator>) {
         let methods = self.services.entry(contract.name().into()).or_default();
         for method in contract.methods() {
             let streams = matches!(method.kind(), Kind::ServerStream | Kind::BothStreams);
@@ -33,7 +41,6 @@ impl Promises {
             let promise = Promise { streams, validator };
             methods.entry(method.name().into()).or_insert(promise);
         }
-        Ok(())
     }
 
     /// A route that keeps what is promised of it, if anything is: one that was made by hand is held to it.
@@ -52,9 +59,16 @@ impl Promises {
             let text = format!("it says {says}, and the handler gives {gives}");
             return Err(RegisterError::Contract(route.name().to_string(), text));
         }
-        Ok(match &promise.validator {
-            Some(validator) => route.held_to(Arc::clone(validator)),
-            None => route,
-        })
+        let Some(validator) = &promise.validator else {
+            return Ok(route);
+        };
+        if let Some(unchecked) = validator.unchecked().into_iter().next() {
+            return Err(RegisterError::Unchecked {
+                method: route.name().to_string(),
+                keyword: unchecked.keyword,
+                place: unchecked.place,
+            });
+        }
+        Ok(route.held_to(Arc::clone(validator)))
     }
 }

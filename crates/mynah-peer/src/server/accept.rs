@@ -19,6 +19,8 @@ const REST_AFTER_ERROR: Duration = Duration::from_millis(20);
 /// A bound listener of whatever kind.
 pub(super) trait Accepting: Send {
     fn address(&self) -> String;
+    /// What a client is to be given.
+    fn url(&self) -> String;
     /// What its connections have of the limits of the server, where the server has some.
     fn limits(&self, given: Limits) -> Limits;
     fn open<'a>(&'a mut self, offer: &'a Offer) -> Opening<'a>;
@@ -70,6 +72,15 @@ where
         self.listener.address()
     }
 
+    fn url(&self) -> String {
+        let (address, options) = (self.listener.address(), self.dialect.options());
+        match (options.is_empty(), address.contains('?')) {
+            (true, _) => address,
+            (false, false) => format!("{address}?{options}"),
+            (false, true) => format!("{address}&{options}"),
+        }
+    }
+
     fn limits(&self, given: Limits) -> Limits {
         (self.change)(given)
     }
@@ -109,6 +120,10 @@ where
     L::Connection: Transport,
 {
     fn address(&self) -> String {
+        self.listener.address()
+    }
+
+    fn url(&self) -> String {
         self.listener.address()
     }
 

@@ -28,6 +28,7 @@ pub struct ServerHandle {
     shared: Arc<Shared>,
     local: Arc<LocalServer>,
     addresses: Vec<String>,
+    urls: Vec<String>,
     listening: Mutex<Listening>,
 }
 
@@ -47,22 +48,24 @@ impl fmt::Debug for ServerHandle {
 }
 
 impl ServerHandle {
-    pub(super) const fn new(
+    pub(super) fn new(
         shared: Arc<Shared>,
         local: Arc<LocalServer>,
         names: Vec<String>,
-        addresses: Vec<String>,
+        (addresses, urls): (Vec<String>, Vec<String>),
         tasks: Vec<ListenerTask>,
     ) -> Self {
         Self {
             shared,
             local,
             addresses,
+            urls,
             listening: Mutex::new(Listening { names, tasks }),
         }
     }
 
-    /// Where it listens, in the order of the listeners: `tcp://127.0.0.1:9000`.
+    /// Where it listens, in the order of the listeners: `tcp://127.0.0.1:9000`. Of what is spoken there it says nothing:
+    /// see [`Self::urls`].
     #[must_use]
     pub fn addresses(&self) -> &[String] {
         &self.addresses
@@ -72,6 +75,20 @@ impl ServerHandle {
     #[must_use]
     pub fn address(&self) -> &str {
         self.addresses.first().map_or("", String::as_str)
+    }
+
+    /// What a client is to be given, in the order of the listeners: each address with the options that choose the dialect
+    /// that is spoken there, `tcp://127.0.0.1:9000?dialect=cbor-rpc`. What was not listened on by a URL may have none that
+    /// says everything.
+    #[must_use]
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// The first of [`Self::urls`], empty when it listens in process only.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.urls.first().map_or("", String::as_str)
     }
 
     /// A peer that calls this server in process: typed values, no wire.
@@ -96,8 +113,9 @@ impl ServerHandle {
     /// among [`peers`](Self::peers), and it is drained.
     ///
     /// # Errors
-    /// [`AttachError`] when as many connections are open as the limits allow, the server takes none any more, or one of its
-    /// policies refuses it or would have it wait; the stream is closed.
+    /// [`AttachError`] when as many connections are open as the limits allow, the server takes none any more, one of its
+    /// policies refuses it or would have it wait, or its wire says bare names of methods and several services have one of
+    /// them; the stream is closed. From the first connection of such a wire on no method is added that would be ambiguous.
     ///
     /// # Panics
     /// Outside a tokio runtime.

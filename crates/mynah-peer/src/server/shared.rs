@@ -8,7 +8,7 @@ use super::waiting;
 use crate::driver::{ByteStream, drive_bytes, drive_carrier};
 use crate::link::{Link, LinkConfig, Out};
 use crate::peer::start_link;
-use crate::router::Router;
+use crate::router::{RegisterError, Router};
 use mynah_codec::{Dialect, Side};
 use mynah_connection::CloseReason;
 use mynah_protocol::{Evidence, Inbound, Limits, RpcError, Transport};
@@ -58,7 +58,7 @@ impl fmt::Debug for Shared {
 }
 
 /// Why a server does not take a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
     /// As many connections are open as `Limits::connections` allows.
@@ -70,6 +70,9 @@ pub enum AttachError {
     /// A policy of the server refuses it, or would have it wait. The peer is told why.
     #[error("the server does not admit the connection")]
     Refused,
+    /// Its wire calls methods by their own names alone, and several services have one of this name.
+    #[error("the server cannot be called on this wire")]
+    Names(#[source] Box<RegisterError>),
 }
 
 /// What is open and not a connection yet.
@@ -219,6 +222,10 @@ impl Shared {
         evidence: Evidence,
     ) -> Result<Arc<Link>, AttachError> {
         let limits = self.limits_of(dialect, &std::convert::identity);
+        if let Some(name) = says_bare_names(dialect) {
+            let told = self.router.listens_bare(name);
+            told.map_err(|error| AttachError::Names(Box::new(error)))?;
+        }
         let medium = Medium::Bytes {
             stream,
             dialect: dialect.clone_box(),
@@ -434,4 +441,11 @@ impl Drop for WaitingPlace {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// The name of a dialect whose calls name a method and no service.
+pub(super) fn says_bare_names(dialect: &(impl Dialect + ?Sized)) -> Option<&'static str> {
+    let wire = dialect.wire(Side::Accept, &dialect.limits());
+    let profile = wire.profile();
+    profile.bare_names.then_some(profile.dialect)
 }

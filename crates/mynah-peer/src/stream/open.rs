@@ -66,6 +66,12 @@ impl<P, T, E, C> StreamCall<P, T, E, C> {
         self
     }
 
+    /// Says which operation the call is a part of. See [`Call::operation_id`].
+    pub fn operation_id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.call = self.call.operation_id(id);
+        self
+    }
+
     /// An id of the program's own for the call, on wires whose ids are texts. See [`Call::id`].
     pub fn id(mut self, id: impl Into<Box<str>>) -> Self {
         self.call = self.call.id(id);
@@ -78,6 +84,15 @@ impl<P, T, E, C> StreamCall<P, T, E, C> {
         listener: impl FnMut(V) + Send + 'static,
     ) -> Self {
         self.call = self.call.on_progress(listener);
+        self
+    }
+
+    /// The same with the note beside each value. See [`Call::on_progress_with`].
+    pub fn on_progress_with<V: DeserializeOwned, N: DeserializeOwned>(
+        mut self,
+        listener: impl FnMut(V, Option<N>) + Send + 'static,
+    ) -> Self {
+        self.call = self.call.on_progress_with(listener);
         self
     }
 

@@ -17,7 +17,7 @@ use mynah_protocol::{
     Accepted, Dialer, Evidence, EvidenceKey, SideLines, TransportError, TransportErrorKind,
 };
 use russh::client::{Config, Handle, Msg, connect_stream};
-use russh::{Channel, Preferred, compression};
+use russh::{AlgorithmKind, Channel, Preferred, compression};
 use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -186,6 +186,22 @@ impl SshDialer {
         let connected = connect_stream(Arc::new(config(check)), elastic, handler).await;
         connected.map_err(|error| match error {
             HandlerError::Refused(why) => self.fail(TransportErrorKind::Denied, why),
+            HandlerError::Ssh(russh::Error::NoCommonAlgo {
+                kind: AlgorithmKind::Key,
+                theirs,
+                ..
+            }) => {
+                let kinds: Vec<_> = theirs
+                    .iter()
+                    .take(16)
+                    .map(|kind| kind.escape_debug().to_string())
+                    .collect();
+                let what = format!(
+                    "the server has no host key of type Ed25519 or ECDSA, which are spoken, but {}",
+                    kinds.join(", ")
+                );
+                self.fail(TransportErrorKind::Denied, what)
+            }
             HandlerError::Ssh(error) => {
                 let kind = match &error {
                     russh::Error::IO(error) => {
@@ -215,22 +231,22 @@ impl SshDialer {
             self.fail(TransportErrorKind::Refused, what)
                 .with_source(error)
         };
-        let (mut channel, what) = match remote {
-            Remote::Socket(path) => {
-                let opened = session.channel_open_direct_streamlocal(path.as_str()).await;
-                return opened.map_err(refused);
-            }
+        let mut channel = match remote {
+            Remote::Socket(path) => session.channel_open_direct_streamlocal(path.as_str()).await,
+            Remote::Command(_) | Remote::Subsystem(_) => session.channel_open_session().await,
+        }
+        .map_err(refused)?;
+        let what = match remote {
+            Remote::Socket(_) => return Ok(channel),
             Remote::Command(command) => {
-                let channel = session.channel_open_session().await.map_err(refused)?;
                 let asked = channel.exec(true, command.as_str()).await;
                 asked.map_err(refused)?;
-                (channel, "runs no commands".to_owned())
+                "runs no commands".to_owned()
             }
             Remote::Subsystem(name) => {
-                let channel = session.channel_open_session().await.map_err(refused)?;
                 let asked = channel.request_subsystem(true, name.as_str()).await;
                 asked.map_err(refused)?;
-                (channel, format!("has no subsystem {name:?}"))
+                format!("has no subsystem {name:?}")
             }
         };
         loop {

@@ -1,11 +1,12 @@
 //! What russh asks of a client.
 
 use super::options::KeyExchange;
+use crate::duplex::LEAST_PACKET_BYTES;
 use crate::host_keys::{HostCheck, HostKey};
 use crate::lines::LineSink;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelOpenFailure, Names};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -70,6 +71,22 @@ impl Handler for ClientHandler {
             let bytes = banner.as_bytes();
             lines.write(bytes.get(..BANNER_BYTES).unwrap_or(bytes));
             lines.end_line();
+        }
+        Ok(())
+    }
+
+    /// The window may be none at first, as that of sshd is; but a packet is what it is.
+    async fn channel_open_confirmation(
+        &mut self,
+        _id: ChannelId,
+        max_packet_size: u32,
+        _window_size: u32,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        if (max_packet_size as usize) < LEAST_PACKET_BYTES {
+            return Err(HandlerError::Refused(format!(
+                "the server's channel takes packets of {max_packet_size} bytes, less than {LEAST_PACKET_BYTES}"
+            )));
         }
         Ok(())
     }

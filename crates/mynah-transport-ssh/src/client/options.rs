@@ -1,17 +1,15 @@
 //! How a connection is made and kept.
 
+use crate::duplex::LAST_WORDS;
 use std::time::Duration;
-
-/// How long the other side may take to take the last of what was written.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// How long the session may take to send a signal, or to say goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How a remote command is stopped, step by step. Each step is taken when it has not ended by then.
 ///
-/// 1. What was written is sent, and then the end of its stdin. A worker takes that as the end, and exits. One that does
-///    not take it within 30 s is not waited for any longer, and the times below begin.
+/// 1. What was written is sent, and then the end of its stdin. A worker takes that as the end, and exits. When the server
+///    has both the times below begin, or after 30 s, whatever it takes.
 /// 2. After [`after_eof`](Self::after_eof) it gets TERM.
 /// 3. After [`after_term`](Self::after_term) it gets KILL.
 /// 4. After [`after_kill`](Self::after_kill) the SSH connection is closed, whatever it does.

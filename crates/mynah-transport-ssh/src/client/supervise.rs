@@ -1,16 +1,19 @@
 //! The task behind a connection: signs of life, and the end.
 
 use super::handler::{ClientHandler, SharedFound, lock};
-use super::options::{GOODBYE, LAST_WORDS, SshOptions};
-use crate::duplex::State;
+use super::options::{GOODBYE, SshOptions};
+use crate::duplex::{LAST_WORDS, State, sent};
 use russh::client::{Handle, Msg};
 use russh::{ChannelMsg, ChannelWriteHalf, Disconnect, Sig};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
+
+/// How often it is looked whether anything is read, while an answer is waited for.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) struct Supervisor {
     pub(super) session: Handle<ClientHandler>,
@@ -97,19 +100,32 @@ impl Supervisor {
         }
     }
 
+    /// Waits until the server has what was written, and the end.
+    async fn last_words(&self) {
+        if sent(&self.state).await {
+            return;
+        }
+        // What it answers now, it answers after all that; unless nobody reads, and no answer can be heard.
+        let asking = async {
+            let _over = self.session.send_ping().await;
+        };
+        let deaf = async {
+            let mut looks = tokio::time::interval(LOOK);
+            while self.state.control().silent_since().is_some() {
+                looks.tick().await;
+            }
+        };
+        tokio::select! {
+            () = asking => {}
+            () = deaf => {}
+            () = poll_fn(|cx| self.state.poll_over_and_closed(cx)) => {}
+        }
+    }
+
     /// Waits until everything is sent, the end of its stdin too, and goes through the steps that follow.
     async fn stop(&self) {
-        let said = async {
-            poll_fn(|cx| self.state.poll_said(cx)).await;
-            // Handed over is not sent yet; but nobody takes it when the channel is closed.
-            poll_fn(|cx| match self.state.poll_over_and_closed(cx) {
-                Poll::Ready(()) => Poll::Ready(()),
-                Poll::Pending => self.state.control().poll_below(cx, 1),
-            })
-            .await;
-        };
         // Whoever does not take it by now is stopped all the same.
-        let _late = timeout(LAST_WORDS, said).await;
+        let _late = timeout(LAST_WORDS, self.last_words()).await;
         let times = self.options.stop;
         let mut steps = vec![(times.after_eof, None)];
         if self.signals {

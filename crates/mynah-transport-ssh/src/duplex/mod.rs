@@ -8,10 +8,12 @@
 //! cannot read before it has got rid of something. Above [`READ_HARD_BYTES`] the connection ends, with a reason. So
 //! there is no state in which each side waits for the other.
 
+mod last_words;
 mod state;
 mod stream;
 mod tasks;
 
+pub(crate) use last_words::{LAST_WORDS, sent};
 pub(crate) use state::{Eof, State};
 pub(crate) use stream::Duplex;
 
@@ -25,6 +27,16 @@ pub(crate) const READ_SOFT_BYTES: usize = 1 << 20;
 /// What may wait to be read while the writer waits too. A peer in order stays far below: what stands before its window
 /// adjustment is a window of ours and what the kernels hold.
 pub(crate) const READ_HARD_BYTES: usize = 64 << 20;
+
+/// What a channel has to take in a packet, in bytes: with less, each byte costs a packet of its own, many times its size. RFC
+/// 4253 has everybody take 32,768.
+pub(crate) const LEAST_PACKET_BYTES: usize = 1 << 10;
+
+/// What the other side may send beside each piece of data, in either direction: what wraps it, and what moves the window.
+/// An eighth of the data is for exchanges of keys.
+pub(crate) const fn beside(data: usize) -> u64 {
+    256 + (data as u64) / 8
+}
 
 /// What may wait for the writer before a write waits.
 const WRITE_BYTES: usize = 256 << 10;

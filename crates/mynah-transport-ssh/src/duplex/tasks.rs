@@ -1,7 +1,7 @@
 //! The two tasks between a stream and russh.
 
-use super::HAND_OVER_BYTES;
 use super::state::{Next, State};
+use super::{HAND_OVER_BYTES, beside};
 use crate::exit::RemoteExit;
 use russh::{ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use std::future::poll_fn;
@@ -70,6 +70,7 @@ where
     loop {
         let sent = match poll_fn(|cx| state.poll_next(cx)).await {
             Next::Send(bytes) => {
+                state.control().carried(beside(bytes.len()));
                 let send = async {
                     poll_fn(|cx| state.control().poll_below(cx, HAND_OVER_BYTES)).await;
                     channel.data_bytes(bytes).await

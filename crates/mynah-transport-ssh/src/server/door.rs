@@ -37,7 +37,7 @@ pub(super) struct Place {
 }
 
 /// What one who has many addresses has many of: the network of a whole site in IPv6.
-fn source(remote: IpAddr) -> IpAddr {
+pub(super) fn source(remote: IpAddr) -> IpAddr {
     match remote.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() >> 64 << 64;

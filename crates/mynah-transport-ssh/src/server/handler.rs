@@ -5,8 +5,11 @@ use super::authorized::{Asked, AuthorizedKeys, MAX_FILE_BYTES, is_user};
 use super::door::Place;
 use super::meter::Meter;
 use super::options::SshServerOptions;
+use super::trusted;
+use crate::duplex::{LEAST_PACKET_BYTES, beside};
+use crate::elastic::ElasticControl;
 use mynah_protocol::{AllowedMethods, Evidence, EvidenceKey};
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::{Certificate, HashAlg, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
@@ -14,7 +17,6 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Error, Pty, Sig}
 use std::collections::VecDeque;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -77,6 +79,7 @@ pub(super) struct ServerHandler {
     remote: SocketAddr,
     shared: Arc<Shared>,
     meter: Meter,
+    control: ElasticControl,
     /// Taken by the one channel.
     opened: Option<mpsc::Sender<Opened>>,
     /// What was authenticated. Once, by the protocol.
@@ -91,7 +94,7 @@ impl ServerHandler {
         options: &Arc<SshServerOptions>,
         remote: SocketAddr,
         shared: &Arc<Shared>,
-        meter: Meter,
+        (meter, control): (Meter, ElasticControl),
         opened: mpsc::Sender<Opened>,
     ) -> Self {
         Self {
@@ -99,6 +102,7 @@ impl ServerHandler {
             remote,
             shared: Arc::clone(shared),
             meter,
+            control,
             opened: Some(opened),
             evidence: None,
             offers: 0,
@@ -163,36 +167,21 @@ impl ServerHandler {
     }
 }
 
-/// Reads authorized_keys anew. A file that others may write is none.
+/// Reads authorized_keys anew. A file that others may write, or put another in the place of, is none.
 pub(super) async fn read_file(path: &Path) -> io::Result<AuthorizedKeys> {
     let path = path.to_owned();
     let read = move || {
-        // A FIFO in its place must not hold anybody up.
-        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
-        let flags = i32::try_from(nonblocking).unwrap_or_default();
-        let mut file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(&path)?;
-        let facts = file.metadata()?;
-        let own = rustix::process::geteuid().as_raw();
-        let fault = if !facts.is_file() {
-            Some("no file")
-        } else if facts.mode() & 0o022 != 0 {
-            Some("others may write it")
-        } else if facts.uid() != 0 && facts.uid() != own {
-            Some("it belongs to another user")
-        } else if facts.len() > MAX_FILE_BYTES {
-            Some("too large")
-        } else {
-            None
-        };
-        if let Some(fault) = fault {
-            let what = format!("{}: {fault}", path.display());
+        let (file, facts) = trusted::open(&path)?;
+        trusted::unchanged_by_others(&path, &facts)?;
+        if facts.len() > MAX_FILE_BYTES {
+            let what = format!(
+                "{}: too large, more than {MAX_FILE_BYTES} bytes",
+                path.display()
+            );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
         }
         let mut text = Vec::new();
-        file.by_ref().take(MAX_FILE_BYTES).read_to_end(&mut text)?;
+        file.take(MAX_FILE_BYTES).read_to_end(&mut text)?;
         Ok(AuthorizedKeys::parse(&text))
     };
     let read = tokio::task::spawn_blocking(read);
@@ -242,6 +231,16 @@ impl Handler for ServerHandler {
         Ok(Auth::Accept)
     }
 
+    async fn auth_openssh_certificate(
+        &mut self,
+        _user: &str,
+        _certificate: &Certificate,
+    ) -> Result<Auth, Error> {
+        let what = "a certificate of a user, which is not spoken here: its key has to be listed";
+        self.shared.note(what.to_owned());
+        Ok(Auth::reject())
+    }
+
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Error> {
         let goes_in = lock(&self.shared.place).as_mut().is_some_and(Place::go_in);
         if !goes_in {
@@ -250,7 +249,7 @@ impl Handler for ServerHandler {
             session.disconnect(Disconnect::TooManyConnections, "too many connections", "en")?;
             return Ok(());
         }
-        self.meter.open();
+        self.meter.open(&self.control);
         Ok(())
     }
 
@@ -260,6 +259,13 @@ impl Handler for ServerHandler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Error> {
+        let takes = channel.writable_packet_size().await;
+        if takes < LEAST_PACKET_BYTES {
+            self.shared.note(format!(
+                "a channel that takes {takes} bytes at once, less than {LEAST_PACKET_BYTES}"
+            ));
+            return self.refuse_channel(reply).await;
+        }
         let first = self.opened.take().zip(self.evidence.take());
         let taken = first.is_some_and(|(opened, evidence)| {
             let sent = opened.try_send((channel, evidence));
@@ -317,6 +323,21 @@ impl Handler for ServerHandler {
         _session: &mut Session,
     ) -> Result<(), Error> {
         self.refuse_channel(reply).await
+    }
+
+    async fn data(
+        &mut self,
+        _channel: ChannelId,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Error> {
+        let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        // What is empty is none.
+        if bytes > 0 {
+            self.control
+                .carried(bytes.saturating_add(beside(data.len())));
+        }
+        Ok(())
     }
 
     async fn subsystem_request(

@@ -1,14 +1,15 @@
 //! The keys with which a server shows who it is.
 
-use crate::identity::read_key;
+use super::trusted;
+use crate::identity::{FILE_BYTES, decode};
 use mynah_protocol::{TransportError, TransportErrorKind};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Reads a host key; one that does not exist is made.
@@ -29,20 +30,30 @@ pub(super) async fn load(path: &Path) -> Result<PrivateKey, TransportError> {
             return Err(failed(TransportErrorKind::Other, "interrupted").with_source(error));
         }
     }
-    let mode = tokio::fs::metadata(path).await?.permissions().mode();
-    if mode & 0o077 != 0 {
-        let what = format!(
-            "others may read or write it (mode {:04o}): make it 0600",
-            mode & 0o7777
-        );
-        return Err(failed(TransportErrorKind::Denied, &what));
-    }
-    let key = read_key(path, None).await?;
-    if key.algorithm().is_rsa() || key.algorithm().is_dsa() {
-        let what = "of a type that is not spoken: Ed25519 and ECDSA are";
-        return Err(failed(TransportErrorKind::Denied, what));
-    }
-    Ok(key)
+    let read = {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || read_private(&path)).await
+    };
+    let text = match read {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            let what = format!("host key {error}");
+            return Err(TransportError::new(TransportErrorKind::Denied, what));
+        }
+        Err(error) => {
+            return Err(failed(TransportErrorKind::Other, "interrupted").with_source(error));
+        }
+    };
+    decode(&text, None, &format!("host key {}", path.display()))
+}
+
+/// Reads a file that is its owner's alone.
+fn read_private(path: &Path) -> io::Result<String> {
+    let (file, facts) = trusted::open(path)?;
+    trusted::private(path, &facts)?;
+    let mut text = String::new();
+    file.take(FILE_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Makes a key, complete and for its owner alone before it has its name.

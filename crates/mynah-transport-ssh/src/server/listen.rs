@@ -1,10 +1,12 @@
 //! Accepting connections.
 
+use super::authorized::AuthorizedKeys;
 use super::door::Door;
 use super::handler::read_file;
 use super::host_keys;
 use super::open::{Common, open};
 use super::options::SshServerOptions;
+use super::rate::Rate;
 use super::stream::SshServerStream;
 use mynah_protocol::{Accepted, Listener, TransportError, TransportErrorKind};
 use russh::keys::{HashAlg, PrivateKey};
@@ -20,6 +22,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Connections that are let in and wait to be taken.
 const MAX_READY: usize = 32;
@@ -46,6 +49,7 @@ pub struct SshListener {
     ready: mpsc::Receiver<Opened>,
     sender: mpsc::Sender<Opened>,
     fingerprints: Vec<String>,
+    rate: Option<Rate>,
 }
 
 impl fmt::Debug for SshListener {
@@ -67,21 +71,32 @@ impl SshListener {
     ///
     /// Cancel safety: dropped before its end, it leaves nothing bound; a host key may have been made.
     pub async fn bind(address: &str, options: SshServerOptions) -> Result<Self, TransportError> {
-        let mut keys = Vec::new();
-        for path in &options.host_keys {
-            keys.push(host_keys::load(path).await?);
-        }
-        if keys.is_empty() {
-            let what = "an SSH server needs a host key";
-            return Err(TransportError::new(TransportErrorKind::Address, what));
-        }
+        let read = read_files(&options).await?;
+        let listener = listen(address, options.backlog).await?;
+        Ok(Self::start_on(listener, options, read))
+    }
+
+    /// Takes a listener that is bound already; [`SshServerOptions::backlog`] is of no account.
+    ///
+    /// # Errors
+    /// As for [`bind`](Self::bind), but for the address.
+    ///
+    /// Cancel safety: dropped before its end, it closes the listener; a host key may have been made.
+    pub async fn from_bound(
+        listener: TcpListener,
+        options: SshServerOptions,
+    ) -> Result<Self, TransportError> {
+        let read = read_files(&options).await?;
+        let local = listener.local_addr()?;
+        Ok(Self::start_on((listener, local), options, read))
+    }
+
+    fn start_on(
+        (listener, local): (TcpListener, SocketAddr),
+        options: SshServerOptions,
+        (keys, authorized): (Vec<PrivateKey>, AuthorizedKeys),
+    ) -> Self {
         let path = options.authorized_keys.display();
-        let authorized = read_file(&options.authorized_keys).await;
-        let authorized = authorized.map_err(|error| {
-            let what = format!("cannot use authorized_keys {path}");
-            TransportError::new(TransportErrorKind::Denied, what).with_source(error)
-        })?;
-        let (listener, local) = listen(address, options.backlog).await?;
         let (sender, ready) = mpsc::channel(MAX_READY);
         for fault in authorized.faults() {
             let what = format!("authorized_keys {path}, {fault}");
@@ -94,12 +109,13 @@ impl SshListener {
         });
         let fingerprints = fingerprints.collect();
         let door = Door::new(options.max_unauthenticated, options.max_authenticated);
+        let rate = options.connections_per_minute.map(Rate::new);
         let common = Common {
             config: Arc::new(config(&options, keys)),
             options: Arc::new(options),
             door,
         };
-        Ok(Self {
+        Self {
             listener,
             local,
             common: Arc::new(common),
@@ -107,7 +123,8 @@ impl SshListener {
             ready,
             sender,
             fingerprints,
-        })
+            rate,
+        }
     }
 
     /// Where it listens.
@@ -123,6 +140,14 @@ impl SshListener {
     }
 
     fn start(&mut self, stream: tokio::net::TcpStream, remote: SocketAddr) {
+        let admits = |rate: &mut Rate| rate.admits(remote.ip(), Instant::now());
+        if !self.rate.as_mut().is_none_or(admits) {
+            let what =
+                format!("ssh connection from {remote}: too many from this address in a minute");
+            let error = TransportError::new(TransportErrorKind::Denied, what);
+            let _full = self.sender.try_send(Err(error));
+            return;
+        }
         let (common, sender) = (Arc::clone(&self.common), self.sender.clone());
         self.opening.spawn(async move {
             match open(common, stream, remote).await {
@@ -137,6 +162,27 @@ impl SshListener {
             }
         });
     }
+}
+
+/// The host keys, and authorized_keys as it is now.
+async fn read_files(
+    options: &SshServerOptions,
+) -> Result<(Vec<PrivateKey>, AuthorizedKeys), TransportError> {
+    let mut keys = Vec::new();
+    for path in &options.host_keys {
+        keys.push(host_keys::load(path).await?);
+    }
+    if keys.is_empty() {
+        let what = "an SSH server needs a host key";
+        return Err(TransportError::new(TransportErrorKind::Address, what));
+    }
+    let path = options.authorized_keys.display();
+    let authorized = read_file(&options.authorized_keys).await;
+    let authorized = authorized.map_err(|error| {
+        let what = format!("cannot use authorized_keys {path}");
+        TransportError::new(TransportErrorKind::Denied, what).with_source(error)
+    })?;
+    Ok((keys, authorized))
 }
 
 /// What russh is told. Inactivity is no concern of it: whoever is alive may be silent, and the layers above have limits.

@@ -18,8 +18,10 @@ mod listen;
 mod meter;
 mod open;
 mod options;
+mod rate;
 mod stream;
 mod supervise;
+mod trusted;
 
 pub use listen::SshListener;
 pub use options::{DEFAULT_USER, SshServerOptions};

@@ -16,6 +16,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
 /// What all connections of a listener share.
@@ -51,14 +52,13 @@ pub(super) async fn open(
     let place = common.door.enter(remote.ip());
     let evicted = place.evicted();
     let shared = Shared::new(place);
-    stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let (read, write) = stream.into_split();
+    let (read, write) = halves(stream)?;
     let (metered, meter) = Meter::on(read, options.max_early_bytes);
     let (elastic, control) = Elastic::new(metered, write, WRITE_CAP_BYTES);
     let mut ending = Ending(Some(control.clone()));
     let (sender, mut receiver) = mpsc::channel(1);
-    let handler = ServerHandler::new(options, remote, &shared, meter, sender);
+    let handler = ServerHandler::new(options, remote, &shared, (meter, control.clone()), sender);
     let opening = async {
         let mut session = run_stream(Arc::clone(&common.config), elastic, handler)
             .await
@@ -109,6 +109,13 @@ pub(super) async fn open(
     })
 }
 
+/// Both halves of a socket that sends at once: russh writes once for all that is ready, and without this an answer waits
+/// for an acknowledgement.
+fn halves(stream: TcpStream) -> io::Result<(OwnedReadHalf, OwnedWriteHalf)> {
+    stream.set_nodelay(true)?;
+    Ok(stream.into_split())
+}
+
 /// Waits for the subsystem. What is asked for besides was refused already; bytes that come before it belong to nothing.
 async fn granted(channel: &mut Channel<Msg>) -> bool {
     while let Some(message) = channel.wait().await {
@@ -119,4 +126,19 @@ async fn granted(channel: &mut Channel<Msg>) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_do_not_delay() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (read, write) = halves(far.unwrap().0).unwrap();
+        assert!(read.as_ref().nodelay().unwrap() && write.as_ref().nodelay().unwrap());
+        drop(near);
+    }
 }

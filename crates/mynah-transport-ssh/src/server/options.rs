@@ -22,6 +22,9 @@ pub struct SshServerOptions {
     /// Connections that may be open before they are authenticated. One more takes the place of the oldest one of
     /// whichever address has most. Default 64.
     pub max_unauthenticated: usize,
+    /// Connections that one address may open in a minute, let in or not; a network of IPv6 (/64) counts as one address.
+    /// One more is closed at once, before anything is computed for it. Default `None`: any number.
+    pub connections_per_minute: Option<u32>,
     /// Connections that may be open once they are authenticated. Default 1024.
     pub max_authenticated: usize,
     /// Time from the first byte to the subsystem. Default 30 s.
@@ -48,6 +51,7 @@ impl SshServerOptions {
             host_keys: vec![host_key.into()],
             users: vec![DEFAULT_USER.to_owned()],
             max_unauthenticated: 64,
+            connections_per_minute: None,
             max_authenticated: 1024,
             login_timeout: Duration::from_secs(30),
             max_attempts: 6,
@@ -87,6 +91,13 @@ impl SshServerOptions {
     ) -> Self {
         self.max_unauthenticated = unauthenticated;
         self.max_authenticated = authenticated;
+        self
+    }
+
+    /// Sets how many connections one address may open in a minute; 0 is taken for 1.
+    #[must_use]
+    pub const fn with_connections_per_minute(mut self, connections: u32) -> Self {
+        self.connections_per_minute = Some(connections);
         self
     }
 

@@ -3,7 +3,7 @@
 use super::door::Place;
 use super::handler::ServerHandler;
 use super::options::SshServerOptions;
-use crate::duplex::State;
+use crate::duplex::{LAST_WORDS, State, sent};
 use russh::server::{Msg, RunningSession};
 use russh::{ChannelWriteHalf, Disconnect};
 use std::future::poll_fn;
@@ -12,10 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// How long a peer may take to hear the last of what was written.
-const LAST_WORDS: Duration = Duration::from_secs(30);
-
-/// How long a peer may take to close its side once it was told that it is over.
+/// How long the goodbye may take, once nothing is left to be said.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct Supervisor {
@@ -35,21 +32,11 @@ impl Supervisor {
             () = self.keep_alive() => true,
         };
         if !closed {
-            let said = poll_fn(|cx| self.state.poll_said(cx));
-            let said = tokio::select! {
-                said = timeout(LAST_WORDS, said) => said,
-                () = self.keep_alive() => Ok(true),
+            // Whoever does not take it by now is left all the same.
+            let _late = tokio::select! {
+                said = timeout(LAST_WORDS, self.last_words()) => said,
+                () = self.keep_alive() => Ok(()),
             };
-            if matches!(said, Ok(false)) {
-                let end = async {
-                    // Nobody to tell is as good.
-                    let _gone = self.channel.exit_status(0).await;
-                    let _gone = self.channel.close().await;
-                };
-                let _late = timeout(GOODBYE, end).await;
-                let closed = poll_fn(|cx| self.state.poll_over_and_closed(cx));
-                let _late = timeout(GOODBYE, closed).await;
-            }
         }
         let Self {
             mut session, state, ..
@@ -66,6 +53,18 @@ impl Supervisor {
         state
             .control()
             .end(io::ErrorKind::ConnectionAborted, "the connection is over");
+    }
+
+    /// Says what was written, and that it is over, and waits until the peer closes its side: it does that when it has
+    /// heard all.
+    async fn last_words(&self) {
+        if sent(&self.state).await {
+            return;
+        }
+        // Nobody to tell is as good.
+        let _gone = self.channel.exit_status(0).await;
+        let _gone = self.channel.close().await;
+        poll_fn(|cx| self.state.poll_over_and_closed(cx)).await;
     }
 
     /// Ends when the peer gives no sign of life any more, and never otherwise.

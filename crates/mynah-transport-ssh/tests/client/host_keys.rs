@@ -24,7 +24,7 @@ fn knowing(server: &Sshd, lines: &str) -> SshDialer {
 
 /// SSH2: a host key that is not the known one is refused.
 #[tokio::test]
-async fn a_host_is_who_it_was() {
+async fn ssh2_a_host_is_who_it_was() {
     let server = Sshd::start("");
     make_key(&server.path("other"), "ed25519", "");
     let other = public(&server.path("other.pub"));
@@ -65,6 +65,21 @@ async fn a_new_host_is_learnt_and_a_second_key_is_not() {
     let error = chain(dial(&new).await);
     assert!(error.contains("known by a key of another type"), "{error}");
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+}
+
+/// RSA is not spoken, and a server that has nothing else is told so, not "no common algorithm".
+#[tokio::test]
+async fn a_server_that_has_rsa_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    make_key(&path("host_key"), "rsa", "");
+    make_key(&path("user_key"), "ed25519", "");
+    fs::copy(path("user_key.pub"), path("authorized_keys")).unwrap();
+    let server = Sshd::start_in(directory, "");
+    let error = chain(dial(&knowing(&server, "NAME KEY\n")).await);
+    for part in ["no host key of type Ed25519 or ECDSA", "rsa-sha2-512"] {
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
 }
 
 /// A server has keys of several types, and the client knows one: that is the one it asks for.

@@ -68,10 +68,15 @@ impl server::Handler for Strange {
 
 /// A server on a free port, until the test ends.
 async fn serve(strict: bool) -> u16 {
+    serve_with(strict, 32 << 10).await
+}
+
+async fn serve_with(strict: bool, packet: u32) -> u16 {
     let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519);
     let mut config = server::Config {
         keys: vec![key.unwrap()],
         auth_rejection_time: Duration::ZERO,
+        maximum_packet_size: packet,
         ..server::Config::default()
     };
     if !strict {
@@ -155,6 +160,17 @@ async fn a_command_that_is_refused() {
     // This one does not answer at all.
     let error = chain(dial(&subsystem).await);
     assert!(error.contains("not within 2s"), "{error}");
+}
+
+/// A channel that takes a byte at once would make a packet of each.
+#[tokio::test]
+async fn a_channel_that_takes_next_to_nothing() {
+    for packet in [1, 1023] {
+        let port = serve_with(true, packet).await;
+        let error = chain(dial(&to(port, "run", "open sesame")).await);
+        let why = format!("takes packets of {packet} bytes, less than 1024");
+        assert!(error.contains(&why), "{error}");
+    }
 }
 
 /// What a server says is shown without what a terminal would obey.

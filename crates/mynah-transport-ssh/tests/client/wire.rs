@@ -104,7 +104,7 @@ async fn a_socket() {
 
 /// SSH4: however much a command writes to stderr, its stdout arrives as it was written.
 #[tokio::test]
-async fn stderr_never_corrupts_stdout() {
+async fn ssh4_stderr_never_corrupts_stdout() {
     let server = Sshd::start("");
     let script = "i=0; while [ $i -lt 2000 ]; do echo \"out $i\"; echo \"err $i\" >&2; i=$((i+1)); done; \
                   head -c 300000 /dev/zero | tr '\\0' x >&2; echo last";
@@ -260,7 +260,7 @@ async fn pass(
 
 /// SSH1: a server that is gone without a word is noticed after interval x count.
 #[tokio::test]
-async fn a_dead_server_is_noticed() {
+async fn ssh1_a_dead_server_is_noticed() {
     let server = Sshd::start("");
     let (port, swallow) = relay(server.port()).await;
     let interval = Duration::from_millis(200);
@@ -317,6 +317,8 @@ async fn what_is_no_ssh_server() {
         (b"SSH-1.5-old\r\n", None),
         (b"SSH-2.0-x\r\n\xff\xff\xff\xff\xff\xff\xff\xff", None),
         (&[b'x'; 10_000], None),
+        // Lines before the protocol may come, and not without end.
+        (b"come in\r\n".repeat(100_000).leak(), None),
     ] {
         says.send(what).await.unwrap();
         let error = dial(&dialer).await.unwrap_err();

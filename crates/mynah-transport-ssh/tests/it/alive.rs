@@ -2,18 +2,19 @@
 
 use crate::support::{Site, accept, meet, user_key, within};
 use mynah_protocol::Dialer as _;
-use mynah_transport_ssh::SshListener;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Stands between a client and a server, and passes nothing on any more when it is told so.
 struct Between {
     port: u16,
     frozen: Arc<Notify>,
+    /// How often the client has said something.
+    said: watch::Receiver<usize>,
 }
 
 impl Between {
@@ -22,16 +23,35 @@ impl Between {
         let port = listener.local_addr().unwrap().port();
         let frozen = Arc::new(Notify::new());
         let told = Arc::clone(&frozen);
+        let (count, said) = watch::channel(0);
         tokio::spawn(async move {
             let (mut near, _) = listener.accept().await.unwrap();
             let mut far = tokio::net::TcpStream::connect(server).await.unwrap();
+            let (mut near_read, mut near_write) = near.split();
+            let (mut far_read, mut far_write) = far.split();
+            let there = async {
+                let mut buffer = vec![0; 64 << 10];
+                while let Ok(read @ 1..) = near_read.read(&mut buffer).await {
+                    count.send_modify(|count| *count += 1);
+                    far_write.write_all(&buffer[..read]).await.unwrap();
+                }
+            };
             tokio::select! {
-                _ended = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                () = there => {}
+                _ended = tokio::io::copy(&mut far_read, &mut near_write) => {}
                 // Both stay open, and nobody hears anything.
                 () = told.notified() => std::future::pending().await,
             }
         });
-        Self { port, frozen }
+        Self { port, frozen, said }
+    }
+
+    /// Waits until the client has said something so many times more.
+    async fn hears(&mut self, times: usize) {
+        let most = *self.said.borrow() + times;
+        within(self.said.wait_for(|said| *said >= most))
+            .await
+            .unwrap();
     }
 }
 
@@ -41,13 +61,13 @@ async fn ssh1_a_peer_that_is_gone_without_a_word() {
     let site = Site::new();
     let options = site
         .options()
-        .with_keep_alive(Duration::from_millis(200), 2);
+        .with_keep_alive(Duration::from_millis(200), 4);
     let mut listener = site.listen_with(options).await;
-    let between = Between::start(listener.local_address()).await;
+    let mut between = Between::start(listener.local_address()).await;
     let dialer = site.dialer_as("mynah", &user_key(), between.port);
     let (near, mut far) = meet(&dialer, &mut listener).await;
-    // As long as it answers, it may be silent.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // As long as it answers, it may be silent: for more questions than may stay without an answer.
+    between.hears(8).await;
     far.connection.write_all(b"still there").await.unwrap();
     between.frozen.notify_one();
     let mut nothing = [0; 1];
@@ -74,7 +94,8 @@ async fn a_peer_that_has_to_wait_is_not_gone() {
         near.connection.flush().await.unwrap();
         near
     });
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // Nobody reads for five times as long as a silence may last.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let mut heard = vec![0; BYTES];
     within(far.connection.read_exact(&mut heard)).await.unwrap();
     assert!(heard.iter().all(|byte| *byte == 7));
@@ -89,7 +110,12 @@ async fn what_was_accepted_stays_when_the_listener_goes() {
     let (mut near, mut far) = meet(&dialer, &mut listener).await;
     let address = listener.local_address();
     let mut waiting = tokio::net::TcpStream::connect(address).await.unwrap();
-    assert!(futures_pending(&mut listener).await);
+    // It is there when the server has said who it is.
+    let mut name = [0; 8];
+    tokio::select! {
+        heard = within(waiting.read_exact(&mut name)) => drop(heard.unwrap()),
+        _never = accept(&mut listener) => unreachable!("it is not let in"),
+    }
     drop(listener);
     // What is not let in yet is closed.
     let mut said = Vec::new();
@@ -99,12 +125,6 @@ async fn what_was_accepted_stays_when_the_listener_goes() {
     within(far.connection.read_exact(&mut heard)).await.unwrap();
     assert_eq!(&heard, b"here");
     within(dialer.dial()).await.map(|_| ()).unwrap_err();
-}
-
-/// Takes what is there to be taken, and waits for nothing.
-async fn futures_pending(listener: &mut SshListener) -> bool {
-    let accepting = tokio::time::timeout(Duration::from_millis(200), accept(listener));
-    accepting.await.is_err()
 }
 
 /// Both directions are full, and neither side reads before it has written: nobody hangs, and nothing grows without end.

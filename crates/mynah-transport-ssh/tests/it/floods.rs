@@ -1,15 +1,14 @@
 //! What strangers may do before they are let in: bounded in number, time, bytes and memory.
 
-use crate::support::{Site, accept, meet, user_key, within};
+use crate::raw;
+use crate::support::{Site, accept, meet, within};
 use mynah_protocol::TransportErrorKind;
 use mynah_transport_ssh::SshListener;
 use russh::client;
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Memory of this process in KiB.
 fn resident() -> usize {
@@ -193,6 +192,50 @@ async fn two_thousand_idle_connections_keep_nobody_out_and_take_little() {
     drop(idle);
 }
 
+/// A connection from an address of this machine's own network.
+async fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((source, 0))).unwrap();
+    within(socket.connect(to)).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_comes_too_often_is_closed_at_once_and_others_are_not() {
+    let site = Site::new();
+    let options = site.options().with_connections_per_minute(3);
+    let mut listener = site.listen_with(options).await;
+    let address = listener.local_address();
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(connect_from([127, 0, 0, 2], address).await);
+    }
+    for _ in 0..20 {
+        let mut stream = connect_from([127, 0, 0, 2], address).await;
+        let logged = accept(&mut listener).await.unwrap_err().to_string();
+        assert!(logged.contains("from 127.0.0.2:"), "{logged}");
+        assert!(logged.contains("too many from this address"), "{logged}");
+        // Not a byte, not even the name of the protocol.
+        let mut said = Vec::new();
+        let _reset = within(stream.read_to_end(&mut said)).await;
+        assert_eq!(said, b"");
+    }
+    // Those that came in time are served still, and so is whoever has a key and comes from elsewhere.
+    for stream in &mut waiting {
+        let mut said = [0; 8];
+        let (heard, _pending) = tokio::join!(within(stream.read_exact(&mut said)), async {
+            let idle = std::future::poll_fn(|cx| {
+                let polled = mynah_protocol::Listener::poll_accept(&mut listener, cx);
+                assert!(polled.is_pending(), "somebody is let in, or sent away");
+                std::task::Poll::Ready(())
+            });
+            idle.await;
+        });
+        heard.unwrap();
+        assert_eq!(&said, b"SSH-2.0-");
+    }
+    let _met = meet(&site.dialer(&listener), &mut listener).await;
+}
+
 #[tokio::test]
 async fn connections_that_are_in_are_bounded_too() {
     let site = Site::new();
@@ -224,37 +267,12 @@ async fn connections_that_are_in_are_bounded_too() {
     }
 }
 
-/// A client that asks nothing of its server.
-struct Trusting;
-
-impl client::Handler for Trusting {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        _key: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-}
-
 /// Lets a client in that then asks for channels of one kind, one after another: how many answers it hears.
 async fn refused_channels(kind: &str) -> usize {
     let site = Site::new();
     let mut listener = site.listen().await;
     let address = listener.local_address();
-    let client = async {
-        let mut session = client::connect(Arc::default(), address, Trusting)
-            .await
-            .unwrap();
-        let key = load_secret_key(user_key(), None).unwrap();
-        let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
-        let login = session.authenticate_publickey("mynah", key).await.unwrap();
-        assert!(login.success());
-        let channel = session.channel_open_session().await.unwrap();
-        channel.request_subsystem(true, "mynah").await.unwrap();
-        (session, channel)
-    };
+    let client = raw::subsystem(address, client::Config::default());
     let ((session, _channel), accepted) = tokio::join!(within(client), accept(&mut listener));
     let _held = accepted.unwrap();
     for answers in 0..100 {

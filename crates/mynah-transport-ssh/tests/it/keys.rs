@@ -78,9 +78,22 @@ async fn a_file_that_others_may_write_lets_nobody_in() {
     let site = Site::new();
     let mut listener = site.listen().await;
     let file = site.path("authorized_keys");
+    let directory = file.parent().unwrap();
+    for (mode, refuses) in [(0o775, true), (0o1777, true), (0o755, false)] {
+        fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+        if refuses {
+            let (_said, logged) = refused(&site.dialer(&listener), &mut listener).await;
+            let path = directory.display();
+            let told = format!("others may write it (mode {mode:04o}): chmod go-w {path}");
+            assert!(logged.contains(&told), "{logged}");
+        } else {
+            let _both = meet(&site.dialer(&listener), &mut listener).await;
+        }
+    }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
     let (_said, logged) = refused(&site.dialer(&listener), &mut listener).await;
-    assert!(logged.contains("others may write it"), "{logged}");
+    let told = format!("(mode 0664): chmod go-w {}", file.display());
+    assert!(logged.contains(&told), "{logged}");
     let error = SshListener::bind("127.0.0.1:0", site.options())
         .await
         .unwrap_err();
@@ -124,17 +137,16 @@ async fn ssh2_host_keys_that_are_wrong_changed_or_revoked() {
     let other = format!("[127.0.0.1]:{port} {}\n", public_of(&other_key()));
     let revoked = format!("{right}@revoked {right}");
     for (text, why) in [
-        (other.as_str(), "changed"),
-        (revoked.as_str(), "revoked"),
-        ("", "not known"),
+        (other.as_str(), "another one is known for it"),
+        (revoked.as_str(), "is revoked"),
+        ("", "which no file of known hosts lists"),
     ] {
         fs::write(&known, text).unwrap();
         let dialer = site.dialer(&listener);
         fs::write(&known, text).unwrap();
         let (dialled, _attempt) = tokio::join!(within(dialer.dial()), accept(&mut listener));
         let error = dialled.map(|_| ()).unwrap_err().chain();
-        assert!(!error.is_empty(), "{why}");
-        assert!(error.contains("key"), "{why}: {error}");
+        assert!(error.contains(why), "{why}: {error}");
     }
     // Named by its fingerprint, it is the right one, and another is not.
     let right = listener.host_key_fingerprints().to_vec();
@@ -147,6 +159,54 @@ async fn ssh2_host_keys_that_are_wrong_changed_or_revoked() {
     ]));
     let (dialled, _attempt) = tokio::join!(within(other.dial()), accept(&mut listener));
     dialled.map(|_| ()).unwrap_err();
+}
+
+/// A key comes with a certificate of an authority: neither the authority nor the certificate lets anybody in, and the log
+/// says why.
+#[tokio::test]
+async fn certificates_of_users_let_nobody_in_and_are_told_of() {
+    let site = Site::new();
+    let key = site.path("key");
+    let authority = site.path("authority");
+    make_key(&key, "ed25519", "");
+    make_key(&authority, "ed25519", "");
+    let signed = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-s"])
+        .arg(&authority)
+        .args(["-I", "test", "-n", "mynah"])
+        .arg(site.path("key.pub"))
+        .status();
+    assert!(signed.unwrap().success());
+    site.authorize(&format!("cert-authority {}", public_of(&authority)));
+    let mut listener = site.listen().await;
+    // What the file says is told when the server begins.
+    let told = accept(&mut listener).await.map(|_| ()).unwrap_err().chain();
+    assert!(told.contains("line 1: "), "{told}");
+    assert!(told.contains("the option cert-authority"), "{told}");
+    assert!(told.contains("list each key itself"), "{told}");
+    let port = listener.local_address().port();
+    let certificate = format!("CertificateFile={}", site.path("key-cert.pub").display());
+    let identity = key.display().to_string();
+    let mut ssh = site.ssh_as(&identity, port, &["-o", &certificate, "-s"]);
+    let output = async { ssh.arg("mynah").output().await.unwrap() };
+    let (output, accepted) = tokio::join!(within(output), accept(&mut listener));
+    assert_eq!(output.status.code(), Some(255));
+    let told = accepted.map(|_| ()).unwrap_err().chain();
+    assert!(told.contains("the key is in no line"), "{told}");
+    // Where the key itself is listed the client goes on to that, and the certificate counts for nothing.
+    site.authorize(&public_of(&key));
+    let mut ssh = site.ssh_as(&identity, port, &["-v", "-o", &certificate, "-s"]);
+    let ssh = ssh.arg("mynah").spawn().unwrap();
+    let far = accept(&mut listener).await.unwrap();
+    let kind = far.evidence.text(EvidenceKey::KEY_TYPE);
+    assert_eq!(kind, Some("ssh-ed25519"));
+    drop(far);
+    let said = within(ssh.wait_with_output()).await.unwrap();
+    let said = String::from_utf8_lossy(&said.stderr);
+    assert!(
+        said.contains("ED25519-CERT"),
+        "no certificate was offered: {said}"
+    );
 }
 
 #[tokio::test]

@@ -13,9 +13,12 @@ mod sshd;
 
 mod alive;
 mod conformance;
+mod costs;
 mod floods;
 mod keys;
 mod nothing_else;
 mod openssh;
+mod raw;
 mod real_sshd;
 mod support;
+mod tail;

@@ -118,6 +118,19 @@ impl Site {
 
     /// `ssh` of OpenSSH, with the user's key and nothing of the user's own files.
     pub(crate) fn ssh(&self, user: &str, port: u16, arguments: &[&str]) -> Command {
+        let mut command = self.ssh_with(&user_key(), port, arguments);
+        let _at = command.arg(format!("{user}@127.0.0.1"));
+        command
+    }
+
+    /// The same with another key, for the user mynah.
+    pub(crate) fn ssh_as(&self, key: &str, port: u16, arguments: &[&str]) -> Command {
+        let mut command = self.ssh_with(Path::new(key), port, arguments);
+        let _at = command.arg("mynah@127.0.0.1");
+        command
+    }
+
+    fn ssh_with(&self, key: &Path, port: u16, arguments: &[&str]) -> Command {
         let mut command = Command::new("ssh");
         command
             .args([
@@ -135,14 +148,13 @@ impl Site {
                 self.known_hosts(port).display()
             ))
             .arg("-i")
-            .arg(user_key())
+            .arg(key)
             .args(["-p", &port.to_string()])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let _at = command.arg(format!("{user}@127.0.0.1"));
         command
     }
 }

@@ -14,6 +14,17 @@ use tempfile::TempDir;
 
 pub(crate) const INSTALL: &str = "install it: apt-get install openssh-server openssh-client";
 
+/// Runs a program until the end of stdin, which comes with the end of this process, however it ends: nobody is left behind
+/// by tests that are killed. The shell keeps no stderr, so that a server that does not begin is noticed at once.
+const UNTIL_THE_END: &str = r#"
+"$@" </dev/null &
+child=$!
+exec 2>/dev/null
+read -r _
+kill -KILL $child
+wait
+"#;
+
 /// How long a server may take to begin.
 const BEGIN: Duration = Duration::from_secs(20);
 
@@ -109,9 +120,14 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         // Those of its children that serve somebody end with their connections.
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
+        end(&mut self.child);
     }
+}
+
+/// Has the shell around a server end it, and waits until it has.
+fn end(child: &mut Child) {
+    drop(child.stdin.take());
+    let _reaped = child.wait();
 }
 
 /// Makes a key pair: `path` and `path.pub`.
@@ -161,10 +177,12 @@ fn run(directory: &Path, port: u16, config: &str) -> Result<(Child, Arc<Mutex<St
     );
     let file = directory.join("sshd_config");
     fs::write(&file, text).unwrap();
-    let mut child = Command::new(find_sshd())
+    let mut child = Command::new("sh")
+        .args(["-c", UNTIL_THE_END, "sh"])
+        .arg(find_sshd())
         .args(["-D", "-e", "-f"])
         .arg(&file)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -189,8 +207,7 @@ fn run(directory: &Path, port: u16, config: &str) -> Result<(Child, Arc<Mutex<St
     if begins.recv_timeout(BEGIN).is_ok() {
         return Ok((child, log));
     }
-    let _gone = child.kill();
-    let _reaped = child.wait();
+    end(&mut child);
     let log = log.lock().unwrap().clone();
     Err(log)
 }

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod floods;
+
 use futures::TryStreamExt as _;
 use futures::stream;
 use mynah::codec::dialect::cbor_rpc::Padding;
@@ -265,19 +267,6 @@ async fn by_notification() {
     notifications("native", Native::new()).await;
     notifications("cbor-rpc", CborRpc::cbor()).await;
     notifications("jsonrpc", JsonRpc::standard()).await;
-}
-
-#[tokio::test]
-async fn a_flood_of_notifications_that_may_not_be_sent_ends_the_connection() {
-    let joined = over(Native::new(), "open.*").await;
-    let secret: SecretClient = joined.client.client();
-    let mut sent = 0;
-    while secret.poke("x".to_owned()).await.is_ok() {
-        sent += 1;
-        assert!(sent < 1_000_000, "nobody minds");
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(joined.counts(), (0, 0));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Bare names of methods that come and go: a name is ambiguous for as long as several services have it, and no longer.
 
+use mynah::dialect::{CborRpc, Native};
 use mynah::prelude::*;
 use mynah::{RegisterError, ServerError};
 
@@ -76,8 +77,7 @@ async fn a_server_on_a_wire_of_bare_names_takes_no_second_one() {
         .await
         .unwrap();
     let methods = server.methods();
-    let url = format!("{}?dialect=cbor-rpc", server.address());
-    let peer = mynah::connect(&url).await.unwrap();
+    let peer = mynah::connect(server.url()).await.unwrap();
     let refused = |services: &str| {
         Err(RegisterError::Ambiguous {
             dialect: "cbor-rpc",
@@ -124,14 +124,74 @@ async fn a_server_on_a_wire_that_says_services_takes_a_second_one() {
             .await
             .unwrap();
         server.methods().method("two.add", || 2_i64).unwrap();
-        let url = format!("{}{options}", server.address());
-        let peer = mynah::connect(&url).await.unwrap();
+        assert_eq!(server.url(), format!("{}{options}", server.address()));
+        let peer = mynah::connect(server.url()).await.unwrap();
         assert_eq!(peer.call("two", "add").result::<i64>().await.unwrap(), 2);
     }
     let refused = Server::new()
         .method("one.add", || 1_i64)
         .method("two.add", || 2_i64)
         .listen("tcp://127.0.0.1:0?dialect=cbor-rpc")
+        .start()
+        .await;
+    assert!(matches!(
+        refused,
+        Err(ServerError::Register(RegisterError::Ambiguous { .. }))
+    ));
+}
+
+/// What is attached is a wire like those that are listened on.
+#[tokio::test]
+async fn a_connection_on_a_wire_of_bare_names_is_not_attached_where_they_are_ambiguous() {
+    let attach = |server: &mynah::ServerHandle| {
+        let (near, far) = tokio::io::duplex(4096);
+        let attached = server.attach(far, &CborRpc::cbor(), mynah::Evidence::new());
+        (near, attached)
+    };
+    let server = Server::new()
+        .method("one.add", || 1_i64)
+        .start()
+        .await
+        .unwrap();
+    let methods = server.methods();
+    methods.method("two.add", || 2_i64).unwrap();
+    let (_near, refused) = attach(&server);
+    let Err(mynah::AttachError::Names(why)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        *why,
+        RegisterError::Ambiguous {
+            dialect: "cbor-rpc",
+            method: "add".to_owned(),
+            services: "`one` and `two`".to_owned(),
+        }
+    );
+    // Whoever says services is welcome, and nothing else has changed.
+    let (_near, attached) = {
+        let (near, far) = tokio::io::duplex(4096);
+        (
+            near,
+            server.attach(far, &Native::new(), mynah::Evidence::new()),
+        )
+    };
+    attached.unwrap();
+    methods.method("six.add", || 6_i64).unwrap();
+
+    assert!(methods.remove("two.add") && methods.remove("six.add"));
+    let (near, attached) = attach(&server);
+    let _far = attached.unwrap();
+    let peer = Peer::over(near, &CborRpc::cbor()).start().unwrap();
+    assert_eq!(peer.call("", "add").result::<i64>().await.unwrap(), 1);
+    // From now on it must stay so.
+    let later = methods.method("two.add", || 2_i64);
+    assert!(matches!(later, Err(RegisterError::Ambiguous { .. })));
+
+    let (_near, far) = tokio::io::duplex(4096);
+    let refused = Server::new()
+        .method("one.add", || 1_i64)
+        .method("two.add", || 2_i64)
+        .attach(far, CborRpc::cbor(), mynah::Evidence::new())
         .start()
         .await;
     assert!(matches!(

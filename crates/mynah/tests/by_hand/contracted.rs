@@ -299,3 +299,86 @@ async fn a_handler_that_gives_something_else_does_not_start() {
         }
     }
 }
+
+/// A contract that says more than is looked at.
+fn code_of_three_letters() -> Contract {
+    let code = schema(
+        r#"{"type":"object","properties":{"code":{"type":"string","pattern":"^[A-Z]{3}$"}}}"#,
+    );
+    let find =
+        Method::new("find", MethodKind::Unary).with_object(Param::new("by").with_schema(code));
+    Contract::new("airports").with_method(find).unwrap()
+}
+
+#[tokio::test]
+async fn a_contract_that_says_what_is_not_checked_does_not_start() {
+    let find = |router: Router| router.method("airports.find", |by: Value| by);
+    for order in [Order::ContractFirst, Order::ContractLast] {
+        let router = match order {
+            Order::ContractFirst => find(Router::new().describe(code_of_three_letters())),
+            Order::ContractLast => find(Router::new()).describe(code_of_three_letters()),
+        };
+        let error = router.check().unwrap_err();
+        let RegisterError::Unchecked {
+            method,
+            keyword,
+            place,
+        } = &error
+        else {
+            panic!("{error:?}")
+        };
+        assert_eq!(
+            (&**method, &**keyword, &**place),
+            ("airports.find", "pattern", "params.by.code")
+        );
+        assert_eq!(
+            error.to_string(),
+            "the contract of airports.find says `pattern` of params.by.code, which is not checked: leave it out, or let \
+             the handler check it (`describe_only`)"
+        );
+    }
+
+    // Unless the handler is trusted to look itself: then it is told, and nothing of it is looked at.
+    let server = Server::new()
+        .describe_only(code_of_three_letters())
+        .method("airports.find", |by: Value| by)
+        .start()
+        .await
+        .unwrap();
+    let peer = server.local();
+    let find = |code: u8| {
+        let by = std::collections::BTreeMap::from([("code", code)]);
+        let call = peer.call("airports", "find").params(by);
+        call.result::<Value>()
+    };
+    assert_eq!(
+        find(7).await.unwrap(),
+        Value::from([("code", 7_u64.into())])
+    );
+    let told = peer.describe_service("airports").await.unwrap();
+    let told = told.contracts()[0].methods()[0].params()[0].schema();
+    assert!(told.unwrap().to_string().contains("pattern"), "{told:?}");
+
+    // It must have a handler of its kind all the same.
+    let none = Router::new().describe_only(code_of_three_letters());
+    assert!(matches!(none.check(), Err(RegisterError::Unanswered(_))));
+    let stream = Router::new()
+        .describe_only(code_of_three_letters())
+        .method("airports.find", |_: Value| futures::stream::iter([1]));
+    assert!(matches!(stream.check(), Err(RegisterError::Contract(..))));
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_is_not_added_later() {
+    let contract = code_of_three_letters();
+    let server = Server::new()
+        .describe_only(contract)
+        .method("airports.find", |by: Value| by)
+        .start()
+        .await
+        .unwrap();
+    // Here nothing is promised of values, so another handler may take its place.
+    let methods = server.methods();
+    assert!(methods.remove("airports.find"));
+    methods.method("airports.find", |by: Value| by).unwrap();
+}

@@ -1,6 +1,7 @@
-//! The same bodies by the contract, by name in order, and by name each: over every wire, and in process.
+//! Calls by name over every spelling of params, and in process. What they have in common with typed ones is in
+//! `tests/every_way`.
 
-use super::service::{AtDesk, DeskClient, DeskError, InOrder, Named, Order, Typed};
+use super::service::DeskClient;
 use super::ways::{self, Joined};
 use futures::{StreamExt as _, TryStreamExt as _};
 use mynah::prelude::*;
@@ -9,87 +10,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Everything that the desk can do.
-async fn works(desk: &impl AtDesk, way: &str) {
-    assert_eq!(desk.add(5, 10).await.unwrap(), 15, "{way}");
-    match desk.add(i64::MAX, 1).await.unwrap_err() {
-        CallError::Application(error) => assert_eq!(error.message(), "too large", "{way}"),
-        other => panic!("{way}: {other:?}"),
-    }
-    assert_eq!(desk.greet("Ada", None).await.unwrap(), "Hello, Ada");
-    assert_eq!(
-        desk.greet("Ada", Some("Dr")).await.unwrap(),
-        "Hello, Dr Ada",
-        "{way}"
-    );
-    let order = Order {
-        item: "tea".to_owned(),
-        count: 2,
-    };
-    assert_eq!(desk.order(&order).await.unwrap(), "2 tea", "{way}");
-    match desk.open("hall").await.unwrap_err() {
-        CallError::Application(DeskError::Closed { what }) => assert_eq!(what, "hall", "{way}"),
-        other => panic!("{way}: {other:?}"),
-    }
-    let numbers: Vec<u64> = desk.count(3).try_collect().await.unwrap();
-    assert_eq!(numbers, [0, 1, 2], "{way}");
-    assert_eq!(desk.sum(2, vec![1, 2, 3]).await.unwrap(), 12, "{way}");
-
-    let told = Arc::new(Mutex::new(Vec::new()));
-    assert_eq!(desk.tell(3, Arc::clone(&told)).await.unwrap(), 6, "{way}");
-    assert_eq!(*told.lock().unwrap(), [0, 1, 2], "{way}");
-
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    assert_eq!(desk.steps(2, Arc::clone(&seen)).await.unwrap(), 2, "{way}");
-    assert_eq!(
-        *seen.lock().unwrap(),
-        ["0", "step 0", "1", "step 1"],
-        "{way}"
-    );
-    let label = desk.label("team", "blue").await.unwrap();
-    assert_eq!(label.as_deref(), Some("blue"), "{way}");
-
-    let before = desk.noted().await.unwrap().len();
-    desk.note(way).await.unwrap();
-    // A notification is handled in the order of its connection, and another in process may be slower.
-    let mut noted = Vec::new();
-    for _ in 0..10_000 {
-        noted = desk.noted().await.unwrap();
-        if noted.len() > before {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(noted.last().map(String::as_str), Some(way));
-}
-
-#[tokio::test]
-async fn every_way_of_calling_does_the_same() {
-    for (way, Joined { client, .. }) in &ways::all().await {
-        works(
-            &Typed(client.client::<DeskClient>()),
-            &format!("{way}, typed"),
-        )
-        .await;
-        works(&InOrder(client.clone()), &format!("{way}, in order")).await;
-        works(&Named(client.clone()), &format!("{way}, named")).await;
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_reconnects_calls_by_name() {
-    let client = ways::reconnecting(Arc::default()).await;
-    works(&Typed(client.client::<DeskClient<_>>()), "typed").await;
-    works(&InOrder(client.clone()), "in order").await;
-    works(&Named(client.clone()), "named").await;
-    client.close();
-}
-
 /// Deadlines of calls by name.
-async fn deadlines<C: Caller + Clone>(client: &C, way: &str)
-where
-    InOrder<C>: AtDesk,
-{
+async fn deadlines<C: Caller + Clone>(client: &C, way: &str) {
     let budget = || client.call("desk", "budget");
     let left = |left: Option<u64>| Duration::from_millis(left.unwrap());
     // The default of the client, unless another is named, or none.

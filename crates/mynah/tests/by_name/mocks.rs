@@ -1,8 +1,6 @@
 //! Code of a program against a mock, without a server.
 
-use super::service::{
-    AtDesk as _, Clerk, DeskClient, DeskError, DeskEvents, DeskMock, InOrder, Typed,
-};
+use super::service::{Clerk, DeskClient, DeskError, DeskEvents, DeskMock};
 use futures::{StreamExt as _, TryStreamExt as _};
 use mynah::prelude::*;
 use mynah::{Caller, Router};
@@ -54,20 +52,23 @@ async fn every_kind_of_method_is_mocked() {
             std::future::ready(())
         });
     let client = mock.client();
-    let desk = Typed(client.clone());
-    let numbers: Vec<u64> = desk.count(3).try_collect().await.unwrap();
+    let desk = &client;
+    let numbers: Vec<u64> = desk.count(3).start().try_collect().await.unwrap();
     assert_eq!(numbers, [0, 10, 20]);
     assert_eq!(desk.sum(1, vec![2, 3]).await.unwrap(), 6);
     let told = Arc::new(Mutex::new(Vec::new()));
-    assert_eq!(desk.tell(4, Arc::clone(&told)).await.unwrap(), 8);
+    let hears = Arc::clone(&told);
+    let tells = move |number| hears.lock().unwrap().push(number);
+    let asked = desk.tell(4, tells, async |number| Ok(number * 2));
+    assert_eq!(asked.await.unwrap(), 8);
     assert_eq!(*told.lock().unwrap(), [4]);
-    let closed = desk.open("door").await.unwrap_err();
+    let closed = desk.open("door".to_owned()).await.unwrap_err();
     assert!(matches!(closed, CallError::Application(DeskError::Closed { what }) if what == "door"));
     assert_eq!(client.digest(vec![1, 2, 3]).await.unwrap(), 3);
-    desk.note("a").await.unwrap();
+    desk.note("a".to_owned()).await.unwrap();
     assert_eq!(*noted.lock().unwrap(), ["a"]);
     // By name as well, and what it publishes is heard.
-    let mut numbers = InOrder(mock.peer()).count(2);
+    let mut numbers = mock.peer().call("desk", "count").args((2,)).stream::<u64>();
     assert_eq!(numbers.next().await.unwrap().unwrap(), 0);
     let mut rang = client.rang().await.unwrap();
     let events = DeskEvents::new(mock.events().clone());
@@ -94,7 +95,7 @@ async fn a_call_of_what_was_not_given_fails_the_test() {
     let mock = DeskMock::new().on_noted(async || Vec::new());
     let client = mock.client();
     let failed = client.add(1, 2).await.unwrap_err();
-    assert!(matches!(failed, CallError::Remote(error) if error.code() == ErrorCode::INTERNAL));
+    assert!(matches!(failed, CallError::Application(error) if error.code() == ErrorCode::INTERNAL));
     drop(client);
     let said = catch_unwind(AssertUnwindSafe(|| drop(mock))).unwrap_err();
     let said = said.downcast_ref::<String>().unwrap();

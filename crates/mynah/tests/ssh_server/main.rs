@@ -70,6 +70,11 @@ struct Site {
 
 impl Site {
     async fn start(options: &str) -> Self {
+        Self::start_with(options, "").await
+    }
+
+    /// The options of a key's line, and of the URL.
+    async fn start_with(options: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path().display().to_string();
         make_key(&directory.path().join("user_key"), "ed25519", "");
@@ -80,7 +85,7 @@ impl Site {
         )
         .unwrap();
         let url = format!(
-            "ssh://127.0.0.1:0?authorized_keys={at}/authorized_keys&host_key={at}/host_key"
+            "ssh://127.0.0.1:0?authorized_keys={at}/authorized_keys&host_key={at}/host_key{more}"
         );
         let server = Server::new()
             .register(ArithService::new(Both))
@@ -151,6 +156,24 @@ async fn a_key_calls_what_its_line_allows() {
     mynah::connect(&site.url("mynah")).await.unwrap_err();
 }
 
+/// One address and no other comes too often.
+#[tokio::test]
+async fn an_address_that_comes_too_often() {
+    let site = Site::start_with("restrict", "&connections_per_minute=2").await;
+    for _ in 0..2 {
+        mynah::connect(&site.url("mynah")).await.unwrap();
+    }
+    mynah::connect(&site.url("mynah")).await.unwrap_err();
+    let address = site.address.strip_prefix("ssh://").unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let mut said = [0; 8];
+    let reading = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut said);
+    reading.await.unwrap();
+    assert_eq!(&said, b"SSH-2.0-");
+}
+
 #[tokio::test]
 async fn urls_that_are_wrong_are_told_so() {
     let check = async |url: &str, why: &str| {
@@ -189,6 +212,16 @@ async fn urls_that_are_wrong_are_told_so() {
     )
     .await;
     check("ssh://127.0.0.1:0?user=ann", "user").await;
+    check(
+        "ssh://127.0.0.1:0?authorized_keys=/x&host_key=/y&connections_per_minute=0",
+        "how many one address may open",
+    )
+    .await;
+    check(
+        "ssh://me@127.0.0.1:1?shell=x&connections_per_minute=3",
+        "it is for listening",
+    )
+    .await;
     let url = format!("ssh://127.0.0.1:0?authorized_keys={at}/none&host_key={at}/host_key");
     check(&url, "No such file").await;
 }

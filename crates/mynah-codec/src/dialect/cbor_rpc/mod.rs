@@ -121,6 +121,18 @@ impl Dialect for CborRpc {
     fn limits(&self) -> Limits {
         Self::default_limits()
     }
+
+    fn options(&self) -> String {
+        let said = [
+            (true, "dialect=cbor-rpc"),
+            (matches!(self.codec, Codec::Json), "&format=json"),
+            (self.padding == Padding::Python, "&padding=python"),
+            (self.qualified, "&names=qualified"),
+            (self.rich_errors, "&errors=rich"),
+        ];
+        let said = said.into_iter().filter(|(is_so, _)| *is_so);
+        said.map(|(_, option)| option).collect()
+    }
 }
 
 /// One connection on the wire of cbor-rpc.

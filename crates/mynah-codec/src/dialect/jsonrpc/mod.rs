@@ -89,6 +89,15 @@ impl Dialect for JsonRpc {
     fn clone_box(&self) -> Box<dyn Dialect> {
         Box::new(*self)
     }
+
+    fn options(&self) -> String {
+        let options = match (self.flavor, self.named) {
+            (Flavor::Clamator, _) => "dialect=jsonrpc&profile=clamator",
+            (Flavor::Standard, true) => "dialect=jsonrpc&params=named",
+            (Flavor::Standard, false) => "dialect=jsonrpc",
+        };
+        options.to_owned()
+    }
 }
 
 /// One connection on which messages of JSON-RPC are lines.

@@ -85,6 +85,13 @@ impl Dialect for Kollabor {
     fn clone_box(&self) -> Box<dyn Dialect> {
         Box::new(*self)
     }
+
+    fn options(&self) -> String {
+        match self.max_sent_bytes {
+            usize::MAX => "dialect=kollabor".to_owned(),
+            most => format!("dialect=kollabor&max_sent_bytes={most}"),
+        }
+    }
 }
 
 /// One connection on the wire of kollabor.

@@ -115,6 +115,14 @@ impl Dialect for Native {
     fn clone_box(&self) -> Box<dyn Dialect> {
         Box::new(*self)
     }
+
+    fn options(&self) -> String {
+        match self.format {
+            FormatId::Json => "format=json".to_owned(),
+            FormatId::MessagePack => "format=messagepack".to_owned(),
+            _ => String::new(),
+        }
+    }
 }
 
 /// One connection on the native wire.

@@ -25,7 +25,8 @@ pub(super) fn take(
     let known = "authorized_keys is a path, where % and two hexadecimal digits are any byte";
     let Some(authorized) = url.query.take("authorized_keys", known, path)? else {
         let why = "it is for listening, which needs authorized_keys";
-        url.query.refuse(&["user", "max_unauthenticated"], why)?;
+        let options = ["user", "max_unauthenticated", "connections_per_minute"];
+        url.query.refuse(&options, why)?;
         return Ok(None);
     };
     if authority.user.is_some() {
@@ -58,6 +59,13 @@ pub(super) fn take(
     let most = options.max_authenticated;
     if let Some(waiting) = waiting {
         options = options.with_max_connections(waiting, most);
+    }
+    let known = "connections_per_minute is how many one address may open in a minute";
+    let rate = url.query.take("connections_per_minute", known, |value| {
+        value.parse().ok().filter(|most| *most > 0)
+    })?;
+    if let Some(rate) = rate {
+        options = options.with_connections_per_minute(rate);
     }
     let host = &authority.host;
     let address = if host.contains(':') {

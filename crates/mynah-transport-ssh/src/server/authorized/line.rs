@@ -51,6 +51,9 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
 }
 
 fn key(kind: &str, rest: &str) -> Result<PublicKey, String> {
+    if kind.contains("-cert-v") {
+        return Err("certificates are not spoken here: list the key itself".to_owned());
+    }
     if !TYPES.contains(&kind) {
         return Err(format!(
             "keys of type {kind} are not spoken here: use ssh-ed25519 or ECDSA"

@@ -96,6 +96,9 @@ impl Options {
             (name, Some(_)) if RESTRICTIONS.contains(&name) => {
                 Err(format!("the option {name} takes no value"))
             }
+            ("cert-authority" | "principals", _) => Err(format!(
+                "the option {name} is about certificates of users, which are not spoken here: list each key itself"
+            )),
             (name, _) => Err(format!("the option {name} is not understood here")),
         }
     }

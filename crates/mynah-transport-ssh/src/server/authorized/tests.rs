@@ -82,9 +82,10 @@ fn what_is_not_understood_refuses_the_key() {
     refuses("environment=\"A=B\"", "");
     refuses("permitopen=\"host:22\"", "");
     refuses("permitlisten=\"8080\"", "");
-    refuses("principals=\"a\"", "");
+    refuses("principals=\"a\"", "list each key itself");
     refuses("tunnel=\"0\"", "");
-    refuses("cert-authority", "");
+    refuses("cert-authority", "certificates of users");
+    refuses("restrict,cert-authority,principals=\"a\"", "cert-authority");
     refuses("verify-required", "");
     refuses("no-touch-required", "");
     refuses("pty", "");
@@ -150,6 +151,8 @@ fn faults_are_told_with_their_lines() {
             .to_string()
             .contains("line 3: keys of type ssh-rsa")
     );
+    let told = keys.faults()[3].to_string();
+    assert!(told.contains("certificates are not spoken here"), "{told}");
 }
 
 #[test]

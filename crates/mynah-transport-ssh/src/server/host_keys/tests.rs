@@ -1,6 +1,7 @@
 use super::*;
 use russh::keys::HashAlg;
 use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 fn fingerprint(key: &PrivateKey) -> String {
     key.public_key().fingerprint(HashAlg::Sha256).to_string()

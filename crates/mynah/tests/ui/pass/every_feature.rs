@@ -10,6 +10,13 @@
     trivial_numeric_casts,
     unnameable_types
 )]
+#![allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    clippy::restriction,
+    reason = "odd shapes are the point; what the macros make has lints of its own"
+)]
 
 use futures::StreamExt as _;
 use mynah::prelude::*;
