@@ -150,7 +150,7 @@ impl Pair {
             "ssh" => Some(Sshd::start(core(setup.mode, "server"))?),
             _ => None,
         };
-        let folder = sshd.as_ref().map_or(Path::new(""), Sshd::folder);
+        let folder = sshd.as_ref().map_or_else(|| Path::new(""), Sshd::folder);
         let redis_at = redis.as_ref().map(Redis::address).unwrap_or_default();
         if !contender.in_process {
             let mut command = command(contender, setup, "server", server_wrapper);
