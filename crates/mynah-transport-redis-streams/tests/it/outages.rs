@@ -8,7 +8,7 @@ use mynah::prelude::*;
 use mynah::{CallError, CloseReason};
 use mynah_protocol::{Dialer as _, Listener as _, Offer};
 use mynah_testkit::redis::{RedisOptions, RedisSentinel, RedisServer};
-use mynah_transport_redis_streams::{RedisListener, RedisOptions as Options};
+use mynah_transport_redis_streams::{RedisDialer, RedisListener, RedisOptions as Options};
 use std::time::Duration;
 
 #[tokio::test]
@@ -170,7 +170,6 @@ async fn redis_that_does_not_write_to_its_disk_is_refused_where_it_must() {
     assert_eq!(pending(&durable).await, 0);
 }
 
-#[cfg(feature = "redis-client")]
 #[tokio::test]
 async fn a_configured_client_is_used_and_left_alone() {
     let redis = redis().await;
@@ -184,7 +183,7 @@ async fn a_configured_client_is_used_and_left_alone() {
         .start()
         .await
         .unwrap();
-    let dialer = mynah_transport_redis_streams::RedisDialer::new(options).unwrap();
+    let dialer = RedisDialer::new(options).unwrap();
     let connection = dialer.dial().await.unwrap().connection;
     let peer = Peer::over_transport(connection).start().unwrap();
     let arith: ArithClient = peer.client();
