@@ -9,8 +9,4 @@ fn ui_macros() {
     let cases = trybuild::TestCases::new();
     cases.pass("tests/ui/pass/*.rs");
     cases.compile_fail("tests/ui/fail/*.rs");
-    // Said where the feature is missing, and nowhere else.
-    if cfg!(not(feature = "schema")) {
-        cases.compile_fail("tests/ui/without_schema/*.rs");
-    }
 }
