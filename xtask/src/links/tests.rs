@@ -45,7 +45,7 @@ fn headings_have_anchors_as_the_book_makes_them() {
 #[test]
 fn what_a_link_leads_to_is_looked_up() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = here.join("page.md");
+    let page = here.join("layers.toml");
     let document = read("# Top");
     let documents: BTreeMap<PathBuf, Document> = [(page.clone(), document)].into();
     let follow = |target: &str| follow(&page, target, &documents);

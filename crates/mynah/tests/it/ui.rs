@@ -9,8 +9,4 @@ fn ui_macros() {
     let cases = trybuild::TestCases::new();
     // Those that compile are programs of their own: with them here, all that they use would be built twice.
     cases.compile_fail("tests/ui/fail/*.rs");
-    // Said where the feature is missing, and nowhere else.
-    if cfg!(not(feature = "schema")) {
-        cases.compile_fail("tests/ui/without_schema/*.rs");
-    }
 }
