@@ -78,7 +78,9 @@ impl Address {
     pub fn redis(self) -> Result<String, Failure> {
         match self {
             Self::Redis(path) => Ok(redis(&path)),
-            Self::Tcp(_) | Self::Unix(_) | Self::Pipes { .. } => Err("it speaks over redis only".into()),
+            Self::Tcp(_) | Self::Unix(_) | Self::Pipes { .. } => {
+                Err("it speaks over redis only".into())
+            }
         }
     }
 
@@ -139,7 +141,10 @@ impl Listening {
             }
             "redis" => {
                 let path = std::env::var(REDIS)?;
-                let path = path.strip_prefix("redis+unix://").unwrap_or(&path).to_owned();
+                let path = path
+                    .strip_prefix("redis+unix://")
+                    .unwrap_or(&path)
+                    .to_owned();
                 Ok((Self::Redis(path.clone()), Address::Redis(path)))
             }
             other => Err(format!("unknown transport {other}").into()),
@@ -166,7 +171,9 @@ impl Listening {
     pub fn redis(self) -> Result<String, Failure> {
         match self {
             Self::Redis(path) => Ok(redis(&path)),
-            Self::Tcp(_) | Self::Unix(_) | Self::Pipes(_) => Err("it speaks over redis only".into()),
+            Self::Tcp(_) | Self::Unix(_) | Self::Pipes(_) => {
+                Err("it speaks over redis only".into())
+            }
         }
     }
 

@@ -54,6 +54,8 @@ struct State {
     reader: Option<Waker>,
     /// Calls to be written.
     outbox: VecDeque<Queued>,
+    /// What is said in sessions that have a server: it waits for no room for answers, or streams could not end and make some.
+    notes: VecDeque<Queued>,
     bytes: usize,
     /// Calls that were taken to be written.
     asked: Asked,
@@ -186,7 +188,8 @@ impl Core {
         let mut state = self.lock();
         if let Some(heard) = state.inbox.pop_front() {
             if state.inbox.len() == MOST_HEARD {
-                self.heard.notify_one();
+                // Whoever reads answers, and every subscription.
+                self.heard.notify_waiters();
             }
             return Poll::Ready(heard);
         }
@@ -210,7 +213,7 @@ impl Core {
             true => state.tell_waiting(&mut queued),
             false => None,
         };
-        state.outbox.push_back(queued);
+        state.queue_of(&queued.said).push_back(queued);
         drop(state);
         self.writable.notify_one();
         if let Some(reader) = reader {
@@ -237,6 +240,8 @@ impl Core {
     /// A call is not wanted any more. Its answer may come.
     pub(super) fn give_up(&self, id: &WireId) {
         self.lock().asked.give_up(id);
+        // There may be room for another one.
+        self.writable.notify_one();
     }
 
     pub(super) fn pulse(&self) -> Pulse {
@@ -285,8 +290,20 @@ impl Core {
         // Answers to calls that were cancelled come beside them.
         let most_awaited = (self.options.reply_max_len / 2).max(1);
         let mut state = self.lock();
-        let mut calls = Vec::with_capacity(state.outbox.len().min(MOST));
+        let waiting = state.outbox.len() + state.notes.len();
+        let mut calls = Vec::with_capacity(waiting.min(MOST));
         let mut bytes = 0;
+        // Half of a turn at most, so that calls have theirs.
+        while calls.len() < MOST / 2 && bytes < MOST_BYTES / 2 {
+            let Some(queued) = state.notes.pop_front() else {
+                break;
+            };
+            if let Some(id) = &queued.id {
+                state.asked.ask(id.clone());
+            }
+            bytes += queued.bytes;
+            calls.push(queued);
+        }
         while calls.len() < MOST && bytes < MOST_BYTES {
             let full = state.asked.awaited() >= most_awaited && !state.closing;
             let is_next = |queued: &Queued| !(full && queued.id.is_some());
@@ -326,18 +343,20 @@ impl Core {
             if let Some(id) = &queued.id {
                 state.asked.end(id);
             }
-            state.outbox.push_front(queued);
+            state.queue_of(&queued.said).push_front(queued);
         }
         state.read = state.read.max(batch.read);
         state.cut_off = true;
         let mut reader = None;
         let mut outbox = std::mem::take(&mut state.outbox);
-        for queued in &mut outbox {
+        let mut notes = std::mem::take(&mut state.notes);
+        for queued in outbox.iter_mut().chain(&mut notes) {
             if let Some(waker) = state.tell_waiting(queued) {
                 reader = Some(waker);
             }
         }
         state.outbox = outbox;
+        state.notes = notes;
         drop(guard);
         if let Some(reader) = reader {
             reader.wake();
@@ -352,7 +371,7 @@ impl Core {
                 && note.number != 1
             {
                 state.bytes += queued.bytes;
-                state.outbox.push_front(queued);
+                state.notes.push_front(queued);
             }
         }
     }
@@ -399,6 +418,14 @@ impl Core {
 }
 
 impl State {
+    /// Where something waits.
+    const fn queue_of(&mut self, said: &Said) -> &mut VecDeque<Queued> {
+        match said {
+            Said::Note(..) => &mut self.notes,
+            Said::Call(_) | Said::Cancel(_) | Said::Open(_) => &mut self.outbox,
+        }
+    }
+
     /// Has the peer know that a call waits to be written: who is to be woken for it.
     fn tell_waiting(&mut self, queued: &mut Queued) -> Option<Waker> {
         let id = queued.id.as_ref().filter(|_| !queued.told)?;

@@ -2,7 +2,7 @@
 
 use super::core::{Batch, Core, Said};
 use super::served::Directory;
-use crate::connect::Connection;
+use crate::connect::{Connection, Cure, cure};
 use crate::presence::{self, Served};
 use crate::random;
 use mynah_protocol::{ErrorCode, Undelivered};
@@ -42,6 +42,11 @@ pub(super) async fn route(
                 if let Some(id) = &queued.id {
                     core.was_not_written(id);
                 }
+            }
+            // To ask again would not help, and others must not wait for it.
+            Err(error) if !matches!(cure(&error), Cure::Reconnect | Cure::Wait) => {
+                let what = format!("it cannot be seen who serves: {}", error.category());
+                core.refuse_session(call, ErrorCode::UNSUPPORTED, what);
             }
             Err(error) => {
                 batch.calls.push(queued);

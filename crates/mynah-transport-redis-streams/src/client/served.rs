@@ -95,7 +95,12 @@ impl Directory {
 
     /// Has them be looked for again: those that were known have no room, or are gone.
     pub(super) fn forget(&mut self, service: &str) {
-        self.living.remove(service);
+        // Others of the same batch have just looked.
+        const NEW: Duration = Duration::from_millis(100);
+        let old = |(seen, _): &(Instant, Vec<Arc<str>>)| seen.elapsed() > NEW;
+        if self.living.get(service).is_some_and(old) {
+            self.living.remove(service);
+        }
     }
 
     fn saw(&mut self, service: String, now: Instant) {
@@ -108,7 +113,8 @@ impl Directory {
 
 fn end(core: &Core, batch: &mut Batch, service: &str) {
     batch.calls.retain_mut(|queued| {
-        if queued.service != service {
+        // Those with streams are ended where they are routed.
+        if queued.service != service || matches!(queued.said, Said::Open(_)) {
             return true;
         }
         let Some(id) = queued.id.take() else {

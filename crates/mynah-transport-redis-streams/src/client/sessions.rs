@@ -327,6 +327,11 @@ impl Core {
         })
     }
 
+    /// Whether a session has not ended.
+    pub(super) fn has_session(&self, call: u64) -> bool {
+        self.sessions.lock().calls.contains_key(&call)
+    }
+
     /// How many sessions of this client each server has.
     pub(super) fn session_load(&self, server: &str) -> usize {
         let table = self.sessions.lock();

@@ -7,6 +7,7 @@ use crate::connect::Connector;
 use crate::entry::field;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
+use crate::session::{Written, kind};
 use mynah_protocol::{ErrorCode, WireId};
 use redis::Arg;
 use std::sync::Arc;
@@ -88,4 +89,38 @@ fn no_more_calls_are_written_than_answers_are_kept_for() {
     assert_eq!(take(), [call(4)]);
     core.close();
     assert_eq!(take(), [call(5), None]);
+}
+
+#[test]
+fn what_is_said_in_sessions_waits_for_no_answers() {
+    let core = core(2);
+    core.write(queued(Some(1), None));
+    core.write(queued(Some(2), None));
+    let note = |number| Queued {
+        said: Said::Note(
+            "app:inbox:s".into(),
+            Written {
+                kind: kind::FRAME,
+                call: 9,
+                number,
+                body: Vec::new(),
+            },
+        ),
+        ..queued(None, None)
+    };
+    core.write(note(2));
+    core.write(note(3));
+    let take = || {
+        let of = |queued: &Queued| match &queued.said {
+            Said::Note(_, written) => (None, written.number),
+            _ => (queued.id.clone(), 0),
+        };
+        core.take_batch().calls.iter().map(of).collect::<Vec<_>>()
+    };
+    // One answer is kept room for: the second call waits, and what ends streams does not.
+    assert_eq!(take(), [(None, 2), (None, 3), (Some(WireId::Uint(1)), 0)]);
+    core.write(note(4));
+    assert_eq!(take(), [(None, 4)]);
+    core.fail(WireId::Uint(1), ErrorCode::INTERNAL, "answered");
+    assert_eq!(take(), [(Some(WireId::Uint(2)), 0)]);
 }

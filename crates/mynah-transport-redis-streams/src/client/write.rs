@@ -39,7 +39,9 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
         let now = Instant::now();
         // Nobody waits for these any more.
         batch.calls.retain(|queued| {
-            let alive = queued.until.is_none_or(|until| until > now);
+            // The first frame of a session that was ended before it was written.
+            let ended = matches!(&queued.said, Said::Note(_, first) if first.number == 1 && !core.has_session(first.call));
+            let alive = !ended && queued.until.is_none_or(|until| until > now);
             if let (false, Some(id)) = (alive, &queued.id) {
                 core.was_not_written(id);
             }
@@ -86,6 +88,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 core.write_again(batch.calls);
                 tracing::warn!(%error, calls, "calls may not have been written");
                 connection = None;
+                pauses.wait().await;
             }
         }
     }
@@ -199,7 +202,10 @@ fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
             match queued.id {
                 _ if answer == Value::Nil => not_there(core, &queued.said),
                 Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),
-                Some(id) if queued.told => core.report([id], DeliveryStatus::Written),
+                // A call that was routed more than once may have been told with an earlier frame.
+                Some(id) if queued.told || matches!(queued.said, Said::Note(..)) => {
+                    core.report([id], DeliveryStatus::Written);
+                }
                 _ => {}
             }
             continue;

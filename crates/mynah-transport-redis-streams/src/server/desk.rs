@@ -31,6 +31,16 @@ pub(super) struct Desk {
     seen_ms: AtomicU64,
 }
 
+/// What becomes of an entry that was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    Now,
+    /// It runs here already.
+    Before,
+    /// Sessions have taken the places meanwhile.
+    NoRoom,
+}
+
 #[derive(Debug, Default)]
 struct Running {
     /// Delivered to this side and not acknowledged.
@@ -107,13 +117,21 @@ impl Desk {
         }
     }
 
-    /// An entry was delivered. `false`: it runs here already. `redis_ms`: the time at Redis. Whoever may write can choose
+    /// An entry was delivered, to a reading that began when there was room for it. `redis_ms`: the time at Redis. Whoever may write can choose
     /// any id: one of the future says nothing of what was seen.
-    pub(super) fn begin(&self, id: EntryId, redis_ms: u64) -> bool {
+    pub(super) fn begin(&self, id: EntryId, redis_ms: u64) -> Begun {
         if id.ms <= redis_ms.saturating_add(AHEAD_MS) {
             self.seen_ms.fetch_max(id.ms, Ordering::Relaxed);
         }
-        self.lock().entries.insert(id)
+        let mut state = self.lock();
+        if state.entries.contains(&id) {
+            return Begun::Before;
+        }
+        if state.sessions > 0 && state.runs() >= self.concurrency {
+            return Begun::NoRoom;
+        }
+        state.entries.insert(id);
+        Begun::Now
     }
 
     /// Entries are acknowledged, or somebody else's.

@@ -1,7 +1,7 @@
 //! Fetching the calls of one service: only what can start now, on a connection of its own.
 
 use super::core::{Core, Fetching};
-use super::desk::Desk;
+use super::desk::{Begun, Desk};
 use super::guard::{Asked, Guard};
 use super::{reclaim, upkeep};
 use crate::client::SILENCE;
@@ -228,10 +228,17 @@ impl Fetcher {
         let mut asked = Vec::new();
         let redis_ms = self.core.redis_ms();
         for (entry, attempt) in entries {
-            if !desk.begin(entry.id, redis_ms) {
-                continue;
-            }
+            let begun = desk.begin(entry.id, redis_ms);
             let attempt = attempt.saturating_add(entry.attempts);
+            match begun {
+                Begun::Now => {}
+                Begun::Before => continue,
+                // Somebody else may have room for it. That delivery does not count.
+                Begun::NoRoom => {
+                    self.guard.release(entry.id, attempt.saturating_sub(1));
+                    continue;
+                }
+            }
             if attempt > self.core.options.max_deliveries.max(1) {
                 reclaim::bury(&self.guard, entry, attempt);
             } else {

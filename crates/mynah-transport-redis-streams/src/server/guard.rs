@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::outbox::{Place, Sealing, Step};
 use super::remote;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryId};
 use crate::sealed::{Begun, Digest, MAX_ID};
 use mynah_codec::dialect::jsonrpc::{Messages, Read};
 use mynah_protocol::{
@@ -183,10 +183,16 @@ impl Guard {
 
     /// Lets somebody else have a call that has not begun: this delivery does not count.
     pub(super) fn give_back(&self, asked: &Asked) {
-        self.core.outbox.push(Step::Release {
-            place: asked.place,
-            attempts: asked.attempt.saturating_sub(1),
-        });
+        self.release(asked.place.id, asked.attempt.saturating_sub(1));
+    }
+
+    /// Lets somebody else have an entry.
+    pub(super) fn release(&self, id: EntryId, attempts: u32) {
+        let place = Place {
+            desk: self.desk,
+            id,
+        };
+        self.core.outbox.push(Step::Release { place, attempts });
     }
 
     fn end(&self, instance: &str, place: Place, response: Response<'static>) {

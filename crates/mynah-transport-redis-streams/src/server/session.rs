@@ -178,6 +178,10 @@ impl Core {
         self.sessions.lock().insert(key, Arc::clone(&session));
         let remote = SessionRemote::new(Arc::clone(self), session, entry);
         self.accept(RedisRemote::session(remote));
+        if self.is_stopping() {
+            // Nobody may be left who accepts it: then its client is told to ask somebody else.
+            drop(self.take_arrived());
+        }
     }
 
     /// A frame of a session that is known; `false`: it is not.

@@ -183,6 +183,43 @@ async fn a_server_that_has_no_room_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_serial_service_runs_nothing_beside_a_stream() {
+    let redis = redis().await;
+    let (_server, _state) = serve(&redis, "serial=numbers").await;
+    let numbers = connect(&redis, "").await;
+    let mut first = numbers.count(u64::MAX).start();
+    assert_eq!(within(first.next()).await.unwrap().unwrap(), 0);
+    // A reading that began before the stream waits at Redis for the next call.
+    let hasty = numbers.who().deadline(Duration::from_millis(500));
+    let error = within(hasty).await.unwrap_err();
+    assert!(matches!(error, CallError::Deadline), "{error:?}");
+    drop(first);
+    within(numbers.who()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_keeps_one_stream_from_a_server_keeps_no_call_from_another() {
+    let redis = redis().await;
+    redis
+        .command(&["SET", "app:servers:numbers", "of another type"])
+        .await
+        .unwrap();
+    let (_server, _state) = crate::fleet::serve(&redis, "").await;
+    let peer = mynah::connect(&crate::fleet::url(&redis, ""))
+        .await
+        .unwrap();
+    let (numbers, arith): (NumbersClient, crate::fleet::ArithClient) =
+        (peer.client(), peer.client());
+    let sum = numbers.sum(stream::iter([1u64])).no_deadline();
+    let error = within(sum).await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::Application(error) if error.code() == ErrorCode::UNSUPPORTED),
+        "{error:?}"
+    );
+    assert_eq!(within(arith.add(1, 2)).await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn a_server_that_stops_ends_its_streams_at_once() {
     let redis = redis().await;
     let (server, _state) = serve(&redis, "").await;

@@ -2,11 +2,14 @@
 //!
 //! `bare`: what redis-rs makes of it without a library of calls: an `XADD`, an `XREADGROUP` that sees it, an `XADD` of the
 //! reply and an `XREAD` that sees that, with no format, no acknowledgement and no bound but `MAXLEN`. What is there at once
-//! goes in one pipeline. `mynah`: the typed echo over the same Redis.
+//! goes in one pipeline. `acknowledged`: the same with the fields of clamator's entries, and each reading acknowledged and
+//! deleted in the transaction of its replies: what the wire costs by itself. `mynah`: the typed echo over the same Redis.
 
 use mynah::prelude::*;
 use mynah::redis_streams::{RedisListener, RedisOptions};
-use mynah_bench::{Address, Contender, Echo, Failure, Listening, Load, Tally, TypedEcho, echo_tasks};
+use mynah_bench::{
+    Address, Contender, Echo, Failure, Listening, Load, Tally, TypedEcho, echo_tasks,
+};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, Value, cmd};
 use std::process::ExitCode;
@@ -38,7 +41,7 @@ impl Echoing for Handler {
 #[derive(Clone)]
 enum Redis {
     Bare(Arc<Mutex<Bare>>),
-    Mynah(Peer, EchoingClient),
+    Mynah(EchoingClient),
 }
 
 /// Each has a connection for what blocks, and one for what does not.
@@ -46,10 +49,12 @@ struct Bare {
     writes: MultiplexedConnection,
     reads: MultiplexedConnection,
     last: Vec<u8>,
+    /// Whether entries have all their fields, and are acknowledged.
+    acknowledged: bool,
 }
 
 impl Bare {
-    async fn open(url: &str) -> Result<Self, Failure> {
+    async fn open(url: &str, acknowledged: bool) -> Result<Self, Failure> {
         let client = redis::Client::open(url)?;
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let open = || client.get_multiplexed_async_connection_with_config(&config);
@@ -57,6 +62,7 @@ impl Bare {
             writes: open().await?,
             reads: open().await?,
             last: b"0".to_vec(),
+            acknowledged,
         })
     }
 
@@ -66,28 +72,71 @@ impl Bare {
             return Ok(());
         }
         let mut pipeline = Pipeline::with_capacity(count);
+        self.entries(stream, count, &mut pipeline);
+        pipeline.ignore().exec_async(&mut self.writes).await?;
+        Ok(())
+    }
+
+    fn entries(&self, stream: &str, count: usize, pipeline: &mut Pipeline) {
         for _ in 0..count {
             let add = pipeline.cmd("XADD").arg(stream);
             add.arg("MAXLEN").arg("~").arg(MOST).arg("*");
+            if self.acknowledged {
+                add.arg("type").arg("rpc");
+            }
             add.arg("envelope").arg(&BODY);
+            if self.acknowledged && stream == CALLS {
+                add.arg("reply-to")
+                    .arg(REPLIES)
+                    .arg("timeout-ms")
+                    .arg(30_000);
+            }
         }
-        pipeline.ignore().exec_async(&mut self.writes).await?;
+    }
+
+    /// Answers what was read, and acknowledges it.
+    async fn answer(&mut self, read: Vec<Value>) -> Result<(), Failure> {
+        if !self.acknowledged {
+            return self.add(REPLIES, read.len()).await;
+        }
+        let mut pipeline = Pipeline::with_capacity(read.len() + 2);
+        self.entries(REPLIES, read.len(), &mut pipeline);
+        let ids: Vec<Vec<u8>> = read.into_iter().filter_map(id).collect();
+        pipeline.cmd("XACK").arg(CALLS).arg(GROUP).arg(&ids);
+        pipeline.cmd("XDEL").arg(CALLS).arg(&ids);
+        pipeline
+            .atomic()
+            .ignore()
+            .exec_async(&mut self.writes)
+            .await?;
         Ok(())
     }
 
     /// Waits for replies; how many came.
     async fn replies(&mut self) -> Result<usize, Failure> {
         let mut read = cmd("XREAD");
-        read.arg("BLOCK").arg(0).arg("STREAMS").arg(REPLIES).arg(&self.last);
+        read.arg("BLOCK")
+            .arg(0)
+            .arg("STREAMS")
+            .arg(REPLIES)
+            .arg(&self.last);
         let answer: Value = read.query_async(&mut self.reads).await?;
         let entries = entries(answer)?;
         let count = entries.len();
-        if let Some(Value::Array(last)) = entries.into_iter().next_back()
-            && let Some(Value::BulkString(id)) = last.into_iter().next()
-        {
-            self.last = id;
+        if let Some(last) = entries.into_iter().next_back().and_then(id) {
+            self.last = last;
         }
         Ok(count)
+    }
+}
+
+fn id(entry: Value) -> Option<Vec<u8>> {
+    let Value::Array(parts) = entry else {
+        return None;
+    };
+    match parts.into_iter().next() {
+        Some(Value::BulkString(id)) => Some(id),
+        _ => None,
     }
 }
 
@@ -102,30 +151,50 @@ fn entries(answer: Value) -> Result<Vec<Value>, Failure> {
     Err("an answer without entries".into())
 }
 
-async fn serve_bare(url: &str) -> Result<(), Failure> {
-    let mut bare = Bare::open(url).await?;
+async fn serve_bare(url: &str, acknowledged: bool) -> Result<(), Failure> {
+    let mut bare = Bare::open(url, acknowledged).await?;
     let mut create = cmd("XGROUP");
-    create.arg("CREATE").arg(CALLS).arg(GROUP).arg("$").arg("MKSTREAM");
+    create
+        .arg("CREATE")
+        .arg(CALLS)
+        .arg(GROUP)
+        .arg("$")
+        .arg("MKSTREAM");
     create.query_async::<Value>(&mut bare.writes).await?;
     let mut read = cmd("XREADGROUP");
     read.arg("GROUP").arg(GROUP).arg("one").arg("COUNT").arg(64);
-    read.arg("BLOCK").arg(0).arg("NOACK").arg("STREAMS").arg(CALLS).arg(">");
+    read.arg("BLOCK").arg(0);
+    if !acknowledged {
+        read.arg("NOACK");
+    }
+    read.arg("STREAMS").arg(CALLS).arg(">");
     loop {
         let answer: Value = read.query_async(&mut bare.reads).await?;
-        let count = entries(answer)?.len();
-        bare.add(REPLIES, count).await?;
+        bare.answer(entries(answer)?).await?;
+    }
+}
+
+/// Whether a variant without a library acknowledges.
+fn bare(variant: &str) -> Option<bool> {
+    match variant {
+        "bare" => Some(false),
+        "acknowledged" => Some(true),
+        _ => None,
     }
 }
 
 impl Contender for Redis {
     async fn serve(listener: Listening, variant: &str) -> Result<(), Failure> {
         let url = listener.redis()?;
-        if variant == "bare" {
-            return serve_bare(&url).await;
+        if let Some(acknowledged) = bare(variant) {
+            return serve_bare(&url, acknowledged).await;
         }
         let server = Server::new()
             .register(EchoingService::new(Handler))
-            .listen_transport_within(RedisListener::bind(RedisOptions::new(url)), std::convert::identity)
+            .listen_transport_within(
+                RedisListener::bind(RedisOptions::new(url)),
+                std::convert::identity,
+            )
             .start()
             .await?;
         let _server = server;
@@ -134,12 +203,13 @@ impl Contender for Redis {
 
     async fn connect(address: Option<Address>, variant: &str) -> Result<Self, Failure> {
         let url = address.ok_or("redis needs an address")?.redis()?;
-        if variant == "bare" {
-            return Ok(Self::Bare(Arc::new(Mutex::new(Bare::open(&url).await?))));
+        if let Some(acknowledged) = bare(variant) {
+            let bare = Bare::open(&url, acknowledged).await?;
+            return Ok(Self::Bare(Arc::new(Mutex::new(bare))));
         }
         let peer = mynah::connect(&url).await?;
         let client = peer.client();
-        Ok(Self::Mynah(peer, client))
+        Ok(Self::Mynah(client))
     }
 
     async fn load(&self, load: &Load) -> Result<Tally, Failure> {
@@ -169,7 +239,7 @@ impl TypedEcho for Redis {
     async fn echo(&self, value: Echo) -> Result<Echo, Failure> {
         match self {
             Self::Bare(_) => Err("it has no types".into()),
-            Self::Mynah(_, client) => Ok(client.echo(value).await?),
+            Self::Mynah(client) => Ok(client.echo(value).await?),
         }
     }
 }

@@ -6,11 +6,11 @@
 //!
 //! What `sshd`, `ssh` and the worker compute is in nobody's CPU time: they are no processes of the harness.
 
+use mynah::Limits;
 use mynah::dialect::Native;
 use mynah::prelude::*;
 use mynah::ssh::{SshListener, SshServerOptions};
 use mynah::tcp::TcpListener;
-use mynah::Limits;
 use mynah_bench::{
     Address, Bytes, Contender, Echo, Failure, Listening, Load, MAX_MESSAGE, Tally, TypedEcho,
     echo_tasks,
@@ -67,7 +67,11 @@ fn url(variant: &str, address: &Address) -> Result<String, Failure> {
     }
     let folder = folder()?;
     let at = |name: &str| folder.join(name).display().to_string();
-    let login = format!("identity={}&known_hosts={}", at("user_key"), at("known_hosts"));
+    let login = format!(
+        "identity={}&known_hosts={}",
+        at("user_key"),
+        at("known_hosts")
+    );
     let place = address.to_string();
     let place = place.strip_prefix("tcp://").unwrap_or(&place);
     if variant == "own" {
