@@ -46,7 +46,9 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         for case in &cases {
             for contender in &contenders {
                 let elsewhere = contender.in_process && case.mode != Mode::Same;
-                if elsewhere || !contender.takes_part(case.scenario) {
+                let takes_part =
+                    contender.takes_part(case.scenario) && contender.carries(case.load);
+                if elsewhere || !takes_part {
                     continue;
                 }
                 let amounts = options.amounts(case.scenario);

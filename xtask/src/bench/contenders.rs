@@ -1,5 +1,6 @@
 //! The list of contenders.
 
+use super::pair::Load;
 use super::scenario::Scenario;
 use crate::{Outcome, process};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,13 @@ impl Contender {
             Scenario::Costs => self.interpreter.is_none() && self.transport != "ssh",
             _ => self.scenarios.contains(&scenario),
         }
+    }
+
+    /// Whether it carries this load. At a Redis the floors share one stream of answers, so there is one who reads it; and
+    /// Python's clamator gives up on a thousand calls at once.
+    pub(crate) fn carries(&self, load: Load) -> bool {
+        let few = self.interpreter.is_none() || load.in_flight <= 64;
+        self.transport != "redis" || load.connections == 1 && few
     }
 }
 
