@@ -298,11 +298,8 @@ impl Core {
             let Some(queued) = state.notes.pop_front() else {
                 break;
             };
-            if let Some(id) = &queued.id {
-                state.asked.ask(id.clone());
-            }
             bytes += queued.bytes;
-            calls.push(queued);
+            calls.push(state.ask(queued));
         }
         while calls.len() < MOST && bytes < MOST_BYTES {
             let full = state.asked.awaited() >= most_awaited && !state.closing;
@@ -313,11 +310,8 @@ impl Core {
             let Some(queued) = state.outbox.pop_front() else {
                 break;
             };
-            if let Some(id) = &queued.id {
-                state.asked.ask(id.clone());
-            }
             bytes += queued.bytes;
-            calls.push(queued);
+            calls.push(state.ask(queued));
         }
         state.bytes = state.bytes.saturating_sub(bytes);
         let writer = (state.bytes < FULL_BYTES).then(|| state.writer.take());
@@ -418,6 +412,14 @@ impl Core {
 }
 
 impl State {
+    /// Something is about to be written.
+    fn ask(&mut self, queued: Queued) -> Queued {
+        if let Some(id) = &queued.id {
+            self.asked.ask(id.clone());
+        }
+        queued
+    }
+
     /// Where something waits.
     const fn queue_of(&mut self, said: &Said) -> &mut VecDeque<Queued> {
         match said {

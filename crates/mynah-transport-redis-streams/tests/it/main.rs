@@ -12,6 +12,7 @@ mod fleet;
 mod operations;
 mod outages;
 mod presence;
+mod recovery;
 mod robust;
 mod session_ends;
 mod sessions;
