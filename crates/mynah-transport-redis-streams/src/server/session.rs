@@ -22,6 +22,9 @@ use std::time::Duration;
 /// them as they come, and what it has no credit for ends it.
 const MOST_WAITING: usize = 16_384;
 
+/// The same in bytes, beside the first of them.
+const MOST_WAITING_BYTES: usize = 32 << 20;
+
 /// By client, and the number that the call has there.
 type Table = HashMap<(Box<str>, u64), Arc<Session>>;
 
@@ -45,6 +48,8 @@ pub(super) struct Session {
 #[derive(Debug)]
 struct State {
     inbox: VecDeque<Envelope<'static>>,
+    /// Bytes of what is in it.
+    bytes: usize,
     reader: Option<Waker>,
     thread: Thread,
     /// Its client is there, as far as is known.
@@ -100,10 +105,13 @@ impl Session {
 
     fn deliver(&self, envelope: Envelope<'static>) {
         let mut state = self.lock();
-        if state.inbox.len() >= MOST_WAITING {
+        let bytes = envelope.payload_bytes();
+        let much = !state.inbox.is_empty() && state.bytes + bytes > MOST_WAITING_BYTES;
+        if much || state.inbox.len() >= MOST_WAITING {
             tracing::warn!(client = %self.client.escape_debug(), "a client says too much at once");
             state.open = false;
         } else {
+            state.bytes += bytes;
             state.inbox.push_back(envelope);
         }
         let reader = state.reader.take();
@@ -166,6 +174,7 @@ impl Core {
             call,
             desk,
             state: Mutex::new(State {
+                bytes: request.params.len(),
                 inbox: VecDeque::from([Envelope::Request(request)]),
                 reader: None,
                 thread,
@@ -386,10 +395,13 @@ impl Stream for SessionRemote {
             return Poll::Ready(None);
         }
         match state.inbox.pop_front() {
-            Some(envelope) => Poll::Ready(Some(Ok(Inbound {
-                envelope,
-                receipt: None,
-            }))),
+            Some(envelope) => {
+                state.bytes = state.bytes.saturating_sub(envelope.payload_bytes());
+                Poll::Ready(Some(Ok(Inbound {
+                    envelope,
+                    receipt: None,
+                })))
+            }
             None => {
                 state.reader = Some(cx.waker().clone());
                 Poll::Pending
