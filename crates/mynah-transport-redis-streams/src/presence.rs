@@ -183,7 +183,9 @@ pub(crate) async fn alive(
 /// What a script is run with for each service.
 fn of_each(keys: &Keys, services: &[impl AsRef<str>]) -> Vec<(String, Vec<&'static str>)> {
     let services = services.iter();
-    services.map(|service| (keys.servers(service.as_ref()), Vec::new())).collect()
+    services
+        .map(|service| (keys.servers(service.as_ref()), Vec::new()))
+        .collect()
 }
 
 /// Looks whether anybody serves a service.

@@ -64,19 +64,29 @@ fn a_breach_within_a_call_ends_it_and_nothing_else() {
         let breach = breaches(own, other)[index].clone();
         let kind = breach.kind();
         let seen = arrives(&mut one, START, within(own, breach));
-        let [Seen::Ended(1, End::Undelivered(Undelivered::Violation(_))), told] = &*seen else {
+        let [
+            Seen::Ended(1, End::Undelivered(Undelivered::Violation(_))),
+            told,
+        ] = &*seen
+        else {
             panic!("{kind}: {seen:?}");
         };
         assert_eq!(told, &Seen::Cancelled(own.into()), "{kind}");
         one.take(own);
         // What is on its way still means nothing.
-        for late in [reply(own.into(), 1), items(own.into(), RESULT, window(1, 1))] {
+        for late in [
+            reply(own.into(), 1),
+            items(own.into(), RESULT, window(1, 1)),
+        ] {
             assert_eq!(arrives(&mut one, START, within(own, late)), []);
         }
     }
     assert!(one.closed().is_none());
     let came = items(other.into(), RESULT, window(4, 4));
-    assert_eq!(arrives(&mut one, START, within(other, came)), [Seen::Items(2, 4)]);
+    assert_eq!(
+        arrives(&mut one, START, within(other, came)),
+        [Seen::Items(2, 4)]
+    );
     let ended = arrives(&mut one, START, within(other, reply(other.into(), 9)));
     assert_eq!(ended, [Seen::Ended(2, End::Reply(9))]);
     one.take(other);
@@ -90,14 +100,20 @@ fn a_call_is_taken_on_once() {
     let accepted = || within(id, Envelope::Accepted(id.into()));
     assert_eq!(arrives(&mut one, START, accepted()), [Seen::Accepted(1)]);
     let ended = arrives(&mut one, START, accepted());
-    assert!(matches!(&*ended, [Seen::Ended(1, _), Seen::Cancelled(_)]), "{ended:?}");
+    assert!(
+        matches!(&*ended, [Seen::Ended(1, _), Seen::Cancelled(_)]),
+        "{ended:?}"
+    );
 }
 
 #[test]
 fn answers_of_a_group_that_nobody_waits_for_are_nobodys_breach() {
     let mut one = group();
     let id = opens(&mut one, START, None, 1);
-    assert_eq!(arrives(&mut one, START, reply(id.into(), 1)), [Seen::Ended(1, End::Reply(1))]);
+    assert_eq!(
+        arrives(&mut one, START, reply(id.into(), 1)),
+        [Seen::Ended(1, End::Reply(1))]
+    );
     one.take(id);
     for id in [id.into(), WireId::Uint(1 << 40), WireId::Text("x".into())] {
         assert_eq!(arrives(&mut one, START, reply(id.clone(), 1)), []);

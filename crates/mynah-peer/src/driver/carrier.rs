@@ -5,8 +5,8 @@ use super::{BATCH_FRAMES, TURN_BATCHES};
 use crate::link::{Collected, DriverEffects, Link, Out, Rules, State};
 use mynah_connection::CloseReason;
 use mynah_protocol::{
-    CALLBACK_SERVICE, Envelope, ErrorCode, Inbound, ItemBatch, Limits, Moment, Outbound, Receipt, Response, RpcError,
-    Settled, Transport, TransportError, WireId,
+    CALLBACK_SERVICE, Envelope, ErrorCode, Inbound, ItemBatch, Limits, Moment, Outbound, Receipt,
+    Response, RpcError, Settled, Transport, TransportError, WireId,
 };
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -149,7 +149,9 @@ impl CarrierTask {
         } = &mut *guard;
         connection.handle_bytes(now, 0);
         out.incoming(&mut envelope);
-        let is_given = within.as_ref().is_none_or(|call| is_given(connection, call, &envelope));
+        let is_given = within
+            .as_ref()
+            .is_none_or(|call| is_given(connection, call, &envelope));
         let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;
@@ -405,7 +407,9 @@ fn is_given(connection: &mut Rules, call: &WireId, envelope: &Envelope<'_>) -> b
     let number = name.method.parse::<u64>().ok();
     let slot = call.as_call_id().and_then(|id| connection.call_mut(id));
     let extras = slot.and_then(|(slot, _)| slot.extras.as_deref());
-    extras.zip(number).is_some_and(|(extras, number)| extras.callbacks.contains(&number))
+    extras
+        .zip(number)
+        .is_some_and(|(extras, number)| extras.callbacks.contains(&number))
 }
 
 /// Holds names, metadata and counts against what they are to be, as wires do that read them from bytes: what is wrong.

@@ -7,8 +7,7 @@ use crate::random;
 use crate::session::{self, Pulse, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
-    Cancel, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode,
-    Request, Undelivered, WireId,
+    Cancel, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode, Request, Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -435,7 +434,11 @@ impl Core {
         let mut table = self.sessions.lock();
         let mut gone = Vec::new();
         for (call, session) in &mut table.calls {
-            if session.server.as_ref().is_none_or(|given| *given.inbox != *inbox) {
+            if session
+                .server
+                .as_ref()
+                .is_none_or(|given| *given.inbox != *inbox)
+            {
                 continue;
             }
             if session.thread.is_answered() {

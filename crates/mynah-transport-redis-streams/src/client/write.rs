@@ -191,7 +191,7 @@ fn not_there(core: &Core, said: &Said, lost: &mut Vec<Arc<str>>) {
 }
 
 /// Calls that Redis refused end.
-fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
+pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
     let mut doubtful = false;
     if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
         let replicas = answers.pop().and_then(entry::integer);

@@ -72,7 +72,9 @@ pub(super) async fn leave(core: &Core, connection: &mut Connection) -> RedisResu
     };
     let mut calls = calls.into_iter().filter_map(entry::text);
     while let (Some(from), Some(call)) = (calls.next(), calls.next()) {
-        let call = str::from_utf8(&call).ok().and_then(|call| call.parse().ok());
+        let call = str::from_utf8(&call)
+            .ok()
+            .and_then(|call| call.parse().ok());
         if let (Some(client), Some(call)) = (core.keys.instance_of(&from), call) {
             let reply_to = core.keys.replies(client).into();
             core.say_note(reply_to, kind::REFUSED, call, 0, Vec::new());

@@ -250,6 +250,13 @@ impl Core {
         session.end();
     }
 
+    /// Whether a session is not open any more.
+    #[cfg(test)]
+    pub(super) fn has_ended_session(&self, client: &str, call: u64) -> bool {
+        let session = self.sessions.find(client, call);
+        session.is_none_or(|session| !session.lock().open)
+    }
+
     /// Ends a session that its client does not know any more.
     pub(super) fn end_session(&self, client: &str, call: u64) {
         if let Some(session) = self.sessions.find(client, call) {
