@@ -16,12 +16,15 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Services that are remembered.
 const MOST: usize = 4096;
 
+/// Servers, and when they were seen.
+type Seen = (Instant, Arc<[Arc<str>]>);
+
 /// When it was last seen that a service is served.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     seen: HashMap<String, Instant>,
     /// The servers of ours that serve a service, and when they were seen.
-    living: HashMap<Box<str>, (Instant, Arc<[Arc<str>]>)>,
+    living: HashMap<Box<str>, Seen>,
     /// Before that it is not believed that nobody serves: Redis was away, for servers as well.
     doubts_until: Option<Instant>,
 }
@@ -140,7 +143,7 @@ impl Directory {
     pub(super) fn forget(&mut self, service: &str) {
         // Others of the same batch have just looked.
         const NEW: Duration = Duration::from_millis(100);
-        let old = |(seen, _): &(Instant, Arc<[Arc<str>]>)| seen.elapsed() > NEW;
+        let old = |(seen, _): &Seen| seen.elapsed() > NEW;
         if self.living.get(service).is_some_and(old) {
             self.living.remove(service);
         }
