@@ -8,11 +8,8 @@ use std::time::Duration;
 #[mynah::service(name = "fleet-flow", rename_all = "camelCase")]
 pub trait Flow {
     /// The numbers from zero, each after a pause.
-    fn count(
-        &self,
-        to: u64,
-        milliseconds: u64,
-    ) -> impl Stream<Item = Result<u64, RpcError>> + Send;
+    fn count(&self, to: u64, milliseconds: u64)
+    -> impl Stream<Item = Result<u64, RpcError>> + Send;
     /// What comes in, added.
     async fn sum(&self, numbers: Incoming<u64>) -> Result<u64, RpcError>;
     /// Asks so often, and adds what it is told.

@@ -47,7 +47,11 @@ impl Place {
     pub fn of(options: &RedisOptions) -> Self {
         let mut nodes = vec![options.url.clone()];
         let mut found = None;
-        if let RedisTopology::Sentinel { primary, nodes: more } = &options.topology {
+        if let RedisTopology::Sentinel {
+            primary,
+            nodes: more,
+        } = &options.topology
+        {
             nodes.extend(more.iter().cloned());
             found = Some(primary.clone());
         }
@@ -61,9 +65,10 @@ impl Place {
     /// How a fleet uses it.
     #[must_use]
     pub fn options(&self) -> RedisOptions {
-        let (first, more) = self.nodes.split_first().map_or(("", &[][..]), |(first, more)| {
-            (first.as_str(), more)
-        });
+        let (first, more) = self
+            .nodes
+            .split_first()
+            .map_or(("", &[][..]), |(first, more)| (first.as_str(), more));
         let options = RedisOptions::new(first).with_wait_replicas(self.wait);
         match &self.primary {
             None => options,
@@ -81,7 +86,9 @@ impl Place {
         let Some(primary) = &self.primary else {
             let url = self.nodes.first().cloned().unwrap_or_default();
             let client = redis::Client::open(url)?;
-            return client.get_multiplexed_async_connection_with_config(&config).await;
+            return client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await;
         };
         let master = SentinelServerType::Master;
         let nodes = self.nodes.clone();
@@ -111,7 +118,9 @@ impl Store {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One command whose answer is a number.

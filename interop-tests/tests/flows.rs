@@ -98,7 +98,10 @@ impl Under {
         } = self;
         let mut last = 0;
         let error = loop {
-            match within(SILENCE, results.next()).await.expect("not as if it were whole") {
+            match within(SILENCE, results.next())
+                .await
+                .expect("not as if it were whole")
+            {
                 Ok(number) => {
                     assert_eq!(number, last + 1, "an item is missing");
                     last = number;
@@ -168,7 +171,10 @@ async fn slow_r4_a_server_that_is_killed_in_the_midst_ends_its_streams_and_no_ot
         let known = redis.command(&known).await.unwrap();
         let consumers = ["XINFO", "CONSUMERS", "app:cmds:fleet-flow", "fleet-flow"];
         let consumers = redis.command(&consumers).await.unwrap();
-        let names = consumers.items().iter().filter_map(|one| one.field("name")?.as_text());
+        let names = consumers
+            .items()
+            .iter()
+            .filter_map(|one| one.field("name")?.as_text());
         known.as_text().is_none() && names.into_iter().all(|name| name == "fleet-flow:node-2")
     })
     .await;
@@ -178,7 +184,10 @@ async fn slow_r4_a_server_that_is_killed_in_the_midst_ends_its_streams_and_no_ot
 async fn on(flow: &FlowClient, redis: &RedisServer, instance: &str) -> Streaming<u64, RpcError> {
     let load = async || {
         let found = servers(&options(&redis.url()), "fleet-flow").await.unwrap();
-        found.iter().find(|one| one.instance == instance).map_or(0, |one| one.running)
+        found
+            .iter()
+            .find(|one| one.instance == instance)
+            .map_or(0, |one| one.running)
     };
     loop {
         let mut items = flow.count(u64::MAX, 5).start();
@@ -189,7 +198,10 @@ async fn on(flow: &FlowClient, redis: &RedisServer, instance: &str) -> Streaming
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(5), has).await.is_ok() {
+        if tokio::time::timeout(Duration::from_secs(5), has)
+            .await
+            .is_ok()
+        {
             return items;
         }
     }
@@ -216,13 +228,17 @@ async fn slow_r4_a_server_that_is_frozen_in_the_midst_ends_its_streams_and_comes
     // It learns that nobody waits for its streams any more, and serves again.
     until(async || {
         let found = servers(&options(&redis.url()), "fleet-flow").await.unwrap();
-        found.iter().any(|one| one.instance == "node-1" && one.running == 0)
+        found
+            .iter()
+            .any(|one| one.instance == "node-1" && one.running == 0)
     })
     .await;
     drop(other);
     other_node.kill().await;
     until(async || {
-        let sum = flow.sum(stream::iter([1, 2, 3u64])).deadline(Duration::from_secs(5));
+        let sum = flow
+            .sum(stream::iter([1, 2, 3u64]))
+            .deadline(Duration::from_secs(5));
         sum.await.is_ok_and(|sum| sum == 6)
     })
     .await;

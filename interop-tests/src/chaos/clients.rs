@@ -69,7 +69,11 @@ impl Calls {
 
     /// When a client was told that an operation is done.
     pub(super) fn succeeded_at(&self, operation: &str) -> u128 {
-        self.seen().succeeded.get(operation).copied().unwrap_or_default()
+        self.seen()
+            .succeeded
+            .get(operation)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn was_repeated(&self, operation: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What has happened, in numbers.
 
-use super::Replicas;
+use super::{Plan, Replicas};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -55,12 +55,13 @@ impl Counts {
     ///
     /// # Panics
     /// It does not.
-    pub fn check(&self, replicas: Replicas) {
+    pub fn check(&self, plan: &Plan) {
         let unexplained = self.extra_runs.get(UNEXPLAINED).copied();
         let holds = self.late == 0
             && self.given_up == 0
             && self.effects_twice == 0
-            && (self.effects_missing == 0 || replicas == Replicas::Behind)
+            && self.restarted == plan.restarts
+            && (self.effects_missing == 0 || plan.replicas == Replicas::Behind)
             && self.effects_unexplained == 0
             && self.balance_off == 0
             && unexplained.unwrap_or_default() == 0

@@ -21,7 +21,9 @@ pub(super) async fn read(redis: &Store, calls: &Calls, nodes: &Nodes, counts: &m
             0 if succeeded => {
                 counts.effects_missing += 1;
                 // What was answered before that was on the replica, or is lost without a reason.
-                let explained = nodes.history.lost_in_a_failover(calls.succeeded_at(&operation));
+                let explained = nodes
+                    .history
+                    .lost_in_a_failover(calls.succeeded_at(&operation));
                 counts.effects_unexplained += usize::from(!explained);
             }
             0 => {}

@@ -98,7 +98,7 @@ pub async fn run(plan: Plan) -> Counts {
     ledger::read(&redis, &calls, &nodes, &mut counts).await;
     leftovers(&redis, &mut counts).await;
     drop(nodes);
-    counts.check(plan.replicas);
+    counts.check(&plan);
     counts
 }
 

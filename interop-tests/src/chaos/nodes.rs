@@ -214,9 +214,8 @@ impl Nodes {
 impl History {
     /// Whether what was answered at this time may be lost: its replica had not got it when the primary was killed.
     pub(super) fn lost_in_a_failover(&self, at: u128) -> bool {
-        let near = |(from, until): &(u128, u128)| {
-            (from.saturating_sub(BEHIND)..=*until).contains(&at)
-        };
+        let near =
+            |(from, until): &(u128, u128)| (from.saturating_sub(BEHIND)..=*until).contains(&at);
         self.redis_away.iter().any(near)
     }
 
