@@ -10,7 +10,7 @@ const CUT_OFF: Duration = Duration::from_millis(400);
 /// One server that is killed and comes back with what it kept, or a primary that is killed and whose replica takes over.
 pub(super) enum Store {
     One(RedisServer),
-    Pair(RedisSentinel),
+    Pair(Box<RedisSentinel>),
 }
 
 impl Store {
@@ -20,7 +20,7 @@ impl Store {
             false => Self::One(options.start().await.expect("redis-server starts")),
             true => {
                 let pair = RedisSentinel::start_with(options).await;
-                Self::Pair(pair.expect("redis-servers start"))
+                Self::Pair(Box::new(pair.expect("redis-servers start")))
             }
         }
     }
