@@ -94,7 +94,11 @@ impl Remote {
 
     /// What is to be sealed with the answer to a call.
     pub(super) fn take_sealing(&self, id: &WireId) -> Option<Sealing> {
-        self.lock().sealing.remove(id)
+        let mut state = self.lock();
+        match state.sealing.is_empty() {
+            true => None,
+            false => state.sealing.remove(id),
+        }
     }
 
     /// A delivery is settled.
@@ -197,9 +201,11 @@ impl ClientRemote {
         let Some(reply_to) = &self.reply_to else {
             return;
         };
-        self.core
-            .outbox
-            .push(Step::Reply(Arc::clone(reply_to), envelope));
+        self.core.outbox.push(Step::Reply {
+            stream: Arc::clone(reply_to),
+            envelope,
+            together: self.remote.hears_sides,
+        });
     }
 
     /// Progress and logs of a call, which stand ahead of its answer.
