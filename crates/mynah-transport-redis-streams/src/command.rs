@@ -1,5 +1,6 @@
 //! The commands that are sent.
 
+use crate::answers;
 use crate::entry::{EntryId, field};
 use crate::options::RedisOptions;
 use crate::session::{Written, kind};
@@ -83,6 +84,16 @@ pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
     add
 }
 
+/// Several answers in one entry, for clients of ours: an entry costs a client and Redis more than most answers do.
+pub(crate) fn replies(stream: &str, envelopes: &[&[u8]], max_len: usize) -> Cmd {
+    let all = answers::all(envelopes);
+    let mut add = Cmd::with_capacity(8, all.len() + 128);
+    add.arg("XADD").arg(stream);
+    add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
+    add.arg(field::ANSWERS).arg(&*all);
+    add
+}
+
 /// About how many entries the inbox of a server has.
 const INBOX_LEN: usize = 16_384;
 
@@ -128,23 +139,24 @@ pub(crate) fn open_inbox(inbox: &str) -> [Cmd; 2] {
 }
 
 pub(crate) fn expire(key: &str, after: Duration) -> Cmd {
-    let mut expire = cmd("PEXPIRE");
-    expire.arg(key).arg(millis(after));
+    let mut expire = Cmd::with_capacity(3, key.len() + 32);
+    expire.arg("PEXPIRE").arg(key).arg(millis(after));
     expire
 }
 
-pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[String]) -> Cmd {
-    let mut acknowledge = cmd("XACK");
-    acknowledge.arg(stream).arg(group);
+pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[Vec<u8>]) -> Cmd {
+    let bytes = stream.len() + group.len() + ids.len() * 20 + 16;
+    let mut acknowledge = Cmd::with_capacity(3 + ids.len(), bytes);
+    acknowledge.arg("XACK").arg(stream).arg(group);
     for id in ids {
         acknowledge.arg(&**id);
     }
     acknowledge
 }
 
-pub(crate) fn delete(stream: &str, ids: &[String]) -> Cmd {
-    let mut delete = cmd("XDEL");
-    delete.arg(stream);
+pub(crate) fn delete(stream: &str, ids: &[Vec<u8>]) -> Cmd {
+    let mut delete = Cmd::with_capacity(2 + ids.len(), stream.len() + ids.len() * 20 + 16);
+    delete.arg("XDEL").arg(stream);
     for id in ids {
         delete.arg(&**id);
     }

@@ -1,5 +1,6 @@
 //! Entries of streams, as Redis answers with them.
 
+use crate::connect::Raw;
 use crate::session::Note;
 use redis::Value;
 use std::fmt;
@@ -13,10 +14,10 @@ pub(crate) struct EntryId {
 
 impl EntryId {
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let (ms, number) = str::from_utf8(text).ok()?.split_once('-')?;
+        let dash = text.iter().position(|byte| *byte == b'-')?;
         Some(Self {
-            ms: ms.parse().ok()?,
-            number: number.parse().ok()?,
+            ms: decimal(text.get(..dash)?)?,
+            number: decimal(text.get(dash + 1..)?)?,
         })
     }
 
@@ -41,6 +42,31 @@ impl fmt::Display for EntryId {
     }
 }
 
+impl EntryId {
+    /// As it is written on the wire.
+    pub(crate) fn spelled(self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(24);
+        put_decimal(self.ms, &mut text);
+        text.push(b'-');
+        put_decimal(self.number, &mut text);
+        text
+    }
+}
+
+/// Adds the digits of a number.
+pub(crate) fn put_decimal(number: u64, text: &mut Vec<u8>) {
+    let start = text.len();
+    let mut left = number;
+    loop {
+        text.push(u8::try_from(left % 10).unwrap_or(0) + b'0');
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    text.get_mut(start..).unwrap_or_default().reverse();
+}
+
 /// One entry. The fields that mean something; of one that comes twice the first counts, as for clamator.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
@@ -59,6 +85,8 @@ pub(crate) struct Entry {
     pub(crate) attempts: u32,
     /// What peers of ours say to each other.
     pub(crate) note: Option<Box<Note>>,
+    /// Several answers of a server of ours.
+    pub(crate) answers: Option<Vec<u8>>,
 }
 
 /// The names of fields.
@@ -71,6 +99,8 @@ pub(crate) mod field {
     pub(crate) const METADATA: &str = "metadata";
     pub(crate) const OPERATION: &str = "operation";
     pub(crate) const ATTEMPTS: &str = "attempts";
+    /// Several answers, each behind its length.
+    pub(crate) const ANSWERS: &str = "answers";
     /// In the control stream: the number of the call that is not wanted any more.
     pub(crate) const CANCEL: &str = "cancel";
     // What peers of ours say to each other.
@@ -83,77 +113,93 @@ pub(crate) mod field {
 
 impl Entry {
     /// An entry as it stands in an answer; `None` when it is none. One that was deleted has no fields.
-    pub(crate) fn read(value: Value) -> Option<Self> {
-        let Value::Array(parts) = value else {
+    pub(crate) fn read(value: &Raw<'_>) -> Option<Self> {
+        let Raw::Array(parts) = value else {
             return None;
         };
-        let mut parts = parts.into_iter();
-        let id = EntryId::parse(&text(parts.next()?)?)?;
         let mut entry = Self {
-            id,
+            id: EntryId::parse(parts.first()?.bytes()?)?,
             ..Self::default()
         };
-        let Some(Value::Array(fields)) = parts.next() else {
+        let Some(Raw::Array(fields)) = parts.get(1) else {
             return Some(entry);
         };
-        let mut fields = fields.into_iter();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            if let (Some(name), Some(value)) = (text(name), text(value)) {
-                entry.put(&name, value);
+        for field in fields.chunks_exact(2) {
+            if let [name, value] = field
+                && let (Some(name), Some(value)) = (name.bytes(), value.bytes())
+            {
+                entry.put(name, value);
             }
         }
         Some(entry)
     }
 
-    fn put(&mut self, name: &[u8], value: Vec<u8>) {
-        fn first(field: &mut Option<Vec<u8>>, value: Vec<u8>) {
+    /// About how many bytes it has.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [&self.envelope, &self.answers, &self.metadata];
+        let texts: usize = texts.into_iter().flatten().map(Vec::len).sum();
+        texts + self.note.as_ref().map_or(0, |note| note.body.len())
+    }
+
+    fn put(&mut self, name: &[u8], value: &[u8]) {
+        fn first(field: &mut Option<Vec<u8>>, value: &[u8]) {
             // An empty one counts as absent.
             if field.is_none() && !value.is_empty() {
-                *field = Some(value);
+                *field = Some(value.to_vec());
             }
         }
-        fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
-            str::from_utf8(value).ok()?.parse().ok()
+        fn number<T: TryFrom<u64>>(value: &[u8]) -> Option<T> {
+            T::try_from(decimal(value)?).ok()
         }
         match str::from_utf8(name) {
             Ok(field::ENVELOPE) => first(&mut self.envelope, value),
             Ok(field::REPLY_TO) => first(&mut self.reply_to, value),
             Ok(field::METADATA) => first(&mut self.metadata, value),
             Ok(field::OPERATION) => first(&mut self.operation, value),
-            Ok(field::TIMEOUT_MS) => self.timeout_ms = self.timeout_ms.or_else(|| number(&value)),
-            Ok(field::CANCEL) => self.cancel = number(&value),
-            Ok(field::MYNAH) => self.note.get_or_insert_default().kind = value,
-            Ok(field::FROM) => self.note.get_or_insert_default().from = value,
-            Ok(field::BODY) => self.note.get_or_insert_default().body = value,
+            Ok(field::TIMEOUT_MS) => self.timeout_ms = self.timeout_ms.or_else(|| number(value)),
+            Ok(field::CANCEL) => self.cancel = number(value),
+            Ok(field::MYNAH) => self.note.get_or_insert_default().kind = value.to_vec(),
+            Ok(field::FROM) => self.note.get_or_insert_default().from = value.to_vec(),
+            Ok(field::BODY) => self.note.get_or_insert_default().body = value.to_vec(),
             Ok(field::CALL) => {
-                self.note.get_or_insert_default().call = number(&value).unwrap_or(0);
+                self.note.get_or_insert_default().call = number(value).unwrap_or(0);
             }
             Ok(field::NUMBER) => {
-                self.note.get_or_insert_default().number = number(&value).unwrap_or(0);
+                self.note.get_or_insert_default().number = number(value).unwrap_or(0);
             }
-            Ok(field::ATTEMPTS) => self.attempts = number(&value).unwrap_or(0),
+            Ok(field::ANSWERS) => first(&mut self.answers, value),
+            Ok(field::ATTEMPTS) => self.attempts = number(value).unwrap_or(0),
             _ => {}
         }
     }
 }
 
+/// The number that digits are, and nothing but digits.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
 /// The entries of one stream, as a reading of streams answers. Empty when there are none.
-pub(crate) fn of_streams(answer: Value) -> Vec<Entry> {
-    let entries = match answer {
-        Value::Array(streams) => streams.into_iter().next().and_then(|stream| match stream {
-            Value::Array(parts) => parts.into_iter().nth(1),
-            _ => None,
-        }),
-        Value::Map(streams) => streams.into_iter().next().map(|(_, entries)| entries),
-        _ => None,
-    };
-    entries.map_or_else(Vec::new, of_list)
+pub(crate) fn of_streams(answer: Raw<'_>) -> Vec<Entry> {
+    if let Raw::Array(streams) = answer
+        && let Some(Raw::Array(parts)) = streams.first()
+        && let Some(entries) = parts.get(1)
+    {
+        return of_list(entries);
+    }
+    Vec::new()
 }
 
 /// The entries of a list.
-pub(crate) fn of_list(answer: Value) -> Vec<Entry> {
+pub(crate) fn of_list(answer: &Raw<'_>) -> Vec<Entry> {
     match answer {
-        Value::Array(entries) => entries.into_iter().filter_map(Entry::read).collect(),
+        Raw::Array(entries) => entries.iter().filter_map(Entry::read).collect(),
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::entry::EntryId;
 use crate::sealed::Seals;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) enum Begun {
 #[derive(Debug, Default)]
 struct Running {
     /// Delivered to this side and not acknowledged.
-    entries: HashSet<EntryId>,
+    entries: BTreeSet<EntryId>,
     /// Calls that are sessions.
     sessions: usize,
     /// Nothing is fetched before.
@@ -124,14 +124,14 @@ impl Desk {
             self.seen_ms.fetch_max(id.ms, Ordering::Relaxed);
         }
         let mut state = self.lock();
-        if state.entries.contains(&id) {
-            return Begun::Before;
-        }
-        if state.sessions > 0 && state.runs() >= self.concurrency {
+        let full = state.sessions > 0 && state.runs() >= self.concurrency;
+        if full && !state.entries.contains(&id) {
             return Begun::NoRoom;
         }
-        state.entries.insert(id);
-        Begun::Now
+        match state.entries.insert(id) {
+            true => Begun::Now,
+            false => Begun::Before,
+        }
     }
 
     /// Entries are acknowledged, or somebody else's.

@@ -219,7 +219,11 @@ impl Guard {
     pub(super) fn answer(&self, instance: &str, response: Response<'static>) {
         let envelope = remote::write(&self.core, response);
         let stream = self.core.keys.replies(instance).into();
-        self.core.outbox.push(Step::Reply(stream, envelope));
+        self.core.outbox.push(Step::Reply {
+            stream,
+            envelope,
+            together: false,
+        });
     }
 
     fn service(&self) -> &str {

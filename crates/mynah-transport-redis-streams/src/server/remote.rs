@@ -13,7 +13,7 @@ use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile,
     Request, Response, RetryClass, RpcError, Settled, Transport, TransportError, WireId,
 };
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -37,7 +37,7 @@ struct State {
     /// Delivered and not settled.
     unsettled: usize,
     /// The calls among them that may be cancelled.
-    running: HashSet<u64>,
+    running: BTreeSet<u64>,
     heard: Instant,
     /// Calls that run and whose outcome is to be sealed.
     sealing: HashMap<WireId, Sealing>,
@@ -53,7 +53,7 @@ impl Remote {
                 reader: None,
                 open: true,
                 unsettled: 0,
-                running: HashSet::new(),
+                running: BTreeSet::new(),
                 heard: Instant::now(),
                 sealing: HashMap::new(),
             }),
@@ -94,7 +94,11 @@ impl Remote {
 
     /// What is to be sealed with the answer to a call.
     pub(super) fn take_sealing(&self, id: &WireId) -> Option<Sealing> {
-        self.lock().sealing.remove(id)
+        let mut state = self.lock();
+        match state.sealing.is_empty() {
+            true => None,
+            false => state.sealing.remove(id),
+        }
     }
 
     /// A delivery is settled.
@@ -197,9 +201,11 @@ impl ClientRemote {
         let Some(reply_to) = &self.reply_to else {
             return;
         };
-        self.core
-            .outbox
-            .push(Step::Reply(Arc::clone(reply_to), envelope));
+        self.core.outbox.push(Step::Reply {
+            stream: Arc::clone(reply_to),
+            envelope,
+            together: self.remote.hears_sides,
+        });
     }
 
     /// Progress and logs of a call, which stand ahead of its answer.
