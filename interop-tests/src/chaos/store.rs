@@ -9,7 +9,7 @@ const CUT_OFF: Duration = Duration::from_millis(400);
 
 /// One server that is killed and comes back with what it kept, or a primary that is killed and whose replica takes over.
 pub(super) enum Store {
-    One(RedisServer),
+    One(Box<RedisServer>),
     Pair(Box<RedisSentinel>),
 }
 
@@ -17,7 +17,10 @@ impl Store {
     pub(super) async fn start(pair: bool) -> Self {
         let options = RedisOptions::new().with_append_only(AppendOnly::Always);
         match pair {
-            false => Self::One(options.start().await.expect("redis-server starts")),
+            false => {
+                let one = options.start().await;
+                Self::One(Box::new(one.expect("redis-server starts")))
+            }
             true => {
                 let pair = RedisSentinel::start_with(options).await;
                 Self::Pair(Box::new(pair.expect("redis-servers start")))
