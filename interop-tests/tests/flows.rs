@@ -79,8 +79,8 @@ impl Under {
             .start();
         let under = Self {
             results,
-            input: tokio::spawn(async move { input.await }),
-            callback: tokio::spawn(async move { callback.await }),
+            input: tokio::spawn(input),
+            callback: tokio::spawn(callback),
             asked,
         };
         until(async || sent.load(Ordering::SeqCst) > 200).await;
