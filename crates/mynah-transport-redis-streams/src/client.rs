@@ -11,6 +11,7 @@ mod replies;
 mod route;
 mod served;
 mod sessions;
+mod table;
 mod transport;
 mod write;
 

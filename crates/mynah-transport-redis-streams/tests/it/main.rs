@@ -8,13 +8,16 @@
 
 mod calls;
 mod cancel;
+mod drains;
 mod fleet;
 mod operations;
 mod outages;
 mod presence;
 mod recovery;
 mod robust;
+mod rules;
 mod session_ends;
 mod sessions;
 mod topics;
 mod topology;
+mod trims;
