@@ -6,6 +6,7 @@ mod call;
 mod core;
 mod dial;
 mod events;
+mod formats;
 mod hear;
 mod replies;
 mod route;
@@ -17,7 +18,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dial::check_instance;
+pub(crate) use dial::check_options;
 pub(crate) use replies::SILENCE;
 pub(crate) use transport::{profile, session_profile};
 

@@ -31,6 +31,7 @@
 )]
 
 mod client;
+mod coding;
 mod command;
 mod connect;
 mod entry;

@@ -24,7 +24,7 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
             let service = name.service.to_string();
             core.mix(&mut request.id);
             let envelope = Envelope::Request(request);
-            let written = entry(core, messages, &envelope, &name, timeout, &metadata, true);
+            let written = entry(core, messages, envelope, &name, timeout, &metadata, true);
             (Some(id), service, written)
         }
         Envelope::Notification(mut notification) => {
@@ -32,10 +32,11 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
             let name = notification.name.clone();
             let service = name.service.to_string();
             let envelope = Envelope::Notification(notification);
-            let written = entry(core, messages, &envelope, &name, None, &metadata, false);
+            let written = entry(core, messages, envelope, &name, None, &metadata, false);
             (None, service, written)
         }
         Envelope::Cancel(mut cancel) => {
+            drop(core.offers.take(&cancel.id));
             if !core.withdraw(&cancel.id) {
                 core.mix(&mut cancel.id);
                 say_cancel(core, &cancel.id);
@@ -47,9 +48,12 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
             return;
         }
     };
+    if let (Ok((call, until)), Some(id)) = (&written, &id) {
+        core.offers.keep(id, call, &service, *until);
+    }
     match (written, id) {
         (Ok((call, until)), id) => core.write(Queued {
-            bytes: call.envelope.len(),
+            bytes: call.len(),
             said: Said::Call(call),
             id,
             service,
@@ -88,14 +92,18 @@ fn refusal(id: WireId, error: &EncodeError) -> Envelope<'static> {
 fn entry(
     core: &Core,
     messages: &Messages,
-    envelope: &Envelope<'_>,
+    mut envelope: Envelope<'_>,
     name: &MethodName<'_>,
     timeout: Option<Duration>,
     metadata: &Metadata,
     answered: bool,
 ) -> Result<(Call, Option<Instant>), EncodeError> {
+    let frame = match core.coding.call() {
+        Some(kind) => Some((kind, core.frame(&mut envelope)?.into())),
+        None => None,
+    };
     let mut text = Vec::with_capacity(envelope.payload_bytes() + 160);
-    messages.write(envelope, &mut text)?;
+    messages.write(&envelope, &mut text)?;
     let operation = metadata.value(OPERATION_ID).map(str::to_owned);
     let call = Call {
         stream: core.keys.commands(&name.service),
@@ -103,6 +111,7 @@ fn entry(
         reply_to: answered.then(|| Arc::clone(&core.reply_to)),
         metadata: fields(metadata),
         operation,
+        frame,
     };
     let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     Ok((call, until))

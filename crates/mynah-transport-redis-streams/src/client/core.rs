@@ -2,7 +2,9 @@
 
 use super::asked::Asked;
 use super::events::Subscriptions;
+use super::formats::Offers;
 use super::sessions::Sessions;
+use crate::coding::Coding;
 use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
@@ -31,6 +33,8 @@ pub(super) struct Core {
     pub(super) options: RedisOptions,
     pub(super) connector: Connector,
     pub(super) keys: Keys,
+    /// The format of its calls.
+    pub(super) coding: Coding,
     /// The stream of the answers to this instance.
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
@@ -38,6 +42,8 @@ pub(super) struct Core {
     /// Calls with streams or callbacks.
     pub(super) sessions: Sessions,
     pub(super) subscriptions: Subscriptions,
+    /// Calls that are not in JSON.
+    pub(super) offers: Offers,
     /// Whether answers can be read.
     pulse: Mutex<Pulse>,
     state: Mutex<State>,
@@ -115,10 +121,13 @@ impl Core {
         keys: Keys,
         instance: &str,
     ) -> Arc<Self> {
+        let coding = Coding::of(options.format).unwrap_or_default();
         Arc::new(Self {
+            coding,
             reply_to: keys.replies(instance).into(),
-            sessions: Sessions::new(),
+            sessions: Sessions::new(coding),
             subscriptions: Subscriptions::default(),
+            offers: Offers::default(),
             pulse: Mutex::new(Pulse::new(options.block)),
             options,
             connector,

@@ -18,8 +18,12 @@ impl Core {
             return;
         }
         match str::from_utf8(&note.kind) {
-            Ok(kind::FRAME) if note.number == 0 => self.hear_beside(note, heard),
-            Ok(kind::FRAME) => self.hear_frame(from, note, heard),
+            Ok(kind) if kind == self.coding.frame() => match note.number {
+                0 => self.hear_beside(note, heard),
+                _ => self.hear_frame(from, note, heard),
+            },
+            Ok(kind) if Some(kind) == self.coding.answer() => self.hear_answer(note, heard),
+            Ok(kind::UNSPOKEN) => self.hear_unspoken(from, note.call),
             Ok(kind::BEAT) => self.hear_beat(from, note, heard),
             Ok(kind::GONE) => {
                 let mut table = self.sessions.lock();

@@ -86,7 +86,7 @@ fn heard(core: &Core, messages: &mut Messages, entry: &Entry) -> Option<Envelope
     match messages.read(envelope) {
         Read::Envelope(Envelope::Response(mut response)) => {
             core.mix(&mut response.id);
-            Some(Envelope::Response(response).into_owned())
+            core.hear_json(response).map(Envelope::into_owned)
         }
         Read::Envelope(other) => {
             tracing::debug!(kind = other.kind(), "ignored among answers");

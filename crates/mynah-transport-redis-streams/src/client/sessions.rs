@@ -1,12 +1,13 @@
 //! Calls with streams or callbacks: each is between this client and one server, which is chosen when it is written.
 
 use super::core::{Core, Queued, Said};
+use crate::coding::Coding;
 use crate::keys;
 use crate::session::{self, Pulse, Thread, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
     Cancel, CancelReason, DeliveryReport, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode,
-    Request, Undelivered, WireId,
+    Limits, Request, Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,10 +65,10 @@ pub(super) struct ToRoute {
 }
 
 impl Sessions {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(coding: Coding) -> Self {
         Self {
             table: Mutex::default(),
-            frames: session::frames(&mynah_protocol::Limits::default()),
+            frames: Frames::new(coding.id(), &Limits::default()),
         }
     }
 
@@ -281,7 +282,7 @@ impl Core {
             }
         }
         let number = session.thread.next();
-        self.write_note(inbox, kind::FRAME, call, number, body);
+        self.write_note(inbox, self.coding.frame(), call, number, body);
     }
 
     pub(super) fn write_note(
@@ -379,7 +380,7 @@ impl Core {
         Some((
             inbox,
             Written {
-                kind: kind::FRAME,
+                kind: self.coding.frame(),
                 call,
                 number,
                 body,

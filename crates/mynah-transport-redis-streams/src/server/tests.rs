@@ -2,6 +2,8 @@
 
 use super::core::Core;
 use super::outbox::{Place, Step};
+use super::remote::Manner;
+use crate::coding::Coding;
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
@@ -15,6 +17,11 @@ use std::time::Duration;
 const PLACE: Place = Place {
     desk: 0,
     id: EntryId { ms: 1, number: 0 },
+};
+
+const MANNER: Manner = Manner {
+    coding: Coding::Json,
+    sides: false,
 };
 
 fn core() -> Arc<Core> {
@@ -47,14 +54,14 @@ fn nobody_has_arrived(core: &Core) -> bool {
 fn a_call_that_was_cancelled_before_it_is_handed_on_does_not_begin() {
     let core = core();
     core.cancel("c", 7);
-    core.deliver("c", call(7), PLACE, 1, None, false);
+    core.deliver("c", call(7), PLACE, 1, None, MANNER);
     let steps = core.outbox.take();
     assert!(
         matches!(&*steps, [Step::Done(place)] if *place == PLACE),
         "{steps:?}"
     );
     assert!(nobody_has_arrived(&core));
-    core.deliver("c", call(8), PLACE, 1, None, false);
+    core.deliver("c", call(8), PLACE, 1, None, MANNER);
     assert!(!nobody_has_arrived(&core));
 }
 
@@ -62,7 +69,7 @@ fn a_call_that_was_cancelled_before_it_is_handed_on_does_not_begin() {
 fn a_client_that_comes_when_the_server_stops_is_left_to_others() {
     let core = core();
     core.stop();
-    core.deliver("c", call(7), PLACE, 3, None, false);
+    core.deliver("c", call(7), PLACE, 3, None, MANNER);
     let steps = core.outbox.take();
     assert!(
         matches!(&*steps, [Step::Release { place, attempts: 2 }] if *place == PLACE),
@@ -76,9 +83,9 @@ fn many_clients_are_a_crowd_until_the_quiet_ones_are_gone() {
     let core = core();
     let limits = Limits::default().with_connections(4);
     core.limits.set(limits).unwrap();
-    core.deliver("a", call(1), PLACE, 1, None, false);
+    core.deliver("a", call(1), PLACE, 1, None, MANNER);
     assert!(!core.is_crowded());
-    core.deliver("b", call(1), PLACE, 1, None, false);
+    core.deliver("b", call(1), PLACE, 1, None, MANNER);
     assert!(core.is_crowded());
     // What has calls that run is not quiet.
     core.end_quiet(Duration::ZERO);

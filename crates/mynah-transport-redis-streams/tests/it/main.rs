@@ -9,6 +9,7 @@
 mod calls;
 mod cancel;
 mod fleet;
+mod formats;
 mod operations;
 mod outages;
 mod presence;
