@@ -92,7 +92,7 @@ fn refusal(id: WireId, error: &EncodeError) -> Envelope<'static> {
 fn entry(
     core: &Core,
     messages: &Messages,
-    mut envelope: Envelope<'_>,
+    mut envelope: Envelope<'static>,
     name: &MethodName<'_>,
     timeout: Option<Duration>,
     metadata: &Metadata,
@@ -105,14 +105,21 @@ fn entry(
     let mut text = Vec::with_capacity(envelope.payload_bytes() + 160);
     messages.write(&envelope, &mut text)?;
     let operation = metadata.value(OPERATION_ID).map(str::to_owned);
+    let note = match &envelope {
+        Envelope::Request(decoy) if !answered => Some(decoy.id.clone()),
+        _ => None,
+    };
     let call = Call {
         stream: core.keys.commands(&name.service),
         envelope: text,
-        reply_to: answered.then(|| Arc::clone(&core.reply_to)),
+        reply_to: (answered || note.is_some()).then(|| Arc::clone(&core.reply_to)),
         metadata: fields(metadata),
         operation,
         frame,
     };
+    if let Some(note) = &note {
+        core.keep_note(note, &call, &name.service);
+    }
     let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     Ok((call, until))
 }

@@ -127,7 +127,7 @@ fn asked(coding: Coding, params: &[u8]) -> Option<(String, Option<String>)> {
         _ => None,
     };
     let text = |value: &Value| match value {
-        Value::Text(text) => Some(text.to_string()),
+        Value::Text(text) => Some(text.clone()),
         _ => None,
     };
     Some((text(param("topic", 0)?)?, param("lag", 1).and_then(text)))

@@ -3,52 +3,63 @@
 //! Servers of clamator share these streams. One that takes such a call finds an envelope for a method that it does not have,
 //! and says so; nothing has run, and the call is offered again, for somebody else to take.
 
-use super::core::{Core, Queued, Said};
+use super::core::{Batch, Core, Queued, Said};
+use super::served::Directory;
 use crate::coding::Coding;
 use crate::command::Call;
+use crate::connect::Connection;
 use crate::session::Note;
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::native;
 use mynah_protocol::{
-    DeliveryReport, DeliveryStatus, Envelope, ErrorCode, FormatId, MethodName, Payload, Response,
-    RpcError, Streams, Undelivered, WireId,
+    DeliveryReport, DeliveryStatus, Envelope, ErrorCode, FormatId, Metadata, MethodName, Payload,
+    Request, Response, RpcError, Streams, Undelivered, WireId,
 };
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// What the server that took a call cannot do.
 const UNSPOKEN: &str = "calls in this format, where only servers that speak JSON take them";
 
-/// How often a call is offered.
-const MOST_OFFERS: u32 = 8;
+/// How often something is offered.
+const MOST_OFFERS: u32 = 16;
 
-/// Bytes of calls that are kept for that. Older ones are let go of, and are not offered again.
+/// Bytes of calls that are kept for that, and the same of notifications. Older ones are let go of, and are not offered again.
 const MOST_BYTES: usize = 4 << 20;
 
-/// What a call takes beside what it says, about.
+/// What one takes beside what it says, about.
 const CALL_BYTES: usize = 256;
 
-/// The calls that were written and not answered, by their numbers here.
+/// How long a notification is kept: nobody says that it has begun.
+const NOTE_KEPT: Duration = Duration::from_secs(30);
+
+/// What was written and may be answered by servers that have not read it.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
-    table: Mutex<Table>,
+    /// By their numbers here.
+    calls: Mutex<Table>,
+    /// By numbers of their own.
+    notes: Mutex<Table>,
+    last_note: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    calls: BTreeMap<u64, Offer>,
+    offers: BTreeMap<u64, Offer>,
     bytes: usize,
 }
 
-/// A call that may have to be offered again.
+/// One that may have to be made again.
 #[derive(Debug)]
 pub(super) struct Offer {
     call: Call,
     service: String,
     until: Option<Instant>,
-    /// How often it was.
-    offers: u32,
+    /// How often it was made.
+    times: u32,
 }
 
 impl Offer {
@@ -57,59 +68,79 @@ impl Offer {
     }
 }
 
-impl Offers {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Remembers a call, if it is one that servers may not know how to read.
-    pub(super) fn keep(&self, id: &WireId, call: &Call, service: &str, until: Option<Instant>) {
-        if call.frame.is_none() {
-            return;
+impl Table {
+    fn put(&mut self, number: u64, offer: Offer) {
+        self.bytes += offer.bytes();
+        if let Some(before) = self.offers.insert(number, offer) {
+            self.bytes -= before.bytes();
         }
-        let offer = Offer {
-            call: call.clone(),
-            service: service.to_owned(),
-            until,
-            offers: 1,
-        };
-        self.put(id, offer);
-    }
-
-    fn put(&self, id: &WireId, offer: Offer) {
-        let WireId::Uint(number) = id else { return };
-        let mut table = self.lock();
-        table.bytes += offer.bytes();
-        if let Some(before) = table.calls.insert(*number, offer) {
-            table.bytes -= before.bytes();
-        }
-        while table.bytes > MOST_BYTES {
-            let Some((_, oldest)) = table.calls.pop_first() else {
+        while self.bytes > MOST_BYTES {
+            let Some((_, oldest)) = self.offers.pop_first() else {
                 break;
             };
-            table.bytes -= oldest.bytes();
+            self.bytes -= oldest.bytes();
+        }
+    }
+
+    fn take(&mut self, number: u64) -> Option<Offer> {
+        let offer = self.offers.remove(&number)?;
+        self.bytes -= offer.bytes();
+        Some(offer)
+    }
+
+    /// Lets go of the oldest, as long as their time is over.
+    fn sweep(&mut self, now: Instant) {
+        while let Some(oldest) = self.offers.first_entry()
+            && oldest.get().until.is_some_and(|until| until <= now)
+        {
+            self.bytes -= oldest.remove().bytes();
+        }
+    }
+}
+
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Offers {
+    /// Remembers a call, if it is one that servers may not know how to read.
+    pub(super) fn keep(&self, id: &WireId, call: &Call, service: &str, until: Option<Instant>) {
+        if let WireId::Uint(number) = id
+            && call.frame.is_some()
+        {
+            let offer = Offer {
+                call: call.clone(),
+                service: service.to_owned(),
+                until,
+                times: 1,
+            };
+            lock(&self.calls).put(*number, offer);
         }
     }
 
     /// Forgets a call, and says how it stood.
     pub(super) fn take(&self, id: &WireId) -> Option<Offer> {
-        let WireId::Uint(number) = id else {
-            return None;
-        };
-        let mut table = self.lock();
-        let offer = table.calls.remove(number)?;
-        table.bytes -= offer.bytes();
-        Some(offer)
+        match id {
+            WireId::Uint(number) => lock(&self.calls).take(*number),
+            _ => None,
+        }
+    }
+
+    /// Whether notifications may be answered yet.
+    pub(super) fn has_notes(&self) -> bool {
+        let mut notes = lock(&self.notes);
+        notes.sweep(Instant::now());
+        !notes.offers.is_empty()
     }
 }
 
 impl Core {
     /// The frame of a call. What is left of it is the envelope for servers that do not know frames: it names a method that
     /// they do not have, so that they say so and run nothing.
-    pub(super) fn frame(&self, envelope: &mut Envelope<'_>) -> Result<Vec<u8>, EncodeError> {
+    pub(super) fn frame(&self, envelope: &mut Envelope<'static>) -> Result<Vec<u8>, EncodeError> {
         let (name, params) = match envelope {
             Envelope::Request(request) => {
-                // It has a field of its own, and so has what is left of its time.
+                // What is left of its time has a field of its own.
                 request.timeout = None;
                 request.streams = Streams::NONE;
                 (&request.name, &request.params)
@@ -122,19 +153,59 @@ impl Core {
                 });
             }
         };
-        let decoy = MethodName::new(&name.service, self.coding.decoy()).into_owned();
+        let name = MethodName::new(&name.service, self.coding.decoy()).into_owned();
         let mut frame = Vec::with_capacity(params.len() + 96);
         self.sessions.frames.write(envelope, &mut frame)?;
-        let (name, params) = match envelope {
-            Envelope::Request(request) => (&mut request.name, &mut request.params),
-            Envelope::Notification(notification) => {
-                (&mut notification.name, &mut notification.params)
-            }
-            _ => return Ok(frame),
+        let id = match envelope {
+            Envelope::Request(request) => request.id.clone(),
+            // Under an id of its own it is answered by those who cannot read it, and by nobody else.
+            _ => self.note_id(self.offers.last_note.fetch_add(1, Ordering::Relaxed)),
         };
-        *name = decoy;
-        *params = Payload::lent(FormatId::Json, b"{}");
+        *envelope = Envelope::Request(Request {
+            id,
+            name,
+            timeout: None,
+            metadata: Metadata::new(),
+            streams: Streams::NONE,
+            params: Payload::lent(FormatId::Json, b"{}"),
+        });
         Ok(frame)
+    }
+
+    /// Numbers of notifications are mixed as those of calls are.
+    fn note_id(&self, number: u64) -> WireId {
+        let mut mixed = WireId::Uint(number);
+        self.mix(&mut mixed);
+        match mixed {
+            WireId::Uint(mixed) => WireId::Text(format!("n{mixed}").into()),
+            other => other,
+        }
+    }
+
+    fn note_number(&self, id: &WireId) -> Option<u64> {
+        let WireId::Text(text) = id else { return None };
+        let mut mixed = WireId::Uint(text.strip_prefix('n')?.parse().ok()?);
+        self.mix(&mut mixed);
+        match mixed {
+            WireId::Uint(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Remembers a notification under the id that it was written with.
+    pub(super) fn keep_note(&self, id: &WireId, call: &Call, service: &str) {
+        let now = Instant::now();
+        if let Some(number) = self.note_number(id) {
+            let offer = Offer {
+                call: call.clone(),
+                service: service.to_owned(),
+                until: now.checked_add(NOTE_KEPT),
+                times: 1,
+            };
+            let mut notes = lock(&self.offers.notes);
+            notes.sweep(now);
+            notes.put(number, offer);
+        }
     }
 
     /// An answer in the format of the calls.
@@ -156,48 +227,67 @@ impl Core {
         if self.coding == Coding::Json {
             return Some(Envelope::Response(response));
         }
-        let offer = self.offers.take(&response.id);
         let code = response.result.as_ref().err().map(|error| error.code());
-        let result = match code {
-            // It has read the envelope in place of the call.
-            Some(ErrorCode::METHOD_NOT_FOUND | ErrorCode::UNSUPPORTED) => {
-                return self.offer_again(response.id, offer);
+        // It has read the envelope in place of the call.
+        let is_unread = matches!(
+            code,
+            Some(ErrorCode::METHOD_NOT_FOUND | ErrorCode::UNSUPPORTED)
+        );
+        let id = response.id;
+        if let Some(number) = self.note_number(&id) {
+            let note = lock(&self.offers.notes).take(number);
+            if let Some(note) = note
+                && is_unread
+                && let Some(again) = self.offer_again(None, note)
+            {
+                lock(&self.offers.notes).put(number, again);
             }
+            return None;
+        }
+        let offer = self.offers.take(&id);
+        if is_unread {
+            let again = offer.and_then(|offer| self.offer_again(Some(&id), offer));
+            let Some(again) = again else {
+                return Some(Envelope::Delivery(DeliveryReport {
+                    id,
+                    status: DeliveryStatus::Failed(Undelivered::Unsupported(UNSPOKEN)),
+                }));
+            };
+            if let WireId::Uint(number) = id {
+                lock(&self.offers.calls).put(number, again);
+            }
+            return None;
+        }
+        let result = match code {
             Some(_) => response.result,
             None => {
                 let what = "a server has answered in JSON to a call in another format";
                 Err(Box::new(RpcError::new(ErrorCode::PROTOCOL_VIOLATION, what)))
             }
         };
-        let id = response.id;
         Some(Envelope::Response(Response { id, result }))
     }
 
-    /// Nothing has run yet.
-    fn offer_again(&self, id: WireId, offer: Option<Offer>) -> Option<Envelope<'static>> {
-        let now = Instant::now();
-        let wanted = |offer: &Offer| {
-            offer.offers < MOST_OFFERS && offer.until.is_none_or(|until| until > now)
-        };
-        let Some(mut offer) = offer.filter(wanted) else {
-            return Some(Envelope::Delivery(DeliveryReport {
-                id,
-                status: DeliveryStatus::Failed(Undelivered::Unsupported(UNSPOKEN)),
-            }));
-        };
-        offer.offers += 1;
-        let queued = Queued {
+    /// Has something written once more that nobody has run yet, and says how it stands then; `None`: it was offered often
+    /// enough.
+    fn offer_again(&self, id: Option<&WireId>, mut offer: Offer) -> Option<Offer> {
+        let late = offer.until.is_some_and(|until| until <= Instant::now());
+        if late || offer.times >= MOST_OFFERS {
+            let service = &*offer.service;
+            tracing::warn!(service, "only servers that speak JSON alone have taken it");
+            return None;
+        }
+        offer.times += 1;
+        self.write(Queued {
             bytes: offer.call.len(),
             said: Said::Call(offer.call.clone()),
-            id: Some(id.clone()),
+            id: id.cloned(),
             service: offer.service.clone(),
             until: offer.until,
             unserved: false,
             told: false,
-        };
-        self.offers.put(&id, offer);
-        self.write(queued);
-        None
+        });
+        Some(offer)
     }
 
     /// The server that a session was offered to does not know the format: nothing has begun.
@@ -207,6 +297,54 @@ impl Core {
             self.fail_session(call, Undelivered::Unsupported(UNSPOKEN));
         }
     }
+}
+
+impl Directory {
+    /// Ends the calls of a batch in formats that none of those who serve can read. Whoever serves and says nothing of itself
+    /// speaks JSON.
+    pub(super) async fn sift_formats(
+        &mut self,
+        core: &Core,
+        connection: &mut Connection,
+        batch: &mut Batch,
+    ) {
+        let mut services: Vec<String> = Vec::new();
+        for queued in &batch.calls {
+            let framed = matches!(&queued.said, Said::Call(call) if call.frame.is_some());
+            if framed && !services.contains(&queued.service) {
+                services.push(queued.service.clone());
+            }
+        }
+        for service in services {
+            match self.living(core, &service, connection).await {
+                Ok(living) if living.is_empty() && !self.doubts() => end(core, batch, &service),
+                Ok(_) => {}
+                // Without permission to look, or without a connection: then whoever takes it says so.
+                Err(error) => tracing::debug!(%error, service, "it cannot be seen who serves"),
+            }
+        }
+    }
+}
+
+fn end(core: &Core, batch: &mut Batch, service: &str) {
+    batch.calls.retain(|queued| {
+        let framed = matches!(&queued.said, Said::Call(call) if call.frame.is_some());
+        if !framed || queued.service != service || queued.unserved {
+            return true;
+        }
+        match &queued.id {
+            Some(id) => {
+                drop(core.offers.take(id));
+                let why = Undelivered::Unsupported(UNSPOKEN);
+                core.report([id.clone()], DeliveryStatus::Failed(why));
+            }
+            None => tracing::warn!(
+                service,
+                "a notification in a format that nobody there speaks"
+            ),
+        }
+        false
+    });
 }
 
 #[cfg(test)]
@@ -230,7 +368,7 @@ mod tests {
         for number in 0..100_000 {
             offers.keep(&WireId::Uint(number), &call(0), "arith", None);
         }
-        let kept = offers.lock().calls.len();
+        let kept = lock(&offers.calls).offers.len();
         assert_eq!(kept, MOST_BYTES / CALL_BYTES);
         assert!(
             offers.take(&WireId::Uint(0)).is_none(),
@@ -240,12 +378,12 @@ mod tests {
         // A call that is larger than all of that is sent, and not kept.
         offers.keep(&WireId::Uint(1), &call(2 * MOST_BYTES), "arith", None);
         assert!(offers.take(&WireId::Uint(1)).is_none());
-        assert_eq!(offers.lock().bytes, 0);
+        assert_eq!(lock(&offers.calls).bytes, 0);
         let json = Call {
             frame: None,
             ..call(0)
         };
         offers.keep(&WireId::Uint(2), &json, "arith", None);
-        assert!(offers.lock().calls.is_empty());
+        assert!(lock(&offers.calls).offers.is_empty());
     }
 }

@@ -116,7 +116,7 @@ async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
                 .await?;
         }
     }
-    if !core.awaits_answers() {
+    if !core.awaits_answers() && !core.offers.has_notes() {
         let mut delete = cmd("DEL");
         delete.arg(&*core.reply_to);
         connection.run(&delete).await?;

@@ -39,6 +39,13 @@ async fn arith(redis: &RedisServer, options: &str) -> ArithClient {
     fleet::connect(redis, options).await
 }
 
+/// Says that a server of ours is alive, which is not there.
+async fn alive(redis: &RedisServer, service: &str) {
+    let servers = format!("app:servers:{service}");
+    let says = ["ZADD", &servers, "99999999999999", "ghost"];
+    redis.command(&says).await.unwrap();
+}
+
 /// Where in the field of the only entry of a stream these bytes are, from 1; zero: nowhere.
 async fn find(redis: &RedisServer, stream: &str, field: &str, bytes: &[u8]) -> i64 {
     let list: Vec<String> = bytes.iter().map(u8::to_string).collect();
@@ -109,6 +116,7 @@ async fn bytes_are_bytes_on_the_wire() {
     let stream = "app:cmds:blobs";
     let made = ["XGROUP", "CREATE", stream, "blobs", "$", "MKSTREAM"];
     redis.command(&made).await.unwrap();
+    alive(&redis, "blobs").await;
     let data = [0, 255, 254, 13, 10];
     for (format, head) in [(BINARY[0], &[0x45][..]), (BINARY[1], &[0xc4, 5])] {
         let peer = mynah::connect(&url(&redis, format)).await.unwrap();
@@ -135,7 +143,6 @@ async fn bytes_are_bytes_on_the_wire() {
             [vec![0, 255], vec![254, 13], vec![10]].map(Bytes::from)
         );
         within(server.drain(Duration::from_secs(5))).await;
-        redis.command(&["DEL", "app:servers:blobs"]).await.unwrap();
     }
 }
 
@@ -185,6 +192,7 @@ async fn what_was_taken_by_a_server_that_died_is_run_by_another() {
     for format in BINARY {
         redis.command(&["FLUSHALL"]).await.unwrap();
         group(&redis).await;
+        alive(&redis, "arith").await;
         let arith = arith(&redis, format).await;
         let call = arith.add(1, 2).start();
         until(async || len(&redis, STREAM).await == 1).await;
@@ -221,6 +229,7 @@ async fn what_is_given_back_keeps_its_format() {
 async fn what_is_given_up_is_kept_whole_and_its_caller_is_told() {
     let redis = redis().await;
     group(&redis).await;
+    alive(&redis, "arith").await;
     let arith = arith(&redis, "format=cbor").await;
     let call = arith.echo("once upon a time".into()).start();
     until(async || len(&redis, STREAM).await == 1).await;
@@ -328,10 +337,28 @@ async fn answer_in_json(redis: &RedisServer) -> u64 {
     u64::try_from(count.as_integer().unwrap()).unwrap()
 }
 
+fn is_unsupported(error: &CallError<RpcError>) -> bool {
+    matches!(error, CallError::Unsupported { feature, .. } if feature.contains("format"))
+}
+
 #[tokio::test]
-async fn where_only_servers_of_json_take_a_call_its_caller_hears_so() {
+async fn where_nobody_knows_the_format_its_caller_hears_so_and_nothing_is_written() {
     let redis = redis().await;
     group(&redis).await;
+    let arith = arith(&redis, "format=cbor").await;
+    let error = within(arith.add(1, 2)).await.unwrap_err();
+    assert!(is_unsupported(&error), "{error:?}");
+    arith.touch("lost".into()).await.unwrap();
+    let error = within(arith.add(1, 2)).await.unwrap_err();
+    assert!(is_unsupported(&error), "{error:?}");
+    assert_eq!(len(&redis, STREAM).await, 0);
+}
+
+#[tokio::test]
+async fn what_servers_of_json_take_is_offered_again_and_not_for_ever() {
+    let redis = redis().await;
+    group(&redis).await;
+    alive(&redis, "arith").await;
     let arith = arith(&redis, "format=cbor").await;
     let mut call = arith.add(1, 2).start();
     let mut answered = 0;
@@ -346,17 +373,25 @@ async fn where_only_servers_of_json_take_a_call_its_caller_hears_so() {
     })
     .await;
     let error = outcome.unwrap_err();
-    assert!(
-        matches!(&error, CallError::Unsupported { feature, .. } if feature.contains("format")),
-        "{error:?}"
-    );
-    assert_eq!(answered, 8, "it is offered again, and not for ever");
+    assert!(is_unsupported(&error), "{error:?}");
+    assert_eq!(answered, 16);
     assert_eq!(pending(&redis).await, 0);
-    // One that comes later is asked at the next attempt.
+    // Somebody who knows it takes it at a later attempt, and runs it once. So with notifications.
     let call = arith.add(1, 2).start();
-    until(async || answer_in_json(&redis).await == 1).await;
+    arith.touch("k".into()).await.unwrap();
+    let mut answered = 0;
+    within(async {
+        while answered < 2 {
+            answered += answer_in_json(&redis).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    until(async || len(&redis, STREAM).await == 2).await;
     let (_server, state) = serve(&redis, "").await;
     assert_eq!(within(call).await.unwrap(), 3);
+    until(async || *state.touched.lock().unwrap() == ["k"]).await;
+    settled(&redis).await;
     assert_eq!(state.runs(), 1);
 }
 
