@@ -1,5 +1,6 @@
 //! The commands that are sent.
 
+use crate::answers;
 use crate::entry::{EntryId, field};
 use crate::options::RedisOptions;
 use crate::session::{Written, kind};
@@ -96,6 +97,16 @@ pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
     add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
     add.arg(field::TYPE).arg("rpc");
     add.arg(field::ENVELOPE).arg(envelope);
+    add
+}
+
+/// Several answers in one entry, for clients of ours: an entry costs a client and Redis more than most answers do.
+pub(crate) fn replies(stream: &str, envelopes: &[&[u8]], max_len: usize) -> Cmd {
+    let all = answers::all(envelopes);
+    let mut add = Cmd::with_capacity(8, all.len() + 128);
+    add.arg("XADD").arg(stream);
+    add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
+    add.arg(field::ANSWERS).arg(&*all);
     add
 }
 

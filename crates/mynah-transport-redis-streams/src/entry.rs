@@ -13,10 +13,10 @@ pub(crate) struct EntryId {
 
 impl EntryId {
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let (ms, number) = str::from_utf8(text).ok()?.split_once('-')?;
+        let dash = text.iter().position(|byte| *byte == b'-')?;
         Some(Self {
-            ms: ms.parse().ok()?,
-            number: number.parse().ok()?,
+            ms: decimal(text.get(..dash)?)?,
+            number: decimal(text.get(dash + 1..)?)?,
         })
     }
 
@@ -59,6 +59,8 @@ pub(crate) struct Entry {
     pub(crate) attempts: u32,
     /// What peers of ours say to each other.
     pub(crate) note: Option<Box<Note>>,
+    /// Several answers of a server of ours.
+    pub(crate) answers: Option<Vec<u8>>,
 }
 
 /// The names of fields.
@@ -71,6 +73,8 @@ pub(crate) mod field {
     pub(crate) const METADATA: &str = "metadata";
     pub(crate) const OPERATION: &str = "operation";
     pub(crate) const ATTEMPTS: &str = "attempts";
+    /// Several answers, each behind its length.
+    pub(crate) const ANSWERS: &str = "answers";
     /// In the control stream: the number of the call that is not wanted any more.
     pub(crate) const CANCEL: &str = "cancel";
     // What peers of ours say to each other.
@@ -105,6 +109,13 @@ impl Entry {
         Some(entry)
     }
 
+    /// About how many bytes it has.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [&self.envelope, &self.answers, &self.metadata];
+        let texts: usize = texts.into_iter().flatten().map(Vec::len).sum();
+        texts + self.note.as_ref().map_or(0, |note| note.body.len())
+    }
+
     fn put(&mut self, name: &[u8], value: Vec<u8>) {
         fn first(field: &mut Option<Vec<u8>>, value: Vec<u8>) {
             // An empty one counts as absent.
@@ -131,10 +142,22 @@ impl Entry {
             Ok(field::NUMBER) => {
                 self.note.get_or_insert_default().number = number(&value).unwrap_or(0);
             }
+            Ok(field::ANSWERS) => first(&mut self.answers, value),
             Ok(field::ATTEMPTS) => self.attempts = number(&value).unwrap_or(0),
             _ => {}
         }
     }
+}
+
+/// The number that digits are, and nothing but digits.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// The entries of one stream, as a reading of streams answers. Empty when there are none.

@@ -30,6 +30,7 @@
     clippy::allow_attributes_without_reason
 )]
 
+mod answers;
 mod client;
 mod coding;
 mod command;

@@ -1,6 +1,7 @@
 //! The serving side.
 
 mod accepted;
+mod answers;
 mod control;
 mod core;
 mod desk;

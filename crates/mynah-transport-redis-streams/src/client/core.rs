@@ -27,6 +27,10 @@ const FULL_BYTES: usize = 4 << 20;
 /// Answers that wait for the peer, above which no more are read.
 const MOST_HEARD: usize = 2048;
 
+/// Entries of answers that were read and are not deleted yet, and their bytes, above which they are.
+const MOST_READ: usize = 64;
+const MOST_READ_BYTES: usize = 64 << 10;
+
 /// What a client and its two tasks share.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -70,6 +74,11 @@ struct State {
     cut_off: bool,
     /// Answers up to this one were read, and are to be deleted.
     read: Option<EntryId>,
+    /// How many they are, and their bytes.
+    read_entries: usize,
+    read_bytes: usize,
+    /// They are not kept until there are more of them.
+    delete_now: bool,
     closing: bool,
     /// The last of the tasks has ended.
     closed: bool,
@@ -280,14 +289,20 @@ impl Core {
         true
     }
 
-    /// Answers were read, and are deleted when something is written next.
-    pub(super) fn was_read(&self, last: EntryId) {
-        self.lock().read = Some(last);
+    /// Answers were read. A good number of them are deleted at once, when something is written: Redis needs as long for it
+    /// as for one.
+    pub(super) fn was_read(&self, last: EntryId, entries: usize, bytes: usize) {
+        let mut state = self.lock();
+        state.read = Some(last);
+        state.read_entries += entries;
+        state.read_bytes += bytes;
     }
 
     /// Nothing else is to be written for a while: what was read is deleted now.
     pub(super) fn delete_read(&self) {
-        if self.lock().read.is_some() {
+        let mut state = self.lock();
+        if state.read.is_some() {
+            state.delete_now = true;
             self.writable.notify_one();
         }
     }
@@ -326,7 +341,7 @@ impl Core {
         let writer = (state.bytes < FULL_BYTES).then(|| state.writer.take());
         let batch = Batch {
             calls,
-            read: state.read.take(),
+            read: state.take_read(),
             closing: state.closing,
         };
         drop(state);
@@ -348,7 +363,10 @@ impl Core {
             }
             state.queue_of(&queued.said).push_front(queued);
         }
-        state.read = state.read.max(batch.read);
+        if batch.read.is_some() {
+            state.read = state.read.max(batch.read);
+            state.delete_now = true;
+        }
         state.cut_off = true;
         let mut reader = None;
         let mut outbox = std::mem::take(&mut state.outbox);
@@ -421,6 +439,15 @@ impl Core {
 }
 
 impl State {
+    /// Up to where answers are deleted now, if any.
+    fn take_read(&mut self) -> Option<EntryId> {
+        if self.read_entries < MOST_READ && self.read_bytes < MOST_READ_BYTES && !self.delete_now {
+            return None;
+        }
+        (self.read_entries, self.read_bytes, self.delete_now) = (0, 0, false);
+        self.read.take()
+    }
+
     /// Something is about to be written.
     fn ask(&mut self, queued: Queued) -> Queued {
         if let Some(id) = &queued.id {

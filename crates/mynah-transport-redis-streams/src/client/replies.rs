@@ -1,6 +1,7 @@
 //! Reading the answers, on a connection of its own.
 
 use super::core::Core;
+use crate::answers;
 use crate::command::millis;
 use crate::connect::{Connection, Pauses};
 use crate::entry::{self, Entry, EntryId};
@@ -41,13 +42,11 @@ pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
                 match entries.last() {
                     Some(newest) => {
                         last = newest.id;
-                        core.was_read(last);
+                        let bytes = entries.iter().map(Entry::bytes).sum();
+                        core.was_read(last, entries.len(), bytes);
                         let mut all = Vec::with_capacity(entries.len());
                         for entry in &entries {
-                            match &entry.note {
-                                Some(note) => core.hear_note(note, &mut all),
-                                None => all.extend(heard(&core, &mut messages, entry)),
-                            }
+                            hear(&core, &mut messages, entry, &mut all);
                         }
                         core.hear(all);
                     }
@@ -80,10 +79,25 @@ async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisR
     Ok(entry::of_streams(connection.run(&read).await?))
 }
 
-/// What an entry says to a client: nothing else than answers.
-fn heard(core: &Core, messages: &mut Messages, entry: &Entry) -> Option<Envelope<'static>> {
-    let envelope = entry.envelope.as_deref()?;
-    match messages.read(envelope) {
+/// What an entry says to a client.
+fn hear(core: &Core, messages: &mut Messages, entry: &Entry, all: &mut Vec<Envelope<'static>>) {
+    if let Some(note) = &entry.note {
+        return core.hear_note(note, all);
+    }
+    if let Some(answer) = &entry.envelope {
+        return all.extend(answer_in(core, messages, answer));
+    }
+    for answer in answers::each(entry.answers.as_deref().unwrap_or_default()) {
+        match answer {
+            Ok(answer) => all.extend(answer_in(core, messages, answer)),
+            Err(why) => tracing::debug!(why, "no answer"),
+        }
+    }
+}
+
+/// An answer, and nothing else.
+fn answer_in(core: &Core, messages: &mut Messages, text: &[u8]) -> Option<Envelope<'static>> {
+    match messages.read(text) {
         Read::Envelope(Envelope::Response(mut response)) => {
             core.mix(&mut response.id);
             core.hear_json(response).map(Envelope::into_owned)

@@ -124,14 +124,14 @@ impl Desk {
             self.seen_ms.fetch_max(id.ms, Ordering::Relaxed);
         }
         let mut state = self.lock();
-        if state.entries.contains(&id) {
-            return Begun::Before;
-        }
-        if state.sessions > 0 && state.runs() >= self.concurrency {
+        let full = state.sessions > 0 && state.runs() >= self.concurrency;
+        if full && !state.entries.contains(&id) {
             return Begun::NoRoom;
         }
-        state.entries.insert(id);
-        Begun::Now
+        match state.entries.insert(id) {
+            true => Begun::Now,
+            false => Begun::Before,
+        }
     }
 
     /// Entries are acknowledged, or somebody else's.

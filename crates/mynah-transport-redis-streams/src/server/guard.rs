@@ -233,7 +233,11 @@ impl Guard {
     pub(super) fn answer(&self, instance: &str, coding: Coding, response: Response<'static>) {
         let answer = remote::write(&self.core, coding, response);
         let stream = self.core.keys.replies(instance).into();
-        self.core.outbox.push(remote::reply(stream, coding, answer));
+        let manner = Manner {
+            coding,
+            sides: false,
+        };
+        self.core.outbox.push(remote::reply(stream, manner, answer));
     }
 
     fn service(&self) -> &str {

@@ -17,7 +17,12 @@ pub(super) enum Step {
     /// The outcome of an operation, in front of its answer.
     Seal(Box<Sealing>, Vec<u8>),
     /// An answer, to this stream.
-    Reply(Arc<str>, Vec<u8>),
+    Reply {
+        stream: Arc<str>,
+        envelope: Vec<u8>,
+        /// Whose stream it is takes several in one entry.
+        together: bool,
+    },
     /// Something that is said to a client beside answers, to this stream.
     Note(Arc<str>, Written),
     /// A message of a topic: the key of its stream, the number that it has here, and what it says.
@@ -155,7 +160,7 @@ impl Outbox {
 impl Step {
     fn bytes(&self) -> usize {
         match self {
-            Self::Seal(_, envelope) | Self::Reply(_, envelope) => envelope.len() + 64,
+            Self::Seal(_, envelope) | Self::Reply { envelope, .. } => envelope.len() + 64,
             Self::Event(_, _, message) => message.len() + 64,
             Self::Note(_, written) => written.body.len() + 64,
             Self::Bury(letter) => {

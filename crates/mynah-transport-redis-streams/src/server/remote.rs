@@ -107,7 +107,11 @@ impl Remote {
 
     /// What is to be sealed with the answer to a call.
     pub(super) fn take_sealing(&self, id: &WireId) -> Option<Sealing> {
-        self.lock().sealing.remove(id)
+        let mut state = self.lock();
+        match state.sealing.is_empty() {
+            true => None,
+            false => state.sealing.remove(id),
+        }
     }
 
     /// A delivery is settled.
@@ -214,7 +218,7 @@ impl ClientRemote {
         };
         self.core
             .outbox
-            .push(reply(Arc::clone(reply_to), coding, envelope));
+            .push(reply(Arc::clone(reply_to), self.remote.manner, envelope));
     }
 
     /// Progress and logs of a call, which stand ahead of its answer.
@@ -285,9 +289,13 @@ pub(super) fn write(core: &Core, coding: Coding, response: Response<'_>) -> Vec<
 }
 
 /// An answer that was written so, on its way to a stream.
-pub(super) fn reply(stream: Arc<str>, coding: Coding, answer: Vec<u8>) -> Step {
-    match coding.answer() {
-        None => Step::Reply(stream, answer),
+pub(super) fn reply(stream: Arc<str>, manner: Manner, answer: Vec<u8>) -> Step {
+    match manner.coding.answer() {
+        None => Step::Reply {
+            stream,
+            envelope: answer,
+            together: manner.sides,
+        },
         Some(kind) => Step::Note(
             stream,
             Written {

@@ -1,5 +1,6 @@
 //! Writing answers and acknowledgements: all that wait at once, each acknowledgement behind its answer.
 
+use super::answers::add_answers;
 use super::core::Core;
 use super::desk::Desk;
 use super::outbox::{Letter, Place, Sealing, Step};
@@ -124,7 +125,7 @@ impl Writer {
                 }
                 Step::Bury(letter) => bury(core, connection, letter).await?,
                 Step::Seal(..)
-                | Step::Reply(..)
+                | Step::Reply { .. }
                 | Step::Note(..)
                 | Step::Event(..)
                 | Step::Done(_) => {}
@@ -174,7 +175,7 @@ async fn replicate_seals(
     Ok(())
 }
 
-fn add_seal(core: &Core, step: &Step, commands: &mut Pipeline) {
+pub(super) fn add_seal(core: &Core, step: &Step, commands: &mut Pipeline) {
     if let Step::Seal(sealing, envelope) = step
         && let Some(desk) = core.desks().get(sealing.desk)
     {
@@ -184,33 +185,6 @@ fn add_seal(core: &Core, step: &Step, commands: &mut Pipeline) {
         for command in desk.seals.seal(operation, digest, envelope) {
             commands.add_command(command);
         }
-    }
-}
-
-fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
-    let mut streams: Vec<&str> = Vec::new();
-    for step in steps {
-        add_seal(core, step, commands);
-        let max_len = core.options.reply_max_len;
-        let stream = match step {
-            Step::Reply(stream, envelope) => {
-                commands.add_command(command::reply(stream, envelope, max_len));
-                stream
-            }
-            Step::Note(stream, written) => {
-                let note = command::to_client(stream, &core.instance, written, max_len);
-                commands.add_command(note);
-                stream
-            }
-            _ => continue,
-        };
-        if !streams.contains(&&**stream) {
-            streams.push(stream);
-        }
-    }
-    // Nobody may ever read them.
-    for stream in streams {
-        commands.add_command(command::expire(stream, core.options.reply_ttl));
     }
 }
 
@@ -346,7 +320,7 @@ impl Step {
     /// The entry that is settled with it.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Seal(..) | Self::Reply(..) | Self::Note(..) | Self::Event(..) => None,
+            Self::Seal(..) | Self::Reply { .. } | Self::Note(..) | Self::Event(..) => None,
             Self::Done(place) | Self::Release { place, .. } => Some(*place),
             Self::Bury(letter) => Some(letter.place),
         }

@@ -122,7 +122,8 @@ pub(super) fn message<'b>(fields: &Fields<'b>, flaw: Option<Flaw>, rules: &Rules
     let is_text = |spelling: &[u8]| spelling.first() == Some(&b'"');
     let has_method = fields.method.value().is_some_and(is_text);
     let has_answer = fields.result.is_there() || fields.error.is_there();
-    if fields.jsonrpc.value().and_then(json_text).as_deref() != Some("2.0") {
+    let version = fields.jsonrpc.value();
+    if version != Some(b"\"2.0\"") && version.and_then(json_text).as_deref() != Some("2.0") {
         let what = "jsonrpc must equal \"2.0\"";
         return match has_answer && !has_method {
             true => unusable_answer(fields, rules, what),
@@ -423,12 +424,24 @@ fn clamator_id(spelling: &[u8]) -> WireId {
 }
 
 fn own_id(text: &str) -> Option<CallId> {
-    let (high, low) = text.split_once(UUID_MIDDLE)?;
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if high.len() != 8 || low.len() != 12 || !high.bytes().chain(low.bytes()).all(is_digit) {
-        return None;
-    }
-    let high = u64::from_str_radix(high, 16).ok()?;
-    let low = u64::from_str_radix(low, 16).ok()?;
-    CallId::new(high.checked_mul(1 << 48)?.checked_add(low)?)
+    let (high, rest) = text.as_bytes().split_first_chunk::<8>()?;
+    let low = rest.strip_prefix(UUID_MIDDLE.as_bytes())?;
+    let low: &[u8; 12] = low.try_into().ok()?;
+    CallId::new(
+        digits(high)?
+            .checked_mul(1 << 48)?
+            .checked_add(digits(low)?)?,
+    )
+}
+
+/// The number that lower-case hexadecimal digits are; `None` if it does not fit, or one of them is none.
+fn digits(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0u64, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(number.checked_mul(16)? + u64::from(digit))
+    })
 }

@@ -113,8 +113,12 @@ impl Message<'_> {
         self.key("id");
         match (id, self.flavor) {
             (WireId::Uint(id), Flavor::Clamator) => {
-                let low = id & ((1 << 48) - 1);
-                self.value(&format!("{:08x}{UUID_MIDDLE}{low:012x}", id >> 48))
+                self.out.push(b'"');
+                self.digits(id >> 48, 8);
+                self.out.extend_from_slice(UUID_MIDDLE.as_bytes());
+                self.digits(*id, 12);
+                self.out.push(b'"');
+                Ok(())
             }
             (WireId::Uint(id), Flavor::Standard) => self.value(id),
             (WireId::Int(id), _) => self.value(id),
@@ -129,16 +133,29 @@ impl Message<'_> {
         }
     }
 
+    /// The last hexadecimal digits of a number, so many.
+    fn digits(&mut self, number: u64, count: u32) {
+        let digits = (0..count).rev().map(|digit| {
+            let digit = (number >> (4 * digit)) & 15;
+            char::from_digit(u32::try_from(digit).unwrap_or_default(), 16).unwrap_or('0')
+        });
+        self.out.extend(digits.map(|digit| digit as u8));
+    }
+
     fn call(&mut self, name: &MethodName<'_>, params: &Payload<'_>) -> Result<(), EncodeError> {
-        if self.flavor == Flavor::Clamator {
-            check("service", &name.service, names::is_service)?;
-            check("method", &name.method, names::is_method)?;
-        }
         self.key("method");
-        if name.service.is_empty() {
-            self.value(&*name.method)?;
-        } else {
-            self.value(&format!("{}.{}", name.service, name.method))?;
+        match self.flavor {
+            Flavor::Clamator => {
+                check("service", &name.service, names::is_service)?;
+                check("method", &name.method, names::is_method)?;
+                // What such names are made of stands in a text as it is.
+                let parts = ["\"", &name.service, ".", &name.method, "\""];
+                for part in parts {
+                    self.out.extend_from_slice(part.as_bytes());
+                }
+            }
+            Flavor::Standard if name.service.is_empty() => self.value(&*name.method)?,
+            Flavor::Standard => self.value(&format!("{}.{}", name.service, name.method))?,
         }
         self.key("params");
         self.payload(params)

@@ -1,6 +1,7 @@
 //! How Python's `json` module spells texts and floats.
 
 use super::Encoder;
+use crate::format::json::string::next_beyond_plain;
 
 /// The least exponent of ten with which Python writes a float without one.
 const LEAST_PLAIN: i32 = -4;
@@ -10,8 +11,12 @@ const FIRST_LONG: i32 = 16;
 impl Encoder<'_> {
     /// Writes a text without the quotes around it, and nothing beyond printable ASCII.
     pub(super) fn escape_to_ascii(&mut self, text: &str) {
-        let mut plain = 0;
         let bytes = text.as_bytes();
+        // Most texts are plain from end to end. DEL is no control character to JSON, and is not printable.
+        if next_beyond_plain(bytes, 0) == bytes.len() && !bytes.contains(&0x7f) {
+            return self.raw(bytes);
+        }
+        let mut plain = 0;
         for (at, character) in text.char_indices() {
             if matches!(character, ' '..='~') && character != '"' && character != '\\' {
                 continue;

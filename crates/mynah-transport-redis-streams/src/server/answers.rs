@@ -1,0 +1,91 @@
+//! The answers that wait, as entries: for each client as few as its wire allows.
+
+use super::core::Core;
+use super::outbox::Step;
+use super::write;
+use crate::command;
+use redis::Pipeline;
+use std::collections::HashMap;
+
+/// How much goes in one entry of answers. One that is bigger has an entry of its own.
+const TOGETHER_BYTES: usize = 32 << 10;
+
+/// The commands that write what is said to clients, and seal what is to be sealed.
+pub(super) fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
+    let max_len = core.options.reply_max_len;
+    let mut streams: Vec<Answers<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for step in steps {
+        write::add_seal(core, step, commands);
+        let (Step::Reply { stream, .. } | Step::Note(stream, _)) = step else {
+            continue;
+        };
+        // Mostly it is that of the step before.
+        let at = match streams.last() {
+            Some(last) if last.stream == &**stream => streams.len() - 1,
+            _ => *places.entry(stream).or_insert(streams.len()),
+        };
+        if at == streams.len() {
+            streams.push(Answers::to(stream));
+        }
+        let Some(answers) = streams.get_mut(at) else {
+            continue;
+        };
+        match step {
+            Step::Reply {
+                envelope,
+                together: true,
+                ..
+            } => {
+                if answers.bytes + envelope.len() > TOGETHER_BYTES {
+                    answers.write(max_len, commands);
+                }
+                answers.bytes += envelope.len();
+                answers.together.push(envelope);
+            }
+            Step::Reply { envelope, .. } => {
+                commands.add_command(command::reply(stream, envelope, max_len));
+            }
+            // What is said of a call stays ahead of its answer, and behind that of an earlier one.
+            Step::Note(_, written) => {
+                answers.write(max_len, commands);
+                let note = command::to_client(stream, &core.instance, written, max_len);
+                commands.add_command(note);
+            }
+            _ => {}
+        }
+    }
+    for mut answers in streams {
+        answers.write(max_len, commands);
+        // Nobody may ever read them.
+        commands.add_command(command::expire(answers.stream, core.options.reply_ttl));
+    }
+}
+
+/// The answers to one client, in order.
+struct Answers<'s> {
+    stream: &'s str,
+    /// Those that go in the next entry.
+    together: Vec<&'s [u8]>,
+    bytes: usize,
+}
+
+impl<'s> Answers<'s> {
+    const fn to(stream: &'s str) -> Self {
+        Self {
+            stream,
+            together: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn write(&mut self, max_len: usize, commands: &mut Pipeline) {
+        match &*self.together {
+            [] => return,
+            [one] => commands.add_command(command::reply(self.stream, one, max_len)),
+            several => commands.add_command(command::replies(self.stream, several, max_len)),
+        };
+        self.together.clear();
+        self.bytes = 0;
+    }
+}
