@@ -70,6 +70,9 @@ impl Offer {
 
 impl Table {
     fn put(&mut self, number: u64, offer: Offer) {
+        if offer.bytes() > MOST_BYTES {
+            return;
+        }
         self.bytes += offer.bytes();
         if let Some(before) = self.offers.insert(number, offer) {
             self.bytes -= before.bytes();
@@ -376,8 +379,13 @@ mod tests {
         );
         assert!(offers.take(&WireId::Uint(99_999)).is_some());
         // A call that is larger than all of that is sent, and not kept.
-        offers.keep(&WireId::Uint(1), &call(2 * MOST_BYTES), "arith", None);
-        assert!(offers.take(&WireId::Uint(1)).is_none());
+        let kept = lock(&offers.calls).offers.len();
+        offers.keep(&WireId::Uint(100_000), &call(MOST_BYTES), "arith", None);
+        assert!(offers.take(&WireId::Uint(100_000)).is_none());
+        assert_eq!(lock(&offers.calls).offers.len(), kept);
+        for number in 0..100_000 {
+            drop(offers.take(&WireId::Uint(number)));
+        }
         assert_eq!(lock(&offers.calls).bytes, 0);
         let json = Call {
             frame: None,
