@@ -8,6 +8,7 @@ mod dial;
 mod events;
 mod formats;
 mod hear;
+mod publish;
 mod replies;
 mod route;
 mod served;

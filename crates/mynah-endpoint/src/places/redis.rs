@@ -58,6 +58,8 @@ fn read_as(url: &mut Url<'_>, scheme: &str) -> Result<Box<dyn Place>, EndpointEr
     if let Some(format) = query.choose("format", &formats)? {
         options.format = format;
     }
+    let words = [("group", false), ("sessions", true)];
+    options.sessions = query.choose("calls", &words)?.unwrap_or(false);
     let known = "concurrency is a number from 1";
     let number = |text: &str| text.parse().ok().filter(|number: &usize| *number > 0);
     if let Some(concurrency) = query.take("concurrency", known, number)? {

@@ -43,6 +43,7 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
             }
             return;
         }
+        Envelope::Event(event) => return core.publish(&event),
         other => {
             tracing::debug!(kind = other.kind(), "not said: this wire has no way to");
             return;

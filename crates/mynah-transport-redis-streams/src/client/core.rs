@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::events::Subscriptions;
 use super::formats::Offers;
+use super::publish::Published;
 use super::sessions::Sessions;
 use crate::coding::Coding;
 use crate::command::Call;
@@ -48,6 +49,7 @@ pub(super) struct Core {
     pub(super) subscriptions: Subscriptions,
     /// Calls that are not in JSON.
     pub(super) offers: Offers,
+    pub(super) published: Published,
     /// Whether answers can be read.
     pulse: Mutex<Pulse>,
     state: Mutex<State>,
@@ -95,6 +97,8 @@ pub(super) enum Said {
     Open(u64),
     /// Something for the inbox of a server.
     Note(Arc<str>, Written),
+    /// A message of a topic: the key of its stream, the number that it has here, and what it says.
+    Event(String, u64, Vec<u8>),
 }
 
 /// A call that waits to be written.
@@ -137,6 +141,7 @@ impl Core {
             sessions: Sessions::new(coding),
             subscriptions: Subscriptions::default(),
             offers: Offers::default(),
+            published: Published::default(),
             pulse: Mutex::new(Pulse::new(options.block)),
             options,
             connector,
@@ -388,11 +393,14 @@ impl Core {
     pub(super) fn write_again(&self, calls: Vec<Queued>) {
         let mut state = self.lock();
         for queued in calls.into_iter().rev() {
-            if let Said::Note(_, note) = &queued.said
-                && note.number != 1
-            {
+            let again = match &queued.said {
+                Said::Note(_, note) => note.number != 1,
+                Said::Event(..) => true,
+                _ => false,
+            };
+            if again {
                 state.bytes += queued.bytes;
-                state.notes.push_front(queued);
+                state.queue_of(&queued.said).push_front(queued);
             }
         }
     }
@@ -460,7 +468,7 @@ impl State {
     const fn queue_of(&mut self, said: &Said) -> &mut VecDeque<Queued> {
         match said {
             Said::Note(..) => &mut self.notes,
-            Said::Call(_) | Said::Cancel(_) | Said::Open(_) => &mut self.outbox,
+            Said::Call(_) | Said::Cancel(_) | Said::Open(_) | Said::Event(..) => &mut self.outbox,
         }
     }
 

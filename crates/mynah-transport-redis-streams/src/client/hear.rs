@@ -4,9 +4,7 @@ use super::core::Core;
 use super::sessions::Table;
 use crate::keys;
 use crate::session::{self, Arrival, Note, kind};
-use mynah_protocol::{
-    CALLBACK_SERVICE, Envelope, ErrorCode, Response, RpcError, StreamSide, Undelivered, WireId,
-};
+use mynah_protocol::{Envelope, ErrorCode, StreamSide, Undelivered, WireId};
 
 impl Core {
     /// Hears what a server says.
@@ -115,22 +113,23 @@ impl Core {
                 if own => {}
             Envelope::Items(items) if own && items.stream == StreamSide::Result => {}
             Envelope::Credit(credit) if own && credit.stream == StreamSide::Input => {}
-            Envelope::Request(request) if request.name.service == CALLBACK_SERVICE => {
+            Envelope::Request(request) => {
                 table.last_callback += 1;
                 let local = table.last_callback;
                 table.callbacks.insert(local, (call, request.id.clone()));
                 request.id = WireId::Uint(local);
                 return heard.push(envelope);
             }
-            Envelope::Notification(told) if told.name.service == CALLBACK_SERVICE => {
-                return heard.push(envelope);
-            }
-            Envelope::Cancel(cancel) => {
-                let is_it =
-                    |(_, known): &(&u64, &(u64, WireId))| *known == &(call, cancel.id.clone());
-                let local = table.callbacks.iter().find(is_it).map(|(local, _)| *local);
-                if let Some(local) = local {
-                    cancel.id = WireId::Uint(local);
+            Envelope::Notification(_) | Envelope::Event(_) => return heard.push(envelope),
+            // Of a call of theirs.
+            Envelope::Cancel(_)
+            | Envelope::InputEnd(_)
+            | Envelope::Items(_)
+            | Envelope::Credit(_) => {
+                if let Some(theirs) = session::id_of(&mut envelope)
+                    && let Some(local) = table.local(call, theirs)
+                {
+                    *theirs = WireId::Uint(local);
                     heard.push(envelope);
                 }
                 return;
@@ -145,19 +144,6 @@ impl Core {
                 let pong = Envelope::Pong(*number);
                 if let Some(session) = table.calls.get_mut(&call) {
                     self.say_frame(call, session, pong);
-                }
-                return;
-            }
-            Envelope::Request(request) => {
-                // Nothing but functions that came with the call.
-                let what = "a client on Redis Streams cannot be called";
-                let error = RpcError::new(ErrorCode::UNSUPPORTED, what);
-                let refusal = Envelope::Response(Response {
-                    id: request.id.clone(),
-                    result: Err(Box::new(error)),
-                });
-                if let Some(session) = table.calls.get_mut(&call) {
-                    self.say_frame(call, session, refusal);
                 }
                 return;
             }

@@ -7,7 +7,7 @@ use crate::session::{self, Pulse, Thread, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
     Cancel, CancelReason, DeliveryReport, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode,
-    Limits, Request, Undelivered, WireId,
+    Limits, Request, StreamSide, Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,8 @@ pub(super) struct Sessions {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) calls: HashMap<u64, Session>,
-    /// Callbacks that run here, by the numbers that they have here: whose they are, and what they are called there.
+    /// Calls of servers that run here, of callbacks for the most part, by the numbers that they have here: whose they are, and
+    /// what they are called there.
     pub(super) callbacks: HashMap<u64, (u64, WireId)>,
     pub(super) last_callback: u64,
     beating: bool,
@@ -97,6 +98,13 @@ impl Table {
         Some(session)
     }
 
+    /// The number here of a call that a server makes in a session.
+    pub(super) fn local(&self, call: u64, theirs: &WireId) -> Option<u64> {
+        let mut callbacks = self.callbacks.iter();
+        let is_it = |(_, (of, known)): &(&u64, &(u64, WireId))| *of == call && known == theirs;
+        callbacks.find(is_it).map(|(local, _)| *local)
+    }
+
     /// Ends a call without an answer.
     pub(super) fn fail(&mut self, call: u64, why: Undelivered, heard: &mut Vec<Envelope<'static>>) {
         let Some(session) = self.remove(call, heard) else {
@@ -133,19 +141,30 @@ impl Core {
                 self.subscribe(&request);
             }
             Envelope::Request(request)
-                if !request.streams.is_none() || request.streams.callbacks =>
+                if !request.streams.is_none()
+                    || request.streams.callbacks
+                    || self.options.sessions =>
             {
                 self.open_session(request);
             }
             Envelope::Cancel(cancel) if self.subscriptions.cancel(&cancel.id) => {}
             Envelope::Cancel(cancel) => return self.cancel_session(cancel),
+            // Of which side's call it is the stream says.
+            Envelope::Credit(ref credit) if credit.stream == StreamSide::Input => {
+                self.say_of_callback(envelope);
+            }
+            Envelope::Items(ref items) if items.stream == StreamSide::Result => {
+                self.say_of_callback(envelope);
+            }
             Envelope::Credit(ref credit) if self.subscriptions.grant(&credit.id, credit.more) => {}
             Envelope::Credit(_) | Envelope::InputEnd(_) | Envelope::Items(_) => {
                 self.say_of_call(envelope);
             }
-            Envelope::Response(_) | Envelope::Progress(_) | Envelope::Accepted(_) => {
-                self.say_of_callback(envelope);
-            }
+            Envelope::Response(_)
+            | Envelope::Progress(_)
+            | Envelope::Accepted(_)
+            | Envelope::Stop(_) => self.say_of_callback(envelope),
+            Envelope::GoingAway(_) => self.say_to_all(&envelope),
             Envelope::Log(ref log) if log.id.is_some() => self.say_of_callback(envelope),
             other => return Some(other),
         }
@@ -230,6 +249,14 @@ impl Core {
         let mut table = self.sessions.lock();
         if let Some(session) = table.calls.get_mut(&call) {
             self.say_frame(call, session, envelope);
+        }
+    }
+
+    /// What every server that has a session is to know.
+    fn say_to_all(&self, envelope: &Envelope<'static>) {
+        let mut table = self.sessions.lock();
+        for (call, session) in &mut table.calls {
+            self.say_frame(*call, session, envelope.clone());
         }
     }
 
@@ -320,9 +347,10 @@ impl Core {
         Some(ToRoute {
             service: session.service.clone(),
             tried: session.tried.clone(),
-            needs: match request.streams.is_none() {
-                true => "callbacks",
-                false => "streams",
+            needs: match (request.streams.is_none(), request.streams.callbacks) {
+                (false, _) => "streams",
+                (true, true) => "callbacks",
+                (true, false) => "calls as sessions",
             },
             is_late: session.until <= Instant::now(),
         })

@@ -48,6 +48,8 @@ pub(crate) fn session_profile(coding: Coding, messages: &Messages, remote: Remot
     profile.capabilities.side_messages = true;
     profile.capabilities.streams = true;
     profile.capabilities.callbacks = true;
+    profile.capabilities.events = true;
+    profile.capabilities.going_away = true;
     profile
 }
 

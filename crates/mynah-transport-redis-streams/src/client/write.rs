@@ -175,6 +175,7 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
         }
         Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
         Said::Note(inbox, written) => command::to_server(inbox, &core.reply_to, written),
+        Said::Event(topic, number, message) => core.event(topic, *number, message),
         // All of them have been given to somebody.
         Said::Open(_) => cmd("PING"),
     }

@@ -235,10 +235,13 @@ impl Core {
         let own = session::id_of(&mut envelope).is_some_and(|its| *its == id);
         let is_part = match &envelope {
             Envelope::InputEnd(_) | Envelope::Cancel(_) => own,
-            Envelope::Items(items) => own && items.stream == StreamSide::Input,
-            Envelope::Credit(credit) => own && credit.stream == StreamSide::Result,
-            // Of callbacks, which have numbers of this side.
+            Envelope::Items(items) => own == (items.stream == StreamSide::Input),
+            Envelope::Credit(credit) => own == (credit.stream == StreamSide::Result),
+            // Of callbacks and other calls of this side, which have its numbers.
             Envelope::Response(_)
+            | Envelope::Stop(_)
+            | Envelope::Event(_)
+            | Envelope::GoingAway(_)
             | Envelope::Accepted(_)
             | Envelope::Progress(_)
             | Envelope::Pong(_) => true,
@@ -339,7 +342,6 @@ impl SessionRemote {
         let one = mynah_protocol::Remote::One;
         let mut profile = session_profile(session.coding, &core.messages, one);
         profile.capabilities.ping = true;
-        profile.capabilities.going_away = true;
         Self {
             core,
             session,
