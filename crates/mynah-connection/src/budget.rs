@@ -19,6 +19,8 @@ pub(crate) struct Budget {
     tokens: u32,
     capacity: u32,
     refilled: Moment,
+    /// What is handled belongs to one call, which ends with the first breach: nothing is taken.
+    strict: bool,
 }
 
 const REFILL: Duration = Duration::from_millis(100);
@@ -29,22 +31,24 @@ impl Budget {
             tokens: capacity,
             capacity,
             refilled: now,
+            strict: false,
         }
     }
 
     /// Takes one token.
     pub(crate) fn charge(&mut self, now: Moment, what: &'static str) -> Result<(), Violation> {
         self.refill(now);
-        match self.tokens.checked_sub(1) {
-            Some(left) => {
-                self.tokens = left;
-                Ok(())
-            }
-            None => Err(Violation {
-                code: ErrorCode::PROTOCOL_VIOLATION,
-                what,
-            }),
-        }
+        let left = self.tokens.checked_sub(1).filter(|_| !self.strict);
+        self.tokens = left.unwrap_or(self.tokens);
+        left.map(drop).ok_or(Violation {
+            code: ErrorCode::PROTOCOL_VIOLATION,
+            what,
+        })
+    }
+
+    /// Whether every breach is an error, and no token is taken for it.
+    pub(crate) const fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
     }
 
     /// Tokens that are left.

@@ -3,6 +3,7 @@
 mod arrivals;
 mod late;
 mod streams;
+mod within;
 
 use crate::budget::Budget;
 use crate::inbound::Inbound;
@@ -14,7 +15,7 @@ use crate::{CloseReason, Effects, InboundKey, OpenError, Outcome};
 use late::{Late, one_more};
 use mynah_protocol::{
     CallId, Cancel, CancelReason, Envelope, ErrorCode, GoingAway, Lane, Limits, Moment, OnTimeout,
-    Profile, Window, WireId,
+    Profile, Remote, Window, WireId,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +81,8 @@ pub struct Connection<O, I> {
     /// Why the peer ends the connection, if it said so.
     farewell: Option<(ErrorCode, Arc<str>)>,
     dropped_notifications: u64,
+    /// Several peers are behind it: who said what nobody waits for is not known.
+    is_group: bool,
 }
 
 impl<O: Default, I: Default> Connection<O, I> {
@@ -113,6 +116,7 @@ impl<O: Default, I: Default> Connection<O, I> {
             input_over: false,
             farewell: None,
             dropped_notifications: 0,
+            is_group: profile.remote == Remote::Group,
         };
         connection.due.add(connection.silence.due());
         connection

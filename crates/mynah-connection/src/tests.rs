@@ -32,6 +32,8 @@ mod rules;
 mod silence;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod within;
 
 use mynah_protocol::{
     CALLBACK_SERVICE as CALLBACK, Cancel, CancelReason, Credit, Envelope, Event, FormatId,

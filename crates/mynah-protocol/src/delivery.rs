@@ -45,4 +45,6 @@ pub enum Undelivered {
     PeerGone,
     /// Whoever had it went away and did not finish it in time. It may have run.
     Drained,
+    /// Whoever has it broke the protocol: how. It may have run.
+    Violation(&'static str),
 }

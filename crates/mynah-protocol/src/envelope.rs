@@ -59,6 +59,20 @@ pub enum Envelope<'a> {
     Stop(Stop),
     /// What the carrier knows of a request that its peer has not answered. No wire says it, and no peer can.
     Delivery(DeliveryReport),
+    /// What a carrier heard from the peer that has a call of this side. No wire says it, and no peer can.
+    Within(Box<Within<'a>>),
+}
+
+/// What belongs to one call of this side, where a carrier has several peers behind it.
+///
+/// A breach of the rules in it ends that call and nothing else. It may call the functions that went with the call, and no
+/// others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Within<'a> {
+    /// The call, by the id that this side gave it.
+    pub call: WireId,
+    /// What was said.
+    pub envelope: Envelope<'a>,
 }
 
 /// A call that wants an answer.
@@ -230,6 +244,10 @@ impl Envelope<'_> {
             Self::Credit(credit) => Envelope::Credit(credit),
             Self::Stop(stop) => Envelope::Stop(stop),
             Self::Delivery(report) => Envelope::Delivery(report),
+            Self::Within(within) => Envelope::Within(Box::new(Within {
+                call: within.call,
+                envelope: within.envelope.into_owned(),
+            })),
         }
     }
 
@@ -247,6 +265,7 @@ impl Envelope<'_> {
             Self::Log(log) => len(&log.content),
             Self::Event(event) => len(&event.message),
             Self::Items(items) => len(&items.batch),
+            Self::Within(within) => within.envelope.payload_bytes(),
             Self::Cancel(_)
             | Self::Hello(_)
             | Self::Ping(_)
@@ -281,6 +300,7 @@ impl Envelope<'_> {
             Self::Credit(_) => "credit",
             Self::Stop(_) => "stop",
             Self::Delivery(_) => "delivery",
+            Self::Within(_) => "within a call",
         }
     }
 }

@@ -61,7 +61,7 @@ pub use delivery::{DeliveryReport, DeliveryStatus, Undelivered};
 pub use end::{By, EndReason, PeerEnd};
 pub use envelope::{
     Cancel, CancelReason, Envelope, Event, GoingAway, Lane, Log, Notification, Progress, Request,
-    Response,
+    Response, Within,
 };
 pub use error::RpcError;
 pub use evidence::{Evidence, EvidenceKey};

@@ -1,7 +1,7 @@
 //! Who serves what: keys that servers keep alive, and what clients conclude from them.
 //!
 //! `<prefix>:servers:<service>` is a sorted set: each instance with the time, by the clock of Redis, until which it counts as
-//! alive; and [`MARK`], which says that the service is one of ours even when nobody serves it. `<prefix>:server:<instance>`
+//! alive, which is over for one that drains; and [`MARK`], which says that the service is one of ours even when nobody serves it. `<prefix>:server:<instance>`
 //! tells what an instance is, as JSON, and ends by itself.
 
 use crate::command::millis;
@@ -60,6 +60,8 @@ pub(crate) struct Card {
     pub(crate) services: Vec<CardService>,
     /// Milliseconds, by the clock of Redis.
     pub(crate) started_ms: u64,
+    /// It takes nothing new.
+    pub(crate) draining: bool,
 }
 
 /// One of the services of a server.
@@ -88,19 +90,24 @@ impl Card {
         serde_json::json!({
             "version": crate::VERSION,
             "started_ms": self.started_ms,
+            "draining": self.draining,
             "services": services,
         })
         .to_string()
     }
 
-    /// Says that it is alive.
+    /// Says that it is alive. One that drains is there, and does not count: it keeps its place among those that are known, so
+    /// that its consumers are known as well.
     pub(crate) async fn announce(
         &self,
         keys: &Keys,
         now_ms: u64,
         connection: &mut Connection,
     ) -> RedisResult<()> {
-        let until = now_ms.saturating_add(millis(TTL));
+        let until = match self.draining {
+            true => now_ms.saturating_sub(1),
+            false => now_ms.saturating_add(millis(TTL)),
+        };
         let mut commands = Pipeline::with_capacity(self.services.len() * 2 + 1);
         for service in &self.services {
             let key = keys.servers(&service.name);
@@ -147,19 +154,38 @@ pub(crate) enum Served {
     ByNobody,
 }
 
-/// The servers of ours that serve a service now: a thousand at most.
+/// The servers of ours that serve these services now: a thousand at most of each. In one round trip.
 pub(crate) async fn living(
     keys: &Keys,
-    service: &str,
+    services: &[&str],
     connection: &mut Connection,
-) -> RedisResult<Vec<Arc<str>>> {
-    let found = LIVING
-        .run(connection, keys.servers(service), &[""; 0])
-        .await?;
-    let names = texts(found)
-        .into_iter()
-        .filter_map(|name| String::from_utf8(name).ok());
-    Ok(names.filter(|name| name != MARK).map(Arc::from).collect())
+) -> RedisResult<Vec<RedisResult<Vec<Arc<str>>>>> {
+    let found = LIVING.run_all(connection, &of_each(keys, services)).await?;
+    let names = |found| {
+        let names = texts(found).into_iter();
+        let names = names.filter_map(|name| String::from_utf8(name).ok());
+        names.filter(|name| name != MARK).map(Arc::from).collect()
+    };
+    Ok(found.into_iter().map(|found| found.map(names)).collect())
+}
+
+/// Whether servers of ours serve these services now. In one round trip.
+pub(crate) async fn alive(
+    keys: &Keys,
+    services: &[String],
+    connection: &mut Connection,
+) -> RedisResult<Vec<bool>> {
+    let found = ALIVE.run_all(connection, &of_each(keys, services)).await?;
+    let any = |found: RedisResult<Value>| found.ok().and_then(entry::integer) > Some(0);
+    Ok(found.into_iter().map(any).collect())
+}
+
+/// What a script is run with for each service.
+fn of_each(keys: &Keys, services: &[impl AsRef<str>]) -> Vec<(String, Vec<&'static str>)> {
+    let services = services.iter();
+    services
+        .map(|service| (keys.servers(service.as_ref()), Vec::new()))
+        .collect()
 }
 
 /// Looks whether anybody serves a service.
@@ -310,6 +336,8 @@ pub struct ServerPresence {
     pub version: String,
     /// When it started, in milliseconds since 1970 by the clock of Redis.
     pub started_ms: u64,
+    /// It takes nothing new, and goes away once what it runs has ended.
+    pub draining: bool,
     /// How many calls of the service it runs.
     pub running: usize,
     /// How many it runs at most.
@@ -363,6 +391,7 @@ fn read(instance: String, service: &str, card: &[u8]) -> Option<ServerPresence> 
         instance,
         version: card.get("version")?.as_str()?.to_owned(),
         started_ms: card.get("started_ms")?.as_u64()?,
+        draining: card.get("draining").and_then(serde_json::Value::as_bool) == Some(true),
         running: count("running")?,
         concurrency: count("concurrency")?,
         contract: about.get("contract")?.as_str().map(str::to_owned),

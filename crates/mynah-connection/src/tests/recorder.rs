@@ -45,6 +45,8 @@ pub(super) enum Seen {
     Credit(WireId, StreamSide, Window),
     /// A stop of an input that was sent.
     StopInput(WireId),
+    /// A cancel that was sent by the connection itself.
+    Cancelled(WireId),
 }
 
 /// A cancel that is to be sent, if the request cannot be taken back.
@@ -89,6 +91,7 @@ impl Effects<u64, u64> for Recorder {
             }
             Envelope::Credit(credit) => Seen::Credit(credit.id, credit.stream, credit.more),
             Envelope::Stop(stop) => Seen::StopInput(stop.id),
+            Envelope::Cancel(cancel) => Seen::Cancelled(cancel.id),
             other => panic!("sends {}", other.kind()),
         });
     }

@@ -2,11 +2,11 @@
 
 use super::core::Core;
 use super::{BATCH_FRAMES, TURN_BATCHES};
-use crate::link::{Collected, DriverEffects, Link, Out, State};
+use crate::link::{Collected, DriverEffects, Link, Out, Rules, State};
 use mynah_connection::CloseReason;
 use mynah_protocol::{
-    Envelope, ErrorCode, Inbound, ItemBatch, Limits, Moment, Outbound, Receipt, Response, RpcError,
-    Settled, Transport, TransportError,
+    CALLBACK_SERVICE, Envelope, ErrorCode, Inbound, ItemBatch, Limits, Moment, Outbound, Receipt,
+    Response, RpcError, Settled, Transport, TransportError, WireId,
 };
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -115,13 +115,15 @@ impl CarrierTask {
     }
 
     fn handle(&mut self, inbound: Inbound) -> Result<(), CloseReason> {
-        let Inbound {
-            mut envelope,
-            receipt,
-        } = inbound;
+        let Inbound { envelope, receipt } = inbound;
+        let (within, mut envelope) = match envelope {
+            Envelope::Within(within) => (Some(within.call), within.envelope),
+            envelope => (None, envelope),
+        };
         let len = envelope.payload_bytes();
         let limit = self.core.link.config.limits.decode.max_message_bytes;
         let is_too_large = len > limit;
+        let mut breach = None;
         if is_too_large {
             // It is here already, so what it belongs to can fail instead of the connection.
             let what = format!("message of {len} bytes exceeds limit of {limit}");
@@ -130,10 +132,13 @@ impl CarrierTask {
                 Envelope::Response(Response { result, .. }) => {
                     *result = Err(Box::new(RpcError::new(ErrorCode::TOO_LARGE, what)));
                 }
-                _ => return Err(CloseReason::Violation(ErrorCode::TOO_LARGE, what.into())),
+                _ => breach = Some((ErrorCode::TOO_LARGE, what)),
             }
         }
-        check(&envelope, &self.core.link.config.limits)?;
+        let breach = breach.or_else(|| check(&envelope, &self.core.link.config.limits));
+        if let (None, Some((code, what))) = (&within, &breach) {
+            return Err(CloseReason::Violation(*code, what.as_str().into()));
+        }
         let link = Arc::clone(&self.core.link);
         let now = link.clock.now();
         let mut guard = link.lock();
@@ -144,14 +149,31 @@ impl CarrierTask {
         } = &mut *guard;
         connection.handle_bytes(now, 0);
         out.incoming(&mut envelope);
+        let is_given = within
+            .as_ref()
+            .is_none_or(|call| is_given(connection, call, &envelope));
         let mut fx = DriverEffects::new(out, &mut self.core.turn.get().collected, &link)
             .reading(&[], self.core.last_route);
         fx.now = now;
-        let handled = match envelope {
-            Envelope::Request(request) if is_too_large => {
-                connection.handle_too_large(now, request, &mut fx)
+        let handled = match (within, envelope) {
+            (Some(call), _) if breach.is_some() => {
+                connection.fail_within(&call, "what it says breaks a limit", &mut fx);
+                Ok(())
             }
-            envelope => connection.handle(now, envelope, &mut fx),
+            (Some(call), _) if !is_given => {
+                connection.fail_within(&call, "it calls a function that it was not given", &mut fx);
+                Ok(())
+            }
+            (within, Envelope::Request(request)) if is_too_large => {
+                let handled = connection.handle_too_large(now, request, &mut fx);
+                // Said within a call, it was refused, and that is all.
+                handled.or_else(|violation| within.map(drop).ok_or(violation))
+            }
+            (Some(call), envelope) => {
+                connection.handle_within(now, &call, envelope, &mut fx);
+                Ok(())
+            }
+            (None, envelope) => connection.handle(now, envelope, &mut fx),
         };
         self.core.last_route = fx.last_route;
         if let Some((receipt, mark)) = before {
@@ -372,24 +394,43 @@ fn is_refusal(envelope: &Envelope<'_>) -> bool {
         if [ErrorCode::BUSY, ErrorCode::DRAINING].contains(&error.code()))
 }
 
-/// Holds names, metadata and counts against what they are to be, as wires do that read them from bytes.
-fn check(envelope: &Envelope<'_>, limits: &Limits) -> Result<(), CloseReason> {
-    let violation = |what: &str| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION, what.into());
+/// Whether what belongs to a call of ours calls nothing but functions that went with it.
+fn is_given(connection: &mut Rules, call: &WireId, envelope: &Envelope<'_>) -> bool {
+    let name = match envelope {
+        Envelope::Request(request) => &request.name,
+        Envelope::Notification(notification) => &notification.name,
+        _ => return true,
+    };
+    if name.service != CALLBACK_SERVICE {
+        return true;
+    }
+    let number = name.method.parse::<u64>().ok();
+    let slot = call.as_call_id().and_then(|id| connection.call_mut(id));
+    let extras = slot.and_then(|(slot, _)| slot.extras.as_deref());
+    extras
+        .zip(number)
+        .is_some_and(|(extras, number)| extras.callbacks.contains(&number))
+}
+
+/// Holds names, metadata and counts against what they are to be, as wires do that read them from bytes: what is wrong.
+fn check(envelope: &Envelope<'_>, limits: &Limits) -> Option<(ErrorCode, String)> {
+    let violation = |what: String| Some((ErrorCode::PROTOCOL_VIOLATION, what));
     let (name, metadata) = match envelope {
         Envelope::Request(request) => (&request.name, &request.metadata),
         Envelope::Notification(notification) => (&notification.name, &notification.metadata),
         Envelope::Items(items) if ItemBatch::count(items.batch.as_slice()) != Some(items.count) => {
-            return Err(violation("items are not as many as it says"));
+            return violation("items are not as many as it says".to_owned());
         }
-        _ => return Ok(()),
+        _ => return None,
     };
-    name.check(limits.max_name_bytes)
-        .map_err(|error| violation(&error.to_string()))?;
+    if let Err(error) = name.check(limits.max_name_bytes) {
+        return violation(error.to_string());
+    }
     if metadata.len() > limits.max_metadata_entries || metadata.bytes() > limits.max_metadata_bytes
     {
-        return Err(violation("metadata exceeds its limit"));
+        return violation("metadata exceeds its limit".to_owned());
     }
-    Ok(())
+    None
 }
 
 fn broken(error: &TransportError) -> CloseReason {

@@ -24,5 +24,5 @@ pub(crate) use out::{Out, Sent};
 pub(crate) use receipts::Receipts;
 pub use slots::RunKind;
 pub(crate) use slots::{HandlerRef, InSlot, OutExtras, OutInput, OutSlot, Reply, Run, Side, Sides};
-pub(crate) use state::{Link, LinkConfig, State, Strays, WireFacts};
+pub(crate) use state::{Link, LinkConfig, Rules, State, Strays, WireFacts};
 pub(crate) use streams::Batch;

@@ -257,6 +257,10 @@ fn undelivered(link: &Link, why: Undelivered) -> CallError<RpcError> {
             feature,
         },
         Undelivered::PeerGone => CallError::Indeterminate(CloseReason::PeerGone),
+        Undelivered::Violation(what) => CallError::Indeterminate(CloseReason::Violation(
+            ErrorCode::PROTOCOL_VIOLATION,
+            what.into(),
+        )),
         Undelivered::Drained => CallError::Indeterminate(CloseReason::Drained),
         Undelivered::Doubtful => CallError::Indeterminate(CloseReason::TimedOut(
             "whether the request was written is not known",

@@ -229,6 +229,11 @@ impl Core {
         Poll::Pending
     }
 
+    /// Whether so much waits to be written that the peer is asked for nothing more.
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().bytes >= FULL_BYTES
+    }
+
     pub(super) fn write(&self, mut queued: Queued) {
         let mut state = self.lock();
         state.bytes += queued.bytes;
@@ -322,6 +327,7 @@ impl Core {
         let waiting = state.outbox.len() + state.notes.len();
         let mut calls = Vec::with_capacity(waiting.min(MOST));
         let mut bytes = 0;
+        let mut held_back = false;
         // Half of a turn at most, so that calls have theirs.
         while calls.len() < MOST / 2 && bytes < MOST_BYTES / 2 {
             let Some(queued) = state.notes.pop_front() else {
@@ -334,6 +340,7 @@ impl Core {
             let full = state.asked.awaited() >= most_awaited && !state.closing;
             let is_next = |queued: &Queued| !(full && queued.id.is_some());
             if !state.outbox.front().is_some_and(is_next) {
+                held_back = full;
                 break;
             }
             let Some(queued) = state.outbox.pop_front() else {
@@ -342,6 +349,10 @@ impl Core {
             bytes += queued.bytes;
             calls.push(state.ask(queued));
         }
+        let reader = match held_back {
+            true => state.tell_all_waiting(),
+            false => None,
+        };
         state.bytes = state.bytes.saturating_sub(bytes);
         let writer = (state.bytes < FULL_BYTES).then(|| state.writer.take());
         let batch = Batch {
@@ -350,8 +361,8 @@ impl Core {
             closing: state.closing,
         };
         drop(state);
-        if let Some(Some(writer)) = writer {
-            writer.wake();
+        for waker in [writer.flatten(), reader].into_iter().flatten() {
+            waker.wake();
         }
         batch
     }
@@ -470,6 +481,18 @@ impl State {
             Said::Note(..) => &mut self.notes,
             Said::Call(_) | Said::Cancel(_) | Said::Open(_) | Said::Event(..) => &mut self.outbox,
         }
+    }
+
+    /// Has the peer know that all calls that wait do: those in front know it already.
+    fn tell_all_waiting(&mut self) -> Option<Waker> {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let is_new = |queued: &&mut Queued| !(queued.told && queued.id.is_some());
+        let mut reader = None;
+        for queued in outbox.iter_mut().rev().take_while(is_new) {
+            reader = self.tell_waiting(queued).or(reader);
+        }
+        self.outbox = outbox;
+        reader
     }
 
     /// Has the peer know that a call waits to be written: who is to be woken for it.

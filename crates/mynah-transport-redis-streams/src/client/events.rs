@@ -9,7 +9,7 @@ use crate::entry::{self, Entry, EntryId};
 use crate::events::EVENT;
 use mynah_protocol::{
     DecodeLimits, DeliveryStatus, Envelope, ErrorCode, Items, Payload, Request, Response, RpcError,
-    StreamSide, Undelivered, Value, Window, WireId,
+    StreamSide, Undelivered, Value, Window, WireId, Within,
 };
 use redis::{RedisResult, cmd};
 use std::borrow::Cow;
@@ -369,12 +369,16 @@ impl Reading {
         left.items = left.items.saturating_sub(count);
         left.bytes = left.bytes.saturating_sub(batch.len() as u64);
         drop(left);
-        self.core.hear([Envelope::Items(Items {
+        let envelope = Envelope::Items(Items {
             id: self.id.clone(),
             stream: StreamSide::Result,
             count,
             batch: Payload::owned(self.core.coding.id(), batch.into()),
-        })]);
+        });
+        // What a publisher writes can end this subscription, and nothing else.
+        let call = self.id.clone();
+        self.core
+            .hear([Envelope::Within(Box::new(Within { call, envelope }))]);
     }
 
     fn end_lagged(&self, missed: u64) {

@@ -295,8 +295,8 @@ impl Core {
 
     /// The server that a session was offered to does not know the format: nothing has begun.
     pub(super) fn hear_unspoken(&self, from: &str, call: u64) {
-        let is_of = self.sessions.lock().is_of(call, from);
-        if is_of {
+        let call = self.sessions.lock().of(call, from).map(|(call, _)| call);
+        if let Some(call) = call {
             self.fail_session(call, Undelivered::Unsupported(UNSPOKEN));
         }
     }

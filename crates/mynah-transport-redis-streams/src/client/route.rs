@@ -1,10 +1,9 @@
 //! Which server a call with streams or callbacks goes to.
 
-use super::core::{Batch, Core, Said};
+use super::core::{Batch, Core, Queued, Said};
 use super::served::Directory;
 use crate::connect::{Connection, Cure, cure};
 use crate::presence::{self, Served};
-use crate::random;
 use mynah_protocol::{ErrorCode, Undelivered};
 use redis::RedisResult;
 use std::sync::Arc;
@@ -16,13 +15,13 @@ pub(super) async fn route(
     connection: &mut Connection,
     batch: &mut Batch,
 ) -> RedisResult<()> {
-    if !batch
-        .calls
-        .iter()
-        .any(|queued| matches!(queued.said, Said::Open(_)))
-    {
+    let opened = |queued: &&Queued| matches!(queued.said, Said::Open(_));
+    let mut services = batch.calls.iter().filter(opened).peekable();
+    if services.peek().is_none() {
         return Ok(());
     }
+    let services = services.map(|queued| &*queued.service);
+    directory.look_for(core, services, connection).await?;
     let calls = std::mem::take(&mut batch.calls).into_iter();
     let mut calls = std::collections::VecDeque::from_iter(calls);
     while let Some(mut queued) = calls.pop_front() {
@@ -88,8 +87,7 @@ async fn choose(
         .iter()
         .filter(|server| !wanted.tried.contains(server));
     // Whoever has the fewest of this client's; those with as many by chance.
-    let least = untried.min_by_key(|server| (core.session_load(server), random::bits()));
-    if let Some(server) = least {
+    if let Some(server) = core.least_loaded(untried) {
         return Ok(Some(Arc::clone(server)));
     }
     directory.forget(service);

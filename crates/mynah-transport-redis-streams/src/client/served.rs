@@ -6,7 +6,7 @@ use crate::connect::Connection;
 use crate::presence::{self, Served};
 use mynah_protocol::ErrorCode;
 use redis::RedisResult;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,12 +17,15 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Services that are remembered.
 const MOST: usize = 4096;
 
+/// Servers, and when they were seen.
+type Seen = (Instant, Arc<[Arc<str>]>);
+
 /// When it was last seen that a service is served.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     seen: HashMap<String, Instant>,
     /// The servers of ours that serve a service, and when they were seen.
-    living: HashMap<Box<str>, (Instant, Vec<Arc<str>>)>,
+    living: HashMap<Box<str>, Seen>,
     /// Before that it is not believed that nobody serves: Redis was away, for servers as well.
     doubts_until: Option<Instant>,
 }
@@ -52,7 +55,17 @@ impl Directory {
             }
         }
         let doubts = self.doubts_until.is_some_and(|until| now < until);
+        let alive = match asked.len() {
+            // One by itself is asked for below, with all that there is to know.
+            0 | 1 => Ok(Vec::new()),
+            _ => presence::alive(&core.keys, &asked, connection).await,
+        };
+        let mut alive = alive.unwrap_or_default().into_iter();
         for service in asked {
+            if alive.next() == Some(true) {
+                self.saw(service, now);
+                continue;
+            }
             match presence::look(&core.keys, &service, connection).await {
                 Ok(Served::Maybe) => self.saw(service, now),
                 Ok(Served::ByNobody) if doubts => {}
@@ -75,25 +88,58 @@ impl Directory {
             .is_some_and(|until| Instant::now() < until)
     }
 
+    /// Looks for the servers of ours that serve these services, where it is not known: in one round trip. What Redis refuses
+    /// for one of them is not known still.
+    pub(super) async fn look_for(
+        &mut self,
+        core: &Core,
+        services: impl Iterator<Item = &str>,
+        connection: &mut Connection,
+    ) -> RedisResult<()> {
+        let unknown: HashSet<&str> = services.filter(|it| self.known(it).is_none()).collect();
+        let unknown: Vec<&str> = unknown.into_iter().collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let found = presence::living(&core.keys, &unknown, connection).await?;
+        if self.living.len() + unknown.len() > MOST {
+            self.living.clear();
+        }
+        for (service, living) in unknown.into_iter().zip(found) {
+            if let Ok(living) = living {
+                self.living.insert(service.into(), (now, living.into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self, service: &str) -> Option<&Arc<[Arc<str>]>> {
+        let (seen, living) = self.living.get(service)?;
+        (seen.elapsed() < FRESH && !living.is_empty()).then_some(living)
+    }
+
     /// The servers of ours that serve a service.
     pub(super) async fn living(
         &mut self,
         core: &Core,
         service: &str,
         connection: &mut Connection,
-    ) -> RedisResult<Vec<Arc<str>>> {
-        let now = Instant::now();
-        if let Some((seen, living)) = self.living.get(service)
-            && now.saturating_duration_since(*seen) < FRESH
-            && !living.is_empty()
-        {
-            return Ok(living.clone());
+    ) -> RedisResult<Arc<[Arc<str>]>> {
+        if let Some(living) = self.known(service) {
+            return Ok(Arc::clone(living));
         }
-        let living = presence::living(&core.keys, service, connection).await?;
+        // That nobody serves is believed only of a look that was made for the call.
+        let found = presence::living(&core.keys, &[service], connection).await?;
+        let living: Arc<[Arc<str>]> = match found.into_iter().next() {
+            Some(living) => living?.into(),
+            None => Arc::default(),
+        };
         if self.living.len() >= MOST {
             self.living.clear();
         }
-        self.living.insert(service.into(), (now, living.clone()));
+        let known = (Instant::now(), Arc::clone(&living));
+        self.living.insert(service.into(), known);
         Ok(living)
     }
 
@@ -101,7 +147,7 @@ impl Directory {
     pub(super) fn forget(&mut self, service: &str) {
         // Others of the same batch have just looked.
         const NEW: Duration = Duration::from_millis(100);
-        let old = |(seen, _): &(Instant, Vec<Arc<str>>)| seen.elapsed() > NEW;
+        let old = |(seen, _): &Seen| seen.elapsed() > NEW;
         if self.living.get(service).is_some_and(old) {
             self.living.remove(service);
         }

@@ -1,13 +1,15 @@
 //! Calls with streams or callbacks: each is between this client and one server, which is chosen when it is written.
 
 use super::core::{Core, Queued, Said};
+use super::table::{Session, Table};
 use crate::coding::Coding;
 use crate::keys;
-use crate::session::{self, Pulse, Thread, Written, kind};
+use crate::random;
+use crate::session::{self, Pulse, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
-    Cancel, CancelReason, DeliveryReport, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode,
-    Limits, Request, StreamSide, Undelivered, WireId,
+    Cancel, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode, Limits, Request, StreamSide,
+    Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,40 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The same, if it has one: an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The sessions of a client, by the numbers that their calls have on the wire.
+/// How long a server that went in order has to say which calls it has left unread.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The sessions of a client.
 #[derive(Debug)]
 pub(super) struct Sessions {
     table: Mutex<Table>,
     pub(super) frames: Frames,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    pub(super) calls: HashMap<u64, Session>,
-    /// Calls of servers that run here, of callbacks for the most part, by the numbers that they have here: whose they are, and
-    /// what they are called there.
-    pub(super) callbacks: HashMap<u64, (u64, WireId)>,
-    pub(super) last_callback: u64,
-    beating: bool,
-}
-
-/// One call.
-#[derive(Debug)]
-pub(super) struct Session {
-    /// Its number here.
-    pub(super) id: WireId,
-    /// Until a server has taken it on.
-    pub(super) request: Option<Box<Request<'static>>>,
-    service: Box<str>,
-    until: Instant,
-    /// Who has it, and the key of their inbox.
-    pub(super) server: Option<(Arc<str>, Arc<str>)>,
-    /// Who had no room for it in this round.
-    tried: Vec<Arc<str>>,
-    rounds: u32,
-    pub(super) thread: Thread,
-    /// The server has said that it goes away.
-    pub(super) draining: bool,
 }
 
 /// What is known of a call that is to be written.
@@ -75,49 +51,6 @@ impl Sessions {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Table {
-    /// Forgets a call: what its callbacks are to be told.
-    pub(super) fn remove(
-        &mut self,
-        call: u64,
-        heard: &mut Vec<Envelope<'static>>,
-    ) -> Option<Session> {
-        let session = self.calls.remove(&call)?;
-        self.callbacks.retain(|local, (of, _)| {
-            if *of == call {
-                heard.push(Envelope::Cancel(Cancel {
-                    id: WireId::Uint(*local),
-                    reason: CancelReason::Caller,
-                }));
-            }
-            *of != call
-        });
-        Some(session)
-    }
-
-    /// The number here of a call that a server makes in a session.
-    pub(super) fn local(&self, call: u64, theirs: &WireId) -> Option<u64> {
-        let mut callbacks = self.callbacks.iter();
-        let is_it = |(_, (of, known)): &(&u64, &(u64, WireId))| *of == call && known == theirs;
-        callbacks.find(is_it).map(|(local, _)| *local)
-    }
-
-    /// Ends a call without an answer.
-    pub(super) fn fail(&mut self, call: u64, why: Undelivered, heard: &mut Vec<Envelope<'static>>) {
-        let Some(session) = self.remove(call, heard) else {
-            return;
-        };
-        let why = match why {
-            Undelivered::PeerGone if session.draining => Undelivered::Drained,
-            why => why,
-        };
-        heard.push(Envelope::Delivery(DeliveryReport {
-            id: session.id,
-            status: DeliveryStatus::Failed(why),
-        }));
     }
 }
 
@@ -173,12 +106,8 @@ impl Core {
 
     fn open_session(self: &Arc<Self>, request: Request<'static>) {
         let id = request.id.clone();
-        let mut on_wire = id.clone();
-        self.mix(&mut on_wire);
-        let Some(call) = uint(&on_wire).filter(|call| *call > 0) else {
-            return;
-        };
-        let service: Box<str> = (*request.name.service).into();
+        let Some(call) = uint(&id) else { return };
+        let service = request.name.service.to_string();
         if !keys::is_service(&service) {
             let why = Undelivered::Unsupported("streams of what is no service");
             self.report([id], DeliveryStatus::Failed(why));
@@ -186,19 +115,8 @@ impl Core {
         }
         let bytes = request.params.len();
         let until = Instant::now() + request.timeout.unwrap_or(PATIENCE).min(LONGEST);
-        let session = Session {
-            id: id.clone(),
-            request: Some(Box::new(request)),
-            service: service.clone(),
-            until,
-            server: None,
-            tried: Vec::new(),
-            rounds: 0,
-            thread: Thread::new(),
-            draining: false,
-        };
         let mut table = self.sessions.lock();
-        table.calls.insert(call, session);
+        table.calls.insert(call, Session::new(request, until));
         let beats = std::mem::replace(&mut table.beating, true);
         drop(table);
         if !beats {
@@ -208,7 +126,7 @@ impl Core {
             said: Said::Open(call),
             bytes,
             id: Some(id),
-            service: service.into(),
+            service,
             until: None,
             unserved: false,
             told: false,
@@ -216,9 +134,7 @@ impl Core {
     }
 
     fn cancel_session(&self, cancel: Cancel) -> Option<Envelope<'static>> {
-        let mut id = cancel.id.clone();
-        self.mix(&mut id);
-        let call = uint(&id)?;
+        let call = uint(&cancel.id)?;
         let mut table = self.sessions.lock();
         if !table.calls.contains_key(&call) {
             return Some(Envelope::Cancel(cancel));
@@ -229,11 +145,7 @@ impl Core {
         // One that waits to be written finds itself gone.
         self.give_up(&cancel.id);
         if let Some(mut session) = session {
-            self.say_frame(
-                call,
-                &mut session,
-                Envelope::Cancel(Cancel { id, ..cancel }),
-            );
+            self.say_frame(&mut session, Envelope::Cancel(cancel));
         }
         self.hear(heard);
         None
@@ -241,22 +153,20 @@ impl Core {
 
     /// What belongs to a call of this side.
     fn say_of_call(&self, mut envelope: Envelope<'static>) {
-        let Some(id) = session::id_of(&mut envelope) else {
+        let Some(call) = session::id_of(&mut envelope).and_then(|id| uint(id)) else {
             return;
         };
-        self.mix(id);
-        let Some(call) = uint(id) else { return };
         let mut table = self.sessions.lock();
         if let Some(session) = table.calls.get_mut(&call) {
-            self.say_frame(call, session, envelope);
+            self.say_frame(session, envelope);
         }
     }
 
     /// What every server that has a session is to know.
     fn say_to_all(&self, envelope: &Envelope<'static>) {
         let mut table = self.sessions.lock();
-        for (call, session) in &mut table.calls {
-            self.say_frame(*call, session, envelope.clone());
+        for session in table.calls.values_mut() {
+            self.say_as_it_is(session, envelope.clone());
         }
     }
 
@@ -268,29 +178,29 @@ impl Core {
         };
         let Some(local) = uint(id) else { return };
         let mut table = self.sessions.lock();
-        let Some((call, theirs)) = table.callbacks.get(&local).cloned() else {
+        let Some((call, theirs)) = table.callback(local, is_over) else {
             return;
         };
-        if is_over {
-            table.callbacks.remove(&local);
-        }
         *id = theirs;
         if let Some(session) = table.calls.get_mut(&call) {
-            self.say_frame(call, session, envelope);
+            self.say_as_it_is(session, envelope);
+        }
+    }
+
+    /// Has what belongs to a call written to whoever has it, under the number that it has there.
+    fn say_frame(&self, session: &mut Session, mut envelope: Envelope<'static>) {
+        if let (Some(given), Some(id)) = (&session.server, session::id_of(&mut envelope)) {
+            *id = WireId::Uint(given.number);
+            self.say_as_it_is(session, envelope);
         }
     }
 
     /// Has a frame written to whoever has the call.
-    pub(super) fn say_frame(
-        &self,
-        call: u64,
-        session: &mut Session,
-        mut envelope: Envelope<'static>,
-    ) {
-        let Some((_, inbox)) = &session.server else {
+    pub(super) fn say_as_it_is(&self, session: &mut Session, mut envelope: Envelope<'static>) {
+        let Some(given) = &session.server else {
             return;
         };
-        let inbox = Arc::clone(inbox);
+        let (inbox, call) = (Arc::clone(&given.inbox), given.number);
         let mut body = Vec::with_capacity(envelope.payload_bytes() + 48);
         if let Err(error) = self.sessions.frames.write(&envelope, &mut body) {
             tracing::warn!(%error, kind = envelope.kind(), "cannot be said in a session");
@@ -356,19 +266,18 @@ impl Core {
         })
     }
 
-    /// Whether a session has not ended.
-    pub(super) fn has_session(&self, call: u64) -> bool {
-        self.sessions.lock().calls.contains_key(&call)
+    /// Whether a session that has this number on the wire has not ended.
+    pub(super) fn has_session(&self, number: u64) -> bool {
+        self.sessions.lock().own(number).is_some()
     }
 
-    /// How many sessions of this client each server has.
-    pub(super) fn session_load(&self, server: &str) -> usize {
+    /// Of these servers the one that has the fewest sessions of this client; among those with as many one by chance.
+    pub(super) fn least_loaded<'s>(
+        &self,
+        servers: impl Iterator<Item = &'s Arc<str>>,
+    ) -> Option<&'s Arc<str>> {
         let table = self.sessions.lock();
-        let has = |session: &&Session| {
-            let of = session.server.as_ref().map(|(instance, _)| &**instance);
-            of == Some(server)
-        };
-        table.calls.values().filter(has).count()
+        servers.min_by_key(|server| (table.load(server), random::bits()))
     }
 
     /// The first frame of a call, for this server; `None` when it cannot be written, and has ended.
@@ -378,10 +287,12 @@ impl Core {
         server: &Arc<str>,
     ) -> Option<(Arc<str>, Written)> {
         let mut table = self.sessions.lock();
+        let inbox: Arc<str> = self.keys.inbox(server).into();
+        let number = table.give(call, server, Arc::clone(&inbox))?;
         let session = table.calls.get_mut(&call)?;
         let request = session.request.as_ref()?;
         let mut on_wire = Request::clone(request);
-        on_wire.id = WireId::Uint(call);
+        on_wire.id = WireId::Uint(number);
         if on_wire.timeout.is_some() {
             on_wire.timeout = Some(session.until.saturating_duration_since(Instant::now()));
         }
@@ -401,19 +312,13 @@ impl Core {
             self.hear(heard);
             return None;
         }
-        let inbox: Arc<str> = self.keys.inbox(server).into();
-        session.server = Some((Arc::clone(server), Arc::clone(&inbox)));
-        session.thread = Thread::new();
-        let number = session.thread.next();
-        Some((
-            inbox,
-            Written {
-                kind: self.coding.frame(),
-                call,
-                number,
-                body,
-            },
-        ))
+        let written = Written {
+            kind: self.coding.frame(),
+            call: number,
+            number: session.thread.next(),
+            body,
+        };
+        Some((inbox, written))
     }
 
     /// Whoever was asked has no room, or is gone, and nothing has begun: somebody else is asked.
@@ -425,10 +330,12 @@ impl Core {
         if session.thread.is_answered() {
             return;
         }
-        if let Some((server, _)) = session.server.take() {
+        let (id, service) = (session.id.clone(), String::from(&*session.service));
+        if let Some(server) = table.take_back(call)
+            && let Some(session) = table.calls.get_mut(&call)
+        {
             session.tried.push(server);
         }
-        let (id, service) = (session.id.clone(), String::from(&*session.service));
         drop(table);
         self.write(Queued {
             said: Said::Open(call),
@@ -441,6 +348,14 @@ impl Core {
         });
     }
 
+    /// The same for a call that has this number on the wire: one of an earlier time means nothing.
+    pub(super) fn was_not_taken(&self, number: u64) {
+        let call = self.sessions.lock().own(number);
+        if let Some(call) = call {
+            self.try_another(call);
+        }
+    }
+
     /// Nobody has room for a call: all are asked again, after a while.
     pub(super) fn try_later(self: &Arc<Self>, call: u64) {
         let mut table = self.sessions.lock();
@@ -450,10 +365,13 @@ impl Core {
         session.tried.clear();
         session.rounds += 1;
         let pause = Duration::from_millis(20 << session.rounds.min(5));
+        let id = session.id.clone();
         drop(table);
+        // Should its time be over first: nobody has it.
+        self.report([id], DeliveryStatus::Waits);
         let core = Arc::clone(self);
         tokio::spawn(async move {
-            tokio::time::sleep(crate::random::jittered(pause)).await;
+            tokio::time::sleep(random::jittered(pause)).await;
             core.try_another(call);
         });
     }
@@ -463,6 +381,14 @@ impl Core {
         let mut heard = Vec::new();
         self.sessions.lock().fail(call, why, &mut heard);
         self.hear(heard);
+    }
+
+    /// The same for one that has this number on the wire.
+    pub(super) fn lose_session(&self, number: u64, why: Undelivered) {
+        let call = self.sessions.lock().own(number);
+        if let Some(call) = call {
+            self.fail_session(call, why);
+        }
     }
 
     /// The same with an error of this side.
@@ -479,10 +405,10 @@ impl Core {
     pub(super) fn session_beats(&self) -> HashMap<Arc<str>, Vec<(u64, u64)>> {
         let table = self.sessions.lock();
         let mut beats: HashMap<Arc<str>, Vec<(u64, u64)>> = HashMap::new();
-        for (call, session) in &table.calls {
-            if let Some((_, inbox)) = &session.server {
-                let sessions = beats.entry(Arc::clone(inbox)).or_default();
-                sessions.push((*call, session.thread.sent()));
+        for session in table.calls.values() {
+            if let Some(given) = &session.server {
+                let sessions = beats.entry(Arc::clone(&given.inbox)).or_default();
+                sessions.push((given.number, session.thread.sent()));
             }
         }
         beats
@@ -509,10 +435,11 @@ impl Core {
     pub(super) fn end_silent_sessions(&self, pulse: &Pulse) {
         let mut heard = Vec::new();
         let mut table = self.sessions.lock();
-        let silent = table
-            .calls
-            .iter()
-            .filter(|(_, session)| session.server.is_some() && session.thread.is_silent(pulse));
+        let is_gone = |session: &Session| {
+            let left = session.lost.is_some_and(|since| since.elapsed() > GRACE);
+            left || session.server.is_some() && session.thread.is_silent(pulse)
+        };
+        let silent = table.calls.iter().filter(|(_, session)| is_gone(session));
         let silent: Vec<u64> = silent.map(|(call, _)| *call).collect();
         for call in silent {
             tracing::info!("a server is not heard any more");
@@ -522,27 +449,30 @@ impl Core {
         self.hear(heard);
     }
 
-    /// A server's inbox is gone: so are its sessions.
+    /// A server's inbox is gone: so are its sessions. One that has not been heard may never have begun: then its server
+    /// says so, if it went in order.
     pub(super) fn lost_inbox(&self, inbox: &str) {
         let mut heard = Vec::new();
         let mut table = self.sessions.lock();
-        let of = table.calls.iter().filter(|(_, session)| {
-            let of = session.server.as_ref().map(|(_, known)| &**known);
-            of == Some(inbox)
-        });
-        let of: Vec<u64> = of.map(|(call, _)| *call).collect();
-        for call in of {
+        let mut gone = Vec::new();
+        for (call, session) in &mut table.calls {
+            if session
+                .server
+                .as_ref()
+                .is_none_or(|given| *given.inbox != *inbox)
+            {
+                continue;
+            }
+            if session.thread.is_answered() {
+                gone.push(*call);
+            } else {
+                session.lost.get_or_insert_with(Instant::now);
+            }
+        }
+        for call in gone {
             table.fail(call, Undelivered::PeerGone, &mut heard);
         }
         drop(table);
         self.hear(heard);
-    }
-}
-
-impl Table {
-    /// Whether a server has this call: nobody else may say anything of it.
-    pub(super) fn is_of(&self, call: u64, from: &str) -> bool {
-        let server = self.calls.get(&call).and_then(|one| one.server.as_ref());
-        server.is_some_and(|(instance, _)| **instance == *from)
     }
 }

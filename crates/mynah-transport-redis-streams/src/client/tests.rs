@@ -1,16 +1,21 @@
 //! Tests of the client's parts without Redis.
 
-use super::core::{Core, Queued, Said};
-use super::write::command_of;
+use super::core::{Batch, Core, Queued, Said};
+use super::write::{answered, command_of};
 use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::field;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
-use crate::session::{Written, kind};
-use mynah_protocol::{ErrorCode, WireId};
-use redis::Arg;
+use crate::session::{Note, Written, kind};
+use mynah_protocol::{
+    Cancel, CancelReason, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, FormatId, Metadata,
+    MethodName, Payload, Request, Streams, Undelivered, WireId,
+};
+use redis::{Arg, Value};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -124,4 +129,191 @@ fn what_is_said_in_sessions_waits_for_no_answers() {
     assert_eq!(take(), [(None, 4)]);
     core.fail(WireId::Uint(1), ErrorCode::INTERNAL, "answered");
     assert_eq!(take(), [(Some(WireId::Uint(2)), 0)]);
+}
+
+/// A call with a stream, as the peer says it.
+fn stream_call(id: u64) -> Envelope<'static> {
+    let streams = Streams {
+        input: true,
+        ..Streams::NONE
+    };
+    Envelope::Request(Request {
+        id: WireId::Uint(id),
+        name: MethodName::new("numbers", "sum"),
+        timeout: None,
+        metadata: Metadata::new(),
+        streams,
+        params: Payload::lent(FormatId::Json, b"{}"),
+    })
+}
+
+/// What the peer is told next.
+fn heard(core: &Core) -> Option<Envelope<'static>> {
+    match core.poll_heard(&Context::from_waker(Waker::noop())) {
+        Poll::Ready(heard) => Some(heard),
+        Poll::Pending => None,
+    }
+}
+
+/// The batch with the first frame of a call for this server, as the writer has it before it is written.
+fn given(core: &Arc<Core>, server: &str) -> Batch {
+    let mut batch = core.take_batch();
+    for queued in &mut batch.calls {
+        if let Said::Open(call) = queued.said {
+            let (inbox, written) = core.begin_session(call, &server.into()).unwrap();
+            queued.said = Said::Note(inbox, written);
+        }
+    }
+    batch
+}
+
+const fn delivery(id: u64, status: DeliveryStatus) -> Envelope<'static> {
+    Envelope::Delivery(DeliveryReport {
+        id: WireId::Uint(id),
+        status,
+    })
+}
+
+#[test]
+fn calls_that_wait_for_room_for_their_answers_are_told_so_once() {
+    let core = core(4);
+    for id in 1..=4 {
+        core.write(queued(Some(id), None));
+    }
+    assert_eq!(core.take_batch().calls.len(), 2);
+    let waits = |id| delivery(id, DeliveryStatus::Waits);
+    let mut told = [heard(&core), heard(&core)].map(Option::unwrap);
+    told.sort_by_key(|told| format!("{told:?}"));
+    assert_eq!(told, [waits(3), waits(4)]);
+    core.write(queued(Some(5), None));
+    assert_eq!(core.take_batch().calls.len(), 0);
+    assert_eq!(heard(&core), Some(waits(5)));
+    assert_eq!(core.take_batch().calls.len(), 0);
+    assert_eq!(heard(&core), None, "they know it");
+    // Once there is room it is written, and that is told as well.
+    core.was_not_written(&WireId::Uint(1));
+    let batch = core.take_batch();
+    assert_eq!(batch.calls.len(), 1);
+    answered(&core, batch, vec![Value::BulkString(b"1-0".to_vec())]);
+    assert_eq!(heard(&core), Some(delivery(3, DeliveryStatus::Written)));
+}
+
+#[tokio::test]
+async fn a_call_for_a_server_that_is_gone_is_given_to_another_whatever_else_was_written() {
+    let core = core(8);
+    assert!(core.say_in_session(stream_call(7)).is_none());
+    let mut batch = given(&core, "gone");
+    // A beat of other sessions stands ahead of it.
+    core.write_note(
+        "mynah:inbox:gone".into(),
+        kind::BEAT,
+        0,
+        0,
+        b"1:1 ".to_vec(),
+    );
+    core.write_note("app:inbox:gone".into(), kind::BEAT, 0, 0, b"1:1 ".to_vec());
+    let beats = core.take_batch();
+    batch.calls.splice(0..0, beats.calls);
+    let answers = vec![Value::Nil; batch.calls.len()];
+    answered(&core, batch, answers);
+    assert_eq!(heard(&core), None, "it has not ended");
+    let again = core.take_batch();
+    assert!(matches!(again.calls[0].said, Said::Open(7)), "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_server_has_gone_in_order_waits_for_its_word() {
+    let core = core(8);
+    assert!(core.say_in_session(stream_call(7)).is_none());
+    let written = given(&core, "gone");
+    answered(&core, written, vec![Value::BulkString(b"1-0".to_vec())]);
+    assert_eq!(heard(&core), Some(delivery(7, DeliveryStatus::Written)));
+    core.lost_inbox("app:inbox:gone");
+    core.end_silent_sessions(&core.pulse());
+    assert_eq!(heard(&core), None, "it may have been left unread");
+    tokio::time::advance(Duration::from_secs(3)).await;
+    core.end_silent_sessions(&core.pulse());
+    let gone = DeliveryStatus::Failed(Undelivered::PeerGone);
+    assert_eq!(heard(&core), Some(delivery(7, gone)));
+    assert_eq!(core.sessions.lock().held(), 0);
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_an_earlier_time_means_nothing() {
+    let core = core(8);
+    assert!(core.say_in_session(stream_call(7)).is_none());
+    let number = |batch: &Batch| match &batch.calls[0].said {
+        Said::Note(_, first) => (first.number, first.call),
+        other => panic!("{other:?}"),
+    };
+    let first = given(&core, "one");
+    let (one, earlier) = number(&first);
+    let note = |kind: &str, call, body: &str| Note {
+        kind: kind.as_bytes().to_vec(),
+        from: b"one".to_vec(),
+        call,
+        number: 0,
+        body: body.as_bytes().to_vec(),
+    };
+    let mut all = Vec::new();
+    core.hear_note(&note(kind::BUSY, earlier, ""), &mut all);
+    let second = given(&core, "one");
+    let (again, later) = number(&second);
+    assert_eq!((one, again), (1, 1));
+    assert_ne!(earlier, later);
+    assert!(!core.has_session(earlier) && core.has_session(later));
+    for kind in [kind::BUSY, kind::REFUSED, kind::FRAME] {
+        core.hear_note(&note(kind, earlier, ""), &mut all);
+    }
+    core.hear_note(&note(kind::GONE, 0, &earlier.to_string()), &mut all);
+    assert_eq!(all, []);
+    assert!(core.take_batch().calls.is_empty(), "nobody else is asked");
+    core.hear_note(&note(kind::GONE, 0, &later.to_string()), &mut all);
+    let gone = DeliveryStatus::Failed(Undelivered::PeerGone);
+    assert_eq!(all, [delivery(7, gone)]);
+    assert_eq!(core.sessions.lock().held(), 0);
+}
+
+#[tokio::test]
+async fn many_sessions_are_spread_and_leave_nothing() {
+    const MANY: u64 = 10_000;
+    let core = core(100_000);
+    let servers: Vec<Arc<str>> = ["a", "b", "c", "d"].map(Arc::from).to_vec();
+    for id in 1..=MANY {
+        assert!(core.say_in_session(stream_call(id)).is_none());
+        let server = Arc::clone(core.least_loaded(servers.iter()).unwrap());
+        core.begin_session(id, &server).unwrap();
+    }
+    let load = |server| core.sessions.lock().load(server);
+    assert_eq!(["a", "b", "c", "d"].map(load), [2500; 4]);
+    core.lost_inbox("app:inbox:a");
+    for id in 1..=MANY {
+        let cancel = Envelope::Cancel(Cancel {
+            id: WireId::Uint(id),
+            reason: CancelReason::Caller,
+        });
+        assert!(core.say_in_session(cancel).is_none());
+    }
+    let table = core.sessions.lock();
+    assert_eq!((table.calls.len(), table.held()), (0, 0));
+}
+
+#[tokio::test]
+async fn all_who_read_answers_go_on_when_there_is_room() {
+    let core = core(8);
+    let many = (0..5000).map(|id| delivery(id, DeliveryStatus::Written));
+    core.hear(many);
+    let mut readers: [Pin<Box<dyn Future<Output = ()> + '_>>; 2] = [
+        Box::pin(core.wait_for_room()),
+        Box::pin(core.wait_for_room()),
+    ];
+    let mut all = || {
+        let mut cx = Context::from_waker(Waker::noop());
+        readers
+            .each_mut()
+            .map(|reader| reader.as_mut().poll(&mut cx).is_ready())
+    };
+    assert_eq!(all(), [false, false]);
+    while heard(&core).is_some() {}
+    assert_eq!(all(), [true, true]);
 }

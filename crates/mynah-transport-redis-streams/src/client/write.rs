@@ -181,27 +181,29 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
     }
 }
 
-/// The inbox that something was for is gone, and its server with it.
-fn not_there(core: &Core, said: &Said) {
+/// The inbox that something was for is gone, and its server with it. `lost`: inboxes whose sessions are to end once all that
+/// was not written is with somebody else.
+fn not_there(core: &Core, said: &Said, lost: &mut Vec<Arc<str>>) {
     match said {
-        Said::Note(_, first) if first.number == 1 => core.try_another(first.call),
-        Said::Note(inbox, _) => core.lost_inbox(inbox),
+        Said::Note(_, first) if first.number == 1 => core.was_not_taken(first.call),
+        Said::Note(inbox, _) => lost.extend((!lost.contains(inbox)).then(|| Arc::clone(inbox))),
         _ => {}
     }
 }
 
 /// Calls that Redis refused end.
-fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
+pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
     let mut doubtful = false;
     if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
         let replicas = answers.pop().and_then(entry::integer);
         // A failover may lose them.
         doubtful = replicas.unwrap_or(0) < u64::from(core.options.wait_replicas);
     }
+    let mut lost = Vec::new();
     for (queued, answer) in batch.calls.into_iter().zip(answers) {
         let Value::ServerError(error) = answer else {
             match queued.id {
-                _ if answer == Value::Nil => not_there(core, &queued.said),
+                _ if answer == Value::Nil => not_there(core, &queued.said, &mut lost),
                 Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),
                 // A call that was routed more than once may have been told with an earlier frame.
                 Some(id) if queued.told || matches!(queued.said, Said::Note(..)) => {
@@ -217,8 +219,8 @@ fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
             // What was to be said in a session is missing now.
             match note.number {
                 0 => {}
-                1 => core.fail_session(note.call, Undelivered::Busy),
-                _ => core.fail_session(note.call, Undelivered::PeerGone),
+                1 => core.lose_session(note.call, Undelivered::Busy),
+                _ => core.lose_session(note.call, Undelivered::PeerGone),
             }
             continue;
         }
@@ -230,5 +232,8 @@ fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
         }
         let what = format!("redis did not take the call: {}", error.category());
         core.fail(id, ErrorCode::UNSUPPORTED, what);
+    }
+    for inbox in lost {
+        core.lost_inbox(&inbox);
     }
 }

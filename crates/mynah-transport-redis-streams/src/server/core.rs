@@ -9,6 +9,7 @@ use super::session::Sessions;
 use super::settle::Delivery;
 use crate::coding::{Coding, PerCoding};
 use crate::connect::Connector;
+use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
@@ -56,6 +57,21 @@ pub(super) struct Core {
     made: Instant,
     /// The time at Redis then, in milliseconds.
     redis_ms_then: AtomicU64,
+    /// What of this server is still to be seen in Redis. Held by whoever writes there that it is alive, or that it is not.
+    pub(super) standing: tokio::sync::Mutex<Standing>,
+    /// The last entry of the inbox that was heard.
+    heard: Mutex<EntryId>,
+}
+
+/// What of a server is to be seen in Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// All of it.
+    Serves,
+    /// Its inbox is gone.
+    Leaves,
+    /// Nothing.
+    Gone,
 }
 
 /// Who calls.
@@ -99,6 +115,8 @@ impl Core {
             fetched: Notify::new(),
             made: Instant::now(),
             redis_ms_then: AtomicU64::new(0),
+            standing: tokio::sync::Mutex::new(Standing::Serves),
+            heard: Mutex::default(),
         }
     }
 
@@ -173,6 +191,16 @@ impl Core {
     pub(super) fn redis_ms(&self) -> u64 {
         let then = self.redis_ms_then.load(Ordering::Relaxed);
         then.saturating_add(self.age_ms())
+    }
+
+    /// The inbox was heard up to this entry.
+    pub(super) fn set_heard(&self, last: EntryId) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+
+    /// Up to which entry the inbox was heard.
+    pub(super) fn heard(&self) -> EntryId {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn age_ms(&self) -> u64 {

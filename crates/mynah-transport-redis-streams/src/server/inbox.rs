@@ -1,14 +1,15 @@
 //! The inbox of a server: what clients say in sessions.
 
-use super::core::Core;
+use super::core::{Core, Standing};
 use crate::client::SILENCE;
 use crate::coding::{Coding, Said};
 use crate::command::{self, millis};
 use crate::connect::{Connection, Pauses};
 use crate::entry::{self, Entry, EntryId};
+use crate::lua::Lua;
 use crate::session::{self, Note, kind};
 use mynah_protocol::{Envelope, Request, WireId};
-use redis::{RedisResult, cmd};
+use redis::{RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -39,6 +40,50 @@ pub(super) async fn keep(core: &Core, connection: &mut Connection) -> RedisResul
     Ok(())
 }
 
+/// Takes the inbox away: nothing more can be said to this server, and Redis tells whoever tries. Answers with the calls in
+/// it that came behind the last entry that was heard, each with who made it.
+static LEAVE: Lua = Lua::new(
+    r"
+local left = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', 1024)
+redis.call('DEL', KEYS[1])
+local calls = {}
+for _, entry in ipairs(left) do
+  local note = {}
+  for i = 1, #entry[2], 2 do note[entry[2][i]] = entry[2][i + 1] end
+  if note['mynah'] == 'frame' and note['n'] == '1' and note['from'] and note['call'] then
+    calls[#calls + 1] = note['from']
+    calls[#calls + 1] = note['call']
+  end
+end
+return calls
+",
+);
+
+/// Takes the inbox away once nobody reads it any more. Calls that were left unread have not begun: their clients are told so.
+pub(super) async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
+    let mut standing = core.standing.lock().await;
+    *standing = Standing::Leaves;
+    let inbox = core.keys.inbox(&core.instance);
+    let calls = LEAVE
+        .run(connection, inbox, &[core.heard().to_string()])
+        .await?;
+    drop(standing);
+    let Value::Array(calls) = calls else {
+        return Ok(());
+    };
+    let mut calls = calls.into_iter().filter_map(entry::text);
+    while let (Some(from), Some(call)) = (calls.next(), calls.next()) {
+        let call = str::from_utf8(&call)
+            .ok()
+            .and_then(|call| call.parse().ok());
+        if let (Some(client), Some(call)) = (core.keys.instance_of(&from), call) {
+            let reply_to = core.keys.replies(client).into();
+            core.say_note(reply_to, kind::REFUSED, call, 0, Vec::new());
+        }
+    }
+    Ok(())
+}
+
 /// Reads until it is dropped, and deletes what was read.
 pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
     let mut connection = Some(connection);
@@ -64,6 +109,7 @@ pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
                     if let Some(note) = &entry.note {
                         hear(&core, entry, note);
                     }
+                    core.set_heard(last);
                 }
             }
             Ok(Err(error)) => {

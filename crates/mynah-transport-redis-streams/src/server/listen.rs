@@ -2,7 +2,7 @@
 
 use super::accepted::RedisRemote;
 use super::control;
-use super::core::Core;
+use super::core::{Core, Standing};
 use super::desk::Desk;
 use super::fetch::{self, Fetcher};
 use super::inbox;
@@ -234,15 +234,17 @@ async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, listening: [JoinH
     // Nobody accepts them any more: what they hold is given back.
     drop(core.take_arrived());
     core.wait_until_settled().await;
-    if let Some(open) = &mut connection {
-        // While it is still read: a call that comes after this is told by Redis that nobody is there.
-        let gone = timeout(LAST_WORDS, leave_inbox(open, &core)).await;
-        if gone.is_err() {
-            tracing::debug!("the inbox ends by itself");
-        }
+    for ears in listening {
+        ears.abort();
+        // From then on it is certain what was heard.
+        drop(ears.await);
     }
-    listening.iter().for_each(JoinHandle::abort);
     if let Some(open) = &mut connection {
+        match timeout(LAST_WORDS, inbox::leave(&core, open)).await {
+            Ok(Ok(())) => drop(timeout(LAST_WORDS, core.wait_until_settled()).await),
+            Ok(Err(error)) => tracing::debug!(%error, "the inbox ends by itself"),
+            Err(_elapsed) => tracing::debug!("the inbox ends by itself"),
+        }
         let left = timeout(LAST_WORDS, async {
             give_back(open, &core).await;
             leave(open, &core).await;
@@ -292,17 +294,9 @@ async fn give_back(connection: &mut Connection, core: &Core) {
     }
 }
 
-/// Nothing more can be said to this server.
-async fn leave_inbox(connection: &mut Connection, core: &Core) {
-    let mut inbox = cmd("DEL");
-    inbox.arg(core.keys.inbox(&core.instance));
-    if let Err(error) = connection.run(&inbox).await {
-        tracing::debug!(%error, "the inbox ends by itself");
-    }
-}
-
 /// Says that this server is gone, and takes it out of its groups.
 async fn leave(connection: &mut Connection, core: &Core) {
+    *core.standing.lock().await = Standing::Gone;
     let card = upkeep::card(core, core.desks(), 0);
     if let Err(error) = card.withdraw(&core.keys, connection).await {
         tracing::debug!(%error, "presence ends by itself");

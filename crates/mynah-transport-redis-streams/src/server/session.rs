@@ -10,8 +10,8 @@ use crate::session::{self, Arrival, Note, Pulse, Thread, Written, kind};
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_protocol::{
-    Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile, Request, Response,
-    RpcError, StreamSide, Transport, TransportError, WireId,
+    Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile, Receipt, Request,
+    Response, RpcError, Settled, StreamSide, Transport, TransportError, WireId,
 };
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -61,6 +61,8 @@ struct State {
     answered: bool,
     /// Its connection is run by somebody.
     driven: bool,
+    /// Whoever runs it had no room for the call, and it has not begun.
+    refused: bool,
 }
 
 impl Sessions {
@@ -186,6 +188,7 @@ impl Core {
                 open: true,
                 answered: false,
                 driven: false,
+                refused: false,
             }),
         });
         let key = (Box::from(client), call);
@@ -260,6 +263,13 @@ impl Core {
         session.end();
     }
 
+    /// Whether a session is not open any more.
+    #[cfg(test)]
+    pub(super) fn has_ended_session(&self, client: &str, call: u64) -> bool {
+        let session = self.sessions.find(client, call);
+        session.is_none_or(|session| !session.lock().open)
+    }
+
     /// Ends a session that its client does not know any more.
     pub(super) fn end_session(&self, client: &str, call: u64) {
         if let Some(session) = self.sessions.find(client, call) {
@@ -318,6 +328,9 @@ impl Core {
         }
     }
 }
+
+/// What comes back of the request of a session.
+struct Call;
 
 /// The connection of one call.
 #[derive(Debug)]
@@ -411,10 +424,10 @@ impl Stream for SessionRemote {
         match state.inbox.pop_front() {
             Some(envelope) => {
                 state.bytes = state.bytes.saturating_sub(envelope.payload_bytes());
-                Poll::Ready(Some(Ok(Inbound {
-                    envelope,
-                    receipt: None,
-                })))
+                // It comes back at once when the call cannot begin.
+                let receipt =
+                    matches!(envelope, Envelope::Request(_)).then(|| Receipt::new(Call, 1));
+                Poll::Ready(Some(Ok(Inbound { envelope, receipt })))
             }
             None => {
                 state.reader = Some(cx.waker().clone());
@@ -432,8 +445,15 @@ impl Sink<Outbound> for SessionRemote {
     }
 
     fn start_send(self: Pin<&mut Self>, outbound: Outbound) -> Result<(), TransportError> {
-        if let Outbound::Send(envelope) = outbound {
-            self.say(envelope);
+        match outbound {
+            Outbound::Send(envelope) => self.say(envelope),
+            Outbound::Settle(_, Settled::Done) => {}
+            Outbound::Settle(receipt, _) => {
+                if receipt.into_token::<Call>().is_ok() {
+                    self.session.lock().refused = true;
+                    self.session.end();
+                }
+            }
         }
         Ok(())
     }
@@ -460,8 +480,8 @@ impl Drop for SessionRemote {
         self.core.sessions.lock().remove(&(client.clone(), *call));
         let state = self.session.lock();
         if !state.answered {
-            // Nobody took the connection: somebody else may have the call. Else its client learns that it has ended.
-            let (kind, call, body) = match state.driven {
+            // Nobody took the connection or the call: somebody else may have it. Else its client learns that it has ended.
+            let (kind, call, body) = match state.driven && !state.refused {
                 false => (kind::BUSY, *call, Vec::new()),
                 true => (kind::GONE, 0, session::gone_body(&[*call])),
             };

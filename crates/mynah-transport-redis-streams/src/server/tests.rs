@@ -1,6 +1,8 @@
-//! Tests of the server's parts without Redis.
+//! Tests of the server's parts, most of them without Redis.
 
-use super::core::Core;
+use super::core::{Core, Standing};
+use super::desk::Desk;
+use super::inbox;
 use super::outbox::{Place, Step};
 use super::remote::Manner;
 use crate::coding::Coding;
@@ -8,10 +10,18 @@ use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
+use crate::sealed::Seals;
+use crate::session::kind;
+use futures_core::Stream as _;
+use futures_sink::Sink as _;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages, Read};
-use mynah_protocol::{Envelope, Limits, WireId};
+use mynah_protocol::{
+    Envelope, FormatId, Items, Limits, Metadata, MethodName, Outbound, Payload, Request, Settled,
+    StreamSide, Streams, WireId,
+};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 const PLACE: Place = Place {
@@ -92,4 +102,164 @@ fn many_clients_are_a_crowd_until_the_quiet_ones_are_gone() {
     assert!(core.is_crowded());
     drop(core.take_arrived());
     assert!(!core.is_crowded());
+}
+
+/// A server that has one service, without Redis.
+fn serves(concurrency: usize) -> Arc<Core> {
+    let core = core();
+    let seals = Seals::new("app", "numbers", Duration::from_secs(1));
+    let (stream, consumer) = ("app:cmds:numbers".to_owned(), "numbers:own".to_owned());
+    let desk = Desk::new("numbers", None, stream, consumer, concurrency, seals);
+    core.desks.set([desk].into()).unwrap();
+    core
+}
+
+fn open(core: &Arc<Core>, call: u64) {
+    let request = Request {
+        id: WireId::Uint(call),
+        name: MethodName::new("numbers", "sum"),
+        timeout: None,
+        metadata: Metadata::new(),
+        streams: Streams {
+            input: true,
+            ..Streams::NONE
+        },
+        params: Payload::lent(FormatId::Json, b"{}"),
+    };
+    core.open_session("c", &"app:replies:c".into(), call, request, "1-0");
+}
+
+/// A frame with items of the call 7.
+fn items(core: &Core, bytes: usize) -> Vec<u8> {
+    let len = u32::try_from(bytes).unwrap().to_be_bytes();
+    let batch = [&len[..], &vec![b'1'; bytes]].concat();
+    let items = Envelope::Items(Items {
+        id: WireId::Uint(7),
+        stream: StreamSide::Input,
+        count: 1,
+        batch: Payload::owned(FormatId::Json, batch.into()),
+    });
+    let mut frame = Vec::new();
+    core.frames.write(&items, &mut frame).unwrap();
+    frame
+}
+
+/// What is said to clients: kinds and numbers of calls.
+fn said(core: &Core) -> Vec<(&'static str, u64)> {
+    let note = |step| match step {
+        Step::Note(_, written) => (written.kind, written.call),
+        other => panic!("{other:?}"),
+    };
+    core.outbox.take().into_iter().map(note).collect()
+}
+
+/// Hears frames until the session has ended, or so many were heard: how many.
+fn fill(core: &Arc<Core>, bytes: usize, most: u64) -> u64 {
+    let frame = items(core, bytes);
+    let mut remote = core.take_arrived().pop_front().unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    // It is run by somebody who then takes nothing.
+    assert!(Pin::new(&mut remote).poll_next(&mut cx).is_ready());
+    let mut heard = 0;
+    while heard < most && core.hear_frame("c", 7, heard + 2, &frame) {
+        heard += 1;
+        if core.has_ended_session("c", 7) {
+            break;
+        }
+    }
+    match Pin::new(&mut remote).poll_next(&mut cx) {
+        Poll::Ready(None) => {}
+        Poll::Ready(Some(_)) => return u64::MAX,
+        Poll::Pending => panic!("something waits"),
+    }
+    drop(remote);
+    assert_eq!(said(core), [(kind::GONE, 0)]);
+    heard
+}
+
+#[test]
+fn what_waits_for_a_session_is_bounded_in_frames_and_in_bytes() {
+    let core = serves(4);
+    open(&core, 7);
+    assert_eq!(fill(&core, 1, 100_000), 16_385);
+    open(&core, 7);
+    // 32 MiB, whoever says it.
+    assert_eq!(fill(&core, 1 << 20, 100), 32);
+    open(&core, 7);
+    assert_eq!(fill(&core, 1, 100), u64::MAX, "it goes on");
+    assert!(core.desks()[0].is_idle(), "each has given its place back");
+}
+
+#[test]
+fn a_session_that_nobody_takes_or_has_room_for_is_left_to_others() {
+    let core = serves(1);
+    open(&core, 7);
+    open(&core, 8);
+    assert_eq!(said(&core), [(kind::BUSY, 8)]);
+    drop(core.take_arrived());
+    assert_eq!(said(&core), [(kind::BUSY, 7)]);
+    // Whoever runs it has no permit for the call.
+    open(&core, 7);
+    let mut remote = core.take_arrived().pop_front().unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(Ok(inbound))) = Pin::new(&mut remote).poll_next(&mut cx) else {
+        panic!("there is the request");
+    };
+    let receipt = inbound.receipt.unwrap();
+    let settle = Outbound::Settle(receipt, Settled::Release);
+    Pin::new(&mut remote).start_send(settle).unwrap();
+    assert!(matches!(
+        Pin::new(&mut remote).poll_next(&mut cx),
+        Poll::Ready(None)
+    ));
+    drop(remote);
+    assert_eq!(said(&core), [(kind::BUSY, 7)]);
+    // One that began and was given up has ended.
+    open(&core, 7);
+    let mut remote = core.take_arrived().pop_front().unwrap();
+    assert!(Pin::new(&mut remote).poll_next(&mut cx).is_ready());
+    drop(remote);
+    assert_eq!(said(&core), [(kind::GONE, 0)]);
+    core.stop();
+    open(&core, 9);
+    assert_eq!(said(&core), [(kind::REFUSED, 9)]);
+}
+
+#[tokio::test]
+async fn calls_that_a_server_leaves_unread_are_given_back() {
+    let redis = mynah_testkit::redis::RedisServer::start().await.unwrap();
+    let options = RedisOptions::new(redis.url()).with_prefix("app");
+    let connector = Connector::new(&options).unwrap();
+    let core = Core::new(options, connector, Keys::new("app"), "own".to_owned());
+    let mut connection = core.connector.open().await.unwrap();
+    inbox::open(&core, &mut connection).await.unwrap();
+    let put = async |from: &str, call: &str, n: &str| {
+        let add = [
+            "XADD",
+            "app:inbox:own",
+            "*",
+            "mynah",
+            "frame",
+            "from",
+            from,
+            "call",
+            call,
+            "n",
+            n,
+        ];
+        let added = redis.command(&add).await.unwrap();
+        EntryId::parse(added.as_text().unwrap().as_bytes()).unwrap()
+    };
+    core.set_heard(put("app:replies:c", "1", "1").await);
+    put("app:replies:c", "1", "2").await;
+    put("app:replies:c", "2", "1").await;
+    put("app:replies:d", "3", "1").await;
+    put("app:cmds:numbers", "4", "1").await;
+    put("app:replies:c", "x", "1").await;
+    inbox::leave(&core, &mut connection).await.unwrap();
+    assert_eq!(said(&core), [(kind::REFUSED, 2), (kind::REFUSED, 3)]);
+    let gone = redis.command(&["EXISTS", "app:inbox:own"]).await.unwrap();
+    assert_eq!(gone.as_integer(), Some(0));
+    // And nothing makes it again.
+    assert_eq!(*core.standing.lock().await, Standing::Leaves);
 }

@@ -1,7 +1,7 @@
 //! What a server does beside its calls: it renews claims, asks for the time, and ends connections that are quiet.
 
 use super::control;
-use super::core::Core;
+use super::core::{Core, Standing};
 use super::desk::Desk;
 use super::inbox;
 use super::scripts;
@@ -38,6 +38,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
         sessions: Instant::now(),
         clean_up: Instant::now(),
         started_ms: 0,
+        draining: false,
     };
     let mut pauses = Pauses::new();
     while !core.has_ended() {
@@ -66,7 +67,11 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
             false => QUIET,
         });
         let pause = period(&core.options).min(BEAT);
-        drop(timeout(pause, core.wait_for_end()).await);
+        match beats.draining {
+            true => drop(timeout(pause, core.wait_for_end()).await),
+            // Whoever chooses a server is to know it at once.
+            false => drop(timeout(pause, core.wait_for_stop()).await),
+        }
     }
 }
 
@@ -76,6 +81,8 @@ struct Beats {
     sessions: Instant,
     clean_up: Instant,
     started_ms: u64,
+    /// It was said that this server drains.
+    draining: bool,
 }
 
 async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> RedisResult<()> {
@@ -84,20 +91,32 @@ async fn round(core: &Core, beats: &mut Beats, connection: &mut Connection) -> R
     if beats.started_ms == 0 {
         beats.started_ms = redis_ms;
     }
-    renew(core, connection).await?;
     let now = Instant::now();
+    if beats.presence <= now || core.is_stopping() && !beats.draining {
+        let draining = core.is_stopping();
+        let standing = core.standing.lock().await;
+        if *standing != Standing::Gone {
+            let card = card(core, core.desks(), beats.started_ms);
+            card.announce(&core.keys, redis_ms, connection).await?;
+        }
+        drop(standing);
+        if !draining {
+            control::keep(core, connection).await?;
+        }
+        beats.presence = now + BEAT;
+        beats.draining = draining;
+    }
+    renew(core, connection).await?;
     if beats.sessions <= now {
         // While it drains, too: what runs still hears its clients.
-        inbox::keep(core, connection).await?;
+        let standing = core.standing.lock().await;
+        if *standing == Standing::Serves {
+            inbox::keep(core, connection).await?;
+        }
+        drop(standing);
         core.beat_sessions();
         core.end_silent_sessions();
         beats.sessions = now + BEAT;
-    }
-    if beats.presence <= now && !core.is_stopping() {
-        let card = card(core, core.desks(), beats.started_ms);
-        card.announce(&core.keys, redis_ms, connection).await?;
-        control::keep(core, connection).await?;
-        beats.presence = now + BEAT;
     }
     if beats.clean_up <= now {
         for desk in core.desks() {
@@ -120,6 +139,7 @@ pub(super) fn card(core: &Core, desks: &[Desk], started_ms: u64) -> Card {
         instance: core.instance.clone(),
         services: desks.iter().map(service).collect(),
         started_ms,
+        draining: core.is_stopping(),
     }
 }
 

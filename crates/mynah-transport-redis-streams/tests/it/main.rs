@@ -8,6 +8,7 @@
 
 mod calls;
 mod cancel;
+mod drains;
 mod fleet;
 mod formats;
 mod operations;
@@ -15,6 +16,7 @@ mod outages;
 mod presence;
 mod recovery;
 mod robust;
+mod rules;
 mod session_ends;
 mod sessions;
 mod topics;
