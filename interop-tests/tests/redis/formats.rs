@@ -145,6 +145,9 @@ async fn other_formats_need_no_more_than_the_page_says() {
     server.broadcast("news", &7u64).await.expect("published");
     let heard = within("news", news.next()).await;
     assert_eq!(heard.expect("more").expect("a message"), 7);
+    peer.emit("news", &8u64).expect("emitted");
+    let heard = within("news", news.next()).await;
+    assert_eq!(heard.expect("more").expect("a message"), 8);
     drop((news, arith));
     peer.close();
     drained(server).await;

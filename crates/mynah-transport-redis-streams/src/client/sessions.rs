@@ -8,8 +8,8 @@ use crate::random;
 use crate::session::{self, Pulse, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
-    Cancel, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode, Limits, Request, StreamSide,
-    Undelivered, WireId,
+    CALLBACK_SERVICE, Cancel, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode, Limits, Request,
+    StreamSide, Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +72,14 @@ impl Core {
                 if request.name.service == EVENTS_SERVICE && request.streams.window.is_some() =>
             {
                 self.subscribe(&request);
+            }
+            // Whose it is nothing says: a number that a server has given to some call of its own.
+            Envelope::Request(request) if request.name.service == CALLBACK_SERVICE => {
+                let why = Undelivered::Unsupported("functions of a server");
+                self.report([request.id], DeliveryStatus::Failed(why));
+            }
+            Envelope::Notification(told) if told.name.service == CALLBACK_SERVICE => {
+                tracing::debug!("a function of a server is not told");
             }
             Envelope::Request(request)
                 if !request.streams.is_none()

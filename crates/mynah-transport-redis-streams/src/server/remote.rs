@@ -186,6 +186,8 @@ impl ClientRemote {
         let manner = remote.manner;
         let mut profile = profile(manner.coding, &core.messages, mynah_protocol::Remote::One);
         profile.capabilities.side_messages = manner.sides && reply_to.is_some();
+        // Nothing is said to it that is not of its calls.
+        profile.capabilities.notifications = false;
         Self {
             profile,
             core,

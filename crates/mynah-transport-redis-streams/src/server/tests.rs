@@ -11,7 +11,7 @@ use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::sealed::Seals;
-use crate::session::kind;
+use crate::session::{Note, kind};
 use futures_core::Stream as _;
 use futures_sink::Sink as _;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages, Read};
@@ -126,7 +126,8 @@ fn open(core: &Arc<Core>, call: u64) {
         },
         params: Payload::lent(FormatId::Json, b"{}"),
     };
-    core.open_session("c", &"app:replies:c".into(), call, request, "1-0");
+    let reply_to = "app:replies:c".into();
+    core.open_session("c", Coding::Json, &reply_to, call, request, "1-0");
 }
 
 /// A frame with items of the call 7.
@@ -140,7 +141,8 @@ fn items(core: &Core, bytes: usize) -> Vec<u8> {
         batch: Payload::owned(FormatId::Json, batch.into()),
     });
     let mut frame = Vec::new();
-    core.frames.write(&items, &mut frame).unwrap();
+    let frames = core.frames.of(Coding::Json);
+    frames.write(&items, &mut frame).unwrap();
     frame
 }
 
@@ -161,7 +163,13 @@ fn fill(core: &Arc<Core>, bytes: usize, most: u64) -> u64 {
     // It is run by somebody who then takes nothing.
     assert!(Pin::new(&mut remote).poll_next(&mut cx).is_ready());
     let mut heard = 0;
-    while heard < most && core.hear_frame("c", 7, heard + 2, &frame) {
+    let note = |number| Note {
+        call: 7,
+        number,
+        body: frame.clone(),
+        ..Note::default()
+    };
+    while heard < most && core.hear_frame("c", Coding::Json, &note(heard + 2)) {
         heard += 1;
         if core.has_ended_session("c", 7) {
             break;

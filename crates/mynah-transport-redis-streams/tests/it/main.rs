@@ -9,6 +9,7 @@
 mod calls;
 mod cancel;
 mod drains;
+mod equals;
 mod fleet;
 mod formats;
 mod operations;
