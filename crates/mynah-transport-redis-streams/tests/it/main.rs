@@ -8,6 +8,7 @@
 
 mod calls;
 mod cancel;
+mod conformance;
 mod drains;
 mod equals;
 mod fleet;
