@@ -74,6 +74,7 @@ fn belongs(call: &WireId, envelope: &Envelope<'_>) -> bool {
         Envelope::Request(_)
         | Envelope::Notification(_)
         | Envelope::Cancel(_)
+        | Envelope::Event(_)
         | Envelope::InputEnd(_) => true,
         _ => false,
     }
