@@ -51,6 +51,8 @@ use std::str::FromStr;
 /// | `stderr` | `lines`, `inherit`, `null` | `stdio:PROGRAM`: whether what it writes to stderr is heard as its log, goes to the stderr of this process, or nowhere; it is heard unless it is given |
 /// | `prefix` | text | redis: what the names of all keys begin with; `mynah` unless it is given |
 /// | `instance` | text | redis: the name of this client or server among the others; a new one unless it is given |
+/// | `format` | `json`, `cbor`, `messagepack` | redis: the format of a client's calls, and of the messages that a server publishes; JSON unless it is given. Servers answer in that of the call |
+/// | `calls` | `group`, `sessions` | redis, dialling: whether calls without streams and callbacks are for whoever takes them, or each is with one server that may call back; for the group unless it is given |
 /// | `concurrency` | a number | redis, listening: how many calls of one service run at once; 64 unless it is given |
 /// | `serial` | a service, any number of times | redis, listening: its calls run one after the other |
 /// | `claim_idle` | a time, such as `60s` | redis, listening: how long an entry may lie untouched before another server takes it over |

@@ -41,7 +41,7 @@ pub use simulation::{Hangs, Simulation, seed_of_environment, within};
 pub mod __private {
     pub use crate::report::{
         run_byte_calls, run_bytes, run_dialect, run_dialect_calls, run_envelope_calls,
-        run_envelopes,
+        run_envelopes, run_group, run_group_calls, run_group_moot,
     };
     pub use mynah_codec::Dialect;
     use mynah_codec::dialect::cbor_rpc::{CborRpc, Padding};

@@ -2,7 +2,8 @@
 
 /// Makes a test of each case for a transport.
 ///
-/// In front stands what it carries (`bytes` or `envelopes`), and whether it is `dialled` or comes in pairs (`paired`);
+/// In front stands what it carries (`bytes` or `envelopes`), and whether it is `dialled` or comes in pairs (`paired`), or
+/// that it is a `group` of servers behind one address ([`GroupTransport`](crate::transport::GroupTransport));
 /// then a name for the module of tests, and an expression that makes the
 /// [`ByteTransport`](crate::transport::ByteTransport) or [`EnvelopeTransport`](crate::transport::EnvelopeTransport),
 /// evaluated for each test. Below the cases of the transport itself there is a module for each dialect of Mynah with
@@ -52,6 +53,29 @@ macro_rules! transport_suite {
                 use super::subject;
 
                 $crate::__call_cases! { __tests run_envelope_calls (subject()) }
+            }
+        }
+    };
+    (group $name:ident => $transport:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "what the expression needs")]
+            use super::*;
+
+            fn subject() -> $crate::transport::GroupTransport {
+                $transport
+            }
+
+            $crate::__group_cases! { __tests run_group (subject()) }
+
+            #[test]
+            fn what_does_not_apply_has_a_reason() {
+                $crate::__private::run_group_moot(subject());
+            }
+
+            mod calls {
+                use super::subject;
+
+                $crate::__group_call_cases! { __tests run_group_calls (subject()) }
             }
         }
     };
@@ -181,6 +205,27 @@ macro_rules! __envelope_cases {
 
 #[doc(hidden)]
 #[macro_export]
+macro_rules! __group_cases {
+    ($then:ident $($args:tt)*) => {
+        $crate::$then! { $($args)* { evidence address } }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __group_call_cases {
+    ($then:ident $($args:tt)*) => {
+        $crate::$then! { $($args)* {
+            calls ten_thousand_calls large_calls_both_ways calls_back errors notifications
+            metadata_beside side_messages deadlines evidence_of_the_caller
+            result_streams input_streams two_way_streams callbacks events
+            cancel drain limits close
+        } }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
 macro_rules! __dialect_cases {
     ($then:ident $($args:tt)*) => {
         $crate::$then! { $($args)* {
@@ -214,8 +259,10 @@ macro_rules! __call_cases_over_bytes {
 #[cfg(test)]
 mod tests {
     use crate::dialect;
-    use crate::transport::{ByteTransport, EnvelopeTransport};
+    use crate::transport::{ByteTransport, EnvelopeTransport, GroupTransport};
 
+    crate::__group_cases! { __names GROUP }
+    crate::__group_call_cases! { __names GROUP_CALLS }
     crate::__byte_cases! { __names BYTES }
     crate::__dialled_cases! { __names DIALLED }
     crate::__envelope_cases! { __names ENVELOPES }
@@ -228,6 +275,8 @@ mod tests {
         let check = |lists: &[&[&str]], cases: Vec<&str>| assert_eq!(lists.concat(), cases);
         check(&[BYTES, DIALLED], ByteTransport::cases().collect());
         check(&[ENVELOPES, DIALLED], EnvelopeTransport::cases().collect());
+        check(&[GROUP], GroupTransport::cases().collect());
+        check(&[GROUP_CALLS], GroupTransport::cases_of_calls().collect());
         check(&[DIALECT], dialect::cases().collect());
         check(&[CALLS], EnvelopeTransport::cases_of_calls().collect());
         let over_bytes = [CALLS, CALLS_OVER_BYTES];

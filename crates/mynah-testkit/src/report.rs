@@ -2,10 +2,12 @@
 
 use crate::dialect;
 use crate::failure::{Failure, Verdict};
-use crate::transport::{ByteTransport, EnvelopeTransport};
+use crate::transport::{
+    ByteTransport, EnvelopeTransport, GroupTransport, check_group, check_group_calls,
+};
 use crate::within;
 use mynah_codec::{Dialect, Side};
-use mynah_protocol::Limits;
+use mynah_protocol::{Limits, Transport as _};
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -82,6 +84,111 @@ pub fn run_envelope_calls(transport: EnvelopeTransport, case: &str) {
     });
 }
 
+/// A case of a carrier of groups.
+pub fn run_group(transport: GroupTransport, case: &str) {
+    let name = transport.name();
+    let entry = Entry {
+        suite: "transport",
+        transport: name,
+        wire: RefCell::new("-".to_owned()),
+        case,
+    };
+    // It stays until all who meet there are gone.
+    let place = RefCell::new(None);
+    run(&entry, async {
+        let group = transport.place().await?;
+        *place.borrow_mut() = Some(std::sync::Arc::clone(&group));
+        check_group(&group, case).await
+    });
+}
+
+/// A case of calls over a carrier of groups.
+pub fn run_group_calls(transport: GroupTransport, case: &str) {
+    let name = transport.name();
+    let entry = Entry {
+        suite: "transport",
+        transport: name,
+        wire: RefCell::new("envelopes".to_owned()),
+        case,
+    };
+    let place = RefCell::new(None);
+    run(&entry, async {
+        let group = transport.place().await?;
+        *place.borrow_mut() = Some(std::sync::Arc::clone(&group));
+        *entry.wire.borrow_mut() = wire_of(&group).await?;
+        check_group_calls(&group, case).await
+    });
+}
+
+/// Which cases do not apply to a carrier of groups: all that it does not run, and no others.
+#[allow(clippy::panic, reason = "a test fails by panicking")]
+pub fn run_group_moot(transport: GroupTransport) {
+    let moot = |suites: [Vec<&str>; 2], moot: Vec<&str>, all: Vec<&str>| {
+        let mut known = [suites.concat(), moot].concat();
+        let mut all = all;
+        known.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(
+            known, all,
+            "every case is run, or there is a reason why not"
+        );
+    };
+    moot(
+        [GroupTransport::cases().collect(), Vec::new()],
+        GroupTransport::moot().map(|(case, _)| case).collect(),
+        EnvelopeTransport::cases().collect(),
+    );
+    moot(
+        [GroupTransport::cases_of_calls().collect(), Vec::new()],
+        GroupTransport::moot_calls().map(|(case, _)| case).collect(),
+        EnvelopeTransport::cases_of_calls().collect(),
+    );
+    let name = transport.name();
+    let entry = Entry {
+        suite: "transport",
+        transport: name,
+        wire: RefCell::new("-".to_owned()),
+        case: "moot",
+    };
+    let place = RefCell::new(None);
+    let of_calls = RefCell::new(String::new());
+    let result = runtime().and_then(|runtime| {
+        runtime.block_on(async {
+            let group = transport.place().await?;
+            *of_calls.borrow_mut() = wire_of(&group).await?;
+            *place.borrow_mut() = Some(group);
+            nothing_runs_on().await
+        })?;
+        for (case, why) in GroupTransport::moot() {
+            note_moot(&entry, "-", case, why)?;
+        }
+        for (case, why) in GroupTransport::moot_calls() {
+            note_moot(&entry, &of_calls.borrow(), case, why)?;
+        }
+        Ok(())
+    });
+    if let Err(why) = result {
+        panic!("what does not apply to {name}: {why}");
+    }
+}
+
+fn note_moot(entry: &Entry<'_>, wire: &str, case: &str, why: &str) -> Result<(), Failure> {
+    let entry = Entry {
+        suite: entry.suite,
+        transport: entry.transport,
+        wire: RefCell::new(wire.to_owned()),
+        case,
+    };
+    note(&entry, &format!("moot: {why}"))
+}
+
+async fn wire_of(
+    group: &std::sync::Arc<dyn crate::transport::AnyGroup>,
+) -> Result<String, Failure> {
+    let client = group.dial().await?;
+    Ok(format!("envelopes/{}", client.profile().format))
+}
+
 /// A case of a dialect.
 pub fn run_dialect(subject: Box<dyn Dialect>, case: &str) {
     let entry = Entry {
@@ -130,13 +237,7 @@ fn run(entry: &Entry<'_>, case: impl Future<Output = Verdict>) {
         }
         panic!("{case} of{of}: {why}")
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => fail(&Failure::new(format!("no runtime: {error}"))),
-    };
+    let runtime = runtime().unwrap_or_else(|why| fail(&why));
     let verdict = runtime.block_on(async {
         let verdict = within(PATIENCE, case).await;
         let shown = verdict.map_err(|hangs| Failure::new(hangs.to_string()))??;
@@ -147,6 +248,13 @@ fn run(entry: &Entry<'_>, case: impl Future<Output = Verdict>) {
     if let Err(why) = &written {
         fail(why);
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))
 }
 
 /// Whatever a case has opened is dropped: no task may be left of it.

@@ -6,7 +6,9 @@ mod call;
 mod core;
 mod dial;
 mod events;
+mod formats;
 mod hear;
+mod publish;
 mod replies;
 mod route;
 mod served;
@@ -18,7 +20,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dial::check_instance;
+pub(crate) use dial::check_options;
 pub(crate) use replies::SILENCE;
 pub(crate) use transport::{profile, session_profile};
 

@@ -8,20 +8,29 @@ use redis::{Cmd, cmd};
 use std::time::Duration;
 
 /// What a client adds to the command stream of a service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) stream: String,
     pub(crate) envelope: Vec<u8>,
     pub(crate) reply_to: Option<std::sync::Arc<str>>,
     pub(crate) metadata: Option<Vec<u8>>,
     pub(crate) operation: Option<String>,
+    /// The call itself, where it is not in JSON: what the entry is then, and the frame. The envelope is for servers that do
+    /// not know.
+    pub(crate) frame: Option<(&'static str, std::sync::Arc<[u8]>)>,
 }
 
 impl Call {
+    /// Bytes of what it says.
+    pub(crate) fn len(&self) -> usize {
+        let frame = self.frame.as_ref().map_or(0, |(_, frame)| frame.len());
+        self.envelope.len() + frame
+    }
+
     /// `timeout`: what is left now of the time that its caller gives it. `unserved`: nobody takes entries from the stream,
     /// and it is kept from growing without an end.
     pub(crate) fn add(&self, timeout: Option<Duration>, unserved: bool) -> Cmd {
-        let mut add = Cmd::with_capacity(17, self.envelope.len() + 256);
+        let mut add = Cmd::with_capacity(21, self.len() + 256);
         add.arg("XADD").arg(&*self.stream);
         if unserved {
             add.arg("MAXLEN").arg("~").arg(UNSERVED_LEN);
@@ -41,6 +50,13 @@ impl Call {
         }
         if let Some(metadata) = &self.metadata {
             add.arg(field::METADATA).arg(&**metadata);
+        }
+        if let Some((kind, frame)) = &self.frame {
+            add.arg(field::MYNAH)
+                .arg(kind)
+                .arg(field::BODY)
+                .arg(&**frame);
+            return add;
         }
         // A field that clamator does not write says that this client hears what is said beside its calls.
         let marked = timeout.is_some() || self.operation.is_some() || self.metadata.is_some();

@@ -111,6 +111,25 @@ pub(crate) mod field {
     pub(crate) const BODY: &str = "body";
 }
 
+/// The same as bytes, to be found among what Redis answers.
+mod bytes {
+    use super::field;
+
+    pub(super) const ENVELOPE: &[u8] = field::ENVELOPE.as_bytes();
+    pub(super) const REPLY_TO: &[u8] = field::REPLY_TO.as_bytes();
+    pub(super) const METADATA: &[u8] = field::METADATA.as_bytes();
+    pub(super) const OPERATION: &[u8] = field::OPERATION.as_bytes();
+    pub(super) const TIMEOUT_MS: &[u8] = field::TIMEOUT_MS.as_bytes();
+    pub(super) const CANCEL: &[u8] = field::CANCEL.as_bytes();
+    pub(super) const MYNAH: &[u8] = field::MYNAH.as_bytes();
+    pub(super) const FROM: &[u8] = field::FROM.as_bytes();
+    pub(super) const BODY: &[u8] = field::BODY.as_bytes();
+    pub(super) const CALL: &[u8] = field::CALL.as_bytes();
+    pub(super) const NUMBER: &[u8] = field::NUMBER.as_bytes();
+    pub(super) const ANSWERS: &[u8] = field::ANSWERS.as_bytes();
+    pub(super) const ATTEMPTS: &[u8] = field::ATTEMPTS.as_bytes();
+}
+
 impl Entry {
     /// An entry as it stands in an answer; `None` when it is none. One that was deleted has no fields.
     pub(crate) fn read(value: &Raw<'_>) -> Option<Self> {
@@ -151,24 +170,24 @@ impl Entry {
         fn number<T: TryFrom<u64>>(value: &[u8]) -> Option<T> {
             T::try_from(decimal(value)?).ok()
         }
-        match str::from_utf8(name) {
-            Ok(field::ENVELOPE) => first(&mut self.envelope, value),
-            Ok(field::REPLY_TO) => first(&mut self.reply_to, value),
-            Ok(field::METADATA) => first(&mut self.metadata, value),
-            Ok(field::OPERATION) => first(&mut self.operation, value),
-            Ok(field::TIMEOUT_MS) => self.timeout_ms = self.timeout_ms.or_else(|| number(value)),
-            Ok(field::CANCEL) => self.cancel = number(value),
-            Ok(field::MYNAH) => self.note.get_or_insert_default().kind = value.to_vec(),
-            Ok(field::FROM) => self.note.get_or_insert_default().from = value.to_vec(),
-            Ok(field::BODY) => self.note.get_or_insert_default().body = value.to_vec(),
-            Ok(field::CALL) => {
+        match name {
+            bytes::ENVELOPE => first(&mut self.envelope, value),
+            bytes::REPLY_TO => first(&mut self.reply_to, value),
+            bytes::METADATA => first(&mut self.metadata, value),
+            bytes::OPERATION => first(&mut self.operation, value),
+            bytes::TIMEOUT_MS => self.timeout_ms = self.timeout_ms.or_else(|| number(value)),
+            bytes::CANCEL => self.cancel = number(value),
+            bytes::MYNAH => self.note.get_or_insert_default().kind = value.to_vec(),
+            bytes::FROM => self.note.get_or_insert_default().from = value.to_vec(),
+            bytes::BODY => self.note.get_or_insert_default().body = value.to_vec(),
+            bytes::CALL => {
                 self.note.get_or_insert_default().call = number(value).unwrap_or(0);
             }
-            Ok(field::NUMBER) => {
+            bytes::NUMBER => {
                 self.note.get_or_insert_default().number = number(value).unwrap_or(0);
             }
-            Ok(field::ANSWERS) => first(&mut self.answers, value),
-            Ok(field::ATTEMPTS) => self.attempts = number(value).unwrap_or(0),
+            bytes::ANSWERS => first(&mut self.answers, value),
+            bytes::ATTEMPTS => self.attempts = number(value).unwrap_or(0),
             _ => {}
         }
     }

@@ -8,14 +8,14 @@ use crate::lua::Lua;
 /// About how long the stream of a topic is kept after its last message: a day.
 pub(crate) const KEPT_MS: u64 = 24 * 3600 * 1000;
 
-/// What the field `mynah` of a message is.
+/// What the field `mynah` of a message is, in JSON; in other formats it says so.
 pub(crate) const EVENT: &str = "event";
 
 /// Adds a message under the next number. A stream that is made anew begins behind all that it may have had before, and its
 /// first message says so.
 pub(crate) static PUBLISH: Lua = Lua::new(
     r"
-local fields, next = {'mynah', 'event', 'from', ARGV[4], 'call', ARGV[5], 'body', ARGV[3]}, nil
+local fields, next = {'mynah', ARGV[6], 'from', ARGV[4], 'call', ARGV[5], 'body', ARGV[3]}, nil
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local info = redis.call('XINFO', 'STREAM', KEYS[1])
   for i = 1, #info, 2 do

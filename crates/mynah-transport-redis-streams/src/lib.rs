@@ -32,6 +32,7 @@
 
 mod answers;
 mod client;
+mod coding;
 mod command;
 mod connect;
 mod entry;

@@ -71,6 +71,11 @@ impl Lua {
         Ok(results)
     }
 
+    /// The command that runs it, with its text: for a batch that is not looked at one by one.
+    pub(crate) fn command(&self, key: &str, arguments: &[impl ToRedisArgs]) -> Cmd {
+        call("EVAL", self.text, key.as_bytes(), arguments)
+    }
+
     fn by_hash(&self, key: &[u8], arguments: &[impl ToRedisArgs]) -> Cmd {
         let hash = self
             .hash

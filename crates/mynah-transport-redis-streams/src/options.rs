@@ -1,5 +1,6 @@
 //! What there is to be chosen.
 
+use mynah_protocol::FormatId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -60,6 +61,12 @@ pub struct RedisOptions {
     /// The name of this instance, at most 128 bytes without control characters. `None`, the default: a new one each time.
     /// No two may be alive with the same.
     pub instance: Option<String>,
+    /// The format of a client's calls, and of the messages that a server publishes. Default JSON, which servers of clamator
+    /// speak as well; servers of ours answer each call in its own. A format of a program's own is an error.
+    pub format: FormatId,
+    /// Whether a client makes every call a session, as those with streams or callbacks are: each is with one server and runs at
+    /// most once, and the server may call the client while it runs. Default `false`.
+    pub sessions: bool,
     /// How many calls of one service run at once in one server, and how many are fetched at most. Default 64.
     pub concurrency: usize,
     /// The same for services that have a number of their own. 1 is clamator's documented order: each call of the service
@@ -117,6 +124,8 @@ impl RedisOptions {
             root_certificates: None,
             prefix: "mynah".to_owned(),
             instance: None,
+            format: FormatId::Json,
+            sessions: false,
             concurrency: 64,
             concurrency_of: BTreeMap::new(),
             claim_idle: Duration::from_secs(60),
@@ -164,6 +173,20 @@ impl RedisOptions {
     #[must_use]
     pub fn with_instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
+        self
+    }
+
+    /// Sets the format of a client's calls, and of the messages that a server publishes.
+    #[must_use]
+    pub const fn with_format(mut self, format: FormatId) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Sets whether a client makes every call a session.
+    #[must_use]
+    pub const fn with_sessions(mut self, sessions: bool) -> Self {
+        self.sessions = sessions;
         self
     }
 

@@ -5,15 +5,15 @@
 //! numbers its frames from 1, so that one that is written twice is heard once, and one that was lost is missed.
 
 use crate::presence::{BEAT, TTL};
-use mynah_codec::dialect::native::Frames;
-use mynah_protocol::{Envelope, FormatId, Limits, WireId};
+use mynah_protocol::{Envelope, WireId};
 use std::fmt::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What an entry of an inbox is: the value of its field `mynah`.
 pub(crate) mod kind {
-    /// A frame of a session, or, without a number, one that is said beside a plain call.
+    /// A frame of a session, or, without a number, one that is said beside a plain call. In JSON; for others see
+    /// [`Coding`](crate::coding::Coding).
     pub(crate) const FRAME: &str = "frame";
     /// The sessions that the writer knows, each with the number of the last frame that it has written.
     pub(crate) const BEAT: &str = "beat";
@@ -23,6 +23,8 @@ pub(crate) mod kind {
     pub(crate) const BUSY: &str = "busy";
     /// The same, because the server goes away or does not serve this.
     pub(crate) const REFUSED: &str = "refused";
+    /// The same, because the server does not know the format of its frames.
+    pub(crate) const UNSPOKEN: &str = "unspoken";
     /// In the stream of calls: the client reads what is said beside its calls.
     pub(crate) const CLIENT: &str = "1";
 }
@@ -198,11 +200,6 @@ pub(crate) fn read_gone(body: &[u8]) -> impl Iterator<Item = u64> {
     text.split_ascii_whitespace()
         .take(MOST_IN_BEAT)
         .filter_map(|call| call.parse().ok())
-}
-
-/// How frames are written: with the payloads of clamator's messages.
-pub(crate) fn frames(limits: &Limits) -> Frames {
-    Frames::new(FormatId::Json, limits)
 }
 
 /// The id of the call that an envelope belongs to.

@@ -14,6 +14,7 @@ mod checks;
 mod claims;
 mod client;
 mod entries;
+mod formats;
 mod harness;
 mod lifecycle;
 mod mixed;

@@ -50,7 +50,7 @@ impl Streaming for Here {
     }
 }
 
-async fn serve(options: RedisOptions) -> ServerHandle {
+pub(crate) async fn serve(options: RedisOptions) -> ServerHandle {
     Server::new()
         .register(StreamingService::new(Here))
         .listen_transport_within(RedisListener::bind(options), std::convert::identity)

@@ -1,6 +1,6 @@
 //! The report as a page.
 
-use super::report::{Cells, Report};
+use super::report::{Cells, MOOT, Report};
 use crate::Outcome;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -90,6 +90,7 @@ says anything else. Not to be edited.
 | own side | the wire has no word for it: the caller's side keeps to it alone, or what arrives says less |
 | refused | the wire has no word for it: what needs it fails where it is made, and nothing is written |
 | in part | some of the tests for it pass, and the others were not run |
+| n/a | it does not apply, for the reason below the table |
 | - | of no matter here |
 ";
 
@@ -176,6 +177,33 @@ fn section(
         let marks: Vec<&str> = subjects.values().map(|cells| mark(cells, cases)).collect();
         writeln!(page, "| {feature} | {} |", marks.join(" | "))?;
     }
+    reasons(page, features, subjects)
+}
+
+/// Why what does not apply does not: one line for each subject and reason.
+fn reasons(page: &mut String, features: &[Column], subjects: &BTreeMap<String, Cells>) -> Outcome {
+    let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for (subject, cells) in subjects {
+        for (feature, cases) in features {
+            for case in *cases {
+                let shown = cells.get(*case).and_then(|shown| shown.strip_prefix(MOOT));
+                let Some(reason) = shown else { continue };
+                let known =
+                    (reasons.iter_mut()).find(|known| known.0 == subject && known.1 == reason);
+                match known {
+                    Some((_, _, of)) if of.contains(feature) => {}
+                    Some((_, _, of)) => of.push(feature),
+                    None => reasons.push((subject, reason, vec![feature])),
+                }
+            }
+        }
+    }
+    if !reasons.is_empty() {
+        page.push('\n');
+    }
+    for (subject, reason, of) in reasons {
+        writeln!(page, "- {subject}: {}: {reason}.", of.join(", "))?;
+    }
     Ok(())
 }
 
@@ -185,9 +213,12 @@ fn mark(cells: &Cells, cases: &[&str]) -> &'static str {
         .iter()
         .filter_map(|case| cells.get(*case).map(String::as_str))
         .collect();
+    let (moot, shown): (Vec<&str>, Vec<&str>) =
+        (shown.into_iter()).partition(|shown| shown.starts_with(MOOT));
+    let cases = cases.len().saturating_sub(moot.len());
     if shown.is_empty() {
-        "-"
-    } else if shown.len() < cases.len() {
+        if moot.is_empty() { "-" } else { "n/a" }
+    } else if shown.len() < cases {
         "in part"
     } else if shown.contains(&"refused") {
         "refused"

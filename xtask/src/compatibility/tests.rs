@@ -26,6 +26,27 @@ fn a_cell_says_what_was_shown() {
 }
 
 #[test]
+fn what_does_not_apply_says_why() {
+    let more = "\
+transport\tfleet\t-\torder\tmoot: nobody is there
+transport\tfleet\t-\tsilence\tmoot: nobody is there
+transport\tfleet\t-\thalf_close\tmoot: nobody is there
+transport\tfleet\t-\tevidence\tholds
+";
+    let page = table::write(&Report::parse(&format!("{LINES}{more}")).unwrap()).unwrap();
+    let has = |line: &str| assert!(page.contains(line), "{line}\n{page}");
+    has("| order | n/a | in part |");
+    has("| half close | n/a | yes |");
+    has("| evidence | yes | - |");
+    has("\n- fleet: order, half close: nobody is there.\n");
+    let none = Report::parse("transport\tfleet\t-\torder\tmoot: \n").unwrap_err();
+    assert!(
+        none.to_string().contains("nothing that a case shows"),
+        "{none}"
+    );
+}
+
+#[test]
 fn a_case_that_did_not_pass_is_missed() {
     let whole = table::write(&Report::parse(LINES).unwrap()).unwrap();
     let less: String = LINES

@@ -6,7 +6,7 @@ use crate::percent;
 use crate::place::{BoxListener, BoxTransport, Dialing, Listening, Place};
 use crate::query::Query;
 use async_trait::async_trait;
-use mynah_protocol::{Accepted, Dialer, Listener, Offer, TransportError};
+use mynah_protocol::{Accepted, Dialer, FormatId, Listener, Offer, TransportError};
 use mynah_transport_redis_streams::{RedisDialer, RedisListener, RedisOptions, RedisTopology};
 use std::fmt;
 use std::task::{Context, Poll, ready};
@@ -50,6 +50,16 @@ fn read_as(url: &mut Url<'_>, scheme: &str) -> Result<Box<dyn Place>, EndpointEr
     let known =
         "instance is a text of 1 to 128 bytes, where % and two hexadecimal digits are any byte";
     options.instance = query.take("instance", known, text)?;
+    let formats = [
+        ("json", FormatId::Json),
+        ("cbor", FormatId::Cbor),
+        ("messagepack", FormatId::MessagePack),
+    ];
+    if let Some(format) = query.choose("format", &formats)? {
+        options.format = format;
+    }
+    let words = [("group", false), ("sessions", true)];
+    options.sessions = query.choose("calls", &words)?.unwrap_or(false);
     let known = "concurrency is a number from 1";
     let number = |text: &str| text.parse().ok().filter(|number: &usize| *number > 0);
     if let Some(concurrency) = query.take("concurrency", known, number)? {

@@ -1,7 +1,7 @@
 //! How calls and connections end.
 
 use super::service::{echo, grow, hold, wait};
-use super::{CallCase, Joint, cases};
+use super::{CallCase, Far, Joint, cases};
 use crate::Failure;
 use crate::failure::{Because as _, Shown, Verdict, ensure};
 use mynah_codec::Side;
@@ -56,11 +56,14 @@ async fn drain(joint: &Joint<'_>) -> Verdict {
     let held = held.because("a call that ran when the drain began")?;
     ensure(held, || "its result was changed".to_owned())?;
     ensure(report.is_complete(), || format!("it was cut: {report}"))?;
-    let refused = echo(&near, "new").await;
+    // Behind a group nobody may ever come who takes it.
+    let refused = echo(&near, "new").deadline(Duration::from_secs(5)).await;
     ensure(refused.is_err(), || {
         "a call was answered after the drain".to_owned()
     })?;
-    near.closed().await;
+    if joint.group.is_none() {
+        near.closed().await;
+    }
     Ok(Shown::Holds)
 }
 
@@ -153,15 +156,20 @@ async fn vanishing_callee(joint: &Joint<'_>) -> Verdict {
 async fn close(joint: &Joint<'_>) -> Verdict {
     let joined = joint.join().await?;
     echo(&joined.near, "ready").await.because("a call")?;
-    let running = wait(&joined.far).start();
-    joined.near_seen.waiting(1).await?;
+    let (running, callee) = match &joined.far {
+        Far::One(far) => (wait(far).start(), &joined.near_seen),
+        Far::Group(_) => (wait(&joined.near).start(), &joined.far_seen),
+    };
+    callee.waiting(1).await?;
     joined.near.close();
     let ended = running.await;
     ensure(ended.is_err(), || {
         "a call was answered by a side that is closed".to_owned()
     })?;
     joined.near.closed().await;
-    joined.far.closed().await;
-    joined.near_seen.all_over().await?;
+    if let Far::One(far) = &joined.far {
+        far.closed().await;
+        joined.near_seen.all_over().await?;
+    }
     Ok(Shown::Holds)
 }

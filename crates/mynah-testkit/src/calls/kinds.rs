@@ -1,7 +1,7 @@
 //! Plain calls, and what goes beside them.
 
 use super::service::{back, echo, fail, metadata, nowhere, remaining, steps, touch, wait, who};
-use super::{CallCase, Joint, cases, eventually};
+use super::{CallCase, Far, Joint, cases, eventually};
 use crate::failure::{Because as _, Shown, Verdict, ensure};
 use mynah_peer::{CallError, Peer};
 use mynah_protocol::ErrorCode;
@@ -28,7 +28,7 @@ pub(super) fn refused<T: Debug, E: Debug>(what: &str, outcome: Result<T, CallErr
 async fn calls(joint: &Joint<'_>) -> Verdict {
     let joined = joint.join().await?;
     for text in ["", "a", "\u{e4}\u{1f426} \"\\\n", &"x".repeat(70_000)] {
-        for (side, peer) in [("near", &joined.near), ("far", &joined.far)] {
+        for (side, peer) in joined.callers() {
             // The side that accepts may have to hear something first.
             let answer = echo(peer, text).await;
             let answer = answer.because(&format!("a call of the {side} side"))?;
@@ -72,7 +72,10 @@ async fn large_calls_both_ways(joint: &Joint<'_>) -> Verdict {
     }
     let joined = joint.join().await?;
     echo(&joined.near, "ready").await.because("a small call")?;
-    tokio::try_join!(talk(&joined.near), talk(&joined.far))?;
+    match &joined.far {
+        Far::One(far) => drop(tokio::try_join!(talk(&joined.near), talk(far))?),
+        Far::Group(_) => talk(&joined.near).await?,
+    }
     joined.idle().await?;
     Ok(Shown::Holds)
 }
@@ -80,11 +83,22 @@ async fn large_calls_both_ways(joint: &Joint<'_>) -> Verdict {
 /// A handler calls back over the connection that its call came by.
 async fn calls_back(joint: &Joint<'_>) -> Verdict {
     let joined = joint.join().await?;
-    for (peer, seen) in [
-        (&joined.near, &joined.near_seen),
-        (&joined.far, &joined.far_seen),
-    ] {
-        let answer = back(peer, "there and back").await.because("a call")?;
+    for (side, peer) in joined.callers() {
+        let seen = match side {
+            "near" => &joined.near_seen,
+            _ => &joined.far_seen,
+        };
+        let answer = back(peer, "there and back").await;
+        if let (Far::Group(_), Err(CallError::Application(error))) = (&joined.far, &answer) {
+            let echoes = seen.echoes.load(std::sync::atomic::Ordering::SeqCst);
+            let refused = error.message().contains("cannot be called");
+            ensure(refused && echoes == 0, || {
+                format!("a call back ended with {error:?}, after {echoes} echoes")
+            })?;
+            joined.idle().await?;
+            return Ok(Shown::Refused);
+        }
+        let answer = answer.because("a call")?;
         ensure(answer == "there and back", || format!("it was {answer:?}"))?;
         let echoes = seen.echoes.load(std::sync::atomic::Ordering::SeqCst);
         ensure(echoes == 1, || {
@@ -254,7 +268,7 @@ async fn deadlines(joint: &Joint<'_>) -> Verdict {
 /// A handler sees what the transport knows of the caller.
 async fn evidence_of_the_caller(joint: &Joint<'_>) -> Verdict {
     let joined = joint.join().await?;
-    for (side, peer) in [("near", &joined.near), ("far", &joined.far)] {
+    for (side, peer) in joined.callers() {
         let kind = who(peer).await.because("a call")?;
         ensure(kind.as_ref().is_some_and(|kind| !kind.is_empty()), || {
             format!("who answers the {side} side does not know by what it is connected")

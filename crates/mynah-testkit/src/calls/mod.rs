@@ -8,11 +8,11 @@ mod raw;
 mod service;
 mod streams;
 
-use crate::failure::{Because as _, Failure, Verdict};
-use crate::transport::{ByteEnd, EnvelopeEnd, LocalFuture};
+use crate::failure::{Because as _, Failure, Verdict, ensure};
+use crate::transport::{AnyGroup, ByteEnd, EnvelopeEnd, LocalFuture};
 use mynah_codec::{Dialect, Side};
 use mynah_peer::{Peer, PeerBuilder, PeerStats, Router, Server, ServerHandle};
-use mynah_protocol::{Limits, Profile, Transport as _};
+use mynah_protocol::{Evidence, Limits, Profile, Transport as _};
 use raw::Raw;
 use service::{Probe, Seen};
 use std::sync::Arc;
@@ -64,6 +64,7 @@ type Open<'a> = Box<dyn Fn() -> LocalFuture<'a, Result<(Line, Line), Failure>> +
 pub(crate) struct Joint<'a> {
     open: Open<'a>,
     dialect: Option<&'a dyn Dialect>,
+    group: Option<Arc<dyn AnyGroup>>,
 }
 
 /// One end of a connection, and what is spoken on it.
@@ -108,10 +109,56 @@ impl Line {
 /// Two peers, each with the probe's service.
 struct Joined {
     near: Peer,
-    far: Peer,
+    far: Far,
     near_seen: Arc<Seen>,
     far_seen: Arc<Seen>,
     profile: Profile,
+}
+
+/// Who is called.
+enum Far {
+    /// A peer, which may call as well.
+    One(Peer),
+    /// Servers, of which any may be called.
+    Group(Vec<ServerHandle>),
+}
+
+impl Far {
+    fn is_idle(&self) -> bool {
+        let idle = PeerStats::default();
+        match self {
+            Self::One(peer) => peer.stats() == idle,
+            Self::Group(servers) => {
+                let peers = servers.iter().flat_map(ServerHandle::peers);
+                peers.into_iter().all(|peer| peer.stats() == idle)
+            }
+        }
+    }
+}
+
+async fn join_group(
+    group: &Arc<dyn AnyGroup>,
+    near: &Limits,
+    far: &Limits,
+) -> Result<Joined, Failure> {
+    let (near_seen, far_seen) = (Arc::<Seen>::default(), Arc::<Seen>::default());
+    let mut servers = Vec::new();
+    for _ in 0..2 {
+        let server = Server::new().router(router(&far_seen)).limits(far.clone());
+        let server = group.serve(server).start().await;
+        servers.push(server.because("start a server")?);
+    }
+    let line = Line::Envelopes(group.dial().await?);
+    let profile = line.profile();
+    let builder = line.peer(Side::Dial).router(router(&near_seen));
+    let near = builder.limits(near.clone()).start();
+    Ok(Joined {
+        near: near.because("start a peer")?,
+        far: Far::Group(servers),
+        near_seen,
+        far_seen,
+        profile,
+    })
 }
 
 impl<'a> Joint<'a> {
@@ -132,6 +179,7 @@ impl<'a> Joint<'a> {
         Self {
             open: Box::new(open),
             dialect: Some(dialect),
+            group: None,
         }
     }
 
@@ -148,7 +196,39 @@ impl<'a> Joint<'a> {
         Self {
             open: Box::new(open),
             dialect: None,
+            group: None,
         }
+    }
+
+    /// Servers that serve as a group, and clients of theirs.
+    pub(crate) fn over_group(group: Arc<dyn AnyGroup>) -> Self {
+        let open = || -> LocalFuture<'a, _> {
+            Box::pin(async { Err(Failure::new("a group has no two ends that are connected")) })
+        };
+        Self {
+            open: Box::new(open),
+            dialect: None,
+            group: Some(group),
+        }
+    }
+
+    /// What the servers of a group know of a client that has called each.
+    pub(crate) async fn kinds_of_servers(&self) -> Result<Vec<Evidence>, Failure> {
+        let joined = self.join().await?;
+        let Far::Group(servers) = &joined.far else {
+            return Ok(Vec::new());
+        };
+        let known = || servers.iter().all(|server| !server.peers().is_empty());
+        for _ in 0..1_000 {
+            if known() {
+                break;
+            }
+            let call = service::echo(&joined.near, "who").await;
+            call.because("a call")?;
+        }
+        ensure(known(), || "a server of the group gets no call".to_owned())?;
+        let peers = servers.iter().flat_map(ServerHandle::peers);
+        Ok(peers.map(|peer| peer.evidence().clone()).collect())
     }
 
     async fn join(&self) -> Result<Joined, Failure> {
@@ -156,6 +236,9 @@ impl<'a> Joint<'a> {
     }
 
     async fn join_within(&self, near: &Limits, far: &Limits) -> Result<Joined, Failure> {
+        if let Some(group) = &self.group {
+            return join_group(group, near, far).await;
+        }
         let (near_line, far_line) = (self.open)().await?;
         let profile = near_line.profile();
         let (near_seen, far_seen) = (Arc::<Seen>::default(), Arc::<Seen>::default());
@@ -164,7 +247,7 @@ impl<'a> Joint<'a> {
             builder.start().because("start a peer")
         };
         Ok(Joined {
-            far: start(far_line, Side::Accept, &far_seen, far)?,
+            far: Far::One(start(far_line, Side::Accept, &far_seen, far)?),
             near: start(near_line, Side::Dial, &near_seen, near)?,
             near_seen,
             far_seen,
@@ -183,6 +266,13 @@ impl<'a> Joint<'a> {
 
     /// A server as the far side.
     async fn serve(&self) -> Result<(Peer, ServerHandle, Arc<Seen>), Failure> {
+        if let Some(group) = &self.group {
+            let seen = Arc::<Seen>::default();
+            let server = group.serve(Server::new().router(router(&seen)));
+            let server = server.start().await.because("start a server")?;
+            let near = Line::Envelopes(group.dial().await?).peer(Side::Dial);
+            return Ok((near.start().because("start a peer")?, server, seen));
+        }
         let (near, far) = (self.open)().await?;
         let seen = Arc::<Seen>::default();
         let server = far.serve(Server::new().router(router(&seen)));
@@ -197,13 +287,29 @@ fn router(seen: &Arc<Seen>) -> Router {
 }
 
 impl Joined {
+    /// The sides that call.
+    fn callers(&self) -> Vec<(&'static str, &Peer)> {
+        let mut callers = vec![("near", &self.near)];
+        if let Far::One(far) = &self.far {
+            callers.push(("far", far));
+        }
+        callers
+    }
+
     /// Waits until nothing is in use on either side.
     async fn idle(&self) -> Result<(), Failure> {
         let idle = PeerStats::default();
         eventually(
-            || self.near.stats() == idle && self.far.stats() == idle,
+            || self.near.stats() == idle && self.far.is_idle(),
             || {
-                let (near, far) = (self.near.stats(), self.far.stats());
+                let near = self.near.stats();
+                let far = match &self.far {
+                    Far::One(peer) => vec![peer.stats()],
+                    Far::Group(servers) => {
+                        let peers = servers.iter().flat_map(ServerHandle::peers);
+                        peers.map(|peer| peer.stats()).collect()
+                    }
+                };
                 format!("something is still in use: near {near:?}, far {far:?}")
             },
         )

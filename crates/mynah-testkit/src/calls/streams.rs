@@ -2,7 +2,7 @@
 
 use super::kinds::refused;
 use super::service::{Each, ask, count, double, echo, next, sum, tell};
-use super::{CallCase, Joint, cases, eventually};
+use super::{CallCase, Far, Joint, cases, eventually};
 use crate::Failure;
 use crate::failure::{Because as _, Shown, Verdict, ensure};
 use mynah_protocol::Limits;
@@ -143,12 +143,18 @@ async fn events(joint: &Joint<'_>) -> Verdict {
     }
     let mut heard = subscribed.because("subscribe")?;
     for number in 0..COUNT {
-        if joined.profile.capabilities.streams {
-            let published = joined.far.publisher().publish("ticks", &number).await;
-            published.because("publish")?;
-        } else {
+        match &joined.far {
+            Far::One(far) if joined.profile.capabilities.streams => {
+                let published = far.publisher().publish("ticks", &number).await;
+                published.because("publish")?;
+            }
             // A wire on which nobody subscribes: what is emitted is heard.
-            joined.far.emit("ticks", &number).because("emit")?;
+            Far::One(far) => far.emit("ticks", &number).because("emit")?,
+            Far::Group(servers) => {
+                let server = servers.first().because("there is a server")?;
+                let published = server.broadcast("ticks", &number).await;
+                published.because("publish")?;
+            }
         }
     }
     for expected in 0..COUNT {
@@ -162,12 +168,14 @@ async fn events(joint: &Joint<'_>) -> Verdict {
         }
     }
     drop(heard);
-    let left = || joined.far.publisher().subscribers("ticks");
-    eventually(
-        || left() == 0,
-        || format!("{} are still subscribed", left()),
-    )
-    .await?;
+    if let Far::One(far) = &joined.far {
+        let left = || far.publisher().subscribers("ticks");
+        eventually(
+            || left() == 0,
+            || format!("{} are still subscribed", left()),
+        )
+        .await?;
+    }
     joined.idle().await?;
     Ok(Shown::Carried)
 }

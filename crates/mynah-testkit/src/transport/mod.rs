@@ -1,7 +1,8 @@
 //! The suite for transports.
 //!
 //! A byte transport is given as a [`ByteTransport`], a carrier of envelopes as an [`EnvelopeTransport`]: either as a
-//! listener and a dialer of it (`dialled`), or, where there is nothing to dial, as connected pairs (`paired`).
+//! listener and a dialer of it (`dialled`), or, where there is nothing to dial, as connected pairs (`paired`). A carrier with
+//! many servers behind one address, as a broker is, is a [`GroupTransport`] (`group`).
 //!
 //! ```
 //! use mynah::tcp::{TcpDialer, TcpListener};
@@ -32,9 +33,13 @@ mod bytes_ends;
 mod dialled;
 mod ends;
 mod envelopes;
+mod group;
 mod pattern;
 
+pub use group::{Group, GroupTransport};
+
 pub(crate) use ends::{ByteEnd, EnvelopeEnd};
+pub(crate) use group::{AnyGroup, check as check_group, check_calls as check_group_calls};
 
 use crate::calls::{self, Joint};
 use crate::failure::{Because as _, Failure, Shown, Verdict};

@@ -24,7 +24,7 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
             let service = name.service.to_string();
             core.mix(&mut request.id);
             let envelope = Envelope::Request(request);
-            let written = entry(core, messages, &envelope, &name, timeout, &metadata, true);
+            let written = entry(core, messages, envelope, &name, timeout, &metadata, true);
             (Some(id), service, written)
         }
         Envelope::Notification(mut notification) => {
@@ -32,24 +32,29 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
             let name = notification.name.clone();
             let service = name.service.to_string();
             let envelope = Envelope::Notification(notification);
-            let written = entry(core, messages, &envelope, &name, None, &metadata, false);
+            let written = entry(core, messages, envelope, &name, None, &metadata, false);
             (None, service, written)
         }
         Envelope::Cancel(mut cancel) => {
+            drop(core.offers.take(&cancel.id));
             if !core.withdraw(&cancel.id) {
                 core.mix(&mut cancel.id);
                 say_cancel(core, &cancel.id);
             }
             return;
         }
+        Envelope::Event(event) => return core.publish(&event),
         other => {
             tracing::debug!(kind = other.kind(), "not said: this wire has no way to");
             return;
         }
     };
+    if let (Ok((call, until)), Some(id)) = (&written, &id) {
+        core.offers.keep(id, call, &service, *until);
+    }
     match (written, id) {
         (Ok((call, until)), id) => core.write(Queued {
-            bytes: call.envelope.len(),
+            bytes: call.len(),
             said: Said::Call(call),
             id,
             service,
@@ -88,22 +93,34 @@ fn refusal(id: WireId, error: &EncodeError) -> Envelope<'static> {
 fn entry(
     core: &Core,
     messages: &Messages,
-    envelope: &Envelope<'_>,
+    mut envelope: Envelope<'static>,
     name: &MethodName<'_>,
     timeout: Option<Duration>,
     metadata: &Metadata,
     answered: bool,
 ) -> Result<(Call, Option<Instant>), EncodeError> {
+    let frame = match core.coding.call() {
+        Some(kind) => Some((kind, core.frame(&mut envelope)?.into())),
+        None => None,
+    };
     let mut text = Vec::with_capacity(envelope.payload_bytes() + 160);
-    messages.write(envelope, &mut text)?;
+    messages.write(&envelope, &mut text)?;
     let operation = metadata.value(OPERATION_ID).map(str::to_owned);
+    let note = match &envelope {
+        Envelope::Request(decoy) if !answered => Some(decoy.id.clone()),
+        _ => None,
+    };
     let call = Call {
         stream: core.keys.commands(&name.service),
         envelope: text,
-        reply_to: answered.then(|| Arc::clone(&core.reply_to)),
+        reply_to: (answered || note.is_some()).then(|| Arc::clone(&core.reply_to)),
         metadata: fields(metadata),
         operation,
+        frame,
     };
+    if let Some(note) = &note {
+        core.keep_note(note, &call, &name.service);
+    }
     let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     Ok((call, until))
 }

@@ -2,7 +2,10 @@
 
 use super::asked::Asked;
 use super::events::Subscriptions;
+use super::formats::Offers;
+use super::publish::Published;
 use super::sessions::Sessions;
+use crate::coding::Coding;
 use crate::command::Call;
 use crate::connect::Connector;
 use crate::entry::EntryId;
@@ -35,6 +38,8 @@ pub(super) struct Core {
     pub(super) options: RedisOptions,
     pub(super) connector: Connector,
     pub(super) keys: Keys,
+    /// The format of its calls.
+    pub(super) coding: Coding,
     /// The stream of the answers to this instance.
     pub(super) reply_to: Arc<str>,
     /// What numbers of calls are mixed with: an answer to an earlier client of the same name is no answer to this one.
@@ -42,6 +47,9 @@ pub(super) struct Core {
     /// Calls with streams or callbacks.
     pub(super) sessions: Sessions,
     pub(super) subscriptions: Subscriptions,
+    /// Calls that are not in JSON.
+    pub(super) offers: Offers,
+    pub(super) published: Published,
     /// Whether answers can be read.
     pulse: Mutex<Pulse>,
     state: Mutex<State>,
@@ -89,6 +97,8 @@ pub(super) enum Said {
     Open(u64),
     /// Something for the inbox of a server.
     Note(Arc<str>, Written),
+    /// A message of a topic: the key of its stream, the number that it has here, and what it says.
+    Event(String, u64, Vec<u8>),
 }
 
 /// A call that waits to be written.
@@ -124,10 +134,14 @@ impl Core {
         keys: Keys,
         instance: &str,
     ) -> Arc<Self> {
+        let coding = Coding::of(options.format).unwrap_or_default();
         Arc::new(Self {
+            coding,
             reply_to: keys.replies(instance).into(),
-            sessions: Sessions::new(),
+            sessions: Sessions::new(coding),
             subscriptions: Subscriptions::default(),
+            offers: Offers::default(),
+            published: Published::default(),
             pulse: Mutex::new(Pulse::new(options.block)),
             options,
             connector,
@@ -390,11 +404,14 @@ impl Core {
     pub(super) fn write_again(&self, calls: Vec<Queued>) {
         let mut state = self.lock();
         for queued in calls.into_iter().rev() {
-            if let Said::Note(_, note) = &queued.said
-                && note.number != 1
-            {
+            let again = match &queued.said {
+                Said::Note(_, note) => note.number != 1,
+                Said::Event(..) => true,
+                _ => false,
+            };
+            if again {
                 state.bytes += queued.bytes;
-                state.notes.push_front(queued);
+                state.queue_of(&queued.said).push_front(queued);
             }
         }
     }
@@ -462,7 +479,7 @@ impl State {
     const fn queue_of(&mut self, said: &Said) -> &mut VecDeque<Queued> {
         match said {
             Said::Note(..) => &mut self.notes,
-            Said::Call(_) | Said::Cancel(_) | Said::Open(_) => &mut self.outbox,
+            Said::Call(_) | Said::Cancel(_) | Said::Open(_) | Said::Event(..) => &mut self.outbox,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::transport::RedisClient;
+use crate::coding::Coding;
 use crate::connect::Connector;
 use crate::keys::{self, Keys};
 use crate::options::RedisOptions;
@@ -21,15 +22,21 @@ impl RedisDialer {
     /// Checks what was chosen; nothing is opened.
     ///
     /// # Errors
-    /// [`TransportErrorKind::Address`] when the URL or the name of the instance cannot be used.
+    /// [`TransportErrorKind::Address`] when the URL, the name of the instance or the format cannot be used.
     pub fn new(options: RedisOptions) -> Result<Self, TransportError> {
         let connector = Connector::new(&options)?;
-        check_instance(&options)?;
+        check_options(&options)?;
         Ok(Self { options, connector })
     }
 }
 
-pub(crate) fn check_instance(options: &RedisOptions) -> Result<(), TransportError> {
+pub(crate) fn check_options(options: &RedisOptions) -> Result<(), TransportError> {
+    if Coding::of(options.format).is_none() {
+        return Err(TransportError::new(
+            TransportErrorKind::Address,
+            "a format of the program's own is not carried over Redis Streams",
+        ));
+    }
     match &options.instance {
         Some(name) if !keys::is_instance(name) => Err(TransportError::new(
             TransportErrorKind::Address,

@@ -2,15 +2,17 @@
 
 use super::core::Core;
 use super::replies::SILENCE;
+use crate::coding::{Coding, Said};
 use crate::command::millis;
 use crate::connect::{Connection, Pauses, Raw};
 use crate::entry::{self, Entry, EntryId};
 use crate::events::EVENT;
 use mynah_protocol::{
-    DeliveryStatus, Envelope, ErrorCode, FormatId, Items, Payload, Request, Response, RpcError,
+    DecodeLimits, DeliveryStatus, Envelope, ErrorCode, Items, Payload, Request, Response, RpcError,
     StreamSide, Undelivered, Value, Window, WireId, Within,
 };
 use redis::{RedisResult, cmd};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -111,12 +113,24 @@ impl Subscriptions {
 }
 
 /// The topic of a request, and what becomes of a slow subscriber.
-fn asked(params: &[u8]) -> Option<(String, Option<String>)> {
-    let params: serde_json::Value = serde_json::from_slice(params).ok()?;
-    let topic = params.get("topic").or_else(|| params.get(0))?.as_str()?;
-    let lag = params.get("lag").or_else(|| params.get(1));
-    let lag = lag.and_then(serde_json::Value::as_str).map(str::to_owned);
-    Some((topic.to_owned(), lag))
+fn asked(coding: Coding, params: &[u8]) -> Option<(String, Option<String>)> {
+    let params: Value = coding
+        .format()
+        .decode(params, &DecodeLimits::DEFAULT)
+        .ok()?;
+    let param = |name, place| match &params {
+        Value::Array(params) => params.get(place),
+        Value::Map(params) => {
+            let named = |(key, _): &&(Value, Value)| *key == Value::from(name);
+            params.iter().find(named).map(|(_, value)| value)
+        }
+        _ => None,
+    };
+    let text = |value: &Value| match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    Some((text(param("topic", 0)?)?, param("lag", 1).and_then(text)))
 }
 
 impl Core {
@@ -130,7 +144,7 @@ impl Core {
             let why = DeliveryStatus::Failed(Undelivered::Unsupported(feature));
             self.report([id.clone()], why);
         };
-        let Some((topic, lag)) = asked(&request.params.contiguous()) else {
+        let Some((topic, lag)) = asked(self.coding, &request.params.contiguous()) else {
             return self.fail(id, ErrorCode::INVALID_PARAMS, "a topic is wanted");
         };
         if topic == "*" {
@@ -158,6 +172,7 @@ impl Core {
             lag,
             credit: Arc::clone(&credit),
             last: None,
+            missed: 0,
             publishers: HashMap::new(),
         };
         let task = tokio::spawn(reading.run()).abort_handle();
@@ -174,6 +189,8 @@ struct Reading {
     credit: Arc<Credit>,
     /// The last message that was read; `None` before it is known where to begin.
     last: Option<EntryId>,
+    /// Messages that were missed before the next one that is handed on.
+    missed: u64,
     /// The number of the last message of each publisher.
     publishers: HashMap<Vec<u8>, u64>,
 }
@@ -250,37 +267,40 @@ impl Reading {
     fn hand_on(&mut self, entries: Vec<Entry>) -> bool {
         let mut batch = Vec::new();
         let mut count = 0;
-        let mut missed = 0;
         for entry in entries {
             let last = self.last.unwrap_or_default();
-            let Some(note) = entry.note.filter(|note| note.kind == EVENT.as_bytes()) else {
-                self.last = Some(entry.id);
+            self.last = Some(entry.id);
+            let Some(note) = entry.note else {
                 continue;
             };
-            self.last = Some(entry.id);
+            let theirs = match Said::read(EVENT, &note.kind) {
+                Said::In(coding) => Some(coding),
+                Said::Unknown => None,
+                Said::Other => continue,
+            };
             let is_first = note.number == 1 || last == EntryId::default();
             if !is_first {
-                missed += entry.id.ms.saturating_sub(last.ms).saturating_sub(1);
+                self.missed += entry.id.ms.saturating_sub(last.ms).saturating_sub(1);
             }
             if note.call > 0 && self.was_heard(note.from, note.call) {
                 continue;
             }
-            // Whoever may write to Redis can write anything.
-            if serde_json::from_slice::<serde_json::Value>(&note.body).is_err() {
-                continue;
-            }
-            if missed > 0 && self.lag == Lag::Close {
-                self.flush(count, batch);
-                self.end_lagged(missed);
-                return false;
-            }
-            let mut item = format!("[{missed},").into_bytes();
-            missed = 0;
-            item.extend_from_slice(&note.body);
-            item.push(b']');
-            let Ok(len) = u32::try_from(item.len()) else {
+            // Whoever may write to Redis can write anything, and a publisher of a later version in formats that are not
+            // known here.
+            let message = theirs.and_then(|theirs| self.in_own_format(theirs, &note.body));
+            let Some(message) = message else {
+                self.missed += 1;
                 continue;
             };
+            if self.missed > 0 && self.lag == Lag::Close {
+                self.flush(count, batch);
+                self.end_lagged(self.missed);
+                return false;
+            }
+            let Some((len, item)) = self.item(self.missed, &message) else {
+                continue;
+            };
+            self.missed = 0;
             batch.extend_from_slice(&len.to_be_bytes());
             batch.extend_from_slice(&item);
             count += 1;
@@ -302,6 +322,45 @@ impl Reading {
         heard
     }
 
+    /// A message as this side's program reads it; `None` when it is none.
+    fn in_own_format<'m>(&self, theirs: Coding, message: &'m [u8]) -> Option<Cow<'m, [u8]>> {
+        let limits = &DecodeLimits::DEFAULT;
+        let own = self.core.coding;
+        if own == theirs {
+            own.format().scan(message, limits).ok()?;
+            return Some(Cow::Borrowed(message));
+        }
+        let value: Value = theirs.format().decode(message, limits).ok()?;
+        let mut written = Vec::with_capacity(message.len());
+        match own.format().encode(&value, &mut written) {
+            Ok(()) => Some(Cow::Owned(written)),
+            Err(error) => {
+                tracing::warn!(%error, "a message cannot be said in this side's format");
+                None
+            }
+        }
+    }
+
+    /// An item of the stream of messages, and its length: how many were missed before it, and what it says.
+    fn item(&self, missed: u64, message: &[u8]) -> Option<(u32, Vec<u8>)> {
+        let mut item = Vec::with_capacity(message.len() + 12);
+        // An array of two, of which the second element is encoded already.
+        match self.core.coding {
+            Coding::Json => item.push(b'['),
+            Coding::Cbor => item.push(0x82),
+            Coding::MessagePack => item.push(0x92),
+        }
+        self.core.coding.format().encode(&missed, &mut item).ok()?;
+        if self.core.coding == Coding::Json {
+            item.push(b',');
+        }
+        item.extend_from_slice(message);
+        if self.core.coding == Coding::Json {
+            item.push(b']');
+        }
+        Some((u32::try_from(item.len()).ok()?, item))
+    }
+
     fn flush(&self, count: u64, batch: Vec<u8>) {
         if count == 0 {
             return;
@@ -314,7 +373,7 @@ impl Reading {
             id: self.id.clone(),
             stream: StreamSide::Result,
             count,
-            batch: Payload::owned(FormatId::Json, batch.into()),
+            batch: Payload::owned(self.core.coding.id(), batch.into()),
         });
         // What a publisher writes can end this subscription, and nothing else.
         let call = self.id.clone();

@@ -5,8 +5,7 @@ use super::table::{Given, Session, Table};
 use crate::keys;
 use crate::session::{self, Arrival, Note, kind};
 use mynah_protocol::{
-    CALLBACK_SERVICE, Envelope, ErrorCode, Response, RpcError, StreamSide, Undelivered, WireId,
-    Within,
+    Envelope, ErrorCode, Response, RpcError, StreamSide, Undelivered, WireId, Within,
 };
 
 impl Core {
@@ -19,8 +18,12 @@ impl Core {
             return;
         }
         match str::from_utf8(&note.kind) {
-            Ok(kind::FRAME) if note.number == 0 => self.hear_beside(note, heard),
-            Ok(kind::FRAME) => self.hear_frame(from, note, heard),
+            Ok(kind) if kind == self.coding.frame() => match note.number {
+                0 => self.hear_beside(note, heard),
+                _ => self.hear_frame(from, note, heard),
+            },
+            Ok(kind) if Some(kind) == self.coding.answer() => self.hear_answer(note, heard),
+            Ok(kind::UNSPOKEN) => self.hear_unspoken(from, note.call),
             Ok(kind::BEAT) => self.hear_beat(from, note, heard),
             Ok(kind::GONE) => {
                 let mut table = self.sessions.lock();
@@ -119,15 +122,23 @@ impl Core {
                 if own => {}
             Envelope::Items(items) if own && items.stream == StreamSide::Result => {}
             Envelope::Credit(credit) if own && credit.stream == StreamSide::Input => {}
-            Envelope::Request(request) if request.name.service == CALLBACK_SERVICE => {
-                return self.begin_callback(table, call, envelope, heard);
-            }
-            Envelope::Notification(told) if told.name.service == CALLBACK_SERVICE => {
+            Envelope::Request(_) => return self.begin_callback(table, call, envelope, heard),
+            Envelope::Notification(_) | Envelope::Event(_) => {
                 return heard.push(session.within(envelope));
             }
             Envelope::Cancel(cancel) => {
                 if let Some(local) = session.cancel_callback(&cancel.id) {
                     cancel.id = WireId::Uint(local);
+                    heard.push(session.within(envelope));
+                }
+                return;
+            }
+            // Of a call of theirs.
+            Envelope::InputEnd(_) | Envelope::Items(_) | Envelope::Credit(_) => {
+                if let Some(theirs) = session::id_of(&mut envelope)
+                    && let Some(local) = session.callback(theirs)
+                {
+                    *theirs = WireId::Uint(local);
                     heard.push(session.within(envelope));
                 }
                 return;
@@ -144,12 +155,6 @@ impl Core {
                 }
                 return;
             }
-            Envelope::Request(request) => {
-                // Nothing but functions that came with the call.
-                let what = "a client on Redis Streams cannot be called";
-                let error = RpcError::new(ErrorCode::UNSUPPORTED, what);
-                return self.refuse(table, call, request.id.clone(), error, heard);
-            }
             other => {
                 tracing::debug!(kind = other.kind(), "ignored in a session");
                 return;
@@ -161,7 +166,7 @@ impl Core {
         heard.push(session.within(envelope));
     }
 
-    /// A function that came with a call is asked for something.
+    /// A server calls this side: a function that came with its call, for the most part.
     fn begin_callback(
         &self,
         table: &mut Table,

@@ -100,7 +100,7 @@ fn answer_in(core: &Core, messages: &mut Messages, text: &[u8]) -> Option<Envelo
     match messages.read(text) {
         Read::Envelope(Envelope::Response(mut response)) => {
             core.mix(&mut response.id);
-            Some(Envelope::Response(response).into_owned())
+            core.hear_json(response).map(Envelope::into_owned)
         }
         Read::Envelope(other) => {
             tracing::debug!(kind = other.kind(), "ignored among answers");

@@ -1,6 +1,7 @@
 //! Who is served, as far as a client knows: a call that nobody would answer ends at once.
 
 use super::core::{Batch, Core, Said};
+use crate::coding::Coding;
 use crate::connect::Connection;
 use crate::presence::{self, Served};
 use mynah_protocol::ErrorCode;
@@ -75,6 +76,9 @@ impl Directory {
                     self.saw(service, now);
                 }
             }
+        }
+        if core.coding != Coding::Json {
+            self.sift_formats(core, connection, batch).await;
         }
     }
 

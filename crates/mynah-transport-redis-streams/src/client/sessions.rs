@@ -2,12 +2,14 @@
 
 use super::core::{Core, Queued, Said};
 use super::table::{Session, Table};
+use crate::coding::Coding;
 use crate::keys;
 use crate::random;
 use crate::session::{self, Pulse, Written, kind};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{
-    Cancel, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode, Request, Undelivered, WireId,
+    CALLBACK_SERVICE, Cancel, DeliveryStatus, EVENTS_SERVICE, Envelope, ErrorCode, Limits, Request,
+    StreamSide, Undelivered, WireId,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,10 +42,10 @@ pub(super) struct ToRoute {
 }
 
 impl Sessions {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(coding: Coding) -> Self {
         Self {
             table: Mutex::default(),
-            frames: session::frames(&mynah_protocol::Limits::default()),
+            frames: Frames::new(coding.id(), &Limits::default()),
         }
     }
 
@@ -71,20 +73,39 @@ impl Core {
             {
                 self.subscribe(&request);
             }
+            // Whose it is nothing says: a number that a server has given to some call of its own.
+            Envelope::Request(request) if request.name.service == CALLBACK_SERVICE => {
+                let why = Undelivered::Unsupported("functions of a server");
+                self.report([request.id], DeliveryStatus::Failed(why));
+            }
+            Envelope::Notification(told) if told.name.service == CALLBACK_SERVICE => {
+                tracing::debug!("a function of a server is not told");
+            }
             Envelope::Request(request)
-                if !request.streams.is_none() || request.streams.callbacks =>
+                if !request.streams.is_none()
+                    || request.streams.callbacks
+                    || self.options.sessions =>
             {
                 self.open_session(request);
             }
             Envelope::Cancel(cancel) if self.subscriptions.cancel(&cancel.id) => {}
             Envelope::Cancel(cancel) => return self.cancel_session(cancel),
+            // Of which side's call it is the stream says.
+            Envelope::Credit(ref credit) if credit.stream == StreamSide::Input => {
+                self.say_of_callback(envelope);
+            }
+            Envelope::Items(ref items) if items.stream == StreamSide::Result => {
+                self.say_of_callback(envelope);
+            }
             Envelope::Credit(ref credit) if self.subscriptions.grant(&credit.id, credit.more) => {}
             Envelope::Credit(_) | Envelope::InputEnd(_) | Envelope::Items(_) => {
                 self.say_of_call(envelope);
             }
-            Envelope::Response(_) | Envelope::Progress(_) | Envelope::Accepted(_) => {
-                self.say_of_callback(envelope);
-            }
+            Envelope::Response(_)
+            | Envelope::Progress(_)
+            | Envelope::Accepted(_)
+            | Envelope::Stop(_) => self.say_of_callback(envelope),
+            Envelope::GoingAway(_) => self.say_to_all(&envelope),
             Envelope::Log(ref log) if log.id.is_some() => self.say_of_callback(envelope),
             other => return Some(other),
         }
@@ -149,6 +170,14 @@ impl Core {
         }
     }
 
+    /// What every server that has a session is to know.
+    fn say_to_all(&self, envelope: &Envelope<'static>) {
+        let mut table = self.sessions.lock();
+        for session in table.calls.values_mut() {
+            self.say_as_it_is(session, envelope.clone());
+        }
+    }
+
     /// What belongs to a callback that runs here.
     fn say_of_callback(&self, mut envelope: Envelope<'static>) {
         let is_over = matches!(envelope, Envelope::Response(_));
@@ -198,7 +227,7 @@ impl Core {
             }
         }
         let number = session.thread.next();
-        self.write_note(inbox, kind::FRAME, call, number, body);
+        self.write_note(inbox, self.coding.frame(), call, number, body);
     }
 
     pub(super) fn write_note(
@@ -236,9 +265,10 @@ impl Core {
         Some(ToRoute {
             service: session.service.clone(),
             tried: session.tried.clone(),
-            needs: match request.streams.is_none() {
-                true => "callbacks",
-                false => "streams",
+            needs: match (request.streams.is_none(), request.streams.callbacks) {
+                (false, _) => "streams",
+                (true, true) => "callbacks",
+                (true, false) => "calls as sessions",
             },
             is_late: session.until <= Instant::now(),
         })
@@ -292,7 +322,7 @@ impl Core {
             return None;
         }
         let written = Written {
-            kind: kind::FRAME,
+            kind: self.coding.frame(),
             call: number,
             number: session.thread.next(),
             body,

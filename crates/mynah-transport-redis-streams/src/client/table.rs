@@ -19,7 +19,7 @@ pub(super) struct Table {
     given: HashMap<u64, u64>,
     /// What each server has.
     loads: HashMap<Arc<str>, Load>,
-    /// Callbacks that run here, by the numbers that they have here: whose they are.
+    /// Callbacks and other calls of servers that run here, by the numbers that they have here: whose they are.
     callbacks: HashMap<u64, u64>,
     last_callback: u64,
     pub(super) beating: bool,
@@ -70,7 +70,7 @@ pub(super) struct Given {
     pub(super) number: u64,
 }
 
-/// A callback that runs here.
+/// A call of a server that runs here, of a callback for the most part.
 #[derive(Debug)]
 struct Running {
     local: u64,
@@ -104,6 +104,12 @@ impl Session {
 
     pub(super) const fn callbacks(&self) -> usize {
         self.callbacks.len()
+    }
+
+    /// The number that a callback has here.
+    pub(super) fn callback(&self, theirs: &WireId) -> Option<u64> {
+        let running = self.callbacks.iter().find(|one| one.theirs == *theirs)?;
+        Some(running.local)
     }
 
     /// The number that a callback has here, the first time that it is cancelled.

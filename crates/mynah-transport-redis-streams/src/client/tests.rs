@@ -34,6 +34,7 @@ fn queued(id: Option<u64>, until: Option<Instant>) -> Queued {
             reply_to: None,
             metadata: None,
             operation: None,
+            frame: None,
         }),
         bytes: 2,
         id: id.map(WireId::Uint),

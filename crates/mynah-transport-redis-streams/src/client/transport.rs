@@ -2,10 +2,12 @@
 
 use super::core::Core;
 use super::{call, replies, write};
+use crate::coding::Coding;
 use crate::connect::Connection;
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
+use mynah_codec::dialect::native;
 use mynah_protocol::{
     Evidence, Inbound, Limits, Outbound, Profile, Remote, Transport, TransportError,
 };
@@ -25,9 +27,14 @@ pub struct RedisClient {
     evidence: Evidence,
 }
 
-/// What clamator's messages can say, and what extra fields add to it.
-pub(crate) fn profile(messages: &Messages, remote: Remote) -> Profile {
-    let mut profile = messages.profile().clone();
+/// What clamator's messages can say, or in other formats the same of the native wire's frames, and what extra fields add to
+/// it.
+pub(crate) fn profile(coding: Coding, messages: &Messages, remote: Remote) -> Profile {
+    let json = messages.profile();
+    let mut profile = match coding {
+        Coding::Json => json.clone(),
+        other => Profile::new(native::NAME, other.id()).with_capabilities(json.capabilities),
+    };
     profile.capabilities.deadline = true;
     profile.capabilities.metadata = true;
     profile.capabilities.cancel = true;
@@ -36,11 +43,13 @@ pub(crate) fn profile(messages: &Messages, remote: Remote) -> Profile {
 }
 
 /// The same, and what peers of ours say to each other. Programs are told where there are none that can hear it.
-pub(crate) fn session_profile(messages: &Messages, remote: Remote) -> Profile {
-    let mut profile = profile(messages, remote);
+pub(crate) fn session_profile(coding: Coding, messages: &Messages, remote: Remote) -> Profile {
+    let mut profile = profile(coding, messages, remote);
     profile.capabilities.side_messages = true;
     profile.capabilities.streams = true;
     profile.capabilities.callbacks = true;
+    profile.capabilities.events = true;
+    profile.capabilities.going_away = true;
     profile
 }
 
@@ -55,7 +64,7 @@ impl RedisClient {
         let reading = tokio::spawn(replies::read_all(Arc::clone(&core), reads));
         tokio::spawn(write::write_all(Arc::clone(&core), commands, reading));
         Self {
-            profile: session_profile(&messages, Remote::Group),
+            profile: session_profile(core.coding, &messages, Remote::Group),
             core,
             messages,
             evidence,

@@ -76,10 +76,10 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             continue;
         }
         match write(&core, open, &batch, &mut expires).await {
-            Ok(answers) => {
-                pauses.reset();
-                answered(&core, batch, answers);
-            }
+            Ok(answers) => match answered(&core, batch, answers) {
+                true => pauses.reset(),
+                false => pauses.wait().await,
+            },
             Err(error) => {
                 // Whether they were written nobody knows: an answer may come, or their time will be over.
                 let doubtful = batch.calls.iter().filter_map(|queued| queued.id.clone());
@@ -116,7 +116,7 @@ async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
                 .await?;
         }
     }
-    if !core.awaits_answers() {
+    if !core.awaits_answers() && !core.offers.has_notes() {
         let mut delete = cmd("DEL");
         delete.arg(&*core.reply_to);
         connection.run(&delete).await?;
@@ -175,6 +175,7 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
         }
         Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
         Said::Note(inbox, written) => command::to_server(inbox, &core.reply_to, written),
+        Said::Event(topic, number, message) => core.event(topic, *number, message),
         // All of them have been given to somebody.
         Said::Open(_) => cmd("PING"),
     }
@@ -190,9 +191,10 @@ fn not_there(core: &Core, said: &Said, lost: &mut Vec<Arc<str>>) {
     }
 }
 
-/// Calls that Redis refused end.
-pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
+/// Calls that Redis refused end. `false`: something is to be written again, after a while.
+pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> bool {
     let mut doubtful = false;
+    let mut again = Vec::new();
     if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
         let replicas = answers.pop().and_then(entry::integer);
         // A failover may lose them.
@@ -214,6 +216,12 @@ pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
         };
         let error = RedisError::from(error);
         tracing::warn!(%error, "a call was not written");
+        if let Said::Event(..) = &queued.said {
+            if matches!(cure(&error), Cure::Wait | Cure::Reconnect) {
+                again.push(queued);
+            }
+            continue;
+        }
         if let Said::Note(_, note) = &queued.said {
             // What was to be said in a session is missing now.
             match note.number {
@@ -235,4 +243,7 @@ pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) {
     for inbox in lost {
         core.lost_inbox(&inbox);
     }
+    let all_said = again.is_empty();
+    core.write_again(again);
+    all_said
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 static BEGIN: Lua = Lua::new(
     r"
 local known = redis.call('HMGET', KEYS[1], 'args', 'reply')
-if known[1] and known[1] ~= ARGV[1] then return {2} end
+if known[1] and known[1] ~= ARGV[1] then return {2, known[1]} end
 if known[2] then return {1, known[2]} end
 redis.call('HSET', KEYS[1], 'args', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -34,10 +34,10 @@ pub(crate) struct Seals {
 pub(crate) enum Begun {
     /// Nothing: it is to run.
     New,
-    /// It was answered with this, an envelope under the id that it had then.
+    /// It was answered with this, an envelope or a frame under the id that it had then.
     Answered(Vec<u8>),
-    /// It was called with other arguments.
-    Conflict,
+    /// It was called with other arguments, of which this is the digest.
+    Conflict(Vec<u8>),
 }
 
 impl Seals {
@@ -96,7 +96,7 @@ impl Begun {
         match (parts.next(), parts.next()) {
             (Some(Value::Int(0)), None) => Ok(Self::New),
             (Some(Value::Int(1)), Some(Value::BulkString(reply))) => Ok(Self::Answered(reply)),
-            (Some(Value::Int(2)), None) => Ok(Self::Conflict),
+            (Some(Value::Int(2)), Some(Value::BulkString(args))) => Ok(Self::Conflict(args)),
             _ => Err(strange()),
         }
     }

@@ -4,14 +4,14 @@ use super::accepted::RedisRemote;
 use super::control::Unwanted;
 use super::desk::Desk;
 use super::outbox::{Outbox, Place, Sealing, Step};
-use super::remote::{ClientRemote, Remote};
+use super::remote::{ClientRemote, Manner, Remote};
 use super::session::Sessions;
 use super::settle::Delivery;
+use crate::coding::{Coding, PerCoding};
 use crate::connect::Connector;
 use crate::entry::EntryId;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
-use crate::session;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
 use mynah_codec::dialect::native::Frames;
 use mynah_protocol::{Envelope, Inbound, Limits, Receipt, WireId};
@@ -34,7 +34,7 @@ pub(super) struct Core {
     pub(super) desks: OnceLock<Box<[Desk]>>,
     pub(super) limits: OnceLock<Limits>,
     pub(super) messages: Messages,
-    pub(super) frames: Frames,
+    pub(super) frames: PerCoding<Frames>,
     /// Who it is to readers of topics: another each time.
     pub(super) publisher: String,
     pub(super) sessions: Sessions,
@@ -77,8 +77,8 @@ pub(super) enum Standing {
 /// Who calls.
 #[derive(Debug, Default)]
 struct Remotes {
-    /// By the name of their instance; under no name those who want no answers.
-    known: HashMap<Box<str>, Arc<Remote>>,
+    /// By the format of their calls and the name of their instance; under no name those who want no answers.
+    known: PerCoding<HashMap<Box<str>, Arc<Remote>>>,
     /// To be accepted.
     arrived: VecDeque<RedisRemote>,
     acceptor: Option<Waker>,
@@ -101,7 +101,7 @@ impl Core {
             desks: OnceLock::new(),
             limits: OnceLock::new(),
             messages: Messages::new(JsonRpc::clamator(), &Limits::default()),
-            frames: session::frames(&Limits::default()),
+            frames: PerCoding::frames(&Limits::default()),
             publisher: crate::random::uuid(),
             sessions: Sessions::new(options_block),
             outbox: Outbox::default(),
@@ -126,6 +126,11 @@ impl Core {
 
     pub(super) fn desks(&self) -> &[Desk] {
         self.desks.get().map_or(&[], |desks| desks)
+    }
+
+    /// The format of messages that are published.
+    pub(super) fn publishes_in(&self) -> Coding {
+        Coding::of(self.options.format).unwrap_or_default()
     }
 
     /// The limits of connections.
@@ -211,7 +216,7 @@ impl Core {
         place: Place,
         attempt: u32,
         sealing: Option<Sealing>,
-        hears_sides: bool,
+        manner: Manner,
     ) {
         let call = match &envelope {
             Envelope::Request(request) => request.id.clone(),
@@ -226,7 +231,7 @@ impl Core {
             self.outbox.push(Step::Done(place));
             return;
         }
-        let known = remotes.known.get(instance);
+        let known = remotes.known.of(manner.coding).get(instance);
         let known = known.filter(|remote| remote.is_open()).map(Arc::clone);
         if known.is_none() && self.is_stopping() {
             // Nobody accepts it any more. It has not begun, so this delivery does not count.
@@ -250,9 +255,10 @@ impl Core {
         let waker = match known {
             Some(remote) => remote.deliver(inbound(&remote)),
             None => {
-                let remote = Arc::new(Remote::new(instance, hears_sides));
+                let remote = Arc::new(Remote::new(instance, manner));
                 drop(remote.deliver(inbound(&remote)));
-                remotes.known.insert(instance.into(), Arc::clone(&remote));
+                let known = remotes.known.of_mut(manner.coding);
+                known.insert(instance.into(), Arc::clone(&remote));
                 let accepted = ClientRemote::new(Arc::clone(self), remote);
                 remotes.arrived.push_back(RedisRemote::client(accepted));
                 remotes.acceptor.take()
@@ -278,8 +284,9 @@ impl Core {
     /// A client does not want a call any more.
     pub(super) fn cancel(&self, instance: &str, call: u64) {
         let mut remotes = self.lock();
-        let remote = remotes.known.get(instance).map(Arc::clone);
-        let told = remote.and_then(|remote| remote.cancel(call));
+        let told = remotes
+            .called(instance)
+            .find_map(|remote| remote.cancel(call));
         if told.is_none() {
             // It may come yet, or somebody else has it.
             remotes.unwanted.add(instance, call);
@@ -301,10 +308,10 @@ impl Core {
     /// A connection has ended.
     pub(super) fn forget(&self, gone: &Arc<Remote>) {
         let mut remotes = self.lock();
-        if let Some(known) = remotes.known.get(gone.instance())
-            && Arc::ptr_eq(known, gone)
-        {
-            remotes.known.remove(gone.instance());
+        let known = remotes.known.of_mut(gone.manner().coding);
+        let same = |known: &Arc<Remote>| Arc::ptr_eq(known, gone);
+        if known.get(gone.instance()).is_some_and(same) {
+            known.remove(gone.instance());
         }
     }
 
@@ -314,14 +321,15 @@ impl Core {
             .limits
             .get()
             .map_or(usize::MAX, |limits| limits.connections);
-        self.lock().known.len() >= most / 2
+        let known: usize = self.lock().known.each().map(HashMap::len).sum();
+        known >= most / 2
     }
 
     /// Ends connections that have said nothing for so long.
     pub(super) fn end_quiet(&self, after: Duration) {
         let now = Instant::now();
         let remotes = self.lock();
-        let quiet: Vec<_> = (remotes.known.values())
+        let quiet: Vec<_> = (remotes.known.each().flat_map(HashMap::values))
             .filter(|remote| remote.is_quiet(now, after))
             .map(Arc::clone)
             .collect();
@@ -330,7 +338,8 @@ impl Core {
             // Under the lock nothing new is delivered to it.
             let mut remotes = self.lock();
             let ended = remote.is_quiet(now, after).then(|| {
-                remotes.known.remove(remote.instance());
+                let known = remotes.known.of_mut(remote.manner().coding);
+                known.remove(remote.instance());
                 remote.end()
             });
             drop(remotes);
@@ -391,6 +400,15 @@ impl Core {
             }
             ended.await;
         }
+    }
+}
+
+impl Remotes {
+    /// What is called by this name, in any format.
+    fn called(&self, instance: &str) -> impl Iterator<Item = &Arc<Remote>> {
+        self.known
+            .each()
+            .filter_map(move |known| known.get(instance))
     }
 }
 

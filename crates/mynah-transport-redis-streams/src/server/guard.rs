@@ -2,7 +2,8 @@
 
 use super::core::Core;
 use super::outbox::{Place, Sealing, Step};
-use super::remote;
+use super::remote::{self, Manner};
+use crate::coding::{Coding, Said};
 use crate::entry::{Entry, EntryId};
 use crate::sealed::{Begun, Digest, MAX_ID};
 use mynah_codec::dialect::jsonrpc::{Messages, Read};
@@ -32,7 +33,7 @@ pub(super) struct Asked {
     envelope: Envelope<'static>,
     place: Place,
     attempt: u32,
-    hears_sides: bool,
+    manner: Manner,
     /// When it was read.
     since: Instant,
 }
@@ -41,8 +42,8 @@ pub(super) struct Asked {
 enum Refused {
     /// Nobody is told.
     Silently(&'static str),
-    /// Its caller is.
-    Answered(Response<'static>, &'static str),
+    /// Its caller is, in this format.
+    Answered(Coding, Response<'static>, &'static str),
 }
 
 impl Guard {
@@ -69,22 +70,25 @@ impl Guard {
             || entry.operation.is_some()
             || entry.note.is_some();
         match read {
-            Ok(Envelope::Request(mut request)) if instance.is_empty() => {
-                // Nobody hears the answer, and ids are those of many callers.
-                request.id = WireId::Text(entry.id.to_string().into());
-                self.ask_or_deliver(instance, Envelope::Request(request), place, attempt, sides)
+            Ok((mut envelope, coding)) => {
+                if let Envelope::Request(request) = &mut envelope {
+                    if instance.is_empty() {
+                        // Nobody hears the answer, and ids are those of many callers.
+                        request.id = WireId::Text(entry.id.to_string().into());
+                    } else if self.core.is_unwanted(instance, &request.id) {
+                        self.core.outbox.push(Step::Done(place));
+                        return None;
+                    }
+                }
+                let manner = Manner { coding, sides };
+                self.ask_or_deliver(instance, envelope, place, attempt, manner)
             }
-            Ok(Envelope::Request(request)) if self.core.is_unwanted(instance, &request.id) => {
-                self.core.outbox.push(Step::Done(place));
-                None
-            }
-            Ok(envelope) => self.ask_or_deliver(instance, envelope, place, attempt, sides),
             Err(refused) => {
                 let why = match refused {
                     Refused::Silently(why) => why,
-                    Refused::Answered(response, why) => {
+                    Refused::Answered(coding, response, why) => {
                         if !instance.is_empty() {
-                            self.answer(instance, response);
+                            self.answer(instance, coding, response);
                         }
                         why
                     }
@@ -103,7 +107,7 @@ impl Guard {
         envelope: Envelope<'static>,
         place: Place,
         attempt: u32,
-        hears_sides: bool,
+        manner: Manner,
     ) -> Option<Asked> {
         if let Envelope::Request(request) = &envelope
             && let Some(operation) = request.metadata.value(OPERATION_ID)
@@ -111,16 +115,20 @@ impl Guard {
             return Some(Asked {
                 instance: instance.into(),
                 operation: operation.into(),
-                digest: Digest::of(&request.name, request.params.contiguous().as_ref()),
+                digest: Digest::of(
+                    manner.coding,
+                    &request.name,
+                    request.params.contiguous().as_ref(),
+                ),
                 envelope,
                 place,
                 attempt,
-                hears_sides,
+                manner,
                 since: Instant::now(),
             });
         }
         self.core
-            .deliver(instance, envelope, place, attempt, None, hears_sides);
+            .deliver(instance, envelope, place, attempt, None, manner);
         None
     }
 
@@ -153,17 +161,18 @@ impl Guard {
                     place,
                     attempt,
                     Some(sealing),
-                    asked.hears_sides,
+                    asked.manner,
                 );
                 return;
             }
-            Begun::Answered(text) => self.sealed(&text),
-            Begun::Conflict => Err(Box::new(RpcError::new(
+            Begun::Answered(answer) => self.sealed(asked.manner.coding, &answer),
+            Begun::Conflict(before) => Err(Box::new(RpcError::new(
                 ErrorCode::INVALID_REQUEST,
-                "the operation was called with other arguments",
+                asked.digest.conflict(&before),
             ))),
         };
-        self.end(&asked.instance, asked.place, Response { id, result });
+        let response = Response { id, result };
+        self.end(&asked.instance, asked.manner.coding, asked.place, response);
     }
 
     /// Is done with a call of which cannot be known whether it has an outcome: it does not begin.
@@ -178,7 +187,7 @@ impl Guard {
             id: request.id,
             result: Err(Box::new(RpcError::new(ErrorCode::INTERNAL, what))),
         };
-        self.end(&asked.instance, asked.place, response);
+        self.end(&asked.instance, asked.manner.coding, asked.place, response);
     }
 
     /// Lets somebody else have a call that has not begun: this delivery does not count.
@@ -195,19 +204,24 @@ impl Guard {
         self.core.outbox.push(Step::Release { place, attempts });
     }
 
-    fn end(&self, instance: &str, place: Place, response: Response<'static>) {
+    fn end(&self, instance: &str, coding: Coding, place: Place, response: Response<'static>) {
         if !instance.is_empty() {
-            self.answer(instance, response);
+            self.answer(instance, coding, response);
         }
         self.core.outbox.push(Step::Done(place));
     }
 
     /// The outcome in a seal.
-    fn sealed(&mut self, text: &[u8]) -> Result<Payload<'static>, Box<RpcError>> {
-        match self.messages.read(text) {
-            Read::Envelope(Envelope::Response(response)) => {
-                response.result.map(Payload::into_owned)
-            }
+    fn sealed(&mut self, coding: Coding, answer: &[u8]) -> Result<Payload<'static>, Box<RpcError>> {
+        let read = match coding {
+            Coding::Json => match self.messages.read(answer) {
+                Read::Envelope(envelope) => Some(envelope),
+                _ => None,
+            },
+            other => self.core.frames.of(other).read(answer).unwrap_or(None),
+        };
+        match read {
+            Some(Envelope::Response(response)) => response.result.map(Payload::into_owned),
             _ => {
                 let service = self.service();
                 tracing::error!(service, "a seal holds no answer");
@@ -216,14 +230,14 @@ impl Guard {
         }
     }
 
-    pub(super) fn answer(&self, instance: &str, response: Response<'static>) {
-        let envelope = remote::write(&self.core, response);
+    pub(super) fn answer(&self, instance: &str, coding: Coding, response: Response<'static>) {
+        let answer = remote::write(&self.core, coding, response);
         let stream = self.core.keys.replies(instance).into();
-        self.core.outbox.push(Step::Reply {
-            stream,
-            envelope,
-            together: false,
-        });
+        let manner = Manner {
+            coding,
+            sides: false,
+        };
+        self.core.outbox.push(remote::reply(stream, manner, answer));
     }
 
     fn service(&self) -> &str {
@@ -231,7 +245,7 @@ impl Guard {
         desk.map_or("", |desk| &desk.service)
     }
 
-    fn read(&mut self, entry: &Entry) -> Result<Envelope<'static>, Refused> {
+    fn read(&mut self, entry: &Entry) -> Result<(Envelope<'static>, Coding), Refused> {
         let Some(text) = entry.envelope.as_deref() else {
             return Err(Refused::Silently("there is no envelope"));
         };
@@ -251,21 +265,28 @@ impl Guard {
         let envelope = match self.messages.read(text) {
             Read::Envelope(envelope) => envelope,
             Read::Ignored(why) => return Err(Refused::Silently(why)),
-            Read::Refused(response, why) => return Err(Refused::Answered(response, why)),
+            Read::Refused(response, why) => {
+                return Err(Refused::Answered(Coding::Json, response, why));
+            }
+        };
+        let (envelope, coding) = match frame_of(entry) {
+            Some((said, frame)) => self.read_frame(said, frame, envelope)?,
+            None => (envelope, Coding::Json),
         };
         match envelope {
             Envelope::Request(mut request) => {
                 if *request.name.service != *self.service() {
                     let code = ErrorCode::METHOD_NOT_FOUND;
-                    return Err(error(request.id, code, "the method is of another service"));
+                    let why = "the method is of another service";
+                    return Err(error(coding, request.id, code, why));
                 }
                 let Ok(metadata) = metadata else {
                     let code = ErrorCode::INVALID_REQUEST;
-                    return Err(error(request.id, code, "metadata cannot be used"));
+                    return Err(error(coding, request.id, code, "metadata cannot be used"));
                 };
                 request.timeout = timeout;
                 request.metadata = metadata;
-                Ok(Envelope::Request(request).into_owned())
+                Ok((Envelope::Request(request).into_owned(), coding))
             }
             Envelope::Notification(mut notification) => {
                 if *notification.name.service != *self.service() {
@@ -273,14 +294,53 @@ impl Guard {
                 }
                 notification.metadata =
                     metadata.map_err(|()| Refused::Silently("metadata cannot be used"))?;
-                Ok(Envelope::Notification(notification).into_owned())
+                Ok((Envelope::Notification(notification).into_owned(), coding))
             }
             _ => Err(Refused::Silently("it is no call")),
         }
     }
+
+    /// A call in another format. `envelope`: what stands beside it, and what is refused where the frame cannot be.
+    fn read_frame<'e>(
+        &self,
+        said: Said,
+        frame: &'e [u8],
+        envelope: Envelope<'_>,
+    ) -> Result<(Envelope<'e>, Coding), Refused> {
+        let refuse = |code, why| match envelope {
+            Envelope::Request(request) => Err(error(Coding::Json, request.id, code, why)),
+            _ => Err(Refused::Silently(why)),
+        };
+        let Said::In(coding) = said else {
+            return refuse(
+                ErrorCode::UNSUPPORTED,
+                "this server does not know the format",
+            );
+        };
+        match self.core.frames.of(coding).read(frame) {
+            Ok(Some(Envelope::Request(call))) if !call.streams.is_none() => {
+                let why = "a call with streams is for one server";
+                Err(error(coding, call.id, ErrorCode::INVALID_REQUEST, why))
+            }
+            Ok(Some(call @ (Envelope::Request(_) | Envelope::Notification(_)))) => {
+                Ok((call, coding))
+            }
+            _ => refuse(ErrorCode::INVALID_REQUEST, "the frame is no call"),
+        }
+    }
 }
 
-fn error(id: WireId, code: ErrorCode, why: &'static str) -> Refused {
+/// The frame of a call that is not in JSON.
+fn frame_of(entry: &Entry) -> Option<(Said, &[u8])> {
+    let note = entry.note.as_deref()?;
+    match Said::read("call", &note.kind) {
+        // What is in JSON is in the envelope.
+        Said::Other | Said::In(Coding::Json) => None,
+        said => Some((said, &note.body)),
+    }
+}
+
+fn error(coding: Coding, id: WireId, code: ErrorCode, why: &'static str) -> Refused {
     let error = match code {
         ErrorCode::METHOD_NOT_FOUND => RpcError::from_code(code),
         _ => RpcError::new(code, why),
@@ -289,7 +349,7 @@ fn error(id: WireId, code: ErrorCode, why: &'static str) -> Refused {
         id,
         result: Err(Box::new(error)),
     };
-    Refused::Answered(response, why)
+    Refused::Answered(coding, response, why)
 }
 
 /// What stands beside the envelope, for programs.

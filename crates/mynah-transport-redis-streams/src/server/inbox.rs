@@ -2,6 +2,7 @@
 
 use super::core::{Core, Standing};
 use crate::client::SILENCE;
+use crate::coding::{Coding, Said};
 use crate::command::{self, millis};
 use crate::connect::{Connection, Pauses};
 use crate::entry::{self, Entry, EntryId};
@@ -143,19 +144,14 @@ fn hear(core: &Arc<Core>, entry: &Entry, note: &Note) {
         return;
     };
     let reply_to: Arc<str> = core.keys.replies(client).into();
-    match str::from_utf8(&note.kind) {
-        Ok(kind::FRAME) => {
-            if core.hear_frame(client, note.call, note.number, &note.body) {
-                return;
-            }
-            match request(core, entry, note) {
-                Some(request) => {
-                    let entry = entry.id.to_string();
-                    core.open_session(client, &reply_to, note.call, request, &entry);
-                }
-                None => core.say_note(reply_to, kind::GONE, 0, 0, session::gone_body(&[note.call])),
-            }
+    match Said::read(kind::FRAME, &note.kind) {
+        Said::In(coding) => return hear_frame(core, entry, note, coding, client, reply_to),
+        Said::Unknown if note.number == 1 => {
+            return core.say_note(reply_to, kind::UNSPOKEN, note.call, 0, Vec::new());
         }
+        Said::Unknown | Said::Other => {}
+    }
+    match str::from_utf8(&note.kind) {
         Ok(kind::BEAT) => {
             let unknown = core.hear_beat(client, session::read_beat(&note.body));
             if !unknown.is_empty() {
@@ -171,12 +167,32 @@ fn hear(core: &Arc<Core>, entry: &Entry, note: &Note) {
     }
 }
 
+fn hear_frame(
+    core: &Arc<Core>,
+    entry: &Entry,
+    note: &Note,
+    coding: Coding,
+    client: &str,
+    reply_to: Arc<str>,
+) {
+    if core.hear_frame(client, coding, note) {
+        return;
+    }
+    match request(core, entry, note, coding) {
+        Some(request) => {
+            let entry = entry.id.to_string();
+            core.open_session(client, coding, &reply_to, note.call, request, &entry);
+        }
+        None => core.say_note(reply_to, kind::GONE, 0, 0, session::gone_body(&[note.call])),
+    }
+}
+
 /// The call that a session begins with; `None` when it is none, or late.
-fn request(core: &Core, entry: &Entry, note: &Note) -> Option<Request<'static>> {
+fn request(core: &Core, entry: &Entry, note: &Note, coding: Coding) -> Option<Request<'static>> {
     if note.number != 1 || note.call == 0 {
         return None;
     }
-    let envelope = core.frames.read(&note.body).ok()??;
+    let envelope = core.frames.of(coding).read(&note.body).ok()??;
     let Envelope::Request(mut request) = envelope.into_owned() else {
         return None;
     };

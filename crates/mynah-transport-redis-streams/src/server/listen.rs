@@ -10,7 +10,7 @@ use super::outbox::Place;
 use super::publish::EventsRemote;
 use super::write::LAST_WORDS;
 use super::{reclaim, scripts, upkeep, write};
-use crate::client::check_instance;
+use crate::client::check_options;
 use crate::connect::{Connection, Connector};
 use crate::keys::{self, Keys};
 use crate::options::RedisOptions;
@@ -55,11 +55,11 @@ impl RedisListener {
     /// Connects. Nothing is fetched before [`Listener::open`].
     ///
     /// # Errors
-    /// - [`TransportErrorKind::Address`] when the URL or the name of the instance cannot be used.
+    /// - [`TransportErrorKind::Address`] when the URL, the name of the instance or the format cannot be used.
     /// - [`TransportErrorKind::Refused`], [`TransportErrorKind::Denied`] and others when Redis cannot be reached.
     pub async fn bind(options: RedisOptions) -> Result<Self, TransportError> {
         let connector = Connector::new(&options)?;
-        check_instance(&options)?;
+        check_options(&options)?;
         let opened = connector.open().await;
         let opened = opened.map_err(|error| connector.error("cannot connect", error))?;
         let instance = options.instance.clone().unwrap_or_else(random::uuid);

@@ -2,7 +2,7 @@
 
 use crate::entry::EntryId;
 use crate::sealed::Digest;
-use crate::session::Written;
+use crate::session::{Note, Written};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -54,6 +54,8 @@ pub(super) struct Letter {
     pub(super) deliveries: u32,
     pub(super) envelope: Vec<u8>,
     pub(super) reply_to: Vec<u8>,
+    /// What it was and its frame, where it was not in JSON.
+    pub(super) frame: Option<Box<Note>>,
 }
 
 /// An entry of one of the services.
@@ -161,7 +163,10 @@ impl Step {
             Self::Seal(_, envelope) | Self::Reply { envelope, .. } => envelope.len() + 64,
             Self::Event(_, _, message) => message.len() + 64,
             Self::Note(_, written) => written.body.len() + 64,
-            Self::Bury(letter) => letter.envelope.len() + letter.reply_to.len() + 64,
+            Self::Bury(letter) => {
+                let frame = letter.frame.as_ref().map_or(0, |note| note.body.len());
+                letter.envelope.len() + letter.reply_to.len() + frame + 64
+            }
             Self::Done(_) | Self::Release { .. } => 64,
         }
     }

@@ -3,10 +3,11 @@
 use super::core::Core;
 use super::evidence;
 use super::outbox::Step;
+use crate::client::profile;
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_protocol::{
-    Capabilities, Envelope, Evidence, EvidenceKey, Inbound, Outbound, Profile, Transport,
+    Capabilities, Envelope, Evidence, EvidenceKey, Inbound, Outbound, Profile, Remote, Transport,
     TransportError,
 };
 use std::pin::Pin;
@@ -48,7 +49,8 @@ impl EventsRemote {
             .with(evidence::TOPICS, true);
         let stop = Arc::clone(&core);
         Self {
-            profile: (core.messages.profile().clone()).with_capabilities(capabilities),
+            profile: profile(core.publishes_in(), &core.messages, Remote::Group)
+                .with_capabilities(capabilities),
             core,
             evidence,
             published: 0,

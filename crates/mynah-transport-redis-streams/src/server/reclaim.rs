@@ -4,6 +4,7 @@ use super::core::Core;
 use super::desk::Desk;
 use super::guard::Guard;
 use super::outbox::{Letter, Place, Step};
+use crate::coding::{Coding, Said};
 use crate::command::millis;
 use crate::connect::{Connection, Raw};
 use crate::entry::{self, Entry, EntryId, Pending};
@@ -122,6 +123,13 @@ pub(super) fn bury(guard: &Guard, mut entry: Entry, attempt: u32) {
     };
     let deliveries = attempt.saturating_sub(1);
     tracing::error!(entry = %entry.id, deliveries, "an entry was delivered too often, and is given up");
+    let frame = entry.note.take();
+    let frame = frame.filter(|note| Said::read("call", &note.kind) != Said::Other);
+    let coding = frame.as_ref().map(|note| Said::read("call", &note.kind));
+    let coding = match coding {
+        Some(Said::In(coding)) => coding,
+        _ => Coding::Json,
+    };
     let reply_to = entry.reply_to.as_deref();
     if let Some(instance) = reply_to.and_then(|reply_to| core.keys.instance_of(reply_to))
         && let Some(envelope) = entry.envelope.as_deref()
@@ -135,6 +143,7 @@ pub(super) fn bury(guard: &Guard, mut entry: Entry, attempt: u32) {
             let error = RpcError::new(ErrorCode::INTERNAL, what);
             guard.answer(
                 instance,
+                coding,
                 Response {
                     id: request.id,
                     result: Err(Box::new(error)),
@@ -147,5 +156,6 @@ pub(super) fn bury(guard: &Guard, mut entry: Entry, attempt: u32) {
         deliveries,
         envelope: entry.envelope.take().unwrap_or_default(),
         reply_to: entry.reply_to.take().unwrap_or_default(),
+        frame,
     })));
 }

@@ -5,7 +5,8 @@ use super::evidence;
 use super::outbox::{Sealing, Step};
 use super::settle::Delivery;
 use crate::client::profile;
-use crate::session::{self, Written, kind};
+use crate::coding::Coding;
+use crate::session::{self, Written};
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_codec::EncodeError;
@@ -20,12 +21,20 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How a client is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// The format of its calls.
+    pub(super) coding: Coding,
+    /// It hears what is said beside its calls.
+    pub(super) sides: bool,
+}
+
 /// What was delivered for one client and waits for its connection.
 #[derive(Debug)]
 pub(super) struct Remote {
     instance: Box<str>,
-    /// It hears what is said beside its calls.
-    hears_sides: bool,
+    manner: Manner,
     state: Mutex<State>,
 }
 
@@ -44,10 +53,10 @@ struct State {
 }
 
 impl Remote {
-    pub(super) fn new(instance: &str, hears_sides: bool) -> Self {
+    pub(super) fn new(instance: &str, manner: Manner) -> Self {
         Self {
             instance: instance.into(),
-            hears_sides,
+            manner,
             state: Mutex::new(State {
                 inbox: VecDeque::new(),
                 reader: None,
@@ -66,6 +75,10 @@ impl Remote {
 
     pub(super) fn instance(&self) -> &str {
         &self.instance
+    }
+
+    pub(super) const fn manner(&self) -> Manner {
+        self.manner
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -170,8 +183,11 @@ impl ClientRemote {
                 .with(EvidenceKey::REMOTE_ADDRESS, instance)
                 .with(evidence::INSTANCE, instance);
         }
-        let mut profile = profile(&core.messages, mynah_protocol::Remote::One);
-        profile.capabilities.side_messages = remote.hears_sides && reply_to.is_some();
+        let manner = remote.manner;
+        let mut profile = profile(manner.coding, &core.messages, mynah_protocol::Remote::One);
+        profile.capabilities.side_messages = manner.sides && reply_to.is_some();
+        // Nothing is said to it that is not of its calls.
+        profile.capabilities.notifications = false;
         Self {
             profile,
             core,
@@ -193,7 +209,8 @@ impl ClientRemote {
         if self.reply_to.is_none() && sealing.is_none() {
             return;
         }
-        let envelope = write(&self.core, response);
+        let coding = self.remote.manner.coding;
+        let envelope = write(&self.core, coding, response);
         if let Some(sealing) = sealing {
             let seal = Step::Seal(Box::new(sealing), envelope.clone());
             self.core.outbox.push(seal);
@@ -201,11 +218,9 @@ impl ClientRemote {
         let Some(reply_to) = &self.reply_to else {
             return;
         };
-        self.core.outbox.push(Step::Reply {
-            stream: Arc::clone(reply_to),
-            envelope,
-            together: self.remote.hears_sides,
-        });
+        self.core
+            .outbox
+            .push(reply(Arc::clone(reply_to), self.remote.manner, envelope));
     }
 
     /// Progress and logs of a call, which stand ahead of its answer.
@@ -213,16 +228,17 @@ impl ClientRemote {
         let Some(reply_to) = &self.reply_to else {
             return;
         };
-        if !self.remote.hears_sides || session::id_of(&mut beside).is_none() {
+        let Manner { coding, sides } = self.remote.manner;
+        if !sides || session::id_of(&mut beside).is_none() {
             return;
         }
         let mut body = Vec::with_capacity(beside.payload_bytes() + 48);
-        if let Err(error) = self.core.frames.write(&beside, &mut body) {
+        if let Err(error) = self.core.frames.of(coding).write(&beside, &mut body) {
             tracing::warn!(%error, "cannot be said beside a call");
             return;
         }
         let written = Written {
-            kind: kind::FRAME,
+            kind: coding.frame(),
             call: 0,
             number: 0,
             body,
@@ -251,11 +267,15 @@ impl ClientRemote {
 }
 
 /// Writes an answer; one that cannot be written is an error that says so.
-pub(super) fn write(core: &Core, response: Response<'_>) -> Vec<u8> {
+pub(super) fn write(core: &Core, coding: Coding, response: Response<'_>) -> Vec<u8> {
+    let say = |envelope: &Envelope<'_>, out: &mut Vec<u8>| match coding {
+        Coding::Json => core.messages.write(envelope, out),
+        other => core.frames.of(other).write(envelope, out),
+    };
     let id = response.id.clone();
     let envelope = Envelope::Response(response);
     let mut text = Vec::with_capacity(envelope.payload_bytes() + 128);
-    let Err(error) = core.messages.write(&envelope, &mut text) else {
+    let Err(error) = say(&envelope, &mut text) else {
         return text;
     };
     let unsaid = |error: EncodeError| RpcError::new(ErrorCode::UNENCODABLE, error.to_string());
@@ -264,10 +284,30 @@ pub(super) fn write(core: &Core, response: Response<'_>) -> Vec<u8> {
         result: Err(Box::new(unsaid(error))),
     });
     text.clear();
-    if let Err(error) = core.messages.write(&refusal, &mut text) {
+    if let Err(error) = say(&refusal, &mut text) {
         tracing::error!(%error, "an answer cannot be written");
     }
     text
+}
+
+/// An answer that was written so, on its way to a stream.
+pub(super) fn reply(stream: Arc<str>, manner: Manner, answer: Vec<u8>) -> Step {
+    match manner.coding.answer() {
+        None => Step::Reply {
+            stream,
+            envelope: answer,
+            together: manner.sides,
+        },
+        Some(kind) => Step::Note(
+            stream,
+            Written {
+                kind,
+                call: 0,
+                number: 0,
+                body: answer,
+            },
+        ),
+    }
 }
 
 impl Transport for ClientRemote {

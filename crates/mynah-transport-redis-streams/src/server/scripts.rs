@@ -101,6 +101,7 @@ pub(super) async fn release(
         field::METADATA.to_owned(),
         field::OPERATION.to_owned(),
         field::MYNAH.to_owned(),
+        field::BODY.to_owned(),
     ];
     RELEASE.run(connection, &desk.stream, &arguments).await?;
     Ok(())

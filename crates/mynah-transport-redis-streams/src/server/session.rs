@@ -5,7 +5,8 @@ use super::core::Core;
 use super::evidence;
 use super::outbox::Step;
 use crate::client::session_profile;
-use crate::session::{self, Arrival, Pulse, Thread, Written, kind};
+use crate::coding::Coding;
+use crate::session::{self, Arrival, Note, Pulse, Thread, Written, kind};
 use futures_core::Stream;
 use futures_sink::Sink;
 use mynah_protocol::{
@@ -39,6 +40,8 @@ pub(super) struct Sessions {
 #[derive(Debug)]
 pub(super) struct Session {
     client: Box<str>,
+    /// The format of its frames.
+    coding: Coding,
     reply_to: Arc<str>,
     call: u64,
     desk: usize,
@@ -147,6 +150,7 @@ impl Core {
     pub(super) fn open_session(
         self: &Arc<Self>,
         client: &str,
+        coding: Coding,
         reply_to: &Arc<str>,
         call: u64,
         request: Request<'static>,
@@ -172,6 +176,7 @@ impl Core {
         thread.arrive(1);
         let session = Arc::new(Session {
             client: client.into(),
+            coding,
             reply_to: Arc::clone(reply_to),
             call,
             desk,
@@ -197,11 +202,16 @@ impl Core {
     }
 
     /// A frame of a session that is known; `false`: it is not.
-    pub(super) fn hear_frame(&self, client: &str, call: u64, number: u64, body: &[u8]) -> bool {
-        let Some(session) = self.sessions.find(client, call) else {
+    pub(super) fn hear_frame(&self, client: &str, coding: Coding, note: &Note) -> bool {
+        let Some(session) = self.sessions.find(client, note.call) else {
             return false;
         };
-        let arrival = session.lock().thread.arrive(number);
+        if coding != session.coding {
+            tracing::warn!("a client changes its format");
+            self.lose_session(&session);
+            return true;
+        }
+        let arrival = session.lock().thread.arrive(note.number);
         match arrival {
             Arrival::Next => {}
             Arrival::Again => return true,
@@ -211,7 +221,7 @@ impl Core {
                 return true;
             }
         }
-        match self.frames.read(body) {
+        match self.frames.of(coding).read(&note.body) {
             Ok(Some(envelope)) => self.hear_envelope(&session, envelope.into_owned()),
             // A kind of a newer version.
             Ok(None) => {}
@@ -228,10 +238,13 @@ impl Core {
         let own = session::id_of(&mut envelope).is_some_and(|its| *its == id);
         let is_part = match &envelope {
             Envelope::InputEnd(_) | Envelope::Cancel(_) => own,
-            Envelope::Items(items) => own && items.stream == StreamSide::Input,
-            Envelope::Credit(credit) => own && credit.stream == StreamSide::Result,
-            // Of callbacks, which have numbers of this side.
+            Envelope::Items(items) => own == (items.stream == StreamSide::Input),
+            Envelope::Credit(credit) => own == (credit.stream == StreamSide::Result),
+            // Of callbacks and other calls of this side, which have its numbers.
             Envelope::Response(_)
+            | Envelope::Stop(_)
+            | Envelope::Event(_)
+            | Envelope::GoingAway(_)
             | Envelope::Accepted(_)
             | Envelope::Progress(_)
             | Envelope::Pong(_) => true,
@@ -339,9 +352,9 @@ impl SessionRemote {
             .with(evidence::INSTANCE, &*session.client)
             .with(evidence::STREAM, core.keys.inbox(&core.instance))
             .with(evidence::ENTRY, entry);
-        let mut profile = session_profile(&core.messages, mynah_protocol::Remote::One);
+        let one = mynah_protocol::Remote::One;
+        let mut profile = session_profile(session.coding, &core.messages, one);
         profile.capabilities.ping = true;
-        profile.capabilities.going_away = true;
         Self {
             core,
             session,
@@ -355,7 +368,8 @@ impl SessionRemote {
         let own = own == Some(WireId::Uint(self.session.call));
         let answers = own && matches!(envelope, Envelope::Response(_));
         let mut body = Vec::with_capacity(envelope.payload_bytes() + 48);
-        if let Err(error) = self.core.frames.write(&envelope, &mut body) {
+        let frames = self.core.frames.of(self.session.coding);
+        if let Err(error) = frames.write(&envelope, &mut body) {
             tracing::warn!(%error, kind = envelope.kind(), "cannot be said in a session");
             body.clear();
             let refusal = RpcError::new(ErrorCode::UNENCODABLE, error.to_string());
@@ -363,7 +377,7 @@ impl SessionRemote {
                 id: WireId::Uint(self.session.call),
                 result: Err(Box::new(refusal)),
             });
-            if !answers || self.core.frames.write(&refusal, &mut body).is_err() {
+            if !answers || frames.write(&refusal, &mut body).is_err() {
                 return;
             }
         }
@@ -379,8 +393,8 @@ impl SessionRemote {
         };
         // Under the lock, so that numbers are written in order.
         let (reply_to, call) = (Arc::clone(&self.session.reply_to), self.session.call);
-        self.core
-            .say_note(reply_to, kind::FRAME, call, number, body);
+        let kind = self.session.coding.frame();
+        self.core.say_note(reply_to, kind, call, number, body);
         drop(state);
         if let Some(reader) = reader {
             reader.wake();

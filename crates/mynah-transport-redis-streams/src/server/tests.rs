@@ -5,12 +5,14 @@ use super::desk::Desk;
 use super::guard::Guard;
 use super::inbox;
 use super::outbox::{Place, Step};
+use super::remote::Manner;
+use crate::coding::Coding;
 use crate::connect::Connector;
 use crate::entry::{Entry, EntryId};
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::sealed::Seals;
-use crate::session::kind;
+use crate::session::{Note, kind};
 use futures_core::Stream as _;
 use futures_sink::Sink as _;
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages, Read};
@@ -26,6 +28,11 @@ use std::time::Duration;
 const PLACE: Place = Place {
     desk: 0,
     id: EntryId { ms: 1, number: 0 },
+};
+
+const MANNER: Manner = Manner {
+    coding: Coding::Json,
+    sides: false,
 };
 
 fn core() -> Arc<Core> {
@@ -58,14 +65,14 @@ fn nobody_has_arrived(core: &Core) -> bool {
 fn a_call_that_was_cancelled_before_it_is_handed_on_does_not_begin() {
     let core = core();
     core.cancel("c", 7);
-    core.deliver("c", call(7), PLACE, 1, None, false);
+    core.deliver("c", call(7), PLACE, 1, None, MANNER);
     let steps = core.outbox.take();
     assert!(
         matches!(&*steps, [Step::Done(place)] if *place == PLACE),
         "{steps:?}"
     );
     assert!(nobody_has_arrived(&core));
-    core.deliver("c", call(8), PLACE, 1, None, false);
+    core.deliver("c", call(8), PLACE, 1, None, MANNER);
     assert!(!nobody_has_arrived(&core));
 }
 
@@ -73,7 +80,7 @@ fn a_call_that_was_cancelled_before_it_is_handed_on_does_not_begin() {
 fn a_client_that_comes_when_the_server_stops_is_left_to_others() {
     let core = core();
     core.stop();
-    core.deliver("c", call(7), PLACE, 3, None, false);
+    core.deliver("c", call(7), PLACE, 3, None, MANNER);
     let steps = core.outbox.take();
     assert!(
         matches!(&*steps, [Step::Release { place, attempts: 2 }] if *place == PLACE),
@@ -87,9 +94,9 @@ fn many_clients_are_a_crowd_until_the_quiet_ones_are_gone() {
     let core = core();
     let limits = Limits::default().with_connections(4);
     core.limits.set(limits).unwrap();
-    core.deliver("a", call(1), PLACE, 1, None, false);
+    core.deliver("a", call(1), PLACE, 1, None, MANNER);
     assert!(!core.is_crowded());
-    core.deliver("b", call(1), PLACE, 1, None, false);
+    core.deliver("b", call(1), PLACE, 1, None, MANNER);
     assert!(core.is_crowded());
     // What has calls that run is not quiet.
     core.end_quiet(Duration::ZERO);
@@ -120,7 +127,8 @@ fn open(core: &Arc<Core>, call: u64) {
         },
         params: Payload::lent(FormatId::Json, b"{}"),
     };
-    core.open_session("c", &"app:replies:c".into(), call, request, "1-0");
+    let reply_to = "app:replies:c".into();
+    core.open_session("c", Coding::Json, &reply_to, call, request, "1-0");
 }
 
 /// A frame with items of the call 7.
@@ -134,7 +142,8 @@ fn items(core: &Core, bytes: usize) -> Vec<u8> {
         batch: Payload::owned(FormatId::Json, batch.into()),
     });
     let mut frame = Vec::new();
-    core.frames.write(&items, &mut frame).unwrap();
+    let frames = core.frames.of(Coding::Json);
+    frames.write(&items, &mut frame).unwrap();
     frame
 }
 
@@ -155,7 +164,13 @@ fn fill(core: &Arc<Core>, bytes: usize, most: u64) -> u64 {
     // It is run by somebody who then takes nothing.
     assert!(Pin::new(&mut remote).poll_next(&mut cx).is_ready());
     let mut heard = 0;
-    while heard < most && core.hear_frame("c", 7, heard + 2, &frame) {
+    let note = |number| Note {
+        call: 7,
+        number,
+        body: frame.clone(),
+        ..Note::default()
+    };
+    while heard < most && core.hear_frame("c", Coding::Json, &note(heard + 2)) {
         heard += 1;
         if core.has_ended_session("c", 7) {
             break;

@@ -7,7 +7,7 @@ use super::outbox::{Letter, Place, Sealing, Step};
 use super::scripts;
 use crate::command;
 use crate::connect::{Connection, Cure, Pauses, cure};
-use crate::entry::{self, EntryId};
+use crate::entry::{self, EntryId, field};
 use crate::events::{KEPT_MS, PUBLISH};
 use redis::{Pipeline, RedisResult, Value, cmd};
 use std::sync::Arc;
@@ -277,6 +277,7 @@ async fn publish(core: &Core, connection: &mut Connection, steps: &[Step]) -> Re
                 message.clone(),
                 core.publisher.clone().into(),
                 number.to_string().into(),
+                core.publishes_in().event().into(),
             ];
             Some((key.clone(), arguments))
         }
@@ -305,6 +306,10 @@ async fn bury(core: &Core, connection: &mut Connection, letter: &Letter) -> Redi
     add.arg("entry").arg(letter.place.id.to_string());
     add.arg("deliveries").arg(letter.deliveries);
     add.arg("consumer").arg(&*desk.consumer);
+    if let Some(note) = &letter.frame {
+        add.arg(field::MYNAH).arg(&*note.kind);
+        add.arg(field::BODY).arg(&*note.body);
+    }
     tolerate(connection.run(&add).await)?;
     let mut commands = Pipeline::new();
     acknowledge(desk, &[letter.place.id], &mut commands);

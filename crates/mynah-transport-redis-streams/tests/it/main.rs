@@ -8,8 +8,11 @@
 
 mod calls;
 mod cancel;
+mod conformance;
 mod drains;
+mod equals;
 mod fleet;
+mod formats;
 mod operations;
 mod outages;
 mod presence;

@@ -1,0 +1,397 @@
+//! Calls in other formats than JSON: frames of the native wire, in the same streams.
+//!
+//! Servers of clamator share these streams. One that takes such a call finds an envelope for a method that it does not have,
+//! and says so; nothing has run, and the call is offered again, for somebody else to take.
+
+use super::core::{Batch, Core, Queued, Said};
+use super::served::Directory;
+use crate::coding::Coding;
+use crate::command::Call;
+use crate::connect::Connection;
+use crate::session::Note;
+use mynah_codec::EncodeError;
+use mynah_codec::dialect::native;
+use mynah_protocol::{
+    DeliveryReport, DeliveryStatus, Envelope, ErrorCode, FormatId, Metadata, MethodName, Payload,
+    Request, Response, RpcError, Streams, Undelivered, WireId,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What the server that took a call cannot do.
+const UNSPOKEN: &str = "calls in this format, where only servers that speak JSON take them";
+
+/// How often something is offered.
+const MOST_OFFERS: u32 = 16;
+
+/// Bytes of calls that are kept for that, and the same of notifications. Older ones are let go of, and are not offered again.
+const MOST_BYTES: usize = 4 << 20;
+
+/// What one takes beside what it says, about.
+const CALL_BYTES: usize = 256;
+
+/// How long a notification is kept: nobody says that it has begun.
+const NOTE_KEPT: Duration = Duration::from_secs(30);
+
+/// What was written and may be answered by servers that have not read it.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    /// By their numbers here.
+    calls: Mutex<Table>,
+    /// By numbers of their own.
+    notes: Mutex<Table>,
+    last_note: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    offers: BTreeMap<u64, Offer>,
+    bytes: usize,
+}
+
+/// One that may have to be made again.
+#[derive(Debug)]
+pub(super) struct Offer {
+    call: Call,
+    service: String,
+    until: Option<Instant>,
+    /// How often it was made.
+    times: u32,
+}
+
+impl Offer {
+    fn bytes(&self) -> usize {
+        self.call.len() + CALL_BYTES
+    }
+}
+
+impl Table {
+    fn put(&mut self, number: u64, offer: Offer) {
+        if offer.bytes() > MOST_BYTES {
+            return;
+        }
+        self.bytes += offer.bytes();
+        if let Some(before) = self.offers.insert(number, offer) {
+            self.bytes -= before.bytes();
+        }
+        while self.bytes > MOST_BYTES {
+            let Some((_, oldest)) = self.offers.pop_first() else {
+                break;
+            };
+            self.bytes -= oldest.bytes();
+        }
+    }
+
+    fn take(&mut self, number: u64) -> Option<Offer> {
+        let offer = self.offers.remove(&number)?;
+        self.bytes -= offer.bytes();
+        Some(offer)
+    }
+
+    /// Lets go of the oldest, as long as their time is over.
+    fn sweep(&mut self, now: Instant) {
+        while let Some(oldest) = self.offers.first_entry()
+            && oldest.get().until.is_some_and(|until| until <= now)
+        {
+            self.bytes -= oldest.remove().bytes();
+        }
+    }
+}
+
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Offers {
+    /// Remembers a call, if it is one that servers may not know how to read.
+    pub(super) fn keep(&self, id: &WireId, call: &Call, service: &str, until: Option<Instant>) {
+        if let WireId::Uint(number) = id
+            && call.frame.is_some()
+        {
+            let offer = Offer {
+                call: call.clone(),
+                service: service.to_owned(),
+                until,
+                times: 1,
+            };
+            lock(&self.calls).put(*number, offer);
+        }
+    }
+
+    /// Forgets a call, and says how it stood.
+    pub(super) fn take(&self, id: &WireId) -> Option<Offer> {
+        match id {
+            WireId::Uint(number) => lock(&self.calls).take(*number),
+            _ => None,
+        }
+    }
+
+    /// Whether notifications may be answered yet.
+    pub(super) fn has_notes(&self) -> bool {
+        let mut notes = lock(&self.notes);
+        notes.sweep(Instant::now());
+        !notes.offers.is_empty()
+    }
+}
+
+impl Core {
+    /// The frame of a call. What is left of it is the envelope for servers that do not know frames: it names a method that
+    /// they do not have, so that they say so and run nothing.
+    pub(super) fn frame(&self, envelope: &mut Envelope<'static>) -> Result<Vec<u8>, EncodeError> {
+        let (name, params) = match envelope {
+            Envelope::Request(request) => {
+                // What is left of its time has a field of its own.
+                request.timeout = None;
+                request.streams = Streams::NONE;
+                (&request.name, &request.params)
+            }
+            Envelope::Notification(notification) => (&notification.name, &notification.params),
+            other => {
+                return Err(EncodeError::Unsupported {
+                    dialect: native::NAME,
+                    feature: other.kind(),
+                });
+            }
+        };
+        let name = MethodName::new(&name.service, self.coding.decoy()).into_owned();
+        let mut frame = Vec::with_capacity(params.len() + 96);
+        self.sessions.frames.write(envelope, &mut frame)?;
+        let id = match envelope {
+            Envelope::Request(request) => request.id.clone(),
+            // Under an id of its own it is answered by those who cannot read it, and by nobody else.
+            _ => self.note_id(self.offers.last_note.fetch_add(1, Ordering::Relaxed)),
+        };
+        *envelope = Envelope::Request(Request {
+            id,
+            name,
+            timeout: None,
+            metadata: Metadata::new(),
+            streams: Streams::NONE,
+            params: Payload::lent(FormatId::Json, b"{}"),
+        });
+        Ok(frame)
+    }
+
+    /// Numbers of notifications are mixed as those of calls are.
+    fn note_id(&self, number: u64) -> WireId {
+        let mut mixed = WireId::Uint(number);
+        self.mix(&mut mixed);
+        match mixed {
+            WireId::Uint(mixed) => WireId::Text(format!("n{mixed}").into()),
+            other => other,
+        }
+    }
+
+    fn note_number(&self, id: &WireId) -> Option<u64> {
+        let WireId::Text(text) = id else { return None };
+        let mut mixed = WireId::Uint(text.strip_prefix('n')?.parse().ok()?);
+        self.mix(&mut mixed);
+        match mixed {
+            WireId::Uint(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Remembers a notification under the id that it was written with.
+    pub(super) fn keep_note(&self, id: &WireId, call: &Call, service: &str) {
+        let now = Instant::now();
+        if let Some(number) = self.note_number(id) {
+            let offer = Offer {
+                call: call.clone(),
+                service: service.to_owned(),
+                until: now.checked_add(NOTE_KEPT),
+                times: 1,
+            };
+            let mut notes = lock(&self.offers.notes);
+            notes.sweep(now);
+            notes.put(number, offer);
+        }
+    }
+
+    /// An answer in the format of the calls.
+    pub(super) fn hear_answer(&self, note: &Note, heard: &mut Vec<Envelope<'static>>) {
+        match self.sessions.frames.read(&note.body) {
+            Ok(Some(Envelope::Response(mut response))) => {
+                self.mix(&mut response.id);
+                drop(self.offers.take(&response.id));
+                heard.push(Envelope::Response(response).into_owned());
+            }
+            // Whoever may write to Redis can write anything.
+            Ok(_) => tracing::debug!("no answer"),
+            Err(error) => tracing::debug!(%error, "no answer"),
+        }
+    }
+
+    /// What an answer in JSON is to a call of this client; `None`: somebody else is asked.
+    pub(super) fn hear_json<'a>(&self, response: Response<'a>) -> Option<Envelope<'a>> {
+        if self.coding == Coding::Json {
+            return Some(Envelope::Response(response));
+        }
+        let code = response.result.as_ref().err().map(|error| error.code());
+        // It has read the envelope in place of the call.
+        let is_unread = matches!(
+            code,
+            Some(ErrorCode::METHOD_NOT_FOUND | ErrorCode::UNSUPPORTED)
+        );
+        let id = response.id;
+        if let Some(number) = self.note_number(&id) {
+            let note = lock(&self.offers.notes).take(number);
+            if let Some(note) = note
+                && is_unread
+                && let Some(again) = self.offer_again(None, note)
+            {
+                lock(&self.offers.notes).put(number, again);
+            }
+            return None;
+        }
+        let offer = self.offers.take(&id);
+        if is_unread {
+            let again = offer.and_then(|offer| self.offer_again(Some(&id), offer));
+            let Some(again) = again else {
+                return Some(Envelope::Delivery(DeliveryReport {
+                    id,
+                    status: DeliveryStatus::Failed(Undelivered::Unsupported(UNSPOKEN)),
+                }));
+            };
+            if let WireId::Uint(number) = id {
+                lock(&self.offers.calls).put(number, again);
+            }
+            return None;
+        }
+        let result = match code {
+            Some(_) => response.result,
+            None => {
+                let what = "a server has answered in JSON to a call in another format";
+                Err(Box::new(RpcError::new(ErrorCode::PROTOCOL_VIOLATION, what)))
+            }
+        };
+        Some(Envelope::Response(Response { id, result }))
+    }
+
+    /// Has something written once more that nobody has run yet, and says how it stands then; `None`: it was offered often
+    /// enough.
+    fn offer_again(&self, id: Option<&WireId>, mut offer: Offer) -> Option<Offer> {
+        let late = offer.until.is_some_and(|until| until <= Instant::now());
+        if late || offer.times >= MOST_OFFERS {
+            let service = &*offer.service;
+            tracing::warn!(service, "only servers that speak JSON alone have taken it");
+            return None;
+        }
+        offer.times += 1;
+        self.write(Queued {
+            bytes: offer.call.len(),
+            said: Said::Call(offer.call.clone()),
+            id: id.cloned(),
+            service: offer.service.clone(),
+            until: offer.until,
+            unserved: false,
+            told: false,
+        });
+        Some(offer)
+    }
+
+    /// The server that a session was offered to does not know the format: nothing has begun.
+    pub(super) fn hear_unspoken(&self, from: &str, call: u64) {
+        let call = self.sessions.lock().of(call, from).map(|(call, _)| call);
+        if let Some(call) = call {
+            self.fail_session(call, Undelivered::Unsupported(UNSPOKEN));
+        }
+    }
+}
+
+impl Directory {
+    /// Ends the calls of a batch in formats that none of those who serve can read. Whoever serves and says nothing of itself
+    /// speaks JSON.
+    pub(super) async fn sift_formats(
+        &mut self,
+        core: &Core,
+        connection: &mut Connection,
+        batch: &mut Batch,
+    ) {
+        let mut services: Vec<String> = Vec::new();
+        for queued in &batch.calls {
+            let framed = matches!(&queued.said, Said::Call(call) if call.frame.is_some());
+            if framed && !services.contains(&queued.service) {
+                services.push(queued.service.clone());
+            }
+        }
+        for service in services {
+            match self.living(core, &service, connection).await {
+                Ok(living) if living.is_empty() && !self.doubts() => end(core, batch, &service),
+                Ok(_) => {}
+                // Without permission to look, or without a connection: then whoever takes it says so.
+                Err(error) => tracing::debug!(%error, service, "it cannot be seen who serves"),
+            }
+        }
+    }
+}
+
+fn end(core: &Core, batch: &mut Batch, service: &str) {
+    batch.calls.retain(|queued| {
+        let framed = matches!(&queued.said, Said::Call(call) if call.frame.is_some());
+        if !framed || queued.service != service || queued.unserved {
+            return true;
+        }
+        match &queued.id {
+            Some(id) => {
+                drop(core.offers.take(id));
+                let why = Undelivered::Unsupported(UNSPOKEN);
+                core.report([id.clone()], DeliveryStatus::Failed(why));
+            }
+            None => tracing::warn!(
+                service,
+                "a notification in a format that nobody there speaks"
+            ),
+        }
+        false
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(bytes: usize) -> Call {
+        Call {
+            stream: "app:cmds:arith".to_owned(),
+            envelope: Vec::new(),
+            reply_to: None,
+            metadata: None,
+            operation: None,
+            frame: Some(("call+cbor", vec![0; bytes].into())),
+        }
+    }
+
+    #[test]
+    fn calls_that_may_be_offered_again_are_kept_in_bounds() {
+        let offers = Offers::default();
+        for number in 0..100_000 {
+            offers.keep(&WireId::Uint(number), &call(0), "arith", None);
+        }
+        let kept = lock(&offers.calls).offers.len();
+        assert_eq!(kept, MOST_BYTES / CALL_BYTES);
+        assert!(
+            offers.take(&WireId::Uint(0)).is_none(),
+            "the oldest go first"
+        );
+        assert!(offers.take(&WireId::Uint(99_999)).is_some());
+        // A call that is larger than all of that is sent, and not kept.
+        let kept = lock(&offers.calls).offers.len();
+        offers.keep(&WireId::Uint(100_000), &call(MOST_BYTES), "arith", None);
+        assert!(offers.take(&WireId::Uint(100_000)).is_none());
+        assert_eq!(lock(&offers.calls).offers.len(), kept);
+        for number in 0..100_000 {
+            drop(offers.take(&WireId::Uint(number)));
+        }
+        assert_eq!(lock(&offers.calls).bytes, 0);
+        let json = Call {
+            frame: None,
+            ..call(0)
+        };
+        offers.keep(&WireId::Uint(2), &json, "arith", None);
+        assert!(lock(&offers.calls).offers.is_empty());
+    }
+}
