@@ -1,14 +1,15 @@
 //! The service of the Redis tests: each run leaves a mark in Redis, so that runs can be counted from outside, whoever was
 //! killed meanwhile.
 
+use crate::store::{Place, Store};
 use mynah::redis_streams::{
     Effect, EffectReply, OperationError, Operations, RedisDialer, RedisOptions,
 };
 use mynah::{Context, ErrorCode, Peer, RpcError};
 use mynah_protocol::Dialer as _;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Who ran it.
@@ -46,7 +47,7 @@ pub trait Fleet {
 #[derive(Clone)]
 pub struct Node {
     instance: Box<str>,
-    store: ConnectionManager,
+    store: Arc<Store>,
     operations: Operations,
 }
 
@@ -70,13 +71,10 @@ impl Node {
         options: RedisOptions,
         instance: &str,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(Duration::from_secs(2)))
-            .set_max_delay(Duration::from_millis(100));
-        let client = redis::Client::open(&*options.url)?;
+        let store = Store::connect(Place::of(&options)).await?;
         Ok(Self {
             instance: instance.into(),
-            store: client.get_connection_manager_with_config(config).await?,
+            store: Arc::new(store),
             operations: Operations::connect(options).await?,
         })
     }
@@ -84,12 +82,9 @@ impl Node {
     /// Appends to a list, as often as it takes; the call's deadline ends it.
     async fn append(&self, key: String, value: &str) {
         loop {
-            let mut store = self.store.clone();
-            let mut push = redis::cmd("RPUSH");
-            match push
-                .arg(&key)
-                .arg(value)
-                .query_async::<i64>(&mut store)
+            match self
+                .store
+                .run(redis::cmd("RPUSH").arg(&key).arg(value))
                 .await
             {
                 Ok(_length) => return,

@@ -2,6 +2,8 @@
 
 pub mod chaos;
 pub mod fleet;
+pub mod flow;
 pub mod python;
 pub mod served;
 pub mod soak;
+pub mod store;

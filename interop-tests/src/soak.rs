@@ -1,4 +1,5 @@
-//! A load that goes on: memory of server, client and Redis while it does.
+//! A load that goes on: memory of server, client and Redis while it does. Every tenth call is an operation, and every ninth
+//! has a stream or a callback; a few streams go on all the time.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -8,6 +9,7 @@
 
 use crate::chaos::{NodeProcess, options};
 use crate::fleet::{FleetClient, dial};
+use crate::flow::FlowClient;
 use futures::stream::{self, StreamExt as _};
 use mynah_testkit::redis::RedisServer;
 use std::fmt;
@@ -28,6 +30,8 @@ pub enum Until {
 pub struct Sample {
     /// Calls until then.
     pub calls: usize,
+    /// Those of them that had a stream or a callback.
+    pub sessions: usize,
     /// The server process.
     pub server: u64,
     /// This process, with the client in it.
@@ -71,22 +75,29 @@ pub fn resident(process: u32) -> u64 {
 /// A call fails.
 pub async fn run(program: &Path, until: Until) -> Soaked {
     let redis = RedisServer::start().await.expect("redis-server starts");
-    let node = NodeProcess::start(program, &redis.url(), "node-1").await;
+    let more = ["app", "100", "flow"];
+    let node = NodeProcess::start_with(program, &redis.url(), "node-1", &more).await;
     let peer = dial(options(&redis.url())).await;
     let peer = peer.expect("redis is there");
-    let fleet: FleetClient = peer.client();
+    let (fleet, flow): (FleetClient, FlowClient) = (peer.client(), peer.client());
+    let endless: Vec<_> = (0..ENDLESS)
+        .map(|_| tokio::spawn(read(flow.clone())))
+        .collect();
     let begun = Instant::now();
     let mut samples = Vec::new();
-    let mut calls = 0;
+    let (mut calls, mut sessions) = (0, 0);
     let goes_on = |calls: usize| match until {
         Until::Calls(most) => calls < most,
         Until::Over(time) => begun.elapsed() < time,
     };
     while goes_on(calls) {
-        let some = (calls..calls + CALLS_A_LOOK).map(|number| one(&fleet, number));
+        let some = (calls..calls + CALLS_A_LOOK).map(|number| one(&fleet, &flow, number));
         stream::iter(some)
             .for_each_concurrent(64, |call| call)
             .await;
+        sessions += (calls..calls + CALLS_A_LOOK)
+            .filter(|number| is_session(*number))
+            .count();
         calls += CALLS_A_LOOK;
         // What the handlers keep for the checks of others is not what is measured here.
         redis
@@ -95,12 +106,17 @@ pub async fn run(program: &Path, until: Until) -> Soaked {
             .expect("it forgets");
         samples.push(Sample {
             calls,
+            sessions,
             server: node.resident(),
             client: resident(std::process::id()),
             redis: used(&redis).await,
         });
     }
     let took = begun.elapsed();
+    for stream in endless {
+        assert!(!stream.is_finished(), "a stream that has no end has ended");
+        stream.abort();
+    }
     peer.close();
     Soaked { samples, took }
 }
@@ -113,8 +129,38 @@ end
 return 1
 ";
 
-async fn one(fleet: &FleetClient, number: usize) {
-    if number.is_multiple_of(10) {
+/// Streams that go on all the time.
+const ENDLESS: usize = 4;
+/// Items of one stream, callbacks of one call.
+const ITEMS: u64 = 100;
+
+/// Takes all of a stream that has no end.
+async fn read(flow: FlowClient) {
+    let mut items = flow.count(u64::MAX, 10).start();
+    let mut next = 0;
+    while let Some(item) = items.next().await {
+        assert_eq!(item.expect("an item"), next, "an item is missing");
+        next += 1;
+    }
+}
+
+const fn is_session(number: usize) -> bool {
+    number % 27 == 1 || number % 27 == 10 || number % 27 == 19
+}
+
+async fn one(fleet: &FleetClient, flow: &FlowClient, number: usize) {
+    let sum = ITEMS * (ITEMS - 1) / 2;
+    if number % 27 == 1 {
+        let items: Vec<_> = flow.count(ITEMS, 0).start().collect().await;
+        let items = items.into_iter().map(|item| item.expect("an item"));
+        assert_eq!(items.sum::<u64>(), sum);
+    } else if number % 27 == 10 {
+        let summed = flow.sum(stream::iter(0..ITEMS)).await;
+        assert_eq!(summed.expect("a sum"), sum);
+    } else if number % 27 == 19 {
+        let asked = flow.ask(ITEMS, async |number| Ok(number)).await;
+        assert_eq!(asked.expect("a sum"), sum);
+    } else if number.is_multiple_of(10) {
         let call = fleet.deposit("soak".to_owned(), 1);
         let deposited = call.operation_id(number.to_string()).await;
         deposited.expect("a balance");
@@ -167,8 +213,8 @@ impl fmt::Display for Soaked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:>10} {:>12} {:>12} {:>12}",
-            "calls", "server KiB", "client KiB", "redis KiB"
+            "{:>10} {:>10} {:>12} {:>12} {:>12}",
+            "calls", "sessions", "server KiB", "client KiB", "redis KiB"
         )?;
         let step = (self.samples.len() / 12).max(1);
         let last = self.samples.len().saturating_sub(1);
@@ -176,11 +222,15 @@ impl fmt::Display for Soaked {
             if index.is_multiple_of(step) || index == last {
                 let Sample {
                     calls,
+                    sessions,
                     server,
                     client,
                     redis,
                 } = sample;
-                writeln!(f, "{calls:>10} {server:>12} {client:>12} {redis:>12}")?;
+                writeln!(
+                    f,
+                    "{calls:>10} {sessions:>10} {server:>12} {client:>12} {redis:>12}"
+                )?;
             }
         }
         write!(f, "in {:.1} s", self.took.as_secs_f64())

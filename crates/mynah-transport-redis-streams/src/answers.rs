@@ -2,7 +2,7 @@
 //!
 //! Only servers and clients of ours say so to each other. An answer may have any byte in it, so nothing is looked for.
 
-use crate::entry::decimal;
+use crate::entry::{decimal, put_decimal};
 
 /// The most digits of a length.
 const MOST_DIGITS: usize = 10;
@@ -19,20 +19,7 @@ pub(crate) fn all(answers: &[&[u8]]) -> Vec<u8> {
 
 /// Adds an answer.
 fn put(answer: &[u8], all: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut left = answer.len();
-    while let Some(digit) = at.checked_sub(1).and_then(|next| {
-        at = next;
-        digits.get_mut(next)
-    }) {
-        *digit = u8::try_from(left % 10).unwrap_or(0) + b'0';
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    all.extend_from_slice(digits.get(at..).unwrap_or_default());
+    put_decimal(u64::try_from(answer.len()).unwrap_or(u64::MAX), all);
     all.push(b':');
     all.extend_from_slice(answer);
 }

@@ -155,23 +155,24 @@ pub(crate) fn open_inbox(inbox: &str) -> [Cmd; 2] {
 }
 
 pub(crate) fn expire(key: &str, after: Duration) -> Cmd {
-    let mut expire = cmd("PEXPIRE");
-    expire.arg(key).arg(millis(after));
+    let mut expire = Cmd::with_capacity(3, key.len() + 32);
+    expire.arg("PEXPIRE").arg(key).arg(millis(after));
     expire
 }
 
-pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[String]) -> Cmd {
-    let mut acknowledge = cmd("XACK");
-    acknowledge.arg(stream).arg(group);
+pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[Vec<u8>]) -> Cmd {
+    let bytes = stream.len() + group.len() + ids.len() * 20 + 16;
+    let mut acknowledge = Cmd::with_capacity(3 + ids.len(), bytes);
+    acknowledge.arg("XACK").arg(stream).arg(group);
     for id in ids {
         acknowledge.arg(&**id);
     }
     acknowledge
 }
 
-pub(crate) fn delete(stream: &str, ids: &[String]) -> Cmd {
-    let mut delete = cmd("XDEL");
-    delete.arg(stream);
+pub(crate) fn delete(stream: &str, ids: &[Vec<u8>]) -> Cmd {
+    let mut delete = Cmd::with_capacity(2 + ids.len(), stream.len() + ids.len() * 20 + 16);
+    delete.arg("XDEL").arg(stream);
     for id in ids {
         delete.arg(&**id);
     }

@@ -1,5 +1,6 @@
 //! Entries of streams, as Redis answers with them.
 
+use crate::connect::Raw;
 use crate::session::Note;
 use redis::Value;
 use std::fmt;
@@ -39,6 +40,31 @@ impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.ms, self.number)
     }
+}
+
+impl EntryId {
+    /// As it is written on the wire.
+    pub(crate) fn spelled(self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(24);
+        put_decimal(self.ms, &mut text);
+        text.push(b'-');
+        put_decimal(self.number, &mut text);
+        text
+    }
+}
+
+/// Adds the digits of a number.
+pub(crate) fn put_decimal(number: u64, text: &mut Vec<u8>) {
+    let start = text.len();
+    let mut left = number;
+    loop {
+        text.push(u8::try_from(left % 10).unwrap_or(0) + b'0');
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    text.get_mut(start..).unwrap_or_default().reverse();
 }
 
 /// One entry. The fields that mean something; of one that comes twice the first counts, as for clamator.
@@ -85,25 +111,43 @@ pub(crate) mod field {
     pub(crate) const BODY: &str = "body";
 }
 
+/// The same as bytes, to be found among what Redis answers.
+mod bytes {
+    use super::field;
+
+    pub(super) const ENVELOPE: &[u8] = field::ENVELOPE.as_bytes();
+    pub(super) const REPLY_TO: &[u8] = field::REPLY_TO.as_bytes();
+    pub(super) const METADATA: &[u8] = field::METADATA.as_bytes();
+    pub(super) const OPERATION: &[u8] = field::OPERATION.as_bytes();
+    pub(super) const TIMEOUT_MS: &[u8] = field::TIMEOUT_MS.as_bytes();
+    pub(super) const CANCEL: &[u8] = field::CANCEL.as_bytes();
+    pub(super) const MYNAH: &[u8] = field::MYNAH.as_bytes();
+    pub(super) const FROM: &[u8] = field::FROM.as_bytes();
+    pub(super) const BODY: &[u8] = field::BODY.as_bytes();
+    pub(super) const CALL: &[u8] = field::CALL.as_bytes();
+    pub(super) const NUMBER: &[u8] = field::NUMBER.as_bytes();
+    pub(super) const ANSWERS: &[u8] = field::ANSWERS.as_bytes();
+    pub(super) const ATTEMPTS: &[u8] = field::ATTEMPTS.as_bytes();
+}
+
 impl Entry {
     /// An entry as it stands in an answer; `None` when it is none. One that was deleted has no fields.
-    pub(crate) fn read(value: Value) -> Option<Self> {
-        let Value::Array(parts) = value else {
+    pub(crate) fn read(value: &Raw<'_>) -> Option<Self> {
+        let Raw::Array(parts) = value else {
             return None;
         };
-        let mut parts = parts.into_iter();
-        let id = EntryId::parse(&text(parts.next()?)?)?;
         let mut entry = Self {
-            id,
+            id: EntryId::parse(parts.first()?.bytes()?)?,
             ..Self::default()
         };
-        let Some(Value::Array(fields)) = parts.next() else {
+        let Some(Raw::Array(fields)) = parts.get(1) else {
             return Some(entry);
         };
-        let mut fields = fields.into_iter();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            if let (Some(name), Some(value)) = (text(name), text(value)) {
-                entry.put(&name, value);
+        for field in fields.chunks_exact(2) {
+            if let [name, value] = field
+                && let (Some(name), Some(value)) = (name.bytes(), value.bytes())
+            {
+                entry.put(name, value);
             }
         }
         Some(entry)
@@ -116,34 +160,34 @@ impl Entry {
         texts + self.note.as_ref().map_or(0, |note| note.body.len())
     }
 
-    fn put(&mut self, name: &[u8], value: Vec<u8>) {
-        fn first(field: &mut Option<Vec<u8>>, value: Vec<u8>) {
+    fn put(&mut self, name: &[u8], value: &[u8]) {
+        fn first(field: &mut Option<Vec<u8>>, value: &[u8]) {
             // An empty one counts as absent.
             if field.is_none() && !value.is_empty() {
-                *field = Some(value);
+                *field = Some(value.to_vec());
             }
         }
-        fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
-            str::from_utf8(value).ok()?.parse().ok()
+        fn number<T: TryFrom<u64>>(value: &[u8]) -> Option<T> {
+            T::try_from(decimal(value)?).ok()
         }
-        match str::from_utf8(name) {
-            Ok(field::ENVELOPE) => first(&mut self.envelope, value),
-            Ok(field::REPLY_TO) => first(&mut self.reply_to, value),
-            Ok(field::METADATA) => first(&mut self.metadata, value),
-            Ok(field::OPERATION) => first(&mut self.operation, value),
-            Ok(field::TIMEOUT_MS) => self.timeout_ms = self.timeout_ms.or_else(|| number(&value)),
-            Ok(field::CANCEL) => self.cancel = number(&value),
-            Ok(field::MYNAH) => self.note.get_or_insert_default().kind = value,
-            Ok(field::FROM) => self.note.get_or_insert_default().from = value,
-            Ok(field::BODY) => self.note.get_or_insert_default().body = value,
-            Ok(field::CALL) => {
-                self.note.get_or_insert_default().call = number(&value).unwrap_or(0);
+        match name {
+            bytes::ENVELOPE => first(&mut self.envelope, value),
+            bytes::REPLY_TO => first(&mut self.reply_to, value),
+            bytes::METADATA => first(&mut self.metadata, value),
+            bytes::OPERATION => first(&mut self.operation, value),
+            bytes::TIMEOUT_MS => self.timeout_ms = self.timeout_ms.or_else(|| number(value)),
+            bytes::CANCEL => self.cancel = number(value),
+            bytes::MYNAH => self.note.get_or_insert_default().kind = value.to_vec(),
+            bytes::FROM => self.note.get_or_insert_default().from = value.to_vec(),
+            bytes::BODY => self.note.get_or_insert_default().body = value.to_vec(),
+            bytes::CALL => {
+                self.note.get_or_insert_default().call = number(value).unwrap_or(0);
             }
-            Ok(field::NUMBER) => {
-                self.note.get_or_insert_default().number = number(&value).unwrap_or(0);
+            bytes::NUMBER => {
+                self.note.get_or_insert_default().number = number(value).unwrap_or(0);
             }
-            Ok(field::ANSWERS) => first(&mut self.answers, value),
-            Ok(field::ATTEMPTS) => self.attempts = number(&value).unwrap_or(0),
+            bytes::ANSWERS => first(&mut self.answers, value),
+            bytes::ATTEMPTS => self.attempts = number(value).unwrap_or(0),
             _ => {}
         }
     }
@@ -161,22 +205,20 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// The entries of one stream, as a reading of streams answers. Empty when there are none.
-pub(crate) fn of_streams(answer: Value) -> Vec<Entry> {
-    let entries = match answer {
-        Value::Array(streams) => streams.into_iter().next().and_then(|stream| match stream {
-            Value::Array(parts) => parts.into_iter().nth(1),
-            _ => None,
-        }),
-        Value::Map(streams) => streams.into_iter().next().map(|(_, entries)| entries),
-        _ => None,
-    };
-    entries.map_or_else(Vec::new, of_list)
+pub(crate) fn of_streams(answer: Raw<'_>) -> Vec<Entry> {
+    if let Raw::Array(streams) = answer
+        && let Some(Raw::Array(parts)) = streams.first()
+        && let Some(entries) = parts.get(1)
+    {
+        return of_list(entries);
+    }
+    Vec::new()
 }
 
 /// The entries of a list.
-pub(crate) fn of_list(answer: Value) -> Vec<Entry> {
+pub(crate) fn of_list(answer: &Raw<'_>) -> Vec<Entry> {
     match answer {
-        Value::Array(entries) => entries.into_iter().filter_map(Entry::read).collect(),
+        Raw::Array(entries) => entries.iter().filter_map(Entry::read).collect(),
         _ => Vec::new(),
     }
 }

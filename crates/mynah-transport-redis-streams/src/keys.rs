@@ -80,7 +80,9 @@ impl Keys {
 
 /// Whether it may be the name of an instance.
 pub(crate) fn is_instance(name: &str) -> bool {
-    (1..=MAX_INSTANCE_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+    let plain = |name: &str| name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (1..=MAX_INSTANCE_BYTES).contains(&name.len())
+        && (plain(name) || !name.chars().any(char::is_control))
 }
 
 /// Whether it may be the name of a service: `[a-z][a-z0-9-]*`, as clamator has it.

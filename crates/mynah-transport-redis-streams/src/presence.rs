@@ -293,6 +293,19 @@ pub(crate) async fn leave(
     }
 }
 
+/// No server counts as alive for longer than it would from now on: the clock of Redis may have been set back, or another
+/// Redis with another clock has taken over, and those that are dead do not say so again.
+static CUT: Lua = Lua::new(
+    r"
+local now = redis.call('TIME')
+local until_ms = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[1]
+for _, instance in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', until_ms), '+inf', 'LIMIT', 0, 100)) do
+  redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', until_ms), instance)
+end
+return 0
+",
+);
+
 /// Removes what dead instances have left in the group of a service. They are forgotten only when nothing is pending for
 /// them any more: that is taken over first.
 pub(crate) async fn clean_up(
@@ -304,6 +317,7 @@ pub(crate) async fn clean_up(
     /// How many in one turn.
     const MOST: usize = 100;
     let servers = keys.servers(service);
+    CUT.run(connection, &servers, &[millis(TTL * 2)]).await?;
     let mut dead = cmd("ZRANGEBYSCORE");
     // Not those that may only be late.
     dead.arg(&servers)

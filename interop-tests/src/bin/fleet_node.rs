@@ -1,7 +1,7 @@
 //! One server of a fleet in a process of its own.
 //!
 //! ```text
-//! fleet_node STORE INSTANCE [PREFIX [DELIVERIES]]
+//! fleet_node STORE INSTANCE [PREFIX [DELIVERIES [flow]]]
 //!   -> "listening INSTANCE"
 //!   <- end of standard input: it drains for a second and exits
 //! ```
@@ -13,6 +13,7 @@
 
 use interop_tests::chaos::options;
 use interop_tests::fleet::{FleetService, Node};
+use interop_tests::flow::{FlowService, Flows};
 use mynah::prelude::*;
 use mynah::redis_streams::RedisListener;
 use std::error::Error;
@@ -34,7 +35,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Box<dyn Error + Send + Sync>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [store, instance, more @ ..] = &*arguments else {
-        return Err("fleet_node STORE INSTANCE [PREFIX [DELIVERIES]]".into());
+        return Err("fleet_node STORE INSTANCE [PREFIX [DELIVERIES [flow]]]".into());
     };
     let mut options = options(store).with_instance(&**instance);
     if let Some(prefix) = more.first() {
@@ -44,8 +45,12 @@ async fn serve() -> Result<(), Box<dyn Error + Send + Sync>> {
         options = options.with_max_deliveries(deliveries.parse()?);
     }
     let node = Node::connect(options.clone(), instance).await?;
-    let server = Server::new()
-        .register(FleetService::new(node))
+    let mut server = Server::new().register(FleetService::new(node));
+    if more.get(2).is_some_and(|more| more == "flow") {
+        let instance = instance.as_str().into();
+        server = server.register(FlowService::new(Flows { instance }));
+    }
+    let server = server
         .listen_transport_within(RedisListener::bind(options), std::convert::identity)
         .start()
         .await?;

@@ -10,7 +10,7 @@
     reason = "a program whose output is what it is for"
 )]
 
-use interop_tests::chaos::{self, Plan};
+use interop_tests::chaos::{self, Plan, Replicas};
 use interop_tests::soak::{self, Until};
 use std::error::Error;
 use std::process::ExitCode;
@@ -44,6 +44,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
                 kill_every: Duration::from_secs(1),
                 freeze_for: Duration::from_millis(2_500),
                 restarts: 2,
+                replicas: Replicas::None,
                 deadline: Duration::from_secs(15),
                 seed: seed.parse()?,
             };

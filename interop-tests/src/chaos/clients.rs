@@ -3,10 +3,10 @@
 use super::Plan;
 use super::counts::Counts;
 use super::nodes::options;
-use crate::fleet::{FleetClient, dial};
+use crate::fleet::{FleetClient, dial, now};
 use futures::stream::{self, StreamExt as _};
 use mynah::{CallError, RpcError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -27,7 +27,8 @@ pub(super) struct Calls {
 
 #[derive(Debug, Default)]
 struct Seen {
-    succeeded: Vec<String>,
+    /// When, in milliseconds since 1970.
+    succeeded: HashMap<String, u128>,
     given_up: Vec<String>,
     attempts: usize,
     /// Operations that were asked for more than once.
@@ -61,9 +62,18 @@ impl Calls {
     /// Each operation, and whether a client was told that it is done.
     pub(super) fn operations(&self) -> Vec<(String, bool)> {
         let seen = self.seen();
-        let done = seen.succeeded.iter().map(|name| (name.clone(), true));
+        let done = seen.succeeded.keys().map(|name| (name.clone(), true));
         let open = seen.given_up.iter().map(|name| (name.clone(), false));
         done.chain(open).collect()
+    }
+
+    /// When a client was told that an operation is done.
+    pub(super) fn succeeded_at(&self, operation: &str) -> u128 {
+        self.seen()
+            .succeeded
+            .get(operation)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn was_repeated(&self, operation: &str) -> bool {
@@ -125,7 +135,7 @@ async fn ask(fleet: &FleetClient, operation: String, deadline: Duration, calls: 
             }
             match ended {
                 Ok(_deposited) => {
-                    seen.succeeded.push(operation);
+                    seen.succeeded.insert(operation, now());
                     return;
                 }
                 Err(error) => *seen.errors.entry(kind(&error)).or_default() += 1,

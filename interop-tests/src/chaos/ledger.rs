@@ -3,29 +3,38 @@
 use super::clients::Calls;
 use super::counts::{Counts, UNEXPLAINED};
 use super::nodes::Nodes;
-use mynah_testkit::redis::{RedisServer, Reply};
+use super::store::Store;
+use mynah_testkit::redis::Reply;
 
 /// Reads the marks of every operation.
-pub(super) async fn read(redis: &RedisServer, calls: &Calls, nodes: &Nodes, counts: &mut Counts) {
+pub(super) async fn read(redis: &Store, calls: &Calls, nodes: &Nodes, counts: &mut Counts) {
     let mut effects = 0;
     for (operation, succeeded) in calls.operations() {
         let runs = ["LRANGE", &format!("runs:{operation}"), "0", "-1"];
-        let runs = redis.command(&runs).await.expect("it answers");
+        let runs = redis.command(&runs).await;
         count_runs(&operation, &runs, calls, nodes, counts);
         let effect = ["GET", &format!("effects:{operation}")];
-        let effect = redis.command(&effect).await.expect("it answers");
+        let effect = redis.command(&effect).await;
         let effect = effect.as_integer().unwrap_or_default();
         effects += effect;
         match effect {
-            0 => counts.effects_missing += usize::from(succeeded),
+            0 if succeeded => {
+                counts.effects_missing += 1;
+                // What was answered before that was on the replica, or is lost without a reason.
+                let explained = nodes
+                    .history
+                    .lost_in_a_failover(calls.succeeded_at(&operation));
+                counts.effects_unexplained += usize::from(!explained);
+            }
+            0 => {}
             1 => counts.effects_once += 1,
             _ => counts.effects_twice += 1,
         }
     }
     let accounts = redis.command(&["KEYS", "balance:*"]).await;
     let mut balance = 0;
-    for account in accounts.expect("it answers").texts() {
-        let has = redis.command(&["GET", account]).await.expect("it answers");
+    for account in accounts.texts() {
+        let has = redis.command(&["GET", account]).await;
         balance += has.as_integer().expect("a balance");
     }
     counts.balance_off = balance - effects;

@@ -14,17 +14,18 @@ mod clients;
 mod counts;
 mod ledger;
 mod nodes;
+mod store;
 
 pub use counts::Counts;
 pub use nodes::{NodeProcess, options};
 
 use clients::Calls;
 use mynah_testkit::Dice;
-use mynah_testkit::redis::{AppendOnly, RedisOptions, RedisServer};
 use nodes::Nodes;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Store;
 use tokio::sync::Mutex;
 
 /// The service's commands.
@@ -51,10 +52,23 @@ pub struct Plan {
     pub freeze_for: Duration,
     /// How often Redis is killed, and started again with what it kept.
     pub restarts: usize,
+    /// Whether it is a primary that is killed instead, whose replica takes over.
+    pub replicas: Replicas,
     /// The time for one attempt of a call.
     pub deadline: Duration,
     /// What chance begins with.
     pub seed: u64,
+}
+
+/// What there is of Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// One server.
+    None,
+    /// A primary with one replica, for which nobody waits: what is answered may be lost.
+    Behind,
+    /// The same, and it is waited for: what is answered is not lost.
+    Waited,
 }
 
 /// Runs it to its end, and checks what has to hold.
@@ -62,9 +76,8 @@ pub struct Plan {
 /// # Panics
 /// Something does not hold; the text says what, and the counts.
 pub async fn run(plan: Plan) -> Counts {
-    let options = RedisOptions::new().with_append_only(AppendOnly::Always);
-    let redis = options.start().await.expect("redis-server starts");
-    let store = redis.url();
+    let redis = Store::start(plan.replicas != Replicas::None).await;
+    let store = redis.place(u32::from(plan.replicas == Replicas::Waited));
     let redis = Arc::new(Mutex::new(redis));
     let nodes = Nodes::start(&plan, &store).await;
     let calls = Arc::new(Calls::new(&plan));
@@ -85,14 +98,14 @@ pub async fn run(plan: Plan) -> Counts {
     ledger::read(&redis, &calls, &nodes, &mut counts).await;
     leftovers(&redis, &mut counts).await;
     drop(nodes);
-    counts.check();
+    counts.check(&plan);
     counts
 }
 
 /// Kills, freezes and restarts until every operation has come to its end.
 async fn destroy(
     plan: Plan,
-    redis: Arc<Mutex<RedisServer>>,
+    redis: Arc<Mutex<Store>>,
     mut nodes: Nodes,
     calls: Arc<Calls>,
 ) -> (Nodes, Counts) {
@@ -108,10 +121,8 @@ async fn destroy(
         counts.killed += 1;
         let share = (counts.restarted + 1) * plan.calls / (plan.restarts + 1);
         if counts.restarted < plan.restarts && calls.ended() >= share {
-            let mut redis = redis.lock().await;
-            let from = crate::fleet::now();
-            redis.restart().await.expect("redis comes back");
-            nodes.redis_was_away(from, crate::fleet::now());
+            let (from, until) = redis.lock().await.strike().await;
+            nodes.redis_was_away(from, until);
             counts.restarted += 1;
         }
         nodes.thaw_those_due();
@@ -121,12 +132,11 @@ async fn destroy(
 }
 
 /// Until nothing is pending and nothing is left to run.
-async fn settle(redis: &RedisServer) {
+async fn settle(redis: &Store) {
     let settled = async {
         loop {
-            let length = redis.command(&["XLEN", STREAM]).await.expect("it answers");
+            let length = redis.command(&["XLEN", STREAM]).await;
             let pending = redis.command(&["XPENDING", STREAM, GROUP]).await;
-            let pending = pending.expect("it answers");
             let pending = pending.items().first().and_then(|count| count.as_integer());
             if (length.as_integer(), pending) == (Some(0), Some(0)) {
                 return;
@@ -140,10 +150,10 @@ async fn settle(redis: &RedisServer) {
 }
 
 /// What the clients and the killed servers leave has to go by itself.
-async fn leftovers(redis: &RedisServer, counts: &mut Counts) {
-    let keys = redis.command(&["KEYS", "app:*"]).await.expect("it answers");
+async fn leftovers(redis: &Store, counts: &mut Counts) {
+    let keys = redis.command(&["KEYS", "app:*"]).await;
     for key in keys.texts() {
-        let left = redis.command(&["PTTL", key]).await.expect("it answers");
+        let left = redis.command(&["PTTL", key]).await;
         let stays = left.as_integer() == Some(-1);
         // The stream of a service is empty, and stays with its group.
         if stays && key != STREAM {
@@ -151,6 +161,6 @@ async fn leftovers(redis: &RedisServer, counts: &mut Counts) {
         }
     }
     let consumers = ["XINFO", "CONSUMERS", STREAM, GROUP];
-    let consumers = redis.command(&consumers).await.expect("it answers");
+    let consumers = redis.command(&consumers).await;
     counts.consumers = consumers.items().len();
 }

@@ -3,6 +3,7 @@
 use super::Plan;
 use crate::fleet::now;
 use crate::python::within;
+use crate::store::Place;
 use mynah::redis_streams::RedisOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
@@ -15,13 +16,17 @@ use tokio::process::{Child, ChildStdin, Command};
 /// How long an entry may lie with a server that does not touch it.
 const CLAIM_IDLE: Duration = Duration::from_secs(1);
 
+/// How many milliseconds a replica may be behind on a machine that is busy.
+const BEHIND: u128 = 2_000;
+
 /// Within so many milliseconds after it goes on a server that was frozen begins what it had.
 const GOES_ON: u128 = 1_000;
 
 /// How both sides use Redis.
 #[must_use]
 pub fn options(store: &str) -> RedisOptions {
-    RedisOptions::new(store)
+    Place::read(store)
+        .options()
         .with_prefix("app")
         .with_claim_idle(CLAIM_IDLE)
         .with_max_deliveries(100)
@@ -207,6 +212,13 @@ impl Nodes {
 }
 
 impl History {
+    /// Whether what was answered at this time may be lost: its replica had not got it when the primary was killed.
+    pub(super) fn lost_in_a_failover(&self, at: u128) -> bool {
+        let near =
+            |(from, until): &(u128, u128)| (from.saturating_sub(BEHIND)..=*until).contains(&at);
+        self.redis_away.iter().any(near)
+    }
+
     /// What explains that one run of an operation began at `next`, after another one at `at`; each with its server.
     pub(super) fn explains(
         &self,

@@ -92,6 +92,11 @@ impl Members {
     /// Goes past one value.
     fn value<'b>(&mut self, rest: &mut Rest<'b>) -> Result<&'b [u8], DecodeError> {
         let text = rest.text.get(rest.at..).unwrap_or_default();
+        // Most keys, names and ids are short and plain, and need no scanner.
+        if let Some(len) = json::plain_text(text) {
+            rest.at += len;
+            return Ok(text.get(..len).unwrap_or_default());
+        }
         self.scanner.reset();
         let len = match self.scanner.advance(text) {
             Ok(Scan::Done(len)) => Ok(len),
@@ -239,6 +244,40 @@ mod tests {
         }
         let many = read(br#"{"a":1,"b":2,"c":3,"d":4}"#);
         assert_eq!((many.0.len(), many.1), (3, Some(Kind::TooLong)));
+    }
+
+    #[test]
+    fn short_plain_texts_are_found_as_others_are() {
+        for text in [
+            "\"\"",
+            "\"a\"",
+            "\"seven77\"",
+            "\"eight888\"",
+            "\"nine99999\"",
+            "\"DEL \u{7f}\"",
+            "\"é\"",
+            r#""\"""#,
+            r#""a\\""#,
+            r#""abcdefgh\n""#,
+        ] {
+            let object = format!("{{\"a\":{text}}}");
+            assert_eq!(read(object.as_bytes()), (pairs(&[("a", text)]), None));
+        }
+        for len in 120..140 {
+            let text = format!("\"{}\"", "x".repeat(len));
+            let object = format!("{{\"a\":{text}}}");
+            assert_eq!(read(object.as_bytes()), (pairs(&[("a", &text)]), None));
+        }
+        for (text, kind) in [
+            ("\"a\tb\"", Kind::Malformed),
+            ("\"eight888\n\"", Kind::Malformed),
+            ("\"a", Kind::Truncated),
+        ] {
+            let object = format!("{{\"a\":{text}}}");
+            let found = read(object.as_bytes());
+            assert_eq!(found.0, pairs(&[("a", "")]));
+            assert!(found.1 == Some(kind) || kind == Kind::Truncated, "{object}");
+        }
     }
 
     #[test]

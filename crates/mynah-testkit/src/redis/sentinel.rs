@@ -91,6 +91,10 @@ impl RedisSentinel {
     /// Nothing is lost.
     pub async fn primary(&self) -> io::Result<usize> {
         let [sentinel, _] = &self.sentinels;
+        self.named_by(sentinel).await
+    }
+
+    async fn named_by(&self, sentinel: &RedisServer) -> io::Result<usize> {
         let address = sentinel
             .command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME])
             .await?;
@@ -116,7 +120,7 @@ impl RedisSentinel {
         self.moved_from(before).await
     }
 
-    /// Waits until a server other than this one is the primary, as after a kill.
+    /// Waits until a server other than this one is the primary, as after a kill, and both Sentinels say so.
     ///
     /// # Errors
     /// It takes too long.
@@ -125,7 +129,11 @@ impl RedisSentinel {
     /// Nothing is lost.
     pub async fn moved_from(&self, before: usize) -> io::Result<()> {
         until("a failover", || async {
-            let now = self.primary().await?;
+            let [one, other] = &self.sentinels;
+            let now = self.named_by(one).await?;
+            if self.named_by(other).await? != now {
+                return Ok(false);
+            }
             let Some(server) = self.servers.get(now) else {
                 return Ok(false);
             };

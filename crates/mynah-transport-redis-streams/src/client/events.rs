@@ -4,7 +4,7 @@ use super::core::Core;
 use super::replies::SILENCE;
 use crate::coding::{Coding, Said};
 use crate::command::millis;
-use crate::connect::{Connection, Pauses};
+use crate::connect::{Connection, Pauses, Raw};
 use crate::entry::{self, Entry, EntryId};
 use crate::events::EVENT;
 use mynah_protocol::{
@@ -248,7 +248,7 @@ impl Reading {
         read.arg("COUNT").arg(most.max(1));
         read.arg("BLOCK").arg(millis(self.core.options.block));
         read.arg("STREAMS").arg(&self.key).arg(last.to_string());
-        let mut entries = entry::of_streams(connection.run(&read).await?);
+        let mut entries = connection.entries(&read).await?;
         if self.lag == Lag::Latest && !entries.is_empty() {
             entries = self.newest(connection).await?.into_iter().collect();
         }
@@ -258,7 +258,7 @@ impl Reading {
     async fn newest(&self, connection: &mut Connection) -> RedisResult<Option<Entry>> {
         let mut range = cmd("XREVRANGE");
         range.arg(&self.key).arg("+").arg("-").arg("COUNT").arg(1);
-        Ok(entry::of_list(connection.run(&range).await?)
+        Ok(entry::of_list(&Raw::of(&connection.run(&range).await?))
             .into_iter()
             .next())
     }

@@ -4,10 +4,10 @@ use super::core::Core;
 use crate::answers;
 use crate::command::millis;
 use crate::connect::{Connection, Pauses};
-use crate::entry::{self, Entry, EntryId};
+use crate::entry::{Entry, EntryId};
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages, Read};
 use mynah_protocol::{Envelope, Limits};
-use redis::{RedisResult, cmd};
+use redis::{Cmd, RedisResult};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -70,13 +70,13 @@ pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
 }
 
 async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisResult<Vec<Entry>> {
-    let mut read = cmd("XREAD");
-    read.arg("COUNT").arg(MOST);
+    let mut read = Cmd::with_capacity(8, 160);
+    read.arg("XREAD").arg("COUNT").arg(MOST);
     read.arg("BLOCK").arg(millis(core.options.block));
     read.arg("STREAMS")
         .arg(&*core.reply_to)
         .arg(last.to_string());
-    Ok(entry::of_streams(connection.run(&read).await?))
+    connection.entries(&read).await
 }
 
 /// What an entry says to a client.

@@ -1,8 +1,7 @@
 //! Opening connections.
 
-use super::Connection;
-#[cfg(feature = "cluster")]
-use super::Inner;
+use super::direct::{self, Direct};
+use super::{Connection, Inner, Library, Shared};
 use crate::keys::Keys;
 use crate::options::{RedisOptions, RedisTopology};
 use mynah_protocol::{TransportError, TransportErrorKind};
@@ -29,6 +28,8 @@ pub(crate) struct Connector {
     block_timeout: Duration,
     connect_timeout: Duration,
     require_fsync: bool,
+    /// The client of the library is the program's.
+    handed_in: bool,
 }
 
 #[derive(Clone)]
@@ -127,6 +128,10 @@ impl Connector {
             block_timeout: options.block + Duration::from_secs(60),
             connect_timeout: options.connect_timeout,
             require_fsync: options.require_fsync,
+            #[cfg(feature = "redis-client")]
+            handed_in: options.client.is_some(),
+            #[cfg(not(feature = "redis-client"))]
+            handed_in: false,
         })
     }
 
@@ -161,8 +166,23 @@ impl Connector {
         self.open_with(None).await
     }
 
+    /// A connection that several use at once.
+    pub(crate) async fn open_shared(&self) -> RedisResult<Shared> {
+        let timeout = Some(self.response_timeout);
+        let shared = Shared {
+            inner: Box::pin(self.connect_by_library(timeout)).await?,
+            one_slot: self.one_slot,
+        };
+        self.checked(shared.connection()).await?;
+        Ok(shared)
+    }
+
     async fn open_with(&self, response_timeout: Option<Duration>) -> RedisResult<Connection> {
-        let mut connection = self.connect(response_timeout).await?;
+        let opened = self.connect(response_timeout).await?;
+        self.checked(opened).await
+    }
+
+    async fn checked(&self, mut connection: Connection) -> RedisResult<Connection> {
         if self.require_fsync {
             let mut get = redis::cmd("CONFIG");
             get.arg("GET").arg("append*");
@@ -172,13 +192,41 @@ impl Connector {
     }
 
     async fn connect(&self, response_timeout: Option<Duration>) -> RedisResult<Connection> {
+        let client = match &self.place {
+            // What else the client was told is known to the library alone.
+            Place::Single(_) if self.handed_in => None,
+            Place::Single(client) => Some(client.clone()),
+            #[cfg(feature = "cluster")]
+            Place::Cluster(_) => None,
+            #[cfg(feature = "sentinel")]
+            Place::Sentinel { nodes, primary } => {
+                let named = sentinel(nodes, primary);
+                Some(Box::pin(self.named_in_time(named)).await?)
+            }
+        };
+        if let Some(client) = client {
+            let info = client.get_connection_info();
+            if let Some(place) = direct::Place::of(info) {
+                let limit = self.connect_timeout;
+                // Once for a connection; what waits for it need not hold its steps.
+                let opened = Box::pin(Direct::open(&place, info, limit, response_timeout));
+                return Ok(Connection::direct(opened.await?));
+            }
+        }
+        Ok(Connection {
+            inner: Inner::Library(Box::pin(self.connect_by_library(response_timeout)).await?),
+            one_slot: self.one_slot,
+        })
+    }
+
+    async fn connect_by_library(&self, response_timeout: Option<Duration>) -> RedisResult<Library> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(response_timeout);
         match &self.place {
             Place::Single(client) => {
                 let opened = client.get_multiplexed_async_connection_with_config(&config);
-                Ok(Connection::single(opened.await?))
+                Ok(Library::Single(opened.await?))
             }
             #[cfg(feature = "cluster")]
             Place::Cluster(nodes) => {
@@ -190,21 +238,27 @@ impl Connector {
                     .response_timeout(timeout)
                     .overall_response_timeout(None)
                     .build()?;
-                Ok(Connection {
-                    inner: Inner::Cluster(client.get_async_connection().await?),
-                    one_slot: self.one_slot,
-                })
+                Ok(Library::Cluster(client.get_async_connection().await?))
             }
             #[cfg(feature = "sentinel")]
             Place::Sentinel { nodes, primary } => {
-                let opened = sentinel(nodes, primary, &config);
-                let opened = tokio::time::timeout(self.connect_timeout * 2, opened).await;
-                let slow = |_elapsed| {
-                    RedisError::from((redis::ErrorKind::Io, "sentinels name no primary in time"))
-                };
-                Ok(Connection::single(opened.map_err(slow)??))
+                let client = self.named_in_time(sentinel(nodes, primary)).await?;
+                let opened = client.get_multiplexed_async_connection_with_config(&config);
+                Ok(Library::Single(opened.await?))
             }
         }
+    }
+
+    #[cfg(feature = "sentinel")]
+    async fn named_in_time(
+        &self,
+        named: impl Future<Output = RedisResult<redis::Client>>,
+    ) -> RedisResult<redis::Client> {
+        let named = tokio::time::timeout(self.connect_timeout * 2, named).await;
+        let slow = |_elapsed| {
+            RedisError::from((redis::ErrorKind::Io, "sentinels name no primary in time"))
+        };
+        named.map_err(slow)?
     }
 
     /// What failed, for whoever dials or listens.
@@ -270,11 +324,7 @@ fn client(info: ConnectionInfo, options: &RedisOptions) -> Result<redis::Client,
 
 /// Asks the sentinels who is the primary, each time anew: it may be another by now.
 #[cfg(feature = "sentinel")]
-async fn sentinel(
-    nodes: &[ConnectionInfo],
-    primary: &str,
-    config: &AsyncConnectionConfig,
-) -> RedisResult<redis::aio::MultiplexedConnection> {
+async fn sentinel(nodes: &[ConnectionInfo], primary: &str) -> RedisResult<redis::Client> {
     use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
     // User, password and database are those of the primary.
     let settings = nodes.first().map(|node| node.redis_settings().clone());
@@ -287,7 +337,7 @@ async fn sentinel(
         Some(node),
         SentinelServerType::Master,
     )?;
-    client.get_async_connection_with_config(config).await
+    client.async_get_client().await
 }
 
 /// TLS needs somebody who does the arithmetic, unless the program has chosen.

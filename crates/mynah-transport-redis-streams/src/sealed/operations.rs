@@ -2,7 +2,7 @@
 
 use super::effect::{Committed, Effect, EffectReply};
 use crate::command::millis;
-use crate::connect::{Connection, Connector, Cure, cure};
+use crate::connect::{self, Connection, Connector, Cure, cure};
 use crate::lua::Lua;
 use crate::options::RedisOptions;
 use mynah_protocol::TransportError;
@@ -56,7 +56,7 @@ pub struct Operations {
 struct Shared {
     connector: Connector,
     /// `None` after it failed.
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<Option<connect::Shared>>,
     prefix: String,
 }
 
@@ -111,7 +111,7 @@ impl Operations {
     /// Dropped, nothing stays open.
     pub async fn connect(options: RedisOptions) -> Result<Self, TransportError> {
         let connector = Connector::new(&options)?;
-        let connection = connector.open().await;
+        let connection = connector.open_shared().await;
         let connection = connection.map_err(|error| connector.error("connecting", error))?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -234,15 +234,15 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(connection) = known {
-            return Ok(connection);
+        if let Some(shared) = known {
+            return Ok(shared.connection());
         }
-        let connection = self.connector.open().await?;
+        let shared = self.connector.open_shared().await?;
         let mut known = self
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Ok(known.insert(connection).clone())
+        Ok(known.insert(shared).connection())
     }
 
     fn forget(&self) {

@@ -76,7 +76,7 @@ async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisR
     read.arg("STREAMS")
         .arg(core.keys.control())
         .arg(last.to_string());
-    Ok(entry::of_streams(connection.run(&read).await?))
+    connection.entries(&read).await
 }
 
 fn hear(core: &Core, entry: &Entry) {

@@ -2,7 +2,7 @@
 
 use crate::entry::EntryId;
 use crate::sealed::Seals;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) enum Begun {
 #[derive(Debug, Default)]
 struct Running {
     /// Delivered to this side and not acknowledged.
-    entries: HashSet<EntryId>,
+    entries: BTreeSet<EntryId>,
     /// Calls that are sessions.
     sessions: usize,
     /// Nothing is fetched before.

@@ -9,7 +9,7 @@ use crate::command::millis;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry::{self, Entry};
 use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages};
-use redis::{RedisError, RedisResult, cmd};
+use redis::{Cmd, RedisError, RedisResult, cmd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -254,8 +254,11 @@ impl Fetcher {
         connection: &mut Connection,
         most: usize,
     ) -> RedisResult<Vec<Entry>> {
-        let mut read = cmd("XREADGROUP");
-        read.arg("GROUP").arg(&*desk.service).arg(&*desk.consumer);
+        let mut read = Cmd::with_capacity(11, 192);
+        read.arg("XREADGROUP")
+            .arg("GROUP")
+            .arg(&*desk.service)
+            .arg(&*desk.consumer);
         read.arg("COUNT").arg(most);
         let options = &self.core.options;
         let mut block = options.block.min(upkeep::period(options));
@@ -265,7 +268,7 @@ impl Fetcher {
         }
         read.arg("BLOCK").arg(millis(block));
         read.arg("STREAMS").arg(&*desk.stream).arg(">");
-        Ok(entry::of_streams(connection.run(&read).await?))
+        connection.entries(&read).await
     }
 }
 

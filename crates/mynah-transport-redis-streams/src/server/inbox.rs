@@ -136,7 +136,7 @@ async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisR
     read.arg("COUNT").arg(MOST);
     read.arg("BLOCK").arg(millis(core.options.block));
     read.arg("STREAMS").arg(&inbox).arg(last.to_string());
-    Ok(entry::of_streams(connection.run(&read).await?))
+    connection.entries(&read).await
 }
 
 fn hear(core: &Arc<Core>, entry: &Entry, note: &Note) {

@@ -6,8 +6,8 @@ use super::guard::Guard;
 use super::outbox::{Letter, Place, Step};
 use crate::coding::{Coding, Said};
 use crate::command::millis;
-use crate::connect::Connection;
-use crate::entry::{Entry, EntryId, Pending};
+use crate::connect::{Connection, Raw};
+use crate::entry::{self, Entry, EntryId, Pending};
 use mynah_codec::dialect::jsonrpc::Read;
 use mynah_protocol::{Envelope, ErrorCode, Response, RpcError};
 use redis::{RedisResult, Value, cmd};
@@ -82,13 +82,13 @@ async fn claim(
         return Ok(Found::default());
     };
     let gone = claimed.iter().filter(|one| **one == Value::Nil).count();
-    let entries: Vec<Entry> = claimed.into_iter().filter_map(Entry::read).collect();
+    let entries: Vec<Entry> = entry::of_list(&Raw::of(&Value::Array(claimed)));
     let missing: Vec<EntryId> = (rows.iter().map(|row| row.id))
         .filter(|id| !entries.iter().any(|entry| entry.id == *id))
         .collect();
     // Before 7.0 Redis keeps entries in the list that the stream does not have any more.
     if gone > 0 && gone == missing.len() {
-        let missing: Vec<String> = missing.iter().map(EntryId::to_string).collect();
+        let missing: Vec<Vec<u8>> = missing.into_iter().map(EntryId::spelled).collect();
         let acknowledge = crate::command::acknowledge(&desk.stream, &desk.service, &missing);
         connection.run(&acknowledge).await?;
     }

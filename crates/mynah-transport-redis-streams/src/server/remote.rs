@@ -14,7 +14,7 @@ use mynah_protocol::{
     Cancel, CancelReason, Envelope, ErrorCode, Evidence, EvidenceKey, Inbound, Outbound, Profile,
     Request, Response, RetryClass, RpcError, Settled, Transport, TransportError, WireId,
 };
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -46,7 +46,7 @@ struct State {
     /// Delivered and not settled.
     unsettled: usize,
     /// The calls among them that may be cancelled.
-    running: HashSet<u64>,
+    running: BTreeSet<u64>,
     heard: Instant,
     /// Calls that run and whose outcome is to be sealed.
     sealing: HashMap<WireId, Sealing>,
@@ -62,7 +62,7 @@ impl Remote {
                 reader: None,
                 open: true,
                 unsettled: 0,
-                running: HashSet::new(),
+                running: BTreeSet::new(),
                 heard: Instant::now(),
                 sealing: HashMap::new(),
             }),

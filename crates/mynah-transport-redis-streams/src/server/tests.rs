@@ -2,12 +2,13 @@
 
 use super::core::{Core, Standing};
 use super::desk::Desk;
+use super::guard::Guard;
 use super::inbox;
 use super::outbox::{Place, Step};
 use super::remote::Manner;
 use crate::coding::Coding;
 use crate::connect::Connector;
-use crate::entry::EntryId;
+use crate::entry::{Entry, EntryId};
 use crate::keys::Keys;
 use crate::options::RedisOptions;
 use crate::sealed::Seals;
@@ -270,4 +271,78 @@ async fn calls_that_a_server_leaves_unread_are_given_back() {
     assert_eq!(gone.as_integer(), Some(0));
     // And nothing makes it again.
     assert_eq!(*core.standing.lock().await, Standing::Leaves);
+}
+
+/// An entry with a call that has a time of its own, added when the clock of Redis stood so.
+fn entry(ms: u64, timeout_ms: u64) -> Entry {
+    let call = br#"{"jsonrpc":"2.0","method":"numbers.sum","params":{},"id":7}"#;
+    Entry {
+        id: EntryId { ms, number: 0 },
+        envelope: Some(call.to_vec()),
+        reply_to: Some(b"app:replies:c".to_vec()),
+        timeout_ms: Some(timeout_ms),
+        ..Entry::default()
+    }
+}
+
+/// What time a call has left that was added at `ms` with ten seconds, when the clock of Redis is seen to stand at `now`;
+/// `None`: it is not begun.
+fn left(core: &Arc<Core>, ms: u64, now: u64) -> Option<Duration> {
+    core.set_clock(now);
+    let mut guard = Guard {
+        core: Arc::clone(core),
+        desk: 0,
+        messages: Messages::new(JsonRpc::clamator(), &Limits::default()),
+        limits: Limits::default(),
+    };
+    assert!(
+        guard.admit(entry(ms, 10_000), 1).is_none(),
+        "it is no operation"
+    );
+    let mut remote = core.take_arrived().pop_front()?;
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(Ok(inbound))) = Pin::new(&mut remote).poll_next(&mut cx) else {
+        panic!("something was handed on");
+    };
+    match inbound.envelope {
+        Envelope::Request(request) => request.timeout,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r4_clocks_that_are_set_begin_nothing_late_and_give_nobody_more_time() {
+    const NOON: u64 = 1_700_000_000_000;
+    const HOUR: u64 = 3_600_000;
+    let core = serves(4);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(left(&core, NOON, NOON), seconds(10));
+    assert_eq!(left(&core, NOON, NOON + 4_000), seconds(6));
+    assert_eq!(left(&core, NOON, NOON + 10_000), None);
+    // Redis is set back: its entries are of the future, and have the time that they were given.
+    assert_eq!(left(&core, NOON, NOON - HOUR), seconds(10));
+    // It is set forward: what was added before is late.
+    assert_eq!(left(&core, NOON, NOON + HOUR), None);
+    assert_eq!(left(&core, NOON + HOUR, NOON + HOUR), seconds(10));
+    // Between two looks at it this side reckons by a clock that nobody sets.
+    core.set_clock(NOON);
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert_eq!(core.redis_ms(), NOON + 4_000);
+    // An entry of the future does not hide what comes after it is gone.
+    let desk = &core.desks()[0];
+    desk.begin(
+        EntryId {
+            ms: NOON + 4_000,
+            number: 1,
+        },
+        core.redis_ms(),
+    );
+    desk.begin(
+        EntryId {
+            ms: NOON + HOUR,
+            number: 1,
+        },
+        core.redis_ms(),
+    );
+    assert_eq!(desk.seen(), NOON + 4_000);
 }

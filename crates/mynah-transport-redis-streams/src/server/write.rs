@@ -217,7 +217,7 @@ fn by_desk(places: impl Iterator<Item = Place>) -> Vec<(usize, Vec<EntryId>)> {
 
 /// Acknowledges entries and deletes them: there is one group, and nobody needs them any more.
 fn acknowledge(desk: &Desk, ids: &[EntryId], commands: &mut Pipeline) {
-    let ids: Vec<String> = ids.iter().map(EntryId::to_string).collect();
+    let ids: Vec<Vec<u8>> = ids.iter().copied().map(EntryId::spelled).collect();
     commands.add_command(command::acknowledge(&desk.stream, &desk.service, &ids));
     commands.add_command(command::delete(&desk.stream, &ids));
 }

@@ -23,3 +23,4 @@ mod session_ends;
 mod sessions;
 mod topics;
 mod topology;
+mod trims;

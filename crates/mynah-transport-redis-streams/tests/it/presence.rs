@@ -115,3 +115,28 @@ async fn what_a_dead_instance_left_is_cleaned_up() {
         "{names:?}"
     );
 }
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_keeps_no_dead_server_alive() {
+    let redis = redis().await;
+    // By the clock of then they would be alive for years.
+    let far = [
+        "ZADD",
+        "app:servers:arith",
+        "9999999999999",
+        "dead",
+        "0",
+        "-",
+    ];
+    redis.command(&far).await.unwrap();
+    let (_server, _state) = serve(&redis, "instance=alive").await;
+    let until_of = async |instance: &str| {
+        let score = ["ZSCORE", "app:servers:arith", instance];
+        let score = redis.command(&score).await.unwrap();
+        score.as_text().and_then(|score| score.parse::<f64>().ok())
+    };
+    until(async || until_of("dead").await.is_some_and(|score| score < 9e12)).await;
+    let (dead, alive) = (until_of("dead").await, until_of("alive").await);
+    assert!(dead.unwrap() < alive.unwrap() + 30_000.0);
+    assert!(until_of("-").await == Some(0.0));
+}

@@ -24,12 +24,29 @@ pub(crate) async fn send(redis: &RedisServer, fields: &[&str]) -> String {
 async fn replies(redis: &RedisServer, instance: &str) -> Vec<String> {
     let stream = format!("app:replies:{instance}");
     let entries = redis.command(&["XRANGE", &stream, "-", "+"]).await.unwrap();
-    let envelope = |entry: &mynah_testkit::redis::Reply| {
+    let envelopes = |entry: &mynah_testkit::redis::Reply| {
         let fields = entry.items()[1].texts();
-        assert_eq!(fields[..3], ["type", "rpc", "envelope"]);
-        fields[3].to_owned()
+        match fields[..] {
+            ["type", "rpc", "envelope", envelope] => vec![envelope.to_owned()],
+            _ => {
+                assert_eq!((fields.len(), fields[0]), (2, "answers"), "{fields:?}");
+                each(fields[1])
+            }
+        }
     };
-    entries.items().iter().map(envelope).collect()
+    entries.items().iter().flat_map(envelopes).collect()
+}
+
+/// Answers in one entry, each behind its length.
+fn each(mut answers: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some((len, rest)) = answers.split_once(':') {
+        let (answer, behind) = rest.split_at(len.parse().unwrap());
+        all.push(answer.to_owned());
+        answers = behind;
+    }
+    assert_eq!(answers, "", "nothing is left over");
+    all
 }
 
 pub(crate) async fn answered(redis: &RedisServer, instance: &str, count: usize) -> Vec<String> {
@@ -457,4 +474,34 @@ async fn a_call_with_a_multitude_of_fields_is_given_back() {
     let answers = answered(&redis, "c", 1).await;
     assert!(answers[0].contains(r#""id": "many", "result": "x""#));
     settled(&redis).await;
+}
+
+#[tokio::test]
+async fn answers_that_wait_go_to_a_client_of_ours_together_and_to_others_one_by_one() {
+    let redis = redis().await;
+    group(&redis).await;
+    for id in ["a", "b", "c"] {
+        for (instance, ours) in [("ours", true), ("theirs", false)] {
+            let reply_to = format!("app:replies:{instance}");
+            let envelope = add(id);
+            let mut fields = vec!["type", "rpc", "envelope", &envelope, "reply-to", &reply_to];
+            if ours {
+                fields.extend(["timeout-ms", "30000"]);
+            }
+            send(&redis, &fields).await;
+        }
+    }
+    let (_server, state) = serve(&redis, "").await;
+    let to = |id: &str| format!(r#"{{"jsonrpc": "2.0", "id": "{id}", "result": 3}}"#);
+    for instance in ["ours", "theirs"] {
+        let answers = answered(&redis, instance, 3).await;
+        assert_eq!(answers, ["a", "b", "c"].map(to), "in order");
+    }
+    settled(&redis).await;
+    assert_eq!(state.runs(), 6);
+    assert_eq!(len(&redis, "app:replies:theirs").await, 3);
+    // All six were there when the server came, and were read at once.
+    assert_eq!(len(&redis, "app:replies:ours").await, 1);
+    let ttl = redis.command(&["PTTL", "app:replies:ours"]).await.unwrap();
+    assert!(ttl.as_integer().unwrap() > 0, "answers expire");
 }

@@ -31,6 +31,17 @@ struct Opened {
 
 impl<'r> Scripted<'r> {
     async fn start(redis: &'r RedisServer) -> Self {
+        Self::lives(redis).await;
+        let hello = ["XADD", "app:inbox:ghost", "*", "mynah", "hello"];
+        redis.command(&hello).await.unwrap();
+        Self {
+            redis,
+            frames: Frames::new(FormatId::Json, &Limits::default()),
+        }
+    }
+
+    /// Says that it is alive, for longer than servers take it for.
+    async fn lives(redis: &RedisServer) {
         let alive = [
             "ZADD",
             "app:servers:numbers",
@@ -40,12 +51,6 @@ impl<'r> Scripted<'r> {
             "-",
         ];
         redis.command(&alive).await.unwrap();
-        let hello = ["XADD", "app:inbox:ghost", "*", "mynah", "hello"];
-        redis.command(&hello).await.unwrap();
-        Self {
-            redis,
-            frames: Frames::new(FormatId::Json, &Limits::default()),
-        }
     }
 
     /// The calls that it was given until now.
@@ -204,6 +209,7 @@ async fn a_server_that_breaks_the_rules_ends_its_call_and_no_other() {
     let ghost = Scripted::start(&redis).await;
     let mut last = 0;
     for (index, (what, breach)) in breaches.into_iter().enumerate() {
+        Scripted::lives(&redis).await;
         // It has none of this client's calls, and the other one has: once it is known, it is given the next.
         let (mut broken, call) = loop {
             let stream = numbers.count(u64::MAX).start();

@@ -171,9 +171,12 @@ impl Message<'_> {
         }
         let start = self.out.len();
         payload.write_to(self.out);
-        for byte in self.out.get_mut(start..).unwrap_or_default() {
-            if *byte == b'\n' {
-                *byte = b' ';
+        let written = self.out.get_mut(start..).unwrap_or_default();
+        if written.contains(&b'\n') {
+            for byte in written {
+                if *byte == b'\n' {
+                    *byte = b' ';
+                }
             }
         }
         Ok(())

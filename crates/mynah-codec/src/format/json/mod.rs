@@ -151,6 +151,16 @@ fn decode_again<'de, T: Deserialize<'de>>(
         .map_err(|failure| failure.into_error(decoder.offset()))
 }
 
+/// The length of the text that an input starts with, quotes included, if it is short, all there, and of nothing but plain
+/// ASCII: then it is valid as it lies there.
+pub(crate) fn plain_text(input: &[u8]) -> Option<usize> {
+    const SHORT: usize = 128;
+    let inner = input.strip_prefix(b"\"")?;
+    let inner = inner.get(..SHORT).unwrap_or(inner);
+    let end = string::next_beyond_plain(inner, 0);
+    (inner.get(end) == Some(&b'"')).then_some(end + 2)
+}
+
 /// Holds the limit on the size, which does not count white space around the value.
 #[inline]
 fn check_size(bytes: &[u8], limits: &DecodeLimits) -> Result<(), DecodeError> {

@@ -1,0 +1,307 @@
+//! A connection of our own to one Redis, for one command or pipeline at a time.
+//!
+//! The library's connections are shared by many callers, through a task each and two channels; here every connection has one
+//! caller. Commands are the library's, and so are values and errors.
+
+use super::resp::{self, Answer, Raw};
+use redis::{
+    Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, ProtocolVersion, RedisError,
+    RedisResult, Value, cmd,
+};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// What a buffer keeps once it is empty.
+const KEPT: usize = 256 << 10;
+/// The least room for what is read.
+const ROOM: usize = 16 << 10;
+
+/// Where it leads.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Tcp(String, u16),
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl Place {
+    /// Of a Redis that can be spoken to without the library: in the clear, and in version 2 of the protocol.
+    pub(super) fn of(info: &ConnectionInfo) -> Option<Self> {
+        if !matches!(info.redis_settings().protocol(), ProtocolVersion::RESP2) {
+            return None;
+        }
+        match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Some(Self::Tcp(host.clone(), *port)),
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => Some(Self::Unix(path.clone())),
+            _ => None,
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(host, port) => {
+                let stream = TcpStream::connect((&**host, *port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Stream {
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.write_all(bytes).await,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write_all(bytes).await,
+        }
+    }
+
+    async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read_buf(buffer).await,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.read_buf(buffer).await,
+        }
+    }
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Direct {
+    stream: Stream,
+    /// What has come; up to `taken` it was read.
+    input: Vec<u8>,
+    taken: usize,
+    output: Vec<u8>,
+    response_timeout: Option<Duration>,
+    /// Something was sent, and not all of its answers were read.
+    owes: bool,
+}
+
+impl Direct {
+    /// Connects and signs in. `response_timeout`: how long Redis may take for answers; `None` as long as it likes.
+    pub(super) async fn open(
+        place: &Place,
+        info: &ConnectionInfo,
+        connect_timeout: Duration,
+        response_timeout: Option<Duration>,
+    ) -> RedisResult<Self> {
+        let opened = timeout(connect_timeout, async {
+            let mut direct = Self {
+                stream: place.connect().await?,
+                input: Vec::new(),
+                taken: 0,
+                output: Vec::new(),
+                response_timeout: None,
+                owes: false,
+            };
+            direct.sign_in(info).await?;
+            direct.response_timeout = response_timeout;
+            Ok(direct)
+        });
+        opened.await.unwrap_or_else(|_elapsed| Err(too_slow()))
+    }
+
+    async fn sign_in(&mut self, info: &ConnectionInfo) -> RedisResult<()> {
+        let settings = info.redis_settings();
+        if let Some(password) = settings.password() {
+            let mut auth = cmd("AUTH");
+            if let Some(username) = settings.username() {
+                auth.arg(username);
+            }
+            auth.arg(password);
+            if let Value::ServerError(error) = self.run(&auth).await? {
+                let why = error.to_string();
+                let what = "redis refuses user or password";
+                return Err((ErrorKind::AuthenticationFailed, what, why).into());
+            }
+        }
+        if settings.db() != 0 {
+            let mut select = cmd("SELECT");
+            select.arg(settings.db());
+            if let Value::ServerError(error) = self.run(&select).await? {
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to one command, errors of Redis among them.
+    ///
+    /// Not cancel safe: dropped before it is done, the connection is of no use any more, and says so.
+    pub(super) async fn run(&mut self, command: &Cmd) -> RedisResult<Value> {
+        self.ask(command, value).await?
+    }
+
+    /// What is made of the answer to one command. Cancel safety as [`Self::run`].
+    pub(super) async fn ask<T>(
+        &mut self,
+        command: &Cmd,
+        make: impl FnOnce(Raw<'_>) -> T,
+    ) -> RedisResult<T> {
+        self.begin()?;
+        command.write_packed_command(&mut self.output);
+        in_time(self.response_timeout, async {
+            self.send().await?;
+            self.answer(make).await
+        })
+        .await
+        .inspect(|_| self.end())
+    }
+
+    /// The answers to all commands, errors of Redis among them. Of a transaction those of the commands within it.
+    ///
+    /// # Errors
+    /// Besides what is wrong with the connection: why Redis did nothing of a transaction.
+    ///
+    /// Not cancel safe, as [`Self::run`].
+    pub(super) async fn run_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
+        self.begin()?;
+        self.output = commands.get_packed_pipeline();
+        let transaction = commands.is_transaction();
+        let answers = in_time(self.response_timeout, async {
+            self.send().await?;
+            match transaction {
+                true => self.transaction(commands.len()).await,
+                false => self.answers(commands.len()).await.map(Ok),
+            }
+        });
+        let answers = answers.await?;
+        self.end();
+        answers
+    }
+
+    async fn answers(&mut self, count: usize) -> RedisResult<Vec<Value>> {
+        let mut answers = Vec::with_capacity(count);
+        for _ in 0..count {
+            answers.push(self.answer(value).await??);
+        }
+        Ok(answers)
+    }
+
+    /// Within: what Redis says of the transaction.
+    async fn transaction(&mut self, count: usize) -> RedisResult<RedisResult<Vec<Value>>> {
+        let mut refused = None;
+        // That it begins, and that each command waits for its end.
+        for _ in 0..=count {
+            let error = self.answer(error_in).await??;
+            refused = refused.or(error);
+        }
+        let done = match self.answer(value).await?? {
+            Value::Array(answers) => Ok(answers),
+            Value::ServerError(error) => Err(error.into()),
+            _ => Ok(Vec::new()),
+        };
+        // Of the two the first says why.
+        Ok(refused.map_or(done, Err))
+    }
+
+    fn begin(&mut self) -> RedisResult<()> {
+        if std::mem::replace(&mut self.owes, true) {
+            let what = "an answer on this connection was not waited for";
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, what).into());
+        }
+        self.output.clear();
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.owes = false;
+        self.output.shrink_to(KEPT);
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        self.stream.write_all(&self.output).await
+    }
+
+    async fn answer<T>(&mut self, make: impl FnOnce(Raw<'_>) -> T) -> RedisResult<T> {
+        loop {
+            let input = self.input.get(self.taken..).unwrap_or_default();
+            let missing = match resp::read(input).map_err(broken)? {
+                Answer::Whole(raw, len) => {
+                    let value = make(raw);
+                    self.taken += len;
+                    if self.taken == self.input.len() {
+                        self.taken = 0;
+                        self.input.clear();
+                        self.input.shrink_to(KEPT);
+                    }
+                    return Ok(value);
+                }
+                Answer::Part(missing) => missing,
+            };
+            self.fill(missing).await?;
+        }
+    }
+
+    /// Reads until so much more is there.
+    async fn fill(&mut self, missing: usize) -> io::Result<()> {
+        self.input.drain(..self.taken);
+        self.taken = 0;
+        let wanted = self.input.len() + missing;
+        while self.input.len() < wanted {
+            // No more than comes is made room for: a length is a number.
+            let room = self.input.len().clamp(ROOM, 1 << 20);
+            self.input.reserve(room);
+            if self.stream.read(&mut self.input).await? == 0 {
+                let what = "redis closed the connection";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn value(answer: Raw<'_>) -> RedisResult<Value> {
+    answer.into_value()
+}
+
+fn error_in(answer: Raw<'_>) -> RedisResult<Option<RedisError>> {
+    match answer {
+        error @ Raw::Error(_) => match error.into_value()? {
+            Value::ServerError(error) => Ok(Some(error.into())),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+async fn in_time<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
+    match limit {
+        None => answer.await,
+        Some(limit) => timeout(limit, answer)
+            .await
+            .unwrap_or_else(|_elapsed| Err(too_slow())),
+    }
+}
+
+fn too_slow() -> RedisError {
+    io::Error::new(io::ErrorKind::TimedOut, "redis does not answer in time").into()
+}
+
+fn broken(why: &'static str) -> RedisError {
+    io::Error::new(io::ErrorKind::InvalidData, why).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Against a Redis that says what a test tells it.
+
+use super::{Direct, Place};
+use redis::{
+    ConnectionInfo, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisResult, Value, cmd,
+};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A listener, and what the URL with its address says.
+async fn listener(before: &str, behind: &str) -> (TcpListener, ConnectionInfo) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("redis://{before}127.0.0.1:{port}{behind}");
+    (listener, url.into_connection_info().unwrap())
+}
+
+async fn open(info: &ConnectionInfo, limit: Option<Duration>) -> RedisResult<Direct> {
+    Direct::open(&Place::of(info).unwrap(), info, LIMIT, limit).await
+}
+
+/// Reads this, and says that, a byte at a time.
+async fn exchange(stream: &mut TcpStream, read: &str, say: &[u8]) {
+    let mut came = vec![0; read.len()];
+    stream.read_exact(&mut came).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&came), read);
+    for byte in say {
+        stream.write_all(&[*byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+const PING: &str = "*1\r\n$4\r\nPING\r\n";
+
+async fn ping(direct: &mut Direct) -> RedisResult<Value> {
+    direct.run(&cmd("PING")).await
+}
+
+#[tokio::test]
+async fn it_signs_in_and_answers_come_in_any_pieces() {
+    let (listener, info) = listener("me:secret@", "/3").await;
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let auth = "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n";
+        exchange(&mut stream, auth, b"+OK\r\n").await;
+        exchange(&mut stream, "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n", b"+OK\r\n").await;
+        exchange(&mut stream, PING, b"*2\r\n$4\r\na\r\nb\r\n-ERR no\r\n").await;
+        exchange(&mut stream, PING, b"+PONG\r\n").await;
+    };
+    let client = async {
+        let mut direct = open(&info, None).await.unwrap();
+        let Value::Array(parts) = ping(&mut direct).await.unwrap() else {
+            panic!("no array")
+        };
+        assert_eq!(parts[0], Value::BulkString(b"a\r\nb".to_vec()));
+        assert!(matches!(parts[1], Value::ServerError(_)));
+        let pong = ping(&mut direct).await.unwrap();
+        assert_eq!(pong, Value::SimpleString("PONG".to_owned()));
+    };
+    tokio::join!(server, client);
+}
+
+#[tokio::test]
+async fn a_refused_password_is_said_to_be_that() {
+    let (listener, info) = listener(":wrong@", "").await;
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let auth = "*2\r\n$4\r\nAUTH\r\n$5\r\nwrong\r\n";
+        exchange(
+            &mut stream,
+            auth,
+            b"-WRONGPASS invalid username-password pair\r\n",
+        )
+        .await;
+    };
+    let (error, ()) = tokio::join!(async { open(&info, None).await.unwrap_err() }, server);
+    assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
+    assert!(!error.to_string().contains("wrong@"), "{error}");
+}
+
+#[tokio::test]
+async fn a_transaction_is_refused_for_the_first_reason() {
+    let (listener, info) = listener("", "").await;
+    let mut commands = Pipeline::new();
+    commands.cmd("INCR").arg("a").cmd("INCR").arg("b").atomic();
+    let asked = "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*2\r\n$4\r\nINCR\r\n$1\r\nb\r\n*1\r\n$4\r\nEXEC\r\n";
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let done = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n-WRONGTYPE no number\r\n";
+        exchange(&mut stream, asked, done).await;
+        let refused = b"+OK\r\n-OOM too much\r\n+QUEUED\r\n-EXECABORT given up\r\n";
+        exchange(&mut stream, asked, refused).await;
+        exchange(&mut stream, PING, b"+PONG\r\n").await;
+    };
+    let client = async {
+        let mut direct = open(&info, None).await.unwrap();
+        let answers = direct.run_all(&commands).await.unwrap();
+        assert_eq!(answers[0], Value::Int(1));
+        assert!(matches!(answers[1], Value::ServerError(_)));
+        let error = direct.run_all(&commands).await.unwrap_err();
+        assert_eq!(error.code(), Some("OOM"));
+        // The connection is as good as before.
+        ping(&mut direct).await.unwrap();
+    };
+    tokio::join!(server, client);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_waited_for_is_not_taken_for_another() {
+    let (listener, info) = listener("", "").await;
+    let mut direct = open(&info, Some(Duration::from_millis(20))).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let error = ping(&mut direct).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    // Now it comes.
+    exchange(&mut stream, PING, b"+LATE\r\n").await;
+    let error = ping(&mut direct).await.unwrap_err();
+    assert!(error.is_io_error(), "{error}");
+}
+
+#[tokio::test]
+async fn what_ends_or_is_no_redis_is_an_error() {
+    for said in [
+        &b""[..],
+        b"*2\r\n:1\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ] {
+        let (listener, info) = listener("", "").await;
+        let mut direct = open(&info, None).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        exchange(&mut stream, "", said).await;
+        drop(stream);
+        let error = ping(&mut direct).await.unwrap_err();
+        assert!(error.is_io_error(), "{said:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_is_read_and_not_kept() {
+    let (listener, info) = listener("", "").await;
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut came = vec![0; PING.len()];
+        stream.read_exact(&mut came).await.unwrap();
+        stream.write_all(b"$4000000\r\n").await.unwrap();
+        stream.write_all(&vec![b'x'; 4_000_000]).await.unwrap();
+        stream.write_all(b"\r\n").await.unwrap();
+    };
+    let client = async {
+        let mut direct = open(&info, None).await.unwrap();
+        let answer = ping(&mut direct).await.unwrap();
+        assert_eq!(answer, Value::BulkString(vec![b'x'; 4_000_000]));
+        assert!(direct.input.capacity() <= super::KEPT);
+    };
+    tokio::join!(server, client);
+}
