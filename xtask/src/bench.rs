@@ -7,6 +7,7 @@
 mod contenders;
 mod costs;
 mod figures;
+mod fleet;
 mod goals;
 mod options;
 mod pair;
@@ -30,6 +31,9 @@ use std::process::Command;
 
 /// The chore.
 pub(crate) fn run(args: &[String]) -> Outcome {
+    if args == ["--fleet"] {
+        return fleet::run();
+    }
     let options = Options::parse(args)?;
     let text = std::fs::read_to_string(process::root().join("xtask/bench/contenders.toml"))?;
     let all = contenders(&text, &target_dir().join("release"))?;

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{Outcome, process};
+use crate::{Outcome, process, test};
 use mynah_contract::{Comparison, Manifest, Verdict};
 
 const LOCK: &str = "contracts.lock.json";
@@ -60,7 +60,7 @@ fn current() -> Outcome<String> {
         "--package",
         "mynah",
         "--features",
-        "schema",
+        test::OPTIONS,
     ]);
     process::read(command.args(["--example", EXAMPLE]))
 }

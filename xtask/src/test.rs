@@ -4,6 +4,7 @@ use crate::{
     Outcome, bench, compatibility, fuzz, layers, links, manifest, process, python, redis,
     release_check, ssh,
 };
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The crates without I/O; what is wrong there makes the rest fail too.
@@ -13,10 +14,11 @@ const PURE: [&str; 4] = [
     "mynah-connection",
     "mynah-contract",
 ];
-/// Its example starts a redis-server of its own.
-const FLEET: &str = "mynah-transport-redis-streams";
 const INTEROP: &str = "interop-tests";
 const PROBE: &str = "xtask/no-std-probe";
+
+/// What is optional in `mynah`, for every step that needs some of it: they share what is built.
+pub(crate) const OPTIONS: &str = "metrics,tower,ssh,schema";
 
 /// One thing that can fail.
 struct Step {
@@ -151,7 +153,7 @@ fn pure() -> Outcome {
 fn with_options() -> Outcome {
     let with = |what: &str| {
         let mut command = process::cargo([what, "--package", "mynah", "--features"]);
-        command.arg("metrics,tower,ssh,schema");
+        command.arg(OPTIONS);
         command
     };
     let mut tests = with("test");
@@ -212,8 +214,14 @@ fn examples() -> Outcome {
         process::run(&mut process::cargo(["run", "--quiet", "--example", name]))?;
     }
     println!("--- fleet");
-    let mut fleet = process::cargo(["run", "--quiet", "--package", FLEET]);
-    process::run(fleet.args(["--example", "fleet"]))
+    // As the tests have built it: for its package alone everything beneath would be built once more.
+    let mut build = process::cargo(["build", "--quiet", "--workspace", "--example", "fleet"]);
+    for name in PURE.iter().chain([&INTEROP]) {
+        build.args(["--exclude", name]);
+    }
+    process::run(&mut build)?;
+    let fleet = process::target_dir().join("debug/examples/fleet");
+    process::run(&mut Command::new(fleet))
 }
 
 /// A crate without `std` that has a panic handler and an allocator of its own: linking `std` into

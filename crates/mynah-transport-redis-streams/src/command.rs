@@ -101,11 +101,14 @@ pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
 }
 
 /// Several answers in one entry, for clients of ours: an entry costs a client and Redis more than most answers do.
-pub(crate) fn replies(stream: &str, envelopes: &[&[u8]], max_len: usize) -> Cmd {
-    let all = answers::all(envelopes);
-    let mut add = Cmd::with_capacity(8, all.len() + 128);
+pub(crate) fn replies(stream: &str, kind: Option<&str>, answers: &[&[u8]], max_len: usize) -> Cmd {
+    let all = answers::all(answers);
+    let mut add = Cmd::with_capacity(10, all.len() + 160);
     add.arg("XADD").arg(stream);
     add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
+    if let Some(kind) = kind {
+        add.arg(field::MYNAH).arg(kind);
+    }
     add.arg(field::ANSWERS).arg(&*all);
     add
 }

@@ -109,6 +109,18 @@ impl Redis {
         Ok(asked)
     }
 
+    /// Connections that are open, ours left out.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) fn connections(&self) -> Outcome<f64> {
+        let info = self.info("clients")?;
+        let mut lines = info.lines();
+        let count = lines.find_map(|line| line.strip_prefix("connected_clients:"));
+        let count: f64 = count.ok_or("redis counts no clients")?.trim().parse()?;
+        Ok(count - 1.0)
+    }
+
     fn info(&self, section: &str) -> Outcome<String> {
         let mut stream = UnixStream::connect(self.folder.join("socket"))?;
         stream.set_read_timeout(Some(PATIENCE))?;

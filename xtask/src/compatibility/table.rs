@@ -180,20 +180,27 @@ fn section(
     reasons(page, features, subjects)
 }
 
-/// Why what does not apply does not: one line for each subject and reason.
+/// Why what does not apply does not: a line for each reason.
 fn reasons(page: &mut String, features: &[Column], subjects: &BTreeMap<String, Cells>) -> Outcome {
-    let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
-    for (subject, cells) in subjects {
-        for (feature, cases) in features {
+    /// A reason, what it is one for, and whose.
+    type Reason<'a> = (&'a str, Vec<&'a str>, Vec<&'a str>);
+    fn add<'a>(names: &mut Vec<&'a str>, name: &'a str) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut reasons: Vec<Reason<'_>> = Vec::new();
+    for (feature, cases) in features {
+        for (subject, cells) in subjects {
             for case in *cases {
                 let shown = cells.get(*case).and_then(|shown| shown.strip_prefix(MOOT));
                 let Some(reason) = shown else { continue };
-                let known =
-                    (reasons.iter_mut()).find(|known| known.0 == subject && known.1 == reason);
-                match known {
-                    Some((_, _, of)) if of.contains(feature) => {}
-                    Some((_, _, of)) => of.push(feature),
-                    None => reasons.push((subject, reason, vec![feature])),
+                match reasons.iter_mut().find(|known| known.0 == reason) {
+                    Some((_, of, whose)) => {
+                        add(of, feature);
+                        add(whose, subject);
+                    }
+                    None => reasons.push((reason, vec![feature], vec![subject])),
                 }
             }
         }
@@ -201,8 +208,13 @@ fn reasons(page: &mut String, features: &[Column], subjects: &BTreeMap<String, C
     if !reasons.is_empty() {
         page.push('\n');
     }
-    for (subject, reason, of) in reasons {
-        writeln!(page, "- {subject}: {}: {reason}.", of.join(", "))?;
+    for (reason, of, whose) in reasons {
+        writeln!(
+            page,
+            "- {} ({}): {reason}.",
+            of.join(", "),
+            whose.join(", ")
+        )?;
     }
     Ok(())
 }

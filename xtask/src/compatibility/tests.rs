@@ -38,7 +38,7 @@ transport\tfleet\t-\tevidence\tholds
     has("| order | n/a | in part |");
     has("| half close | n/a | yes |");
     has("| evidence | yes | - |");
-    has("\n- fleet: order, half close: nobody is there.\n");
+    has("\n- order, half close (fleet): nobody is there.\n");
     let none = Report::parse("transport\tfleet\t-\torder\tmoot: \n").unwrap_err();
     assert!(
         none.to_string().contains("nothing that a case shows"),

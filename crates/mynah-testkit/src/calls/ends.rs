@@ -57,7 +57,7 @@ async fn drain(joint: &Joint<'_>) -> Verdict {
     ensure(held, || "its result was changed".to_owned())?;
     ensure(report.is_complete(), || format!("it was cut: {report}"))?;
     // Behind a group nobody may ever come who takes it.
-    let refused = echo(&near, "new").deadline(Duration::from_secs(5)).await;
+    let refused = echo(&near, "new").deadline(Duration::from_secs(1)).await;
     ensure(refused.is_err(), || {
         "a call was answered after the drain".to_owned()
     })?;

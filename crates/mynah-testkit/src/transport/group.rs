@@ -80,7 +80,7 @@ struct GroupCase {
 }
 
 const NO_ENDS: &str = "there are no two ends: what a client says is for whoever takes it";
-const NO_LINE: &str = "nobody is connected to a server: a call that was written is served, and a server that is gone leaves it to another one";
+const NO_LINE: &str = "there is no connection to lose: who is gone is known by silence, for which the carrier has tests of its own";
 const NO_FLOOD: &str = "a server fetches what it may begin, so nobody can send it more";
 
 /// Cases of transports and of calls that do not apply, and why.

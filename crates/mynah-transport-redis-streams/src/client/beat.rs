@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// of them.
 pub(super) async fn keep_sessions(core: Arc<Core>) {
     loop {
-        tokio::time::sleep(BEAT).await;
+        drop(tokio::time::timeout(BEAT, core.wait_for_close()).await);
         if core.is_closing() || !core.has_sessions() {
             return;
         }

@@ -57,6 +57,8 @@ pub(super) struct Core {
     pub(super) writable: Notify,
     /// Rung when there is room for what is read.
     heard: Notify,
+    /// Rung when the client closes.
+    left: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +152,7 @@ impl Core {
             state: Mutex::default(),
             writable: Notify::new(),
             heard: Notify::new(),
+            left: Notify::new(),
         })
     }
 
@@ -434,7 +437,19 @@ impl Core {
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.subscriptions.close();
+        self.left.notify_waiters();
         self.writable.notify_one();
+    }
+
+    /// Waits until the client closes.
+    pub(super) async fn wait_for_close(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.is_closing() {
+                return;
+            }
+            left.await;
+        }
     }
 
     pub(super) fn set_closed(&self) {

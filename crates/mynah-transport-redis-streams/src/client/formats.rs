@@ -8,7 +8,6 @@ use super::served::Directory;
 use crate::coding::Coding;
 use crate::command::Call;
 use crate::connect::Connection;
-use crate::session::Note;
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::native;
 use mynah_protocol::{
@@ -212,8 +211,8 @@ impl Core {
     }
 
     /// An answer in the format of the calls.
-    pub(super) fn hear_answer(&self, note: &Note, heard: &mut Vec<Envelope<'static>>) {
-        match self.sessions.frames.read(&note.body) {
+    pub(super) fn hear_answer(&self, frame: &[u8], heard: &mut Vec<Envelope<'static>>) {
+        match self.sessions.frames.read(frame) {
             Ok(Some(Envelope::Response(mut response))) => {
                 self.mix(&mut response.id);
                 drop(self.offers.take(&response.id));

@@ -22,7 +22,6 @@ impl Core {
                 0 => self.hear_beside(note, heard),
                 _ => self.hear_frame(from, note, heard),
             },
-            Ok(kind) if Some(kind) == self.coding.answer() => self.hear_answer(note, heard),
             Ok(kind::UNSPOKEN) => self.hear_unspoken(from, note.call),
             Ok(kind::BEAT) => self.hear_beat(from, note, heard),
             Ok(kind::GONE) => {

@@ -81,14 +81,22 @@ async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisR
 
 /// What an entry says to a client.
 fn hear(core: &Core, messages: &mut Messages, entry: &Entry, all: &mut Vec<Envelope<'static>>) {
-    if let Some(note) = &entry.note {
-        return core.hear_note(note, all);
+    let Some(several) = &entry.answers else {
+        if let Some(note) = &entry.note {
+            core.hear_note(note, all);
+        } else if let Some(answer) = &entry.envelope {
+            all.extend(answer_in(core, messages, answer));
+        }
+        return;
+    };
+    let kind = entry.note.as_ref().map(|note| &*note.kind);
+    let framed = core.coding.answer().map(str::as_bytes);
+    if kind.is_some() && kind != framed {
+        return tracing::debug!("answers in another format");
     }
-    if let Some(answer) = &entry.envelope {
-        return all.extend(answer_in(core, messages, answer));
-    }
-    for answer in answers::each(entry.answers.as_deref().unwrap_or_default()) {
+    for answer in answers::each(several) {
         match answer {
+            Ok(answer) if kind.is_some() => core.hear_answer(answer, all),
             Ok(answer) => all.extend(answer_in(core, messages, answer)),
             Err(why) => tracing::debug!(why, "no answer"),
         }

@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::outbox::Step;
 use super::write;
+use crate::coding::Said;
 use crate::command;
 use redis::Pipeline;
 use std::collections::HashMap;
@@ -37,14 +38,15 @@ pub(super) fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) 
                 together: true,
                 ..
             } => {
-                if answers.bytes + envelope.len() > TOGETHER_BYTES {
-                    answers.write(max_len, commands);
-                }
-                answers.bytes += envelope.len();
-                answers.together.push(envelope);
+                answers.add(None, envelope, max_len, commands);
             }
             Step::Reply { envelope, .. } => {
                 commands.add_command(command::reply(stream, envelope, max_len));
+            }
+            Step::Note(_, written)
+                if Said::read("answer", written.kind.as_bytes()) != Said::Other =>
+            {
+                answers.add(Some(written.kind), &written.body, max_len, commands);
             }
             // What is said of a call stays ahead of its answer, and behind that of an earlier one.
             Step::Note(_, written) => {
@@ -65,6 +67,8 @@ pub(super) fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) 
 /// The answers to one client, in order.
 struct Answers<'s> {
     stream: &'s str,
+    /// What they are, where they are not in JSON.
+    kind: Option<&'static str>,
     /// Those that go in the next entry.
     together: Vec<&'s [u8]>,
     bytes: usize,
@@ -74,16 +78,37 @@ impl<'s> Answers<'s> {
     const fn to(stream: &'s str) -> Self {
         Self {
             stream,
+            kind: None,
             together: Vec::new(),
             bytes: 0,
         }
     }
 
+    fn add(
+        &mut self,
+        kind: Option<&'static str>,
+        answer: &'s [u8],
+        max_len: usize,
+        commands: &mut Pipeline,
+    ) {
+        if self.kind != kind || self.bytes + answer.len() > TOGETHER_BYTES {
+            self.write(max_len, commands);
+        }
+        self.kind = kind;
+        self.bytes += answer.len();
+        self.together.push(answer);
+    }
+
     fn write(&mut self, max_len: usize, commands: &mut Pipeline) {
         match &*self.together {
             [] => return,
-            [one] => commands.add_command(command::reply(self.stream, one, max_len)),
-            several => commands.add_command(command::replies(self.stream, several, max_len)),
+            [one] if self.kind.is_none() => {
+                commands.add_command(command::reply(self.stream, one, max_len))
+            }
+            several => {
+                let replies = command::replies(self.stream, self.kind, several, max_len);
+                commands.add_command(replies)
+            }
         };
         self.together.clear();
         self.bytes = 0;
