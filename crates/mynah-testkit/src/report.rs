@@ -123,7 +123,7 @@ pub fn run_group_calls(transport: GroupTransport, case: &str) {
 /// Which cases do not apply to a carrier of groups: all that it does not run, and no others.
 ///
 /// # Panics
-/// A case is neither run nor among those that do not apply, or is both.
+/// It is not so: as a test fails.
 #[allow(clippy::panic, reason = "a test fails by panicking")]
 pub fn run_group_moot(transport: GroupTransport) {
     let moot = |suites: [Vec<&str>; 2], moot: Vec<&str>, all: Vec<&str>| {
