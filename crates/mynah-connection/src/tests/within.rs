@@ -40,7 +40,7 @@ fn a_breach_within_a_call_ends_it_and_nothing_else() {
         [
             items(own.clone(), RESULT, window(5, 5)),
             items(own.clone(), RESULT, window(0, 0)),
-            credit(own.clone(), INPUT, Window::ZERO),
+            credit(own, INPUT, Window::ZERO),
             items(other.clone(), RESULT, window(1, 1)),
             credit(other.clone(), INPUT, window(1, 1)),
             reply(other.clone(), 1),

@@ -217,8 +217,8 @@ async fn servers_hear_at_once_that_a_client_goes_away() {
     tokio::time::timeout(Duration::from_secs(8), ended)
         .await
         .unwrap();
-    let ends = host.ends.lock().unwrap();
     let tcp = over_tcp().await;
+    let ends = host.ends.lock().unwrap();
     assert_eq!(format!("{:?}", ends[0]), format!("{tcp:?}"));
 }
 
