@@ -1,7 +1,8 @@
 //! The long tests of a fleet: `cargo xtask soak` runs them.
 //!
 //! ```text
-//! fleet_soak chaos OPERATIONS SEED      destroys a fleet of eight servers while four clients call it
+//! fleet_soak chaos OPERATIONS SEED      destroys a fleet of eight servers while four clients call it; then again, with a
+//!                                       fifth of the operations, while Redis fails over: replicas waited for, and not
 //! fleet_soak memory SECONDS             calls one server for so long, and looks at the memory
 //! ```
 #![allow(
@@ -35,9 +36,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments {
         ["chaos", operations, seed] => {
+            let operations: usize = operations.parse()?;
             let plan = Plan {
                 program,
-                calls: operations.parse()?,
+                calls: operations,
                 clients: 4,
                 in_flight: 16,
                 servers: 8,
@@ -48,7 +50,17 @@ async fn run() -> Result<(), Box<dyn Error>> {
                 deadline: Duration::from_secs(15),
                 seed: seed.parse()?,
             };
-            println!("{}", chaos::run(plan).await);
+            println!("{}", chaos::run(plan.clone()).await);
+            for replicas in [Replicas::Waited, Replicas::Behind] {
+                println!("\n{replicas:?}:");
+                let plan = Plan {
+                    calls: operations / 5,
+                    restarts: 1,
+                    replicas,
+                    ..plan.clone()
+                };
+                println!("{}", chaos::run(plan).await);
+            }
         }
         ["memory", seconds] => {
             let time = Duration::from_secs(seconds.parse()?);

@@ -106,6 +106,10 @@ impl<O: Default, I: Default> Connection<O, I> {
     /// # Errors
     /// [`Violation`] when that happened once too often: close the connection.
     pub fn handle_ignored(&mut self, now: Moment, what: &'static str) -> Result<(), Violation> {
+        if self.is_group {
+            // One of several peers said it, and the others are to go on.
+            return Ok(());
+        }
         self.budget.charge(now, what)
     }
 

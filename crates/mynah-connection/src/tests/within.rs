@@ -51,7 +51,6 @@ fn a_breach_within_a_call_ends_it_and_nothing_else() {
             Envelope::Accepted(other),
             cancel(WireId::Uint(77), CancelReason::Caller),
             going_away(),
-            event(),
             Envelope::Ping(1),
             Envelope::Pong(1),
         ]
@@ -115,6 +114,10 @@ fn answers_of_a_group_that_nobody_waits_for_are_nobodys_breach() {
         [Seen::Ended(1, End::Reply(1))]
     );
     one.take(id);
+    assert_eq!(
+        one.handle_ignored(START, "a notification of no method"),
+        Ok(())
+    );
     for id in [id.into(), WireId::Uint(1 << 40), WireId::Text("x".into())] {
         assert_eq!(arrives(&mut one, START, reply(id.clone(), 1)), []);
         assert_eq!(arrives(&mut one, START, progress(id)), []);

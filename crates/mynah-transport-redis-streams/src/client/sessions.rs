@@ -279,7 +279,8 @@ impl Core {
         self.sessions.lock().own(number).is_some()
     }
 
-    /// Of these servers the one that has the fewest sessions of this client; among those with as many one by chance.
+    /// Of these servers the one that has the fewest sessions of this client, among those with as many one by chance. One that
+    /// has some and says nothing of them is the last to be asked: it may be gone, which Redis does not know yet.
     pub(super) fn least_loaded<'s>(
         &self,
         servers: impl Iterator<Item = &'s Arc<str>>,

@@ -8,6 +8,7 @@ use mynah_protocol::{
 };
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The sessions of a client, by the numbers that their calls have here.
@@ -16,13 +17,24 @@ pub(super) struct Table {
     pub(super) calls: HashMap<u64, Session>,
     /// The same by the numbers that they have on the wire, of those that a server was given.
     given: HashMap<u64, u64>,
-    /// How many each server has.
-    loads: HashMap<Arc<str>, usize>,
+    /// What each server has.
+    loads: HashMap<Arc<str>, Load>,
     /// Callbacks and other calls of servers that run here, by the numbers that they have here: whose they are.
     callbacks: HashMap<u64, u64>,
     last_callback: u64,
     pub(super) beating: bool,
 }
+
+/// What one server has of a client.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    sessions: usize,
+    /// When it was last heard, or was given the first of them.
+    heard: Instant,
+}
+
+/// A server that has sessions says so every few seconds. Two times that it did not: others are asked rather than it.
+const SUSPICION: Duration = Duration::from_secs(7);
 
 /// One call.
 #[derive(Debug)]
@@ -120,12 +132,19 @@ impl Table {
         let call = self.own(number)?;
         let session = self.calls.get_mut(&call)?;
         let given = session.server.as_ref()?;
-        (*given.server == *server).then_some((call, session))
+        (*given.server == *server).then_some(())?;
+        if let Some(load) = self.loads.get_mut(server) {
+            load.heard = Instant::now();
+        }
+        Some((call, session))
     }
 
-    /// How many sessions of this client a server has.
-    pub(super) fn load(&self, server: &str) -> usize {
-        self.loads.get(server).copied().unwrap_or(0)
+    /// Whether a server seems to be gone, and how many sessions of this client it has.
+    pub(super) fn load(&self, server: &str) -> (bool, usize) {
+        let load = self.loads.get(server);
+        load.map_or((false, 0), |load| {
+            (load.heard.elapsed() > SUSPICION, load.sessions)
+        })
     }
 
     /// Gives a call to a server, under a number that it has not had before.
@@ -143,7 +162,14 @@ impl Table {
         });
         session.thread = Thread::new();
         self.given.insert(number, call);
-        *self.loads.entry(Arc::clone(server)).or_default() += 1;
+        let load = self
+            .loads
+            .entry(Arc::clone(server))
+            .or_insert_with(|| Load {
+                sessions: 0,
+                heard: Instant::now(),
+            });
+        load.sessions += 1;
         Some(number)
     }
 
@@ -159,8 +185,8 @@ impl Table {
     fn let_go(&mut self, given: &Given) {
         self.given.remove(&given.number);
         if let Some(load) = self.loads.get_mut(&given.server) {
-            *load -= 1;
-            if *load == 0 {
+            load.sessions -= 1;
+            if load.sessions == 0 {
                 self.loads.remove(&given.server);
             }
         }

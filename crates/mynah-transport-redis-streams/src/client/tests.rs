@@ -285,7 +285,7 @@ async fn many_sessions_are_spread_and_leave_nothing() {
         core.begin_session(id, &server).unwrap();
     }
     let load = |server| core.sessions.lock().load(server);
-    assert_eq!(["a", "b", "c", "d"].map(load), [2500; 4]);
+    assert_eq!(["a", "b", "c", "d"].map(load), [(false, 2500); 4]);
     core.lost_inbox("app:inbox:a");
     for id in 1..=MANY {
         let cancel = Envelope::Cancel(Cancel {
@@ -296,6 +296,36 @@ async fn many_sessions_are_spread_and_leave_nothing() {
     }
     let table = core.sessions.lock();
     assert_eq!((table.calls.len(), table.held()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_of_its_sessions_is_the_last_to_be_asked() {
+    let core = core(8);
+    let servers: [Arc<str>; 2] = ["dead", "alive"].map(Arc::from);
+    let mut numbers = Vec::new();
+    for (id, server) in [(1, "dead"), (2, "alive"), (3, "alive")] {
+        assert!(core.say_in_session(stream_call(id)).is_none());
+        let (_, first) = core.begin_session(id, &server.into()).unwrap();
+        numbers.push(first.call);
+    }
+    let least = || {
+        core.least_loaded(servers.iter())
+            .map(|server| server.to_string())
+    };
+    assert_eq!(least().as_deref(), Some("dead"));
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let beat = Note {
+            kind: kind::BEAT.as_bytes().to_vec(),
+            from: b"alive".to_vec(),
+            body: format!("{}:0 {}:0 ", numbers[1], numbers[2]).into_bytes(),
+            ..Note::default()
+        };
+        core.hear_note(&beat, &mut Vec::new());
+    }
+    assert_eq!(least().as_deref(), Some("alive"));
+    // Where there is nobody else it is asked.
+    assert!(core.least_loaded(servers[..1].iter()).is_some());
 }
 
 #[tokio::test]
