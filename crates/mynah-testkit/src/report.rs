@@ -1,9 +1,9 @@
 //! Runs one case as a test, and writes down what it has shown.
 
 use crate::dialect;
-use crate::failure::{Failure, Verdict};
+use crate::failure::{Failure, Verdict, ensure};
 use crate::transport::{
-    ByteTransport, EnvelopeTransport, GroupTransport, check_group, check_group_calls,
+    AnyGroup, ByteTransport, EnvelopeTransport, GroupTransport, check_group, check_group_calls,
 };
 use crate::within;
 use mynah_codec::{Dialect, Side};
@@ -11,6 +11,7 @@ use mynah_protocol::{Limits, Transport as _};
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The variable that names a file to which each case that passes appends a line.
@@ -97,7 +98,7 @@ pub fn run_group(transport: GroupTransport, case: &str) {
     let place = RefCell::new(None);
     run(&entry, async {
         let group = transport.place().await?;
-        *place.borrow_mut() = Some(std::sync::Arc::clone(&group));
+        *place.borrow_mut() = Some(Arc::clone(&group));
         check_group(&group, case).await
     });
 }
@@ -114,7 +115,7 @@ pub fn run_group_calls(transport: GroupTransport, case: &str) {
     let place = RefCell::new(None);
     run(&entry, async {
         let group = transport.place().await?;
-        *place.borrow_mut() = Some(std::sync::Arc::clone(&group));
+        *place.borrow_mut() = Some(Arc::clone(&group));
         *entry.wire.borrow_mut() = wire_of(&group).await?;
         check_group_calls(&group, case).await
     });
@@ -123,71 +124,59 @@ pub fn run_group_calls(transport: GroupTransport, case: &str) {
 /// Which cases do not apply to a carrier of groups: all that it does not run, and no others.
 ///
 /// # Panics
-/// It is not so: as a test fails.
+/// As a test that fails.
 #[allow(clippy::panic, reason = "a test fails by panicking")]
 pub fn run_group_moot(transport: GroupTransport) {
-    let moot = |suites: [Vec<&str>; 2], moot: Vec<&str>, all: Vec<&str>| {
-        let mut known = [suites.concat(), moot].concat();
-        let mut all = all;
-        known.sort_unstable();
-        all.sort_unstable();
-        assert_eq!(
-            known, all,
-            "every case is run, or there is a reason why not"
-        );
-    };
-    moot(
-        [GroupTransport::cases().collect(), Vec::new()],
-        GroupTransport::moot().map(|(case, _)| case).collect(),
-        EnvelopeTransport::cases().collect(),
-    );
-    moot(
-        [GroupTransport::cases_of_calls().collect(), Vec::new()],
-        GroupTransport::moot_calls().map(|(case, _)| case).collect(),
-        EnvelopeTransport::cases_of_calls().collect(),
-    );
-    let name = transport.name();
-    let entry = Entry {
-        suite: "transport",
-        transport: name,
-        wire: RefCell::new("-".to_owned()),
-        case: "moot",
-    };
-    let place = RefCell::new(None);
-    let of_calls = RefCell::new(String::new());
-    let result = runtime().and_then(|runtime| {
-        runtime.block_on(async {
-            let group = transport.place().await?;
-            *of_calls.borrow_mut() = wire_of(&group).await?;
-            *place.borrow_mut() = Some(group);
-            nothing_runs_on().await
-        })?;
-        for (case, why) in GroupTransport::moot() {
-            note_moot(&entry, "-", case, why)?;
-        }
-        for (case, why) in GroupTransport::moot_calls() {
-            note_moot(&entry, &of_calls.borrow(), case, why)?;
-        }
-        Ok(())
-    });
-    if let Err(why) = result {
-        panic!("what does not apply to {name}: {why}");
+    if let Err(why) = check_moot(&transport) {
+        panic!("what does not apply to {}: {why}", transport.name());
     }
 }
 
-fn note_moot(entry: &Entry<'_>, wire: &str, case: &str, why: &str) -> Result<(), Failure> {
+fn check_moot(transport: &GroupTransport) -> Result<(), Failure> {
+    fn each(cases: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+        let mut cases: Vec<_> = cases.collect();
+        cases.sort_unstable();
+        cases
+    }
+    let moot = GroupTransport::moot().map(|(case, _)| case);
+    let known = each(GroupTransport::cases().chain(moot));
+    let all = each(EnvelopeTransport::cases());
+    ensure(known == all, || {
+        format!("run or explained are {known:?} of {all:?}")
+    })?;
+    let moot = GroupTransport::moot_calls().map(|(case, _)| case);
+    let known = each(GroupTransport::cases_of_calls().chain(moot));
+    let all = each(EnvelopeTransport::cases_of_calls());
+    ensure(known == all, || {
+        format!("run or explained are {known:?} of {all:?}")
+    })?;
+    let wire = runtime()?.block_on(async {
+        let group = transport.place().await?;
+        let wire = wire_of(&group).await?;
+        nothing_runs_on().await?;
+        Ok::<_, Failure>(wire)
+    })?;
+    let name = transport.name();
+    for (case, why) in GroupTransport::moot() {
+        note_moot(name, "-", case, why)?;
+    }
+    for (case, why) in GroupTransport::moot_calls() {
+        note_moot(name, &wire, case, why)?;
+    }
+    Ok(())
+}
+
+fn note_moot(transport: &str, wire: &str, case: &str, why: &str) -> Result<(), Failure> {
     let entry = Entry {
-        suite: entry.suite,
-        transport: entry.transport,
+        suite: "transport",
+        transport,
         wire: RefCell::new(wire.to_owned()),
         case,
     };
     note(&entry, &format!("moot: {why}"))
 }
 
-async fn wire_of(
-    group: &std::sync::Arc<dyn crate::transport::AnyGroup>,
-) -> Result<String, Failure> {
+async fn wire_of(group: &Arc<dyn AnyGroup>) -> Result<String, Failure> {
     let client = group.dial().await?;
     Ok(format!("envelopes/{}", client.profile().format))
 }
