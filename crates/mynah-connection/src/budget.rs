@@ -51,6 +51,10 @@ impl Budget {
         self.strict = strict;
     }
 
+    pub(crate) const fn is_strict(&self) -> bool {
+        self.strict
+    }
+
     /// Tokens that are left.
     #[cfg(any(test, fuzzing))]
     pub(crate) const fn left(&self) -> u32 {

@@ -126,6 +126,10 @@ impl<O: Default, I: Default> Connection<O, I> {
         check_id(&request.id, self.max_id_bytes)?;
         self.refused(request.streams);
         answer(fx, request.id, RpcError::from_code(ErrorCode::TOO_LARGE));
+        if self.is_group && !self.budget.is_strict() {
+            // All of them would pay for it.
+            return Ok(());
+        }
         self.budget.charge(now, "request is too large")
     }
 
@@ -304,6 +308,8 @@ impl<O: Default, I: Default> Connection<O, I> {
                 self.late_cancels = left;
                 Ok(())
             }
+            // What one of them has begun may have ended with its call.
+            None if self.is_group && !self.budget.is_strict() => Ok(()),
             None => self.budget.charge(now, "cancel of an unknown call"),
         }
     }

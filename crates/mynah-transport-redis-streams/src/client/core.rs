@@ -25,6 +25,9 @@ use tokio::time::Instant;
 /// Bytes of calls that wait to be written, above which the peer is not asked for more.
 const FULL_BYTES: usize = 4 << 20;
 
+/// The same, above which the oldest events are let go of.
+const MOST_EVENT_BYTES: usize = FULL_BYTES / 2;
+
 /// Answers that wait for the peer, above which no more are read.
 const MOST_HEARD: usize = 2048;
 
@@ -239,6 +242,9 @@ impl Core {
 
     pub(super) fn write(&self, mut queued: Queued) {
         let mut state = self.lock();
+        if matches!(queued.said, Said::Event(..)) {
+            state.make_room_for_event(queued.bytes);
+        }
         state.bytes += queued.bytes;
         let reader = match state.cut_off {
             true => state.tell_waiting(&mut queued),
@@ -299,6 +305,7 @@ impl Core {
         if let Some(queued) = state.outbox.remove(at) {
             state.bytes = state.bytes.saturating_sub(queued.bytes);
         }
+        state.asked.end(id);
         true
     }
 
@@ -309,6 +316,19 @@ impl Core {
         state.read = Some(last);
         state.read_entries += entries;
         state.read_bytes += bytes;
+        // Whoever only listens writes nothing else.
+        if state.is_much_read() {
+            self.writable.notify_one();
+        }
+    }
+
+    /// What was read may not have been deleted.
+    pub(super) fn keep_read(&self, read: Option<EntryId>) {
+        if read.is_some() {
+            let mut state = self.lock();
+            state.read = state.read.max(read);
+            state.delete_now = true;
+        }
     }
 
     /// Nothing else is to be written for a while: what was read is deleted now.
@@ -473,9 +493,35 @@ impl Core {
 }
 
 impl State {
+    /// Lets go of the oldest events, if Redis takes none and much waits: events have no end of their own, and calls are not to
+    /// wait for them.
+    fn make_room_for_event(&mut self, bytes: usize) {
+        let mut lost = 0;
+        while self.bytes + bytes > MOST_EVENT_BYTES {
+            let is_event = |queued: &Queued| matches!(queued.said, Said::Event(..));
+            let Some(oldest) = self.outbox.iter().position(is_event) else {
+                break;
+            };
+            if let Some(oldest) = self.outbox.remove(oldest) {
+                self.bytes = self.bytes.saturating_sub(oldest.bytes);
+                lost += 1;
+            }
+        }
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "what was emitted waits for Redis, and the oldest is let go of"
+            );
+        }
+    }
+
+    const fn is_much_read(&self) -> bool {
+        self.read_entries >= MOST_READ || self.read_bytes >= MOST_READ_BYTES || self.delete_now
+    }
+
     /// Up to where answers are deleted now, if any.
     fn take_read(&mut self) -> Option<EntryId> {
-        if self.read_entries < MOST_READ && self.read_bytes < MOST_READ_BYTES && !self.delete_now {
+        if !self.is_much_read() {
             return None;
         }
         (self.read_entries, self.read_bytes, self.delete_now) = (0, 0, false);

@@ -4,7 +4,7 @@
 //! and says so; nothing has run, and the call is offered again, for somebody else to take.
 
 use super::core::{Batch, Core, Queued, Said};
-use super::served::Directory;
+use super::served::{Directory, stands};
 use crate::coding::Coding;
 use crate::command::Call;
 use crate::connect::Connection;
@@ -14,17 +14,22 @@ use mynah_protocol::{
     DeliveryReport, DeliveryStatus, Envelope, ErrorCode, FormatId, Metadata, MethodName, Payload,
     Request, Response, RpcError, Streams, Undelivered, WireId,
 };
+use redis::RedisResult;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What the server that took a call cannot do.
 const UNSPOKEN: &str = "calls in this format, where only servers that speak JSON take them";
 
-/// How often something is offered.
+/// How often something is offered: for about ten seconds.
 const MOST_OFFERS: u32 = 16;
+/// How long it waits before it is offered for the second time; then twice as long each time, up to about a second. Servers
+/// that know the format may have no room for the moment.
+const FIRST_WAIT: Duration = Duration::from_millis(16);
+const MOST_DOUBLED: u32 = 6;
 
 /// Bytes of calls that are kept for that, and the same of notifications. Older ones are let go of, and are not offered again.
 const MOST_BYTES: usize = 4 << 20;
@@ -88,6 +93,12 @@ impl Table {
         let offer = self.offers.remove(&number)?;
         self.bytes -= offer.bytes();
         Some(offer)
+    }
+
+    /// Whether it is kept, and was offered so often.
+    fn is_at(&self, number: u64, times: u32) -> bool {
+        let offer = self.offers.get(&number);
+        offer.is_some_and(|offer| offer.times == times)
     }
 
     /// Lets go of the oldest, as long as their time is over.
@@ -225,7 +236,7 @@ impl Core {
     }
 
     /// What an answer in JSON is to a call of this client; `None`: somebody else is asked.
-    pub(super) fn hear_json<'a>(&self, response: Response<'a>) -> Option<Envelope<'a>> {
+    pub(super) fn hear_json<'a>(self: &Arc<Self>, response: Response<'a>) -> Option<Envelope<'a>> {
         if self.coding == Coding::Json {
             return Some(Envelope::Response(response));
         }
@@ -240,7 +251,7 @@ impl Core {
             let note = lock(&self.offers.notes).take(number);
             if let Some(note) = note
                 && is_unread
-                && let Some(again) = self.offer_again(None, note)
+                && let Some(again) = self.offer_again(None, number, note)
             {
                 lock(&self.offers.notes).put(number, again);
             }
@@ -248,16 +259,18 @@ impl Core {
         }
         let offer = self.offers.take(&id);
         if is_unread {
-            let again = offer.and_then(|offer| self.offer_again(Some(&id), offer));
+            let number = match id {
+                WireId::Uint(number) => number,
+                _ => 0,
+            };
+            let again = offer.and_then(|offer| self.offer_again(Some(&id), number, offer));
             let Some(again) = again else {
                 return Some(Envelope::Delivery(DeliveryReport {
                     id,
                     status: DeliveryStatus::Failed(Undelivered::Unsupported(UNSPOKEN)),
                 }));
             };
-            if let WireId::Uint(number) = id {
-                lock(&self.offers.calls).put(number, again);
-            }
+            lock(&self.offers.calls).put(number, again);
             return None;
         }
         let result = match code {
@@ -270,24 +283,48 @@ impl Core {
         Some(Envelope::Response(Response { id, result }))
     }
 
-    /// Has something written once more that nobody has run yet, and says how it stands then; `None`: it was offered often
-    /// enough.
-    fn offer_again(&self, id: Option<&WireId>, mut offer: Offer) -> Option<Offer> {
+    /// Has something written once more, after a while, that nobody has run yet, and says how it stands then; `None`: it was
+    /// offered often enough.
+    fn offer_again(
+        self: &Arc<Self>,
+        id: Option<&WireId>,
+        number: u64,
+        mut offer: Offer,
+    ) -> Option<Offer> {
         let late = offer.until.is_some_and(|until| until <= Instant::now());
         if late || offer.times >= MOST_OFFERS {
             let service = &*offer.service;
             tracing::warn!(service, "only servers that speak JSON alone have taken it");
             return None;
         }
+        let wait = FIRST_WAIT * (1 << (offer.times - 1).min(MOST_DOUBLED));
         offer.times += 1;
-        self.write(Queued {
+        if let Some(id) = id {
+            // Until then it is one that was not written.
+            self.was_not_written(id);
+            self.report([id.clone()], DeliveryStatus::Waits);
+        }
+        let queued = Queued {
             bytes: offer.call.len(),
             said: Said::Call(offer.call.clone()),
             id: id.cloned(),
             service: offer.service.clone(),
             until: offer.until,
             unserved: false,
-            told: false,
+            // So that the peer is told when it is written.
+            told: true,
+        };
+        let (core, times) = (Arc::clone(self), offer.times);
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let table = match &queued.id {
+                Some(_) => &core.offers.calls,
+                None => &core.offers.notes,
+            };
+            // Cancelled meanwhile, or let go of.
+            if lock(table).is_at(number, times) && !core.is_closing() {
+                core.write(queued);
+            }
         });
         Some(offer)
     }
@@ -309,7 +346,7 @@ impl Directory {
         core: &Core,
         connection: &mut Connection,
         batch: &mut Batch,
-    ) {
+    ) -> RedisResult<()> {
         let mut services: Vec<String> = Vec::new();
         for queued in &batch.calls {
             let framed = matches!(&queued.said, Said::Call(call) if call.frame.is_some());
@@ -321,10 +358,14 @@ impl Directory {
             match self.living(core, &service, connection).await {
                 Ok(living) if living.is_empty() && !self.doubts() => end(core, batch, &service),
                 Ok(_) => {}
-                // Without permission to look, or without a connection: then whoever takes it says so.
-                Err(error) => tracing::debug!(%error, service, "it cannot be seen who serves"),
+                // Without permission to look whoever takes it says so.
+                Err(error) => {
+                    stands(&error)?;
+                    tracing::debug!(%error, service, "it cannot be seen who serves");
+                }
             }
         }
+        Ok(())
     }
 }
 

@@ -80,7 +80,12 @@ async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisR
 }
 
 /// What an entry says to a client.
-fn hear(core: &Core, messages: &mut Messages, entry: &Entry, all: &mut Vec<Envelope<'static>>) {
+fn hear(
+    core: &Arc<Core>,
+    messages: &mut Messages,
+    entry: &Entry,
+    all: &mut Vec<Envelope<'static>>,
+) {
     let Some(several) = &entry.answers else {
         if let Some(note) = &entry.note {
             core.hear_note(note, all);
@@ -104,7 +109,7 @@ fn hear(core: &Core, messages: &mut Messages, entry: &Entry, all: &mut Vec<Envel
 }
 
 /// An answer, and nothing else.
-fn answer_in(core: &Core, messages: &mut Messages, text: &[u8]) -> Option<Envelope<'static>> {
+fn answer_in(core: &Arc<Core>, messages: &mut Messages, text: &[u8]) -> Option<Envelope<'static>> {
     match messages.read(text) {
         Read::Envelope(Envelope::Response(mut response)) => {
             core.mix(&mut response.id);

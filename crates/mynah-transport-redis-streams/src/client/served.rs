@@ -5,7 +5,7 @@ use crate::coding::Coding;
 use crate::connect::Connection;
 use crate::presence::{self, Served};
 use mynah_protocol::ErrorCode;
-use redis::RedisResult;
+use redis::{RedisError, RedisResult};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Directory {
         core: &Core,
         connection: &mut Connection,
         batch: &mut Batch,
-    ) {
+    ) -> RedisResult<()> {
         let now = Instant::now();
         let fresh = |at: &Instant| now.saturating_duration_since(*at) < FRESH;
         let mut asked: Vec<String> = Vec::new();
@@ -60,6 +60,9 @@ impl Directory {
             0 | 1 => Ok(Vec::new()),
             _ => presence::alive(&core.keys, &asked, connection).await,
         };
+        if let Err(error) = &alive {
+            stands(error)?;
+        }
         let mut alive = alive.unwrap_or_default().into_iter();
         for service in asked {
             if alive.next() == Some(true) {
@@ -71,15 +74,17 @@ impl Directory {
                 Ok(Served::ByNobody) if doubts => {}
                 Ok(Served::ByNobody) => end(core, batch, &service),
                 Err(error) => {
-                    // Without permission to look, or without a connection: then the time of the call decides.
+                    stands(&error)?;
+                    // Without permission to look the time of the call decides.
                     tracing::debug!(%error, service, "it cannot be seen who serves");
                     self.saw(service, now);
                 }
             }
         }
         if core.coding != Coding::Json {
-            self.sift_formats(core, connection, batch).await;
+            self.sift_formats(core, connection, batch).await?;
         }
+        Ok(())
     }
 
     /// Whether it is too early to believe that nobody serves.
@@ -158,6 +163,14 @@ impl Directory {
             self.seen.clear();
         }
         self.seen.insert(service, now);
+    }
+}
+
+/// Whether the connection stands: Redis has said something, and be it no. Nothing of a batch was written when it does not.
+pub(super) fn stands(error: &RedisError) -> RedisResult<()> {
+    match error.code() {
+        Some(_) => Ok(()),
+        None => Err(error.clone()),
     }
 }
 

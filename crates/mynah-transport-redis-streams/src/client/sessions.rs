@@ -122,9 +122,13 @@ impl Core {
             return;
         }
         let bytes = request.params.len();
-        let until = Instant::now() + request.timeout.unwrap_or(PATIENCE).min(LONGEST);
+        let now = Instant::now();
+        let until = now + request.timeout.unwrap_or(PATIENCE).min(LONGEST);
+        let deadline = request.timeout.and_then(|timeout| now.checked_add(timeout));
         let mut table = self.sessions.lock();
-        table.calls.insert(call, Session::new(request, until));
+        table
+            .calls
+            .insert(call, Session::new(request, until, deadline));
         let beats = std::mem::replace(&mut table.beating, true);
         drop(table);
         if !beats {
@@ -302,8 +306,8 @@ impl Core {
         let request = session.request.as_ref()?;
         let mut on_wire = Request::clone(request);
         on_wire.id = WireId::Uint(number);
-        if on_wire.timeout.is_some() {
-            on_wire.timeout = Some(session.until.saturating_duration_since(Instant::now()));
+        if let Some(deadline) = session.deadline {
+            on_wire.timeout = Some(deadline.saturating_duration_since(Instant::now()));
         }
         let mut body = Vec::with_capacity(on_wire.params.len() + 160);
         let envelope = Envelope::Request(on_wire);
@@ -346,6 +350,8 @@ impl Core {
             session.tried.push(server);
         }
         drop(table);
+        // It waits as one that was never written does, behind those that were there before.
+        self.was_not_written(&id);
         self.write(Queued {
             said: Said::Open(call),
             bytes: 0,

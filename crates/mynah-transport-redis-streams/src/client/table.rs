@@ -45,6 +45,8 @@ pub(super) struct Session {
     pub(super) request: Option<Box<Request<'static>>>,
     pub(super) service: Box<str>,
     pub(super) until: Instant,
+    /// When its caller does not wait any more, as its server is told.
+    pub(super) deadline: Option<Instant>,
     /// Who was given it.
     pub(super) server: Option<Given>,
     /// Who had no room for it in this round.
@@ -80,12 +82,17 @@ struct Running {
 }
 
 impl Session {
-    pub(super) fn new(request: Request<'static>, until: Instant) -> Self {
+    pub(super) fn new(
+        request: Request<'static>,
+        until: Instant,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
             id: request.id.clone(),
             service: (*request.name.service).into(),
             request: Some(Box::new(request)),
             until,
+            deadline,
             server: None,
             tried: Vec::new(),
             rounds: 0,

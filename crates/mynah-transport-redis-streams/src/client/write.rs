@@ -27,6 +27,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
     let mut pauses = Pauses::new();
     let mut served = Directory::default();
     let mut expires = Instant::now();
+    let mut closing_since = None;
     loop {
         let mut batch = core.take_batch();
         if batch.calls.is_empty() && batch.read.is_none() {
@@ -37,6 +38,10 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             continue;
         }
         let now = Instant::now();
+        // A client that closes does not try for ever to say what Redis does not take.
+        if batch.closing && *closing_since.get_or_insert(now) + LAST_WORDS < now {
+            break;
+        }
         // Nobody waits for these any more.
         batch.calls.retain(|queued| {
             // The first frame of a session that was ended before it was written.
@@ -67,8 +72,12 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 }
             },
         };
-        served.sift(&core, open, &mut batch).await;
-        if let Err(error) = route(&core, &mut served, open, &mut batch).await {
+        let routed = match served.sift(&core, open, &mut batch).await {
+            Ok(()) => route(&core, &mut served, open, &mut batch).await,
+            lost => lost,
+        };
+        // Nothing of it was written.
+        if let Err(error) = routed {
             tracing::warn!(%error, "it cannot be seen who serves");
             connection = None;
             core.put_back(batch);
@@ -76,11 +85,19 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             continue;
         }
         match write(&core, open, &batch, &mut expires).await {
-            Ok(answers) => match answered(&core, batch, answers) {
-                true => pauses.reset(),
-                false => pauses.wait().await,
-            },
+            Ok(answers) => {
+                let outcome = answered(&core, batch, answers);
+                if outcome.elsewhere {
+                    // It is no primary any more, or never was: who is will be asked for.
+                    connection = None;
+                }
+                match outcome.again {
+                    false => pauses.reset(),
+                    true => pauses.wait().await,
+                }
+            }
             Err(error) => {
+                core.keep_read(batch.read);
                 // Whether they were written nobody knows: an answer may come, or their time will be over.
                 let doubtful = batch.calls.iter().filter_map(|queued| queued.id.clone());
                 core.report(doubtful, DeliveryStatus::Doubtful);
@@ -191,9 +208,19 @@ fn not_there(core: &Core, said: &Said, lost: &mut Vec<Arc<str>>) {
     }
 }
 
-/// Calls that Redis refused end. `false`: something is to be written again, after a while.
-pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> bool {
+/// What is to be done once Redis has answered.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Something is to be written again, after a while.
+    pub(super) again: bool,
+    /// Redis says that it is not the one to write to.
+    pub(super) elsewhere: bool,
+}
+
+/// Calls that Redis refused end.
+pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> Outcome {
     let mut doubtful = false;
+    let mut elsewhere = false;
     let mut again = Vec::new();
     if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
         let replicas = answers.pop().and_then(entry::integer);
@@ -216,6 +243,7 @@ pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> bo
         };
         let error = RedisError::from(error);
         tracing::warn!(%error, "a call was not written");
+        elsewhere |= cure(&error) == Cure::Reconnect;
         if let Said::Event(..) = &queued.said {
             if matches!(cure(&error), Cure::Wait | Cure::Reconnect) {
                 again.push(queued);
@@ -243,7 +271,10 @@ pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> bo
     for inbox in lost {
         core.lost_inbox(&inbox);
     }
-    let all_said = again.is_empty();
+    let outcome = Outcome {
+        again: !again.is_empty(),
+        elsewhere,
+    };
     core.write_again(again);
-    all_said
+    outcome
 }

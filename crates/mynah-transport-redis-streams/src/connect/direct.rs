@@ -6,16 +6,17 @@
 use super::resp::{self, Answer, Raw};
 use redis::{
     Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, ProtocolVersion, RedisError,
-    RedisResult, Value, cmd,
+    RedisResult, ServerError, Value, cmd,
 };
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 /// What a buffer keeps once it is empty.
 const KEPT: usize = 256 << 10;
@@ -47,7 +48,7 @@ impl Place {
     async fn connect(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(host, port) => {
-                let stream = TcpStream::connect((&**host, *port)).await?;
+                let stream = connect_to_any(host, *port).await?;
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
@@ -55,6 +56,28 @@ impl Place {
             Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         }
     }
+}
+
+/// Connects to whichever address of a host answers first. Each is tried a little behind the one before, so that one that is
+/// silent delays nobody for long.
+async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
+    const BEHIND: Duration = Duration::from_millis(250);
+    let mut attempts = JoinSet::new();
+    for (number, address) in (0..).zip(lookup_host((host, port)).await?) {
+        attempts.spawn(async move {
+            sleep(BEHIND * number).await;
+            TcpStream::connect(address).await
+        });
+    }
+    let mut failed = None;
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.map_err(io::Error::other)? {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    let unknown = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    Err(failed.unwrap_or_else(unknown))
 }
 
 #[derive(Debug)]
@@ -128,9 +151,11 @@ impl Direct {
             }
             auth.arg(password);
             if let Value::ServerError(error) = self.run(&auth).await? {
-                let why = error.to_string();
-                let what = "redis refuses user or password";
-                return Err((ErrorKind::AuthenticationFailed, what, why).into());
+                // It may have none to spare: that comes first, whatever was asked.
+                if is_about_room(&error) {
+                    return Err(error.into());
+                }
+                return Err(refused(&error));
             }
         }
         if settings.db() != 0 {
@@ -139,6 +164,15 @@ impl Direct {
             if let Value::ServerError(error) = self.run(&select).await? {
                 return Err(error.into());
             }
+        }
+        // A connection that was accepted is not one that is served: Redis may be stopped, or have no room.
+        if let Value::ServerError(error) = self.run(&cmd("PING")).await? {
+            return match error.code() {
+                "NOAUTH" => Err(refused(&error)),
+                _ if is_about_room(&error) => Err(error.into()),
+                // It may be loading, or this user may not ask. Whoever has something to say hears of it.
+                _ => Ok(()),
+            };
         }
         Ok(())
     }
@@ -267,6 +301,16 @@ impl Direct {
         }
         Ok(())
     }
+}
+
+fn refused(error: &ServerError) -> RedisError {
+    let what = "redis refuses user or password";
+    (ErrorKind::AuthenticationFailed, what, error.to_string()).into()
+}
+
+/// More connections than Redis takes are told so, and closed.
+fn is_about_room(error: &ServerError) -> bool {
+    error.to_string().contains("max number of clients")
 }
 
 fn value(answer: Raw<'_>) -> RedisResult<Value> {

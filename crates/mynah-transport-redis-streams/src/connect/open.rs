@@ -186,7 +186,9 @@ impl Connector {
         if self.require_fsync {
             let mut get = redis::cmd("CONFIG");
             get.arg("GET").arg("append*");
-            require_fsync(connection.run(&get).await?)?;
+            let asked = tokio::time::timeout(self.connect_timeout, connection.run(&get)).await;
+            let slow = |_elapsed| RedisError::from((redis::ErrorKind::Io, "redis does not answer"));
+            require_fsync(asked.map_err(slow)??)?;
         }
         Ok(connection)
     }

@@ -123,7 +123,8 @@ impl Fetcher {
         match opened {
             Ok(mut connection) => {
                 if self.core.connector.can_unblock() {
-                    let id = client_id(&mut connection).await;
+                    let asked = client_id(&mut connection);
+                    let id = timeout(SILENCE, asked).await.unwrap_or(0);
                     self.client.store(id, Ordering::Release);
                 }
                 Some(connection)

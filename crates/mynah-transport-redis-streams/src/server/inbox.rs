@@ -44,17 +44,21 @@ pub(super) async fn keep(core: &Core, connection: &mut Connection) -> RedisResul
 /// it that came behind the last entry that was heard, each with who made it.
 static LEAVE: Lua = Lua::new(
     r"
-local left = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', 1024)
-redis.call('DEL', KEYS[1])
-local calls = {}
-for _, entry in ipairs(left) do
-  local note = {}
-  for i = 1, #entry[2], 2 do note[entry[2][i]] = entry[2][i + 1] end
-  if note['mynah'] == 'frame' and note['n'] == '1' and note['from'] and note['call'] then
-    calls[#calls + 1] = note['from']
-    calls[#calls + 1] = note['call']
+local calls, from = {}, ARGV[1]
+repeat
+  local left = redis.call('XRANGE', KEYS[1], '(' .. from, '+', 'COUNT', 512)
+  for _, entry in ipairs(left) do
+    from = entry[1]
+    local note = {}
+    for i = 1, #entry[2], 2 do note[entry[2][i]] = entry[2][i + 1] end
+    local kind = note['mynah'] or ''
+    if kind:match('^frame%+?%l*$') and note['n'] == '1' and note['from'] and note['call'] then
+      calls[#calls + 1] = note['from']
+      calls[#calls + 1] = note['call']
+    end
   end
-end
+until #left == 0
+redis.call('DEL', KEYS[1])
 return calls
 ",
 );

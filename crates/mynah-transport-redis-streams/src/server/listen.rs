@@ -239,19 +239,23 @@ async fn finish(core: Arc<Core>, readers: Vec<Arc<AtomicU64>>, listening: [JoinH
         // From then on it is certain what was heard.
         drop(ears.await);
     }
-    if let Some(open) = &mut connection {
-        match timeout(LAST_WORDS, inbox::leave(&core, open)).await {
-            Ok(Ok(())) => drop(timeout(LAST_WORDS, core.wait_until_settled()).await),
-            Ok(Err(error)) => tracing::debug!(%error, "the inbox ends by itself"),
-            Err(_elapsed) => tracing::debug!("the inbox ends by itself"),
-        }
-        let left = timeout(LAST_WORDS, async {
-            give_back(open, &core).await;
-            leave(open, &core).await;
-        });
-        if left.await.is_err() {
-            tracing::warn!("redis does not answer; the consumer stays in its groups");
-        }
+    // Another one than at the beginning: a drain may take longer than a connection lives.
+    let left = timeout(LAST_WORDS, async {
+        inbox::leave(&core, &mut core.connector.open().await?).await
+    });
+    match left.await {
+        Ok(Ok(())) => drop(timeout(LAST_WORDS, core.wait_until_settled()).await),
+        Ok(Err(error)) => tracing::debug!(%error, "the inbox ends by itself"),
+        Err(_elapsed) => tracing::debug!("the inbox ends by itself"),
+    }
+    let left = timeout(LAST_WORDS, async {
+        let mut open = core.connector.open().await?;
+        give_back(&mut open, &core).await;
+        leave(&mut open, &core).await;
+        redis::RedisResult::Ok(())
+    });
+    if !matches!(left.await, Ok(Ok(()))) {
+        tracing::warn!("redis does not answer; the consumer stays in its groups");
     }
     core.set_ended();
 }

@@ -305,12 +305,13 @@ async fn deadlines_and_cancels_hold() {
         drop(call);
         let stopped = || state.stopped.load(Ordering::SeqCst);
         until(async || stopped() == 2 * round - 1).await;
-        let limited = arith.wait("x".into()).deadline(Duration::from_millis(200));
+        let limited = arith.wait("x".into()).deadline(Duration::from_secs(2));
+        let limited = limited.start();
+        state.begun(1).await;
         let error = within(limited).await.unwrap_err();
         assert!(matches!(error, CallError::Deadline), "{error:?}");
         until(async || stopped() == 2 * round).await;
         settled(&redis).await;
-        state.begun(1).await;
         assert_eq!(state.runs(), 2 * round, "{format}");
     }
 }

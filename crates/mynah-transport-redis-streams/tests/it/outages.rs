@@ -193,3 +193,62 @@ async fn a_configured_client_is_used_and_left_alone() {
     let pong: String = redis::cmd("PING").query_async(&mut theirs).await.unwrap();
     assert_eq!(pong, "PONG");
 }
+
+/// Redis closes connections that were idle for long, and so do proxies. What is written next was not written on the old one,
+/// and is not taken for it.
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_costs_no_call() {
+    let redis = redis().await;
+    let (_server, state) = serve(&redis, "").await;
+    for round in 1..=3 {
+        // It does not know yet who serves, and asks on the connection that is gone.
+        let arith = connect(&redis, "").await;
+        let killed = redis.command(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+        killed.unwrap();
+        arith.touch(round.to_string()).await.unwrap();
+        until(async || state.touched.lock().unwrap().len() == round).await;
+        assert_eq!(within(arith.add(1, 2)).await.unwrap(), 3);
+    }
+}
+
+/// A primary that was made a replica takes no writes, and may stay connected.
+#[tokio::test]
+async fn a_primary_that_was_demoted_is_left() {
+    let redis = redis().await;
+    let (_server, _state) = serve(&redis, "").await;
+    let arith = connect(&redis, "").await;
+    assert_eq!(within(arith.add(1, 2)).await.unwrap(), 3);
+    let before = redis
+        .command(&["CLIENT", "LIST", "TYPE", "normal"])
+        .await
+        .unwrap();
+    let known = |list: &mynah_testkit::redis::Reply| -> Vec<String> {
+        let lines = list.as_text().unwrap().lines();
+        lines
+            .filter_map(|line| line.split(' ').next())
+            .map(str::to_owned)
+            .collect()
+    };
+    let before = known(&before);
+    let other = RedisServer::start().await.unwrap();
+    let port = other.port().to_string();
+    redis
+        .command(&["REPLICAOF", "127.0.0.1", &port])
+        .await
+        .unwrap();
+    let error = within(arith.add(1, 2).deadline(Duration::from_secs(5))).await;
+    assert!(error.is_err());
+    // What wrote before is opened anew, and asks where to: so it finds this one when it is a primary again.
+    redis.command(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
+    until(async || {
+        let call = arith.add(1, 2).deadline(Duration::from_secs(5));
+        within(call).await.is_ok()
+    })
+    .await;
+    let after = redis
+        .command(&["CLIENT", "LIST", "TYPE", "normal"])
+        .await
+        .unwrap();
+    let after = known(&after);
+    assert!(after.iter().any(|one| !before.contains(one)), "{after:?}");
+}

@@ -73,6 +73,13 @@ impl<'r> Scripted<'r> {
         entries.items().iter().filter_map(open).collect()
     }
 
+    /// The call in which this stands, once it is given that.
+    async fn given(&self, what: &str) -> Opened {
+        let is_it = |call: &Opened| call.body.contains(what);
+        until(async || self.calls().await.iter().any(is_it)).await;
+        self.calls().await.into_iter().find(is_it).unwrap()
+    }
+
     /// The call that it is given as the so manyth.
     async fn call(&self, count: usize) -> Opened {
         until(async || self.calls().await.len() >= count).await;
@@ -208,18 +215,18 @@ async fn a_server_that_breaks_the_rules_ends_its_call_and_no_other() {
     assert_eq!(within(whole.next()).await.unwrap().unwrap(), 0);
     let ghost = Scripted::start(&redis).await;
     let mut last = 0;
-    for (index, (what, breach)) in breaches.into_iter().enumerate() {
+    // Each call counts to another number: so it is known which one it was given.
+    let mut most = u64::MAX;
+    for (what, breach) in breaches {
         Scripted::lives(&redis).await;
         // It has none of this client's calls, and the other one has: once it is known, it is given the next.
         let (mut broken, call) = loop {
-            let stream = numbers.count(u64::MAX).start();
-            let before = index;
-            let given = async { until(async || ghost.calls().await.len() > before).await };
-            if tokio::time::timeout(Duration::from_millis(300), given)
-                .await
-                .is_ok()
-            {
-                break (stream, ghost.call(index + 1).await);
+            most -= 1;
+            let stream = numbers.count(most).start();
+            let marker = most.to_string();
+            let given = ghost.given(&marker);
+            if let Ok(call) = tokio::time::timeout(Duration::from_millis(300), given).await {
+                break (stream, call);
             }
         };
         for (n, envelope) in (1..).zip(breach(&call)) {
@@ -265,17 +272,16 @@ async fn functions_are_those_of_the_server_that_they_were_given_to() {
     let ghost = Scripted::start(&redis).await;
     let (theirs, call) = loop {
         let counts = Arc::clone(&ran);
+        // The one before is cancelled by now, and given to nobody any more.
+        let before = ghost.calls().await.len();
         let theirs = numbers
             .tell(1, move |_number| {
                 counts.fetch_add(1, Ordering::SeqCst);
             })
             .start();
-        let given = async { until(async || !ghost.calls().await.is_empty()).await };
-        if tokio::time::timeout(Duration::from_millis(300), given)
-            .await
-            .is_ok()
-        {
-            break (theirs, ghost.call(1).await);
+        let given = ghost.call(before + 1);
+        if let Ok(call) = tokio::time::timeout(Duration::from_millis(300), given).await {
+            break (theirs, call);
         }
     };
     let own = ran.load(Ordering::SeqCst);
@@ -306,6 +312,32 @@ async fn functions_are_those_of_the_server_that_they_were_given_to() {
     assert_eq!(began.load(Ordering::SeqCst), 1, "nobody else has called it");
     gate.add_permits(1);
     assert_eq!(within(mine).await.unwrap(), 2);
+}
+
+/// Each of its calls ends for a breach with as many functions asked for as one call may ask, and all of them are cancelled then:
+/// more than a connection forgives one peer.
+#[tokio::test]
+async fn many_calls_that_break_the_rules_cost_nobody_else_anything() {
+    let redis = redis().await;
+    let ghost = Scripted::start(&redis).await;
+    let numbers = connect(&redis, "").await;
+    // Its server says nothing for now.
+    let waits = numbers.count(u64::MAX).start();
+    let whole = ghost.call(1).await;
+    for round in 0..6 {
+        let told = numbers.ask(1, async |number| Ok(number)).start();
+        let call = ghost.call(round + 2).await;
+        for n in 1..=256 {
+            let asked = request(1000 + n, "$callback", "999999".to_owned());
+            ghost.say(&call, n, &Envelope::Request(asked)).await;
+        }
+        let error = within(told).await.unwrap_err();
+        assert!(is_violation(&error), "{error:?}");
+    }
+    ghost.say(&whole, 1, &answer(&whole, "null")).await;
+    let mut waits = waits;
+    assert!(within(waits.next()).await.is_none_or(|item| item.is_ok()));
+    assert_eq!(waits.end_reason(), Some(&EndReason::Finished));
 }
 
 #[tokio::test]

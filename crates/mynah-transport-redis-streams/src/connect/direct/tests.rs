@@ -33,6 +33,20 @@ async fn exchange(stream: &mut TcpStream, read: &str, say: &[u8]) {
     }
 }
 
+/// Takes a connection without a password, up to where it is open.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    exchange(&mut stream, PING, b"+PONG\r\n").await;
+    stream
+}
+
+/// Both ends of a connection.
+async fn connected(limit: Option<Duration>) -> (Direct, TcpStream) {
+    let (listener, info) = listener("", "").await;
+    let (direct, stream) = tokio::join!(open(&info, limit), accept(&listener));
+    (direct.unwrap(), stream)
+}
+
 const PING: &str = "*1\r\n$4\r\nPING\r\n";
 
 async fn ping(direct: &mut Direct) -> RedisResult<Value> {
@@ -47,6 +61,8 @@ async fn it_signs_in_and_answers_come_in_any_pieces() {
         let auth = "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n";
         exchange(&mut stream, auth, b"+OK\r\n").await;
         exchange(&mut stream, "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n", b"+OK\r\n").await;
+        // This user may not ask that; whatever else it may is another question.
+        exchange(&mut stream, PING, b"-NOPERM not you\r\n").await;
         exchange(&mut stream, PING, b"*2\r\n$4\r\na\r\nb\r\n-ERR no\r\n").await;
         exchange(&mut stream, PING, b"+PONG\r\n").await;
     };
@@ -82,13 +98,46 @@ async fn a_refused_password_is_said_to_be_that() {
 }
 
 #[tokio::test]
-async fn a_transaction_is_refused_for_the_first_reason() {
+async fn what_is_accepted_and_not_served_is_not_open() {
+    for (said, kind) in [
+        (&b"-ERR max number of clients reached\r\n"[..], None),
+        (
+            b"-NOAUTH Authentication required.\r\n",
+            Some(ErrorKind::AuthenticationFailed),
+        ),
+    ] {
+        for before in ["", ":secret@"] {
+            let (listener, info) = listener(before, "").await;
+            let server = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                // Unasked, as Redis does it.
+                exchange(&mut stream, "", said).await;
+                stream
+            };
+            let (opened, _stream) = tokio::join!(open(&info, None), server);
+            let error = opened.unwrap_err();
+            match kind {
+                None => assert_ne!(error.kind(), ErrorKind::AuthenticationFailed, "{error}"),
+                Some(kind) => assert_eq!(error.kind(), kind, "{error}"),
+            }
+        }
+    }
+    // Nobody says anything, as when Redis is stopped.
     let (listener, info) = listener("", "").await;
+    let limit = Duration::from_millis(50);
+    let place = Place::of(&info).unwrap();
+    let error = Direct::open(&place, &info, limit, None).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_transaction_is_refused_for_the_first_reason() {
+    let (mut direct, mut stream) = connected(None).await;
     let mut commands = Pipeline::new();
     commands.cmd("INCR").arg("a").cmd("INCR").arg("b").atomic();
     let asked = "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*2\r\n$4\r\nINCR\r\n$1\r\nb\r\n*1\r\n$4\r\nEXEC\r\n";
     let server = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
         let done = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n-WRONGTYPE no number\r\n";
         exchange(&mut stream, asked, done).await;
         let refused = b"+OK\r\n-OOM too much\r\n+QUEUED\r\n-EXECABORT given up\r\n";
@@ -96,7 +145,6 @@ async fn a_transaction_is_refused_for_the_first_reason() {
         exchange(&mut stream, PING, b"+PONG\r\n").await;
     };
     let client = async {
-        let mut direct = open(&info, None).await.unwrap();
         let answers = direct.run_all(&commands).await.unwrap();
         assert_eq!(answers[0], Value::Int(1));
         assert!(matches!(answers[1], Value::ServerError(_)));
@@ -110,9 +158,7 @@ async fn a_transaction_is_refused_for_the_first_reason() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_waited_for_is_not_taken_for_another() {
-    let (listener, info) = listener("", "").await;
-    let mut direct = open(&info, Some(Duration::from_millis(20))).await.unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let (mut direct, mut stream) = connected(Some(Duration::from_millis(20))).await;
     let error = ping(&mut direct).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     // Now it comes.
@@ -128,9 +174,7 @@ async fn what_ends_or_is_no_redis_is_an_error() {
         b"*2\r\n:1\r\n",
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ] {
-        let (listener, info) = listener("", "").await;
-        let mut direct = open(&info, None).await.unwrap();
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut direct, mut stream) = connected(None).await;
         exchange(&mut stream, "", said).await;
         drop(stream);
         let error = ping(&mut direct).await.unwrap_err();
@@ -140,9 +184,8 @@ async fn what_ends_or_is_no_redis_is_an_error() {
 
 #[tokio::test]
 async fn a_large_answer_is_read_and_not_kept() {
-    let (listener, info) = listener("", "").await;
+    let (mut direct, mut stream) = connected(None).await;
     let server = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
         let mut came = vec![0; PING.len()];
         stream.read_exact(&mut came).await.unwrap();
         stream.write_all(b"$4000000\r\n").await.unwrap();
@@ -150,7 +193,6 @@ async fn a_large_answer_is_read_and_not_kept() {
         stream.write_all(b"\r\n").await.unwrap();
     };
     let client = async {
-        let mut direct = open(&info, None).await.unwrap();
         let answer = ping(&mut direct).await.unwrap();
         assert_eq!(answer, Value::BulkString(vec![b'x'; 4_000_000]));
         assert!(direct.input.capacity() <= super::KEPT);
