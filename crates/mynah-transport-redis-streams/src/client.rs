@@ -13,6 +13,7 @@ mod replies;
 mod route;
 mod served;
 mod sessions;
+mod state;
 mod table;
 mod transport;
 mod write;

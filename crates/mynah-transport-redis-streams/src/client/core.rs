@@ -1,10 +1,10 @@
 //! What the tasks of a client share.
 
-use super::asked::Asked;
 use super::events::Subscriptions;
 use super::formats::Offers;
 use super::publish::Published;
 use super::sessions::Sessions;
+use super::state::State;
 use crate::coding::Coding;
 use crate::command::Call;
 use crate::connect::Connector;
@@ -16,24 +16,16 @@ use crate::session::{Pulse, Written};
 use mynah_protocol::{
     CallId, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, Response, RpcError, WireId,
 };
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Bytes of calls that wait to be written, above which the peer is not asked for more.
-const FULL_BYTES: usize = 4 << 20;
-
-/// The same, above which the oldest events are let go of.
-const MOST_EVENT_BYTES: usize = FULL_BYTES / 2;
+pub(super) const FULL_BYTES: usize = 4 << 20;
 
 /// Answers that wait for the peer, above which no more are read.
 const MOST_HEARD: usize = 2048;
-
-/// Entries of answers that were read and are not deleted yet, and their bytes, above which they are.
-const MOST_READ: usize = 64;
-const MOST_READ_BYTES: usize = 64 << 10;
 
 /// What a client and its two tasks share.
 #[derive(Debug)]
@@ -62,34 +54,6 @@ pub(super) struct Core {
     heard: Notify,
     /// Rung when the client closes.
     left: Notify,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// What was heard.
-    inbox: VecDeque<Envelope<'static>>,
-    reader: Option<Waker>,
-    /// Calls to be written.
-    outbox: VecDeque<Queued>,
-    /// What is said in sessions that have a server: it waits for no room for answers, or streams could not end and make some.
-    notes: VecDeque<Queued>,
-    bytes: usize,
-    /// Calls that were taken to be written.
-    asked: Asked,
-    writer: Option<Waker>,
-    /// There is no connection to write on.
-    cut_off: bool,
-    /// Answers up to this one were read, and are to be deleted.
-    read: Option<EntryId>,
-    /// How many they are, and their bytes.
-    read_entries: usize,
-    read_bytes: usize,
-    /// They are not kept until there are more of them.
-    delete_now: bool,
-    closing: bool,
-    /// The last of the tasks has ended.
-    closed: bool,
-    closer: Option<Waker>,
 }
 
 /// What is to be written.
@@ -489,81 +453,5 @@ impl Core {
         }
         state.closer = Some(cx.waker().clone());
         Poll::Pending
-    }
-}
-
-impl State {
-    /// Lets go of the oldest events, if Redis takes none and much waits: events have no end of their own, and calls are not to
-    /// wait for them.
-    fn make_room_for_event(&mut self, bytes: usize) {
-        let mut lost = 0;
-        while self.bytes + bytes > MOST_EVENT_BYTES {
-            let is_event = |queued: &Queued| matches!(queued.said, Said::Event(..));
-            let Some(oldest) = self.outbox.iter().position(is_event) else {
-                break;
-            };
-            if let Some(oldest) = self.outbox.remove(oldest) {
-                self.bytes = self.bytes.saturating_sub(oldest.bytes);
-                lost += 1;
-            }
-        }
-        if lost > 0 {
-            tracing::warn!(
-                lost,
-                "what was emitted waits for Redis, and the oldest is let go of"
-            );
-        }
-    }
-
-    const fn is_much_read(&self) -> bool {
-        self.read_entries >= MOST_READ || self.read_bytes >= MOST_READ_BYTES || self.delete_now
-    }
-
-    /// Up to where answers are deleted now, if any.
-    fn take_read(&mut self) -> Option<EntryId> {
-        if !self.is_much_read() {
-            return None;
-        }
-        (self.read_entries, self.read_bytes, self.delete_now) = (0, 0, false);
-        self.read.take()
-    }
-
-    /// Something is about to be written.
-    fn ask(&mut self, queued: Queued) -> Queued {
-        if let Some(id) = &queued.id {
-            self.asked.ask(id.clone());
-        }
-        queued
-    }
-
-    /// Where something waits.
-    const fn queue_of(&mut self, said: &Said) -> &mut VecDeque<Queued> {
-        match said {
-            Said::Note(..) => &mut self.notes,
-            Said::Call(_) | Said::Cancel(_) | Said::Open(_) | Said::Event(..) => &mut self.outbox,
-        }
-    }
-
-    /// Has the peer know that all calls that wait do: those in front know it already.
-    fn tell_all_waiting(&mut self) -> Option<Waker> {
-        let mut outbox = std::mem::take(&mut self.outbox);
-        let is_new = |queued: &&mut Queued| !(queued.told && queued.id.is_some());
-        let mut reader = None;
-        for queued in outbox.iter_mut().rev().take_while(is_new) {
-            reader = self.tell_waiting(queued).or(reader);
-        }
-        self.outbox = outbox;
-        reader
-    }
-
-    /// Has the peer know that a call waits to be written: who is to be woken for it.
-    fn tell_waiting(&mut self, queued: &mut Queued) -> Option<Waker> {
-        let id = queued.id.as_ref().filter(|_| !queued.told)?;
-        self.inbox.push_back(Envelope::Delivery(DeliveryReport {
-            id: id.clone(),
-            status: DeliveryStatus::Waits,
-        }));
-        queued.told = true;
-        self.reader.take()
     }
 }

@@ -302,7 +302,6 @@ impl Core {
         if let Some(id) = id {
             // Until then it is one that was not written.
             self.was_not_written(id);
-            self.report([id.clone()], DeliveryStatus::Waits);
         }
         let queued = Queued {
             bytes: offer.call.len(),
@@ -311,8 +310,7 @@ impl Core {
             service: offer.service.clone(),
             until: offer.until,
             unserved: false,
-            // So that the peer is told when it is written.
-            told: true,
+            told: false,
         };
         let (core, times) = (Arc::clone(self), offer.times);
         tokio::spawn(async move {

@@ -46,9 +46,10 @@ async fn a_server_that_drains_says_so_at_once() {
 async fn calls_that_are_made_while_a_server_drains_are_given_to_another() {
     let redis = redis().await;
     let (_stays, _) = serve(&redis, "").await;
-    for round in 0..4 {
+    let formats = ["", "format=cbor", "format=messagepack", ""];
+    for (round, format) in (0..).zip(formats) {
         let (server, state) = serve(&redis, "").await;
-        let numbers = connect(&redis, "").await;
+        let numbers = connect(&redis, format).await;
         // Until the one that goes has a stream as well.
         let mut streams = Vec::new();
         while state.runs.load(Ordering::SeqCst) == 0 {
