@@ -1,12 +1,13 @@
 //! The store of effects: an effect and the id of its operation in one step.
 
 use super::effect::{Committed, Effect, EffectReply};
-use crate::command::millis;
+use crate::command::{self, millis};
 use crate::connect::{self, Connection, Connector, Cure, cure};
+use crate::entry;
 use crate::lua::Lua;
 use crate::options::RedisOptions;
 use mynah_protocol::TransportError;
-use redis::{RedisError, Value};
+use redis::{Cmd, RedisError, Value};
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,10 @@ use std::time::Duration;
 static ONCE: Lua = Lua::new(
     r"
 local known = redis.call('GET', KEYS[1])
-if known then return {0, cmsgpack.unpack(known)} end
+if known then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  return {0, cmsgpack.unpack(known)}
+end
 local replies, at = {}, 2
 for i = 1, tonumber(ARGV[2]) do
   local count = tonumber(ARGV[at + 1])
@@ -56,6 +60,9 @@ pub struct Operations {
 struct Shared {
     connector: Connector,
     /// `None` after it failed.
+    /// How many replicas are to have an effect before it counts, and how Redis is asked for that.
+    replicas: u32,
+    wait: Cmd,
     connection: Mutex<Option<connect::Shared>>,
     prefix: String,
 }
@@ -117,6 +124,8 @@ impl Operations {
             shared: Arc::new(Shared {
                 connector,
                 connection: Mutex::new(Some(connection)),
+                replicas: options.wait_replicas,
+                wait: command::wait(&options),
                 prefix: options.prefix,
             }),
             ttl: DEFAULT_TTL,
@@ -139,7 +148,8 @@ impl Operations {
     /// # Errors
     /// - [`OperationError::Misuse`]: the effect is empty or too large, or the id is empty or longer than 256 bytes.
     /// - [`OperationError::Refused`]: Redis refused the first command, or keys that are in different slots of a Cluster.
-    /// - [`OperationError::Unknown`]: the connection failed; ask again with the same id.
+    /// - [`OperationError::Unknown`]: the connection failed, or not as many replicas have it as
+    ///   [`RedisOptions::with_wait_replicas`] asks for; ask again with the same id.
     ///
     /// # Cancel safety
     /// Dropped, it may or may not have happened; asked for again, it happens no second time.
@@ -169,6 +179,12 @@ impl Operations {
         let answer = ONCE.run(&mut connection, &key, &arguments);
         match answer.await {
             Ok(answer) => match read(answer) {
+                // Whoever gives an answer may give it to another primary than this one.
+                Ok(committed) => self
+                    .shared
+                    .replicated(&mut connection)
+                    .await
+                    .map(|()| committed),
                 // A primary that has become a replica: nothing has happened, and the next attempt finds the new one.
                 Err(OperationError::Refused(why)) if why.starts_with("READONLY") => {
                     self.shared.forget();
@@ -228,6 +244,24 @@ fn tag(key: &[u8]) -> &[u8] {
 }
 
 impl Shared {
+    /// Waits until replicas have what was committed, where that is asked for.
+    async fn replicated(&self, connection: &mut Connection) -> Result<(), OperationError> {
+        if self.replicas == 0 {
+            return Ok(());
+        }
+        match connection.run(&self.wait).await.map(entry::integer) {
+            Ok(Some(have)) if have >= u64::from(self.replicas) => Ok(()),
+            Ok(_) => {
+                let why = "fewer replicas than were asked for have the effect";
+                Err(OperationError::Unknown(why.into()))
+            }
+            Err(error) => {
+                self.forget();
+                Err(unknown(error))
+            }
+        }
+    }
+
     async fn connection(&self) -> Result<Connection, RedisError> {
         let known = self
             .connection

@@ -2,6 +2,8 @@
 
 use crate::fleet::{pending, redis, serve, settled, until};
 use crate::robust::{STREAM, abandon, add, answered, group, send};
+use mynah_transport_redis_streams::{Effect, OperationError, Operations, RedisOptions};
+use std::time::Duration;
 
 #[tokio::test]
 async fn an_operation_whose_seal_cannot_be_written_yet_waits_and_is_not_delivered_again() {
@@ -74,4 +76,30 @@ async fn a_seal_of_another_type_refuses_its_own_call_only() {
     assert!(to("good-1").unwrap().ends_with(r#""result": 3}"#));
     assert!(to("good-2").unwrap().ends_with(r#""result": 3}"#));
     assert!(to("bad").unwrap().contains("-32603"), "{answers:?}");
+}
+
+/// What a failover would lose does not count as done.
+#[tokio::test]
+async fn an_effect_that_no_replica_has_is_not_known_to_be_committed() {
+    let redis = redis().await;
+    let options = RedisOptions::new(redis.url()).with_prefix("app");
+    let mut waiting = options.clone().with_wait_replicas(1);
+    waiting.wait_timeout = Duration::from_millis(50);
+    let waiting = Operations::connect(waiting).await.unwrap();
+    let effect = || Effect::new().command(["INCR", "app:stock"]);
+    for _ in 0..2 {
+        let unknown = waiting.once("arith.add", "op-1", effect()).await;
+        assert!(
+            matches!(unknown, Err(OperationError::Unknown(_))),
+            "{unknown:?}"
+        );
+    }
+    // It happened once all the same, and whoever does not wait is told so.
+    let operations = Operations::connect(options).await.unwrap();
+    let committed = operations
+        .once("arith.add", "op-1", effect())
+        .await
+        .unwrap();
+    assert!(!committed.now);
+    assert_eq!(committed.replies[0].as_integer(), Some(1));
 }
