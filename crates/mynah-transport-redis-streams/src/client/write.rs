@@ -91,7 +91,8 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                     // It is no primary any more, or never was: who is will be asked for.
                     connection = None;
                 }
-                match outcome.again {
+                // Nor is it asked again and again where that stays so.
+                match outcome.again || outcome.elsewhere {
                     false => pauses.reset(),
                     true => pauses.wait().await,
                 }
