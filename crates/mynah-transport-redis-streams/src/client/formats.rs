@@ -319,9 +319,16 @@ impl Core {
                 Some(_) => &core.offers.calls,
                 None => &core.offers.notes,
             };
-            // Cancelled meanwhile, or let go of.
-            if lock(table).is_at(number, times) && !core.is_closing() {
+            let kept = lock(table).is_at(number, times);
+            if core.is_closing() {
+                return;
+            }
+            if kept {
                 core.write(queued);
+            } else if let Some(id) = queued.id {
+                // Let go of meanwhile: nobody has run it. Cancelled, it has ended, and nobody is told.
+                let why = Undelivered::Unsupported(UNSPOKEN);
+                core.report([id], DeliveryStatus::Failed(why));
             }
         });
         Some(offer)
