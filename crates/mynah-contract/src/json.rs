@@ -84,6 +84,32 @@ pub(crate) fn sorted(value: &Value) -> Value {
     }
 }
 
+/// The same value with its numbers as they are read again after they were written: JSON has one kind of number, so that
+/// 30.0 is 30, and an integer beyond 64 bits is the nearest number with a fraction.
+pub(crate) fn settled(value: Value) -> Value {
+    match value {
+        Value::Float(number) if number.is_finite() => {
+            let text = float(number);
+            let whole = text.parse().map(Value::Uint);
+            let whole = whole.or_else(|_| text.parse().map(Value::Int));
+            whole.unwrap_or(Value::Float(number))
+        }
+        Value::Big(number) => {
+            let nearest = number.to_string().parse().ok();
+            let nearest = nearest.filter(|nearest: &f64| nearest.is_finite());
+            nearest.map_or(Value::Big(number), |nearest| settled(Value::Float(nearest)))
+        }
+        Value::Array(elements) => Value::Array(elements.into_iter().map(settled).collect()),
+        Value::Map(members) => Value::Map(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, settled(value)))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
 /// An object of members.
 pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let members = members.into_iter();

@@ -342,7 +342,7 @@ impl Param {
     #[must_use]
     pub fn with_default(mut self, value: impl Into<Value>) -> Self {
         self.optional = true;
-        self.default = Some(value.into());
+        self.default = Some(crate::json::settled(value.into()));
         self
     }
 

@@ -14,7 +14,7 @@ pub(crate) const MAX_PARTS: usize = 1_000_000;
 ///
 /// It keeps the order of its members. In a [`Contract`](crate::Contract) it refers to the definitions of the contract as
 /// `#/$defs/Name`; definitions that it brings along are moved there. Two are equal when their members are, in whatever
-/// order.
+/// order. A number is what JSON says of it: 30.0 is 30.
 #[derive(Clone, Debug)]
 pub struct Schema(Value);
 
@@ -31,7 +31,7 @@ impl Schema {
         }
         let mut parts = 0;
         plain(&value, 0, &mut parts)?;
-        Ok(Self(value))
+        Ok(Self(json::settled(value)))
     }
 
     /// A schema that everything fits.

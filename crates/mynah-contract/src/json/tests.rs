@@ -61,6 +61,32 @@ fn numbers_are_read_to_the_last_bit() {
 }
 
 #[test]
+fn what_is_settled_is_read_again_as_it_is() {
+    let big = |text: &str| Value::from_serialize(&text.parse::<u128>().unwrap()).unwrap();
+    for value in [
+        Value::Float(30.0),
+        Value::Float(-0.0),
+        Value::Float(-7.0),
+        Value::Float(0.5),
+        Value::Float(9_007_199_254_740_994.0),
+        Value::Float(9_223_372_036_854_775_808.0),
+        Value::Float(18_446_744_073_709_551_616.0),
+        Value::Float(-9_223_372_036_854_775_808.0),
+        Value::Float(1e20),
+        Value::Float(1e300),
+        Value::Uint(u64::MAX),
+        Value::Int(i64::MIN),
+        big("18446744073709551617"),
+        big("340282366920938463463374607431768211455"),
+    ] {
+        let settled = settled(value.clone());
+        assert_eq!(parse(&compact(&settled)).unwrap(), settled, "{value:?}");
+    }
+    let nested = settled(Value::from([("a", Value::Array(vec![Value::Float(1.0)]))]));
+    assert_eq!(nested, parse(r#"{"a":[1]}"#).unwrap());
+}
+
+#[test]
 fn what_is_no_json_or_twice_there_is_refused() {
     assert!(matches!(parse("{"), Err(ContractError::Json(_))));
     assert!(matches!(parse("[1] 2"), Err(ContractError::Json(_))));

@@ -134,7 +134,7 @@ fn param(place: &Place<'_>) -> Result<Param, ContractError> {
     };
     let mut param = Param::of_kind(name, kind);
     param.optional = place.flag("optional")?;
-    param.default = place.get("default").cloned();
+    param.default = place.get("default").cloned().map(crate::json::settled);
     param.schema = place.schema("schema")?;
     param.reply = place.schema("reply")?;
     Ok(param)

@@ -2,7 +2,8 @@
 
 use super::{contract, schema};
 use crate::{
-    Contract, ContractError, ErrorEntry, Event, Hash, Manifest, Method, MethodKind, Param,
+    Comparison, Contract, ContractError, ErrorEntry, Event, Hash, Manifest, Method, MethodKind,
+    Param,
 };
 
 fn everything() -> Manifest {
@@ -70,6 +71,30 @@ fn a_manifest_comes_back_whole() {
         assert_eq!(back.is_idempotent(), method.is_idempotent());
         assert_eq!(back.docs(), method.docs());
     }
+}
+
+/// JSON has one kind of number: what a program or a text gives as 30.0 comes back as 30, and is the same.
+#[test]
+fn a_whole_number_is_the_same_however_it_was_written() {
+    let of = |number: &str, default: f64| {
+        let text = format!(r#"{{"type":"integer","maximum":{number},"x-note":{number}}}"#);
+        let param = Param::new("p").with_default(default);
+        let method =
+            Method::new("m", MethodKind::Unary).with_param(param.with_schema(schema(&text)));
+        Contract::new("s").with_method(method).unwrap().manifest()
+    };
+    let (float, whole) = (of("30.0", 30.0), of("30", 30.0));
+    assert_eq!(float, whole);
+    let read: Manifest = float.to_json().unwrap().parse().unwrap();
+    assert_eq!(read, float);
+    assert!(Comparison::of(&float, &read).changes().is_empty());
+    let text = float
+        .to_json()
+        .unwrap()
+        .replace(r#""default": 30"#, r#""default": 30.0"#);
+    assert!(text.contains("30.0"), "{text}");
+    let read: Manifest = text.parse().unwrap();
+    assert_eq!(read, float);
 }
 
 /// The text is stable: programs of all versions agree on it, and lock files hold it.
