@@ -4,7 +4,7 @@
 //! alive, which is over for one that drains; and [`MARK`], which says that the service is one of ours even when nobody serves it. `<prefix>:server:<instance>`
 //! tells what an instance is, as JSON, and ends by itself.
 
-use crate::command::millis;
+use crate::command::{all_well, millis};
 use crate::connect::{Connection, Connector};
 use crate::entry;
 use crate::keys::Keys;
@@ -117,7 +117,7 @@ impl Card {
         }
         commands.cmd("SET").arg(keys.server(&self.instance));
         commands.arg(self.json()).arg("PX").arg(millis(TTL));
-        all_well(connection.run_all(&commands).await?)
+        all_well(connection.run_all(&commands).await?).map(drop)
     }
 
     /// Says that it is not.
@@ -132,17 +132,8 @@ impl Card {
             commands.arg(&self.instance);
         }
         commands.cmd("DEL").arg(keys.server(&self.instance));
-        all_well(connection.run_all(&commands).await?)
+        all_well(connection.run_all(&commands).await?).map(drop)
     }
-}
-
-fn all_well(answers: Vec<Value>) -> RedisResult<()> {
-    for answer in answers {
-        if let Value::ServerError(error) = answer {
-            return Err(error.into());
-        }
-    }
-    Ok(())
 }
 
 /// Whether anybody may serve a service now.

@@ -1,7 +1,6 @@
 //! The inbox of a server: what clients say in sessions.
 
 use super::core::{Core, Standing};
-use crate::client::SILENCE;
 use crate::coding::{Coding, Said};
 use crate::command::{self, millis};
 use crate::connect::{Connection, Pauses};
@@ -23,11 +22,8 @@ const KEPT: Duration = Duration::from_secs(30);
 /// Makes an empty inbox.
 pub(super) async fn open(core: &Core, connection: &mut Connection) -> RedisResult<()> {
     let inbox = core.keys.inbox(&core.instance);
-    for command in command::open_inbox(&inbox) {
-        connection.run(&command).await?;
-    }
-    connection.run(&command::expire(&inbox, KEPT)).await?;
-    Ok(())
+    let open = command::open_inbox(&inbox, KEPT);
+    command::all_well(connection.run_all(&open).await?).map(drop)
 }
 
 /// Keeps the inbox, and makes it again when it is gone.
@@ -104,7 +100,7 @@ pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
             }
             continue;
         };
-        match timeout(core.options.block + SILENCE, read(&core, open, last)).await {
+        match timeout(core.options.longest_read(), read(&core, open, last)).await {
             Ok(Ok(entries)) => {
                 pauses.reset();
                 core.sessions.set_pulse(true);

@@ -17,6 +17,7 @@ mod operations;
 mod outages;
 mod presence;
 mod recovery;
+mod replicas;
 mod robust;
 mod rules;
 mod session_ends;
