@@ -288,10 +288,10 @@ impl Nodes {
 }
 
 impl History {
-    /// Whether what was answered at this time may be lost: its replica had not got it when the primary was killed.
-    pub(super) fn lost_in_a_failover(&self, at: u128) -> bool {
-        let near =
-            |(from, until): &(u128, u128)| (from.saturating_sub(BEHIND)..=*until).contains(&at);
+    /// Whether what was under way from then until then may be lost: the replica had not got it when the primary was killed. The
+    /// handler may have run before that, and its answer may have been written to the new primary.
+    pub(super) fn lost_in_a_failover(&self, (asked, answered): (u128, u128)) -> bool {
+        let near = |(from, until): &(u128, u128)| asked <= *until && answered + BEHIND >= *from;
         self.redis_away.iter().any(near)
     }
 
