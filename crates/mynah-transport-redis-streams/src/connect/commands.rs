@@ -241,7 +241,7 @@ mod tests {
         }
         assert_eq!(commands.len(), 7);
         let Commands::Packed(packed) = commands else {
-            unreachable!("it was made so");
+            panic!("it was made so");
         };
         let (bytes, from) = packed.into_bytes();
         bytes[from..].to_vec()
