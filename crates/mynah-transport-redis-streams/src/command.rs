@@ -200,5 +200,5 @@ pub(crate) fn wait(options: &RedisOptions) -> Cmd {
 /// Milliseconds, rounded up, so that something is never nothing.
 pub(crate) fn millis(time: Duration) -> u64 {
     let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    whole + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
+    whole.saturating_add(u64::from(!time.subsec_nanos().is_multiple_of(1_000_000)))
 }

@@ -66,6 +66,8 @@ pub(super) enum Said {
     Open(u64),
     /// Something for the inbox of a server.
     Note(Arc<str>, Written),
+    /// A call is not to be taken out of this inbox any more: its number on the wire, and its entry.
+    TakeBack(Arc<str>, u64, EntryId),
     /// A message of a topic: the key of its stream, the number that it has here, and what it says.
     Event(String, u64, Vec<u8>),
 }

@@ -15,19 +15,18 @@ use mynah_protocol::{
     Request, Response, RpcError, Streams, Undelivered, WireId,
 };
 use redis::RedisResult;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What the server that took a call cannot do.
-const UNSPOKEN: &str = "calls in this format, where only servers that speak JSON take them";
+pub(super) const UNSPOKEN: &str =
+    "calls in this format, where only servers that speak JSON take them";
 
-/// How often something is offered: for about ten seconds.
-const MOST_OFFERS: u32 = 16;
 /// How long it waits before it is offered for the second time; then twice as long each time, up to about a second. Servers
-/// that know the format may have no room for the moment.
+/// that know the format may have no room for the moment: it is offered for as long as there are some, and its caller waits.
 const FIRST_WAIT: Duration = Duration::from_millis(16);
 const MOST_DOUBLED: u32 = 6;
 
@@ -52,7 +51,10 @@ pub(super) struct Offers {
 
 #[derive(Debug, Default)]
 struct Table {
-    offers: BTreeMap<u64, Offer>,
+    offers: HashMap<u64, Offer>,
+    /// Their numbers, by age: those of calls are used again, and say nothing of it.
+    ages: BTreeMap<u64, u64>,
+    last_age: u64,
     bytes: usize,
 }
 
@@ -64,6 +66,8 @@ pub(super) struct Offer {
     until: Option<Instant>,
     /// How often it was made.
     times: u32,
+    /// Which one it is, of all that were kept; zero before.
+    age: u64,
 }
 
 impl Offer {
@@ -73,24 +77,29 @@ impl Offer {
 }
 
 impl Table {
-    fn put(&mut self, number: u64, offer: Offer) {
+    fn put(&mut self, number: u64, mut offer: Offer) {
+        drop(self.take(number));
         if offer.bytes() > MOST_BYTES {
             return;
         }
-        self.bytes += offer.bytes();
-        if let Some(before) = self.offers.insert(number, offer) {
-            self.bytes -= before.bytes();
+        if offer.age == 0 {
+            self.last_age += 1;
+            offer.age = self.last_age;
         }
+        self.bytes += offer.bytes();
+        self.ages.insert(offer.age, number);
+        self.offers.insert(number, offer);
         while self.bytes > MOST_BYTES {
-            let Some((_, oldest)) = self.offers.pop_first() else {
+            let Some((_, oldest)) = self.ages.first_key_value() else {
                 break;
             };
-            self.bytes -= oldest.bytes();
+            drop(self.take(*oldest));
         }
     }
 
     fn take(&mut self, number: u64) -> Option<Offer> {
         let offer = self.offers.remove(&number)?;
+        self.ages.remove(&offer.age);
         self.bytes -= offer.bytes();
         Some(offer)
     }
@@ -103,10 +112,11 @@ impl Table {
 
     /// Lets go of the oldest, as long as their time is over.
     fn sweep(&mut self, now: Instant) {
-        while let Some(oldest) = self.offers.first_entry()
-            && oldest.get().until.is_some_and(|until| until <= now)
+        while let Some((_, oldest)) = self.ages.first_key_value()
+            && let Some(offer) = self.offers.get(oldest)
+            && offer.until.is_some_and(|until| until <= now)
         {
-            self.bytes -= oldest.remove().bytes();
+            drop(self.take(*oldest));
         }
     }
 }
@@ -126,6 +136,7 @@ impl Offers {
                 service: service.to_owned(),
                 until,
                 times: 1,
+                age: 0,
             };
             lock(&self.calls).put(*number, offer);
         }
@@ -214,6 +225,7 @@ impl Core {
                 service: service.to_owned(),
                 until: now.checked_add(NOTE_KEPT),
                 times: 1,
+                age: 0,
             };
             let mut notes = lock(&self.offers.notes);
             notes.sweep(now);
@@ -263,14 +275,16 @@ impl Core {
                 WireId::Uint(number) => number,
                 _ => 0,
             };
-            let again = offer.and_then(|offer| self.offer_again(Some(&id), number, offer));
-            let Some(again) = again else {
-                return Some(Envelope::Delivery(DeliveryReport {
-                    id,
-                    status: DeliveryStatus::Failed(Undelivered::Unsupported(UNSPOKEN)),
-                }));
+            let Some(offer) = offer else {
+                // Not kept, so not offered again. Nobody has run it: its caller may make it again.
+                let status = DeliveryStatus::Failed(Undelivered::Busy);
+                return Some(Envelope::Delivery(DeliveryReport { id, status }));
             };
-            lock(&self.offers.calls).put(number, again);
+            // Should its time be over before it is written again: nobody has it.
+            self.report([id.clone()], DeliveryStatus::Waits);
+            if let Some(again) = self.offer_again(Some(&id), number, offer) {
+                lock(&self.offers.calls).put(number, again);
+            }
             return None;
         }
         let result = match code {
@@ -283,8 +297,8 @@ impl Core {
         Some(Envelope::Response(Response { id, result }))
     }
 
-    /// Has something written once more, after a while, that nobody has run yet, and says how it stands then; `None`: it was
-    /// offered often enough.
+    /// Has something written once more, after a while, that nobody has run yet, and says how it stands then; `None`: its time
+    /// is over. Whether somebody is there who knows the format is looked for when it is written.
     fn offer_again(
         self: &Arc<Self>,
         id: Option<&WireId>,
@@ -292,13 +306,13 @@ impl Core {
         mut offer: Offer,
     ) -> Option<Offer> {
         let late = offer.until.is_some_and(|until| until <= Instant::now());
-        if late || offer.times >= MOST_OFFERS {
+        if late {
             let service = &*offer.service;
             tracing::warn!(service, "only servers that speak JSON alone have taken it");
             return None;
         }
         let wait = FIRST_WAIT * (1 << (offer.times - 1).min(MOST_DOUBLED));
-        offer.times += 1;
+        offer.times = offer.times.saturating_add(1);
         if let Some(id) = id {
             // Until then it is one that was not written.
             self.was_not_written(id);
@@ -310,7 +324,8 @@ impl Core {
             service: offer.service.clone(),
             until: offer.until,
             unserved: false,
-            told: false,
+            // So that its caller is told when it is written.
+            told: true,
         };
         let (core, times) = (Arc::clone(self), offer.times);
         tokio::spawn(async move {
@@ -327,19 +342,21 @@ impl Core {
                 core.write(queued);
             } else if let Some(id) = queued.id {
                 // Let go of meanwhile: nobody has run it. Cancelled, it has ended, and nobody is told.
-                let why = Undelivered::Unsupported(UNSPOKEN);
-                core.report([id], DeliveryStatus::Failed(why));
+                core.report([id], DeliveryStatus::Failed(Undelivered::Busy));
             }
         });
         Some(offer)
     }
 
-    /// The server that a session was offered to does not know the format: nothing has begun.
+    /// The server that a session was offered to does not know the format: nothing has begun, and others are asked.
     pub(super) fn hear_unspoken(&self, from: &str, call: u64) {
-        let call = self.sessions.lock().of(call, from).map(|(call, _)| call);
-        if let Some(call) = call {
-            self.fail_session(call, Undelivered::Unsupported(UNSPOKEN));
-        }
+        let mut table = self.sessions.lock();
+        let Some((call, session)) = table.of(call, from) else {
+            return;
+        };
+        session.deaf.push(from.into());
+        drop(table);
+        self.try_another(call);
     }
 }
 
@@ -360,9 +377,10 @@ impl Directory {
             }
         }
         for service in services {
-            match self.living(core, &service, connection).await {
-                Ok(living) if living.is_empty() && !self.doubts() => end(core, batch, &service),
-                Ok(_) => {}
+            match self.living_and_able(core, &service, connection).await {
+                Ok(true) => {}
+                Ok(false) if self.doubts() => {}
+                Ok(false) => end(core, batch, &service),
                 // Without permission to look whoever takes it says so.
                 Err(error) => {
                     stands(&error)?;
@@ -371,6 +389,21 @@ impl Directory {
             }
         }
         Ok(())
+    }
+}
+
+impl Directory {
+    /// Whether a server of ours is there that knows the format of this client.
+    async fn living_and_able(
+        &mut self,
+        core: &Core,
+        service: &str,
+        connection: &mut Connection,
+    ) -> RedisResult<bool> {
+        let living = self.living(core, service, connection).await?;
+        self.ask(core, &living, connection).await?;
+        let mut living = living.iter();
+        Ok(living.any(|one| self.abilities(&one.instance).speaks(core.coding)))
     }
 }
 
@@ -423,15 +456,26 @@ mod tests {
             "the oldest go first"
         );
         assert!(offers.take(&WireId::Uint(99_999)).is_some());
+        // Numbers of calls are used again, in any order.
+        let numbers = [7, 5, 3];
+        for number in numbers {
+            offers.keep(&WireId::Uint(number), &call(MOST_BYTES / 4), "arith", None);
+        }
+        offers.keep(&WireId::Uint(1), &call(MOST_BYTES / 4), "arith", None);
+        assert!(offers.take(&WireId::Uint(7)).is_none());
+        for number in [5, 3, 1] {
+            assert!(offers.take(&WireId::Uint(number)).is_some(), "{number}");
+        }
+        assert_eq!(lock(&offers.calls).bytes, 0);
+        offers.keep(&WireId::Uint(99_998), &call(0), "arith", None);
         // A call that is larger than all of that is sent, and not kept.
         let kept = lock(&offers.calls).offers.len();
         offers.keep(&WireId::Uint(100_000), &call(MOST_BYTES), "arith", None);
         assert!(offers.take(&WireId::Uint(100_000)).is_none());
         assert_eq!(lock(&offers.calls).offers.len(), kept);
-        for number in 0..100_000 {
-            drop(offers.take(&WireId::Uint(number)));
-        }
+        drop(offers.take(&WireId::Uint(99_998)));
         assert_eq!(lock(&offers.calls).bytes, 0);
+        assert!(lock(&offers.calls).ages.is_empty());
         let json = Call {
             frame: None,
             ..call(0)

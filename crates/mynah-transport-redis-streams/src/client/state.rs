@@ -90,7 +90,7 @@ impl State {
     /// Where something waits.
     pub(super) const fn queue_of(&mut self, said: &Said) -> &mut VecDeque<Queued> {
         match said {
-            Said::Note(..) => &mut self.notes,
+            Said::Note(..) | Said::TakeBack(..) => &mut self.notes,
             Said::Call(_) | Said::Cancel(_) | Said::Open(_) | Said::Event(..) => &mut self.outbox,
         }
     }

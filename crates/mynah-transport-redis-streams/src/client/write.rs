@@ -193,6 +193,7 @@ pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
         }
         Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
         Said::Note(inbox, written) => command::to_server(inbox, &core.reply_to, written),
+        Said::TakeBack(inbox, _, entry) => command::delete(inbox, &[entry.spelled()]),
         Said::Event(topic, number, message) => core.event(topic, *number, message),
         // All of them have been given to somebody.
         Said::Open(_) => cmd("PING"),
@@ -231,6 +232,13 @@ pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> Ou
     let mut lost = Vec::new();
     for (queued, answer) in batch.calls.into_iter().zip(answers) {
         let Value::ServerError(error) = answer else {
+            match &queued.said {
+                Said::TakeBack(_, number, _) if answer == Value::Int(1) => {
+                    core.was_taken_back(*number);
+                }
+                Said::Note(_, first) if first.number == 1 => core.was_put(first.call, &answer),
+                _ => {}
+            }
             match queued.id {
                 _ if answer == Value::Nil => not_there(core, &queued.said, &mut lost),
                 Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),

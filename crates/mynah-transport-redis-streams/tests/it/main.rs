@@ -13,6 +13,7 @@ mod drains;
 mod equals;
 mod fleet;
 mod formats;
+mod killed;
 mod operations;
 mod outages;
 mod presence;

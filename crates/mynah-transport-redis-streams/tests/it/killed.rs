@@ -1,0 +1,167 @@
+//! Servers that are killed: what calls hear that are given to them, before anybody knows.
+
+use crate::fleet::{len, redis, until, url, within};
+use crate::sessions::{MyNumbers, NumbersClient, NumbersService, connect, serve};
+use futures::{StreamExt as _, stream};
+use mynah::redis_streams::{RedisOptions, servers};
+use mynah::{CallError, CloseReason, Listen as _, Server};
+use mynah_testkit::redis::RedisServer;
+use std::time::Duration;
+
+/// A server that runs by itself, and is ended as by `kill -9`: nothing of it is polled any more, and its connections are closed.
+struct Killable {
+    runtime: tokio::runtime::Runtime,
+    instance: String,
+}
+
+impl Killable {
+    async fn start(redis: &RedisServer, instance: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let url = url(redis, &format!("instance={instance}"));
+        let started = runtime.spawn(async move {
+            let server = Server::new().register(NumbersService::new(MyNumbers::default()));
+            let server = server.listen(&url).start().await.unwrap();
+            // For as long as the runtime lives.
+            std::mem::forget(server);
+        });
+        within(started).await.unwrap();
+        Self {
+            runtime,
+            instance: instance.to_owned(),
+        }
+    }
+
+    /// Kills it, and waits until Redis has closed its connections: it counts as alive for seconds still.
+    async fn kill(self, redis: &RedisServer) {
+        let connected = async || {
+            let list = redis.command(&["CLIENT", "LIST", "TYPE", "normal"]).await;
+            list.unwrap().as_text().unwrap().lines().count()
+        };
+        let before = connected().await;
+        tokio::task::spawn_blocking(move || self.runtime.shutdown_timeout(Duration::from_secs(20)))
+            .await
+            .unwrap();
+        // Upkeep, answers, the control stream, the inbox, and the calls of its service.
+        until(async || connected().await + 5 <= before).await;
+        let options = RedisOptions::new(redis.url()).with_prefix("app");
+        let alive = servers(&options, "numbers").await.unwrap();
+        assert!(alive.iter().any(|one| one.instance == self.instance));
+    }
+}
+
+/// How many entries stand in the inbox of a server.
+async fn unread(redis: &RedisServer, instance: &str) -> i64 {
+    len(redis, &format!("app:inbox:{instance}")).await
+}
+
+#[tokio::test]
+async fn calls_that_are_given_to_a_server_that_was_killed_are_given_to_another() {
+    let redis = redis().await;
+    let dead = Killable::start(&redis, "dead").await;
+    let (_server, _state) = serve(&redis, "instance=alive").await;
+    dead.kill(&redis).await;
+    // Many clients, so that some of them choose the dead one first; each does so once, and knows it then.
+    for round in 0..3 {
+        let mut calls = Vec::new();
+        for _ in 0..8 {
+            let numbers = connect(&redis, "").await;
+            calls.push(async move {
+                let sum = numbers.sum(stream::iter([1u64, 2])).no_deadline();
+                assert_eq!(within(sum).await.unwrap(), 3);
+                let items = numbers.count(100).start().map(Result::unwrap);
+                assert_eq!(within(items.count()).await, 100);
+                let asked = numbers.ask(1, async |number| Ok(number));
+                assert_eq!(within(asked).await.unwrap(), 2);
+            });
+        }
+        futures::future::join_all(calls).await;
+        assert!(round > 0 || unread(&redis, "dead").await >= 0);
+    }
+}
+
+/// The same in each format, and where calls are sessions all of them.
+#[tokio::test]
+async fn plain_calls_that_are_sessions_are_given_to_another_as_well() {
+    let redis = redis().await;
+    let dead = Killable::start(&redis, "dead").await;
+    let (_server, _state) = serve(&redis, "instance=alive").await;
+    dead.kill(&redis).await;
+    let formats = ["format=json", "format=cbor", "format=messagepack"];
+    let mut calls = Vec::new();
+    for number in 0..12 {
+        let options = format!("calls=sessions&{}", formats[number % 3]);
+        let numbers = connect(&redis, &options).await;
+        calls.push(async move { within(numbers.steps(3).no_deadline()).await.unwrap() });
+    }
+    let steps = futures::future::join_all(calls).await;
+    assert!(steps.iter().all(|steps| *steps == 3));
+}
+
+/// Where there is nobody else, it ends once Redis does not take its server for alive any more, and was not begun.
+#[tokio::test]
+async fn slow_a_call_for_a_server_that_was_killed_ends_as_one_that_nobody_serves() {
+    let redis = redis().await;
+    let dead = Killable::start(&redis, "dead").await;
+    dead.kill(&redis).await;
+    let numbers: NumbersClient = connect(&redis, "").await;
+    let sum = numbers.sum(stream::iter([1u64, 2])).no_deadline();
+    let error = within(sum).await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::Remote(error) if error.code() == mynah::ErrorCode::NO_SERVERS),
+        "{error:?}"
+    );
+    assert!(error.is_retryable());
+}
+
+/// One that was taken may have begun: that is not given to anybody else.
+#[tokio::test]
+async fn slow_a_call_that_was_taken_by_a_server_that_was_killed_is_indeterminate() {
+    let redis = redis().await;
+    let dead = Killable::start(&redis, "dead").await;
+    let numbers = connect(&redis, "").await;
+    let mut items = numbers.count(u64::MAX).start();
+    assert_eq!(within(items.next()).await.unwrap().unwrap(), 0);
+    let (_server, state) = serve(&redis, "instance=alive").await;
+    dead.kill(&redis).await;
+    let mut error = None;
+    while let Some(item) = within(items.next()).await {
+        error = item.err();
+    }
+    let error = error.unwrap();
+    assert!(
+        matches!(&error, CallError::Indeterminate(CloseReason::PeerGone)),
+        "{error:?}"
+    );
+    assert_eq!(state.runs.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+/// A server begins no call whose entry its client has taken back meanwhile, and says that it has not.
+#[tokio::test]
+async fn a_call_that_was_taken_back_does_not_begin() {
+    let redis = redis().await;
+    let (_server, state) = serve(&redis, "instance=one").await;
+    // Both in one step: what the server is told of is gone when it asks for it.
+    let put = r#"
+        for call = 1, 50 do
+          local body = '[1,' .. call .. ',"numbers","count",null,null,10,1000,0]{"to":1000}'
+          local id = redis.call('XADD', KEYS[1], '*', 'mynah', 'frame', 'from', 'app:replies:me',
+            'call', call, 'n', '1', 'body', body)
+          if call % 2 == 0 then redis.call('XDEL', KEYS[1], id) end
+        end"#;
+    redis
+        .command(&["EVAL", put, "1", "app:inbox:one"])
+        .await
+        .unwrap();
+    let runs = || state.runs.load(std::sync::atomic::Ordering::SeqCst);
+    until(async || runs() == 25).await;
+    // Nor those that were there when it read them, and are not when it takes them.
+    let numbers = connect(&redis, "").await;
+    let sum = numbers.sum(stream::iter([1u64, 2]));
+    assert_eq!(within(sum).await.unwrap(), 3);
+    assert_eq!(runs(), 25);
+    until(async || unread(&redis, "one").await == 0).await;
+}
