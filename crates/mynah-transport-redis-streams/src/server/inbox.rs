@@ -96,7 +96,7 @@ pub(super) async fn leave(core: &Core, connection: &mut Connection) -> RedisResu
 
 /// How far the inbox was read, and up to where what was read is deleted.
 #[derive(Clone, Copy, Debug, Default)]
-struct Position {
+pub(super) struct Position {
     last: EntryId,
     deleted: EntryId,
 }
@@ -142,7 +142,11 @@ pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
 }
 
 /// What came since, and nothing of what was there before is kept.
-async fn read(core: &Core, connection: &mut Connection, from: Position) -> RedisResult<Vec<Entry>> {
+pub(super) async fn read(
+    core: &Core,
+    connection: &mut Connection,
+    from: Position,
+) -> RedisResult<Vec<Entry>> {
     let inbox = core.keys.inbox(&core.instance);
     if from.last != from.deleted {
         connection.run(&command::trim_to(&inbox, from.last)).await?;
@@ -164,7 +168,7 @@ fn opening(core: &Core, entry: &Entry) -> Option<(Arc<str>, u64)> {
 
 /// Hears what was read. A call begins only if it could be taken out of the inbox before: whoever has written it may have taken
 /// it back meanwhile, and given it to somebody else.
-async fn hear_all(
+pub(super) async fn hear_all(
     core: &Arc<Core>,
     connection: &mut Connection,
     entries: &[Entry],
