@@ -4,7 +4,7 @@ use crate::fleet::{redis, until, url, within};
 use crate::sessions::{MyNumbers, NumbersClient, NumbersService, connect, serve};
 use futures::{StreamExt as _, stream};
 use mynah::redis_streams::{RedisOptions, servers};
-use mynah::{CallError, CloseReason, Listen as _, Server};
+use mynah::{CallError, CloseReason, Listen as _, Server, ServerHandle};
 use mynah_testkit::redis::RedisServer;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 /// A server that runs by itself, and is ended as by `kill -9`: nothing of it is polled any more, and its connections are closed.
 struct Killable {
     runtime: tokio::runtime::Runtime,
+    server: ServerHandle,
     instance: String,
 }
 
@@ -25,13 +26,12 @@ impl Killable {
         let url = url(redis, &format!("instance={instance}"));
         let started = runtime.spawn(async move {
             let server = Server::new().register(NumbersService::new(MyNumbers::default()));
-            let server = server.listen(&url).start().await.unwrap();
-            // For as long as the runtime lives.
-            std::mem::forget(server);
+            server.listen(&url).start().await.unwrap()
         });
-        within(started).await.unwrap();
+        let server = within(started).await.unwrap();
         Self {
             runtime,
+            server,
             instance: instance.to_owned(),
         }
     }
@@ -46,6 +46,7 @@ impl Killable {
         tokio::task::spawn_blocking(move || self.runtime.shutdown_timeout(Duration::from_secs(20)))
             .await
             .unwrap();
+        drop(self.server);
         // Upkeep, answers, the control stream, the inbox, and the calls of its service.
         until(async || connected().await + 5 <= before).await;
         let options = RedisOptions::new(redis.url()).with_prefix("app");
