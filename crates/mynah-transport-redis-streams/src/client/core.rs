@@ -368,6 +368,8 @@ impl Core {
             }
             state.queue_of(&queued.said).push_front(queued);
         }
+        // More may have come meanwhile.
+        state.make_room_for_event(0);
         if batch.read.is_some() {
             state.read = state.read.max(batch.read);
             state.delete_now = true;

@@ -6,9 +6,12 @@
     reason = "a test that panics has failed"
 )]
 
+mod acl;
+mod away;
 mod calls;
 mod cancel;
 mod conformance;
+mod deadlines;
 mod drains;
 mod equals;
 mod fleet;
