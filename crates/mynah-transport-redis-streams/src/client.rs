@@ -9,6 +9,7 @@ mod events;
 mod formats;
 mod given;
 mod hear;
+mod offers;
 mod publish;
 mod replies;
 mod route;

@@ -1,7 +1,7 @@
 //! What the tasks of a client share.
 
 use super::events::Subscriptions;
-use super::formats::Offers;
+use super::offers::Offers;
 use super::publish::Published;
 use super::sessions::Sessions;
 use super::state::State;

@@ -17,6 +17,7 @@ mod equals;
 mod fleet;
 mod formats;
 mod killed;
+mod offers;
 mod operations;
 mod outages;
 mod presence;
