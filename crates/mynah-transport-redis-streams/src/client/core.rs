@@ -307,14 +307,14 @@ impl Core {
     }
 
     /// Takes what there is, in turns of bounded size, and no more calls than answers are kept for.
-    pub(super) fn take_batch(&self) -> Batch {
+    ///
+    /// `calls`: what has the room for them, and nothing in it.
+    pub(super) fn take_batch(&self, mut calls: Vec<Queued>) -> Batch {
         const MOST: usize = 512;
         const MOST_BYTES: usize = 1 << 20;
         // Answers to calls that were cancelled come beside them.
         let most_awaited = (self.options.reply_max_len / 2).max(1);
         let mut state = self.lock();
-        let waiting = state.outbox.len() + state.notes.len();
-        let mut calls = Vec::with_capacity(waiting.min(MOST));
         let mut bytes = 0;
         let mut held_back = false;
         // Half of a turn at most, so that calls have theirs.

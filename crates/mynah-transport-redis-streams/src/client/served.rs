@@ -52,11 +52,16 @@ impl Directory {
         let now = Instant::now();
         let fresh = |at: &Instant| now.saturating_duration_since(*at) < FRESH;
         let mut asked: Vec<String> = Vec::new();
+        let mut last = None;
         for queued in &batch.calls {
-            let known = self.seen.get(&queued.service).is_some_and(fresh);
-            let is_call = matches!(queued.said, Said::Call(_));
-            if is_call && !known && !asked.contains(&queued.service) {
-                asked.push(queued.service.clone());
+            let service = &*queued.service;
+            // Mostly they are all of one service.
+            if !matches!(queued.said, Said::Call(_)) || last.replace(service) == Some(service) {
+                continue;
+            }
+            let known = self.seen.get(service).is_some_and(fresh);
+            if !known && !asked.iter().any(|asked| asked == service) {
+                asked.push(service.to_owned());
             }
         }
         let doubts = self.doubts_until.is_some_and(|until| now < until);

@@ -5,8 +5,9 @@ mod offers;
 
 use super::core::{Batch, Core, Queued, Said};
 use super::table::Candidate;
-use super::write::{answered, command_of};
+use super::write::{add, answered};
 use crate::command::Call;
+use crate::connect::Commands;
 use crate::connect::Connector;
 use crate::entry::field;
 use crate::keys::Keys;
@@ -52,7 +53,9 @@ fn queued(id: Option<u64>, until: Option<Instant>) -> Queued {
 
 /// The time that a call is written with, in milliseconds.
 fn written(queued: &Queued, now: Instant) -> Option<String> {
-    let command = command_of(&core(8192), queued, now);
+    let mut commands = Commands::of_library();
+    add(&core(8192), queued, now, &mut commands);
+    let command = commands.each().next().unwrap();
     let mut arguments = command.args_iter().map(|argument| match argument {
         Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
         other => panic!("{other:?}"),
@@ -80,7 +83,7 @@ fn no_more_calls_are_written_than_answers_are_kept_for() {
     }
     core.write(queued(None, None));
     let take = || {
-        let batch = core.take_batch();
+        let batch = core.take_batch(Vec::new());
         let ids = batch.calls.iter().map(|queued| queued.id.clone());
         ids.collect::<Vec<_>>()
     };
@@ -94,7 +97,7 @@ fn no_more_calls_are_written_than_answers_are_kept_for() {
     assert_eq!(take(), [call(3)]);
     // So does a call that is not waited for any more.
     assert!(!core.withdraw(&WireId::Uint(2)));
-    let batch = core.take_batch();
+    let batch = core.take_batch(Vec::new());
     assert_eq!(batch.calls.len(), 1);
     core.put_back(batch);
     assert_eq!(take(), [call(4)]);
@@ -126,7 +129,11 @@ fn what_is_said_in_sessions_waits_for_no_answers() {
             Said::Note(_, written) => (None, written.number),
             _ => (queued.id.clone(), 0),
         };
-        core.take_batch().calls.iter().map(of).collect::<Vec<_>>()
+        core.take_batch(Vec::new())
+            .calls
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
     };
     // One answer is kept room for: the second call waits, and what ends streams does not.
     assert_eq!(take(), [(None, 2), (None, 3), (Some(WireId::Uint(1)), 0)]);
@@ -180,7 +187,7 @@ fn candidate(server: &str) -> Candidate {
 
 /// The batch with the first frame of a call for this server, as the writer has it before it is written.
 fn given(core: &Arc<Core>, server: &str) -> Batch {
-    let mut batch = core.take_batch();
+    let mut batch = core.take_batch(Vec::new());
     for queued in &mut batch.calls {
         if let Said::Open(call) = queued.said {
             let (inbox, written) = core.begin_session(call, candidate(server)).unwrap();
@@ -203,21 +210,21 @@ fn calls_that_wait_for_room_for_their_answers_are_told_so_once() {
     for id in 1..=4 {
         core.write(queued(Some(id), None));
     }
-    assert_eq!(core.take_batch().calls.len(), 2);
+    assert_eq!(core.take_batch(Vec::new()).calls.len(), 2);
     let waits = |id| delivery(id, DeliveryStatus::Waits);
     let mut told = [heard(&core), heard(&core)].map(Option::unwrap);
     told.sort_by_key(|told| format!("{told:?}"));
     assert_eq!(told, [waits(3), waits(4)]);
     core.write(queued(Some(5), None));
-    assert_eq!(core.take_batch().calls.len(), 0);
+    assert_eq!(core.take_batch(Vec::new()).calls.len(), 0);
     assert_eq!(heard(&core), Some(waits(5)));
-    assert_eq!(core.take_batch().calls.len(), 0);
+    assert_eq!(core.take_batch(Vec::new()).calls.len(), 0);
     assert_eq!(heard(&core), None, "they know it");
     // Once there is room it is written, and that is told as well.
     core.was_not_written(&WireId::Uint(1));
-    let batch = core.take_batch();
+    let mut batch = core.take_batch(Vec::new());
     assert_eq!(batch.calls.len(), 1);
-    answered(&core, batch, vec![Value::BulkString(b"1-0".to_vec())]);
+    answered(&core, &mut batch, vec![Value::BulkString(b"1-0".to_vec())]);
     assert_eq!(heard(&core), Some(delivery(3, DeliveryStatus::Written)));
 }
 
@@ -235,12 +242,12 @@ async fn a_call_for_a_server_that_is_gone_is_given_to_another_whatever_else_was_
         b"1:1 ".to_vec(),
     );
     core.write_note("app:inbox:gone".into(), kind::BEAT, 0, 0, b"1:1 ".to_vec());
-    let beats = core.take_batch();
+    let beats = core.take_batch(Vec::new());
     batch.calls.splice(0..0, beats.calls);
     let answers = vec![Value::Nil; batch.calls.len()];
-    answered(&core, batch, answers);
+    answered(&core, &mut batch, answers);
     assert_eq!(heard(&core), None, "it has not ended");
-    let again = core.take_batch();
+    let again = core.take_batch(Vec::new());
     assert!(matches!(again.calls[0].said, Said::Open(7)), "{again:?}");
 }
 
@@ -248,8 +255,12 @@ async fn a_call_for_a_server_that_is_gone_is_given_to_another_whatever_else_was_
 async fn a_call_whose_server_has_gone_in_order_waits_for_its_word() {
     let core = core(8);
     assert!(core.say_in_session(stream_call(7)).is_none());
-    let written = given(&core, "gone");
-    answered(&core, written, vec![Value::BulkString(b"1-0".to_vec())]);
+    let mut written = given(&core, "gone");
+    answered(
+        &core,
+        &mut written,
+        vec![Value::BulkString(b"1-0".to_vec())],
+    );
     assert_eq!(heard(&core), Some(delivery(7, DeliveryStatus::Written)));
     core.lost_inbox("app:inbox:gone");
     core.end_silent_sessions(&core.pulse());
@@ -290,7 +301,10 @@ async fn what_a_server_says_of_an_earlier_time_means_nothing() {
     }
     core.hear_note(&note(kind::GONE, 0, &earlier.to_string()), &mut all);
     assert_eq!(all, []);
-    assert!(core.take_batch().calls.is_empty(), "nobody else is asked");
+    assert!(
+        core.take_batch(Vec::new()).calls.is_empty(),
+        "nobody else is asked"
+    );
     core.hear_note(&note(kind::GONE, 0, &later.to_string()), &mut all);
     let gone = DeliveryStatus::Failed(Undelivered::PeerGone);
     assert_eq!(all, [delivery(7, gone)]);

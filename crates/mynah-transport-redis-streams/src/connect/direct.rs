@@ -3,7 +3,9 @@
 //! The library's connections are shared by many callers, through a task each and two channels; here every connection has one
 //! caller. Commands are the library's, and so are values and errors.
 
+use super::commands::Packed;
 use super::resp::{self, Answer, Raw};
+use crate::entry::{self, Entry};
 use redis::{
     Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, ProtocolVersion, RedisError,
     RedisResult, ServerError, Value, cmd,
@@ -205,23 +207,42 @@ impl Direct {
     ///
     /// Not cancel safe: dropped before it is done, the connection is of no use any more, and says so.
     pub(super) async fn run(&mut self, command: &Cmd) -> RedisResult<Value> {
-        self.ask(command, value).await?
-    }
-
-    /// What is made of the answer to one command. Cancel safety as [`Self::run`].
-    pub(super) async fn ask<T>(
-        &mut self,
-        command: &Cmd,
-        make: impl FnOnce(Raw<'_>) -> T,
-    ) -> RedisResult<T> {
         self.begin()?;
         command.write_packed_command(&mut self.output);
         in_time(self.response_timeout, async {
-            self.send().await?;
-            self.answer(make).await
+            self.send(0).await?;
+            self.answer(value).await
         })
         .await
-        .inspect(|_| self.end())
+        .inspect(|_| self.end())?
+    }
+
+    /// The entries in the answer to a reading of one stream. Cancel safety as [`Self::run`].
+    pub(super) async fn entries(&mut self, command: &Cmd) -> RedisResult<Vec<Entry>> {
+        self.begin()?;
+        command.write_packed_command(&mut self.output);
+        in_time(self.response_timeout, async {
+            self.send(0).await?;
+            if self.input.is_empty() {
+                self.fill(1).await?;
+            }
+            let input = self.input.get(self.taken..).unwrap_or_default();
+            // What comes in parts is not looked at again and again.
+            if let Some((entries, len)) = resp::entries(input) {
+                self.pass(len);
+                return Ok(Ok(entries));
+            }
+            let answer = |answer: Raw<'_>| match answer {
+                error @ Raw::Error(_) => error.into_value().map(|error| (error, Vec::new())),
+                answer => Ok((Value::Nil, entry::of_streams(answer))),
+            };
+            match self.answer(answer).await?? {
+                (Value::ServerError(error), _) => Ok(Err(error.into())),
+                (_, entries) => Ok(Ok(entries)),
+            }
+        })
+        .await
+        .inspect(|_| self.end())?
     }
 
     /// The answers to all commands, errors of Redis among them. Of a transaction those of the commands within it.
@@ -235,10 +256,10 @@ impl Direct {
         self.output = commands.get_packed_pipeline();
         let transaction = commands.is_transaction();
         let answers = in_time(self.response_timeout, async {
-            self.send().await?;
+            self.send(0).await?;
             match transaction {
-                true => self.transaction(commands.len()).await,
-                false => self.answers(commands.len()).await.map(Ok),
+                true => self.transaction(commands.len(), value).await,
+                false => self.answers(commands.len(), value).await.map(Ok),
             }
         });
         let answers = answers.await?;
@@ -246,23 +267,54 @@ impl Direct {
         answers
     }
 
-    async fn answers(&mut self, count: usize) -> RedisResult<Vec<Value>> {
+    /// Commands for [`Self::tell`], in the room of those before.
+    pub(super) fn packed(&mut self) -> Packed {
+        Packed::within(std::mem::take(&mut self.output))
+    }
+
+    /// As [`Self::run_all`], with `OK` in place of the texts in the answers, unless they are wanted.
+    pub(super) async fn tell(&mut self, commands: Packed) -> RedisResult<Vec<Value>> {
+        self.begin()?;
+        let (count, transaction) = (commands.len(), commands.is_atomic());
+        let make: Make = match commands.wants_texts() {
+            true => value,
+            false => brief,
+        };
+        let (bytes, from) = commands.into_bytes();
+        self.output = bytes;
+        let answers = in_time(self.response_timeout, async {
+            self.send(from).await?;
+            match transaction {
+                true => self.transaction(count, make).await,
+                false => self.answers(count, make).await.map(Ok),
+            }
+        });
+        let answers = answers.await?;
+        self.end();
+        answers
+    }
+
+    async fn answers(&mut self, count: usize, make: Make) -> RedisResult<Vec<Value>> {
         let mut answers = Vec::with_capacity(count);
         for _ in 0..count {
-            answers.push(self.answer(value).await??);
+            answers.push(self.answer(make).await??);
         }
         Ok(answers)
     }
 
     /// Within: what Redis says of the transaction.
-    async fn transaction(&mut self, count: usize) -> RedisResult<RedisResult<Vec<Value>>> {
+    async fn transaction(
+        &mut self,
+        count: usize,
+        make: Make,
+    ) -> RedisResult<RedisResult<Vec<Value>>> {
         let mut refused = None;
         // That it begins, and that each command waits for its end.
         for _ in 0..=count {
             let error = self.answer(error_in).await??;
             refused = refused.or(error);
         }
-        let done = match self.answer(value).await?? {
+        let done = match self.answer(make).await?? {
             Value::Array(answers) => Ok(answers),
             Value::ServerError(error) => Err(error.into()),
             _ => Ok(Vec::new()),
@@ -285,8 +337,9 @@ impl Direct {
         self.output.shrink_to(KEPT);
     }
 
-    async fn send(&mut self) -> io::Result<()> {
-        self.stream.write_all(&self.output).await
+    async fn send(&mut self, from: usize) -> io::Result<()> {
+        let bytes = self.output.get(from..).unwrap_or_default();
+        self.stream.write_all(bytes).await
     }
 
     async fn answer<T>(&mut self, make: impl FnOnce(Raw<'_>) -> T) -> RedisResult<T> {
@@ -295,17 +348,22 @@ impl Direct {
             let missing = match resp::read(input).map_err(broken)? {
                 Answer::Whole(raw, len) => {
                     let value = make(raw);
-                    self.taken += len;
-                    if self.taken == self.input.len() {
-                        self.taken = 0;
-                        self.input.clear();
-                        self.input.shrink_to(KEPT);
-                    }
+                    self.pass(len);
                     return Ok(value);
                 }
                 Answer::Part(missing) => missing,
             };
             self.fill(missing).await?;
+        }
+    }
+
+    /// So many bytes of the input were read.
+    fn pass(&mut self, len: usize) {
+        self.taken += len;
+        if self.taken >= self.input.len() {
+            self.taken = 0;
+            self.input.clear();
+            self.input.shrink_to(KEPT);
         }
     }
 
@@ -337,8 +395,23 @@ fn is_about_room(error: &ServerError) -> bool {
     error.to_string().contains("max number of clients")
 }
 
+/// What is made of an answer.
+type Make = fn(Raw<'_>) -> RedisResult<Value>;
+
 fn value(answer: Raw<'_>) -> RedisResult<Value> {
     answer.into_value()
+}
+
+/// Without the texts.
+fn brief(answer: Raw<'_>) -> RedisResult<Value> {
+    match answer {
+        Raw::Text(_) => Ok(Value::Okay),
+        Raw::Array(answers) => {
+            let answers: RedisResult<_> = answers.into_iter().map(brief).collect();
+            Ok(Value::Array(answers?))
+        }
+        other => other.into_value(),
+    }
 }
 
 fn error_in(answer: Raw<'_>) -> RedisResult<Option<RedisError>> {

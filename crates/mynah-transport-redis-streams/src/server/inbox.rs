@@ -9,7 +9,7 @@ use crate::entry::{self, Entry, EntryId};
 use crate::lua::Lua;
 use crate::session::{self, Note, kind};
 use mynah_protocol::{Envelope, Request, WireId};
-use redis::{Pipeline, RedisResult, Value, cmd};
+use redis::{RedisResult, Value, cmd};
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
@@ -236,15 +236,15 @@ async fn claim(
 ) -> RedisResult<HashSet<EntryId>> {
     let inbox = core.keys.inbox(&core.instance);
     let answers = if core.connector.one_slot() {
-        let mut commands = Pipeline::with_capacity(ids.len() + 1);
+        let mut commands = connection.commands();
         for id in ids {
-            commands.add_command(command::delete(&inbox, &[id.spelled()]));
+            commands.add(|add| command::delete(add, &inbox, &[*id]));
         }
         commands.add_command(command::trim_to(&inbox, last));
-        connection.run_all(&commands).await?
+        connection.tell(commands).await?
     } else {
         let ids = [last.next()].into_iter().chain(ids.iter().copied());
-        let ids: Vec<Vec<u8>> = ids.map(EntryId::spelled).collect();
+        let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
         match CLAIM.run(connection, &inbox, &ids).await? {
             Value::Array(answers) => answers,
             _ => Vec::new(),

@@ -56,6 +56,12 @@ fn call(id: u64) -> Envelope<'static> {
     Envelope::Request(request).into_owned()
 }
 
+fn taken(core: &Core) -> Vec<Step> {
+    let mut steps = Vec::new();
+    core.outbox.take(&mut steps);
+    steps
+}
+
 fn nobody_has_arrived(core: &Core) -> bool {
     core.poll_arrived(&Context::from_waker(Waker::noop()))
         .is_pending()
@@ -66,7 +72,7 @@ fn a_call_that_was_cancelled_before_it_is_handed_on_does_not_begin() {
     let core = core();
     core.cancel("c", 7);
     core.deliver("c", call(7), PLACE, 1, None, MANNER);
-    let steps = core.outbox.take();
+    let steps = taken(&core);
     assert!(
         matches!(&*steps, [Step::Done(place)] if *place == PLACE),
         "{steps:?}"
@@ -81,7 +87,7 @@ fn a_client_that_comes_when_the_server_stops_is_left_to_others() {
     let core = core();
     core.stop();
     core.deliver("c", call(7), PLACE, 3, None, MANNER);
-    let steps = core.outbox.take();
+    let steps = taken(&core);
     assert!(
         matches!(&*steps, [Step::Release { place, attempts: 2 }] if *place == PLACE),
         "{steps:?}"
@@ -156,7 +162,7 @@ fn said(core: &Core) -> Vec<(&'static str, u64)> {
         Step::Note(_, written) => (written.kind, written.call),
         other => panic!("{other:?}"),
     };
-    core.outbox.take().into_iter().map(note).collect()
+    taken(core).into_iter().map(note).collect()
 }
 
 /// Hears frames until the session has ended, or so many were heard: how many.

@@ -18,25 +18,29 @@ async fn a_call_that_nobody_reads_is_taken_back_and_given_to_another() {
     assert!(core.say_in_session(stream_call(7)).is_none());
     let mut patience = Duration::from_secs(1);
     for round in 1..=3 {
-        let first = given(&core, "dead");
+        let mut first = given(&core, "dead");
         let Said::Note(_, Written { call: number, .. }) = first.calls[0].said else {
             panic!("{first:?}")
         };
         let entry = Value::BulkString(format!("{round}-0").into_bytes());
-        answered(&core, first, vec![entry]);
+        answered(&core, &mut first, vec![entry]);
         assert_eq!(heard(&core), Some(delivery(7, DeliveryStatus::Written)));
         tokio::time::advance(patience - Duration::from_millis(1)).await;
         core.take_back_unread();
-        assert_eq!(taken_out(&core.take_batch()), [0; 0], "it has time");
+        assert_eq!(
+            taken_out(&core.take_batch(Vec::new())),
+            [0; 0],
+            "it has time"
+        );
         tokio::time::advance(Duration::from_millis(1)).await;
         core.take_back_unread();
-        let batch = core.take_batch();
+        let mut batch = core.take_batch(Vec::new());
         assert_eq!(taken_out(&batch), [number]);
         assert!(
             core.has_session(number),
             "until Redis says that it was there"
         );
-        answered(&core, batch, vec![Value::Int(1)]);
+        answered(&core, &mut batch, vec![Value::Int(1)]);
         assert!(!core.has_session(number));
         assert_eq!(heard(&core), Some(delivery(7, DeliveryStatus::Waits)));
         let servers = [living("dead", 12_000), living("alive", 9_000)];
@@ -54,11 +58,11 @@ async fn a_call_that_nobody_reads_is_taken_back_and_given_to_another() {
         // One that has much to do is given more time each time.
         patience *= 2;
     }
-    let last = given(&core, "alive");
+    let mut last = given(&core, "alive");
     let Said::Note(_, Written { call: number, .. }) = last.calls[0].said else {
         panic!("{last:?}")
     };
-    answered(&core, last, vec![Value::BulkString(b"4-0".to_vec())]);
+    answered(&core, &mut last, vec![Value::BulkString(b"4-0".to_vec())]);
     // It names the call among those that it has: then it is not taken back, however long it says nothing else.
     let beat = Note {
         kind: kind::BEAT.as_bytes().to_vec(),
@@ -69,7 +73,7 @@ async fn a_call_that_nobody_reads_is_taken_back_and_given_to_another() {
     core.hear_note(&beat, &mut Vec::new());
     tokio::time::advance(Duration::from_secs(60)).await;
     core.take_back_unread();
-    assert_eq!(taken_out(&core.take_batch()), [0; 0]);
+    assert_eq!(taken_out(&core.take_batch(Vec::new())), [0; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,11 +81,11 @@ async fn a_call_that_was_taken_or_may_have_been_is_not_taken_back() {
     let core = core(8);
     let put = |server: Candidate, call| {
         assert!(core.say_in_session(stream_call(call)).is_none());
-        let mut batch = core.take_batch();
+        let mut batch = core.take_batch(Vec::new());
         let (inbox, written) = core.begin_session(call, server).unwrap();
         let number = written.call;
         batch.calls[0].said = Said::Note(inbox, written);
-        answered(&core, batch, vec![Value::BulkString(b"1-0".to_vec())]);
+        answered(&core, &mut batch, vec![Value::BulkString(b"1-0".to_vec())]);
         assert_eq!(heard(&core), Some(delivery(call, DeliveryStatus::Written)));
         number
     };
@@ -94,14 +98,17 @@ async fn a_call_that_was_taken_or_may_have_been_is_not_taken_back() {
     let taken = put(candidate("one"), 8);
     tokio::time::advance(Duration::from_secs(2)).await;
     core.take_back_unread();
-    let batch = core.take_batch();
+    let mut batch = core.take_batch(Vec::new());
     assert_eq!(taken_out(&batch), [taken]);
     // It was not there any more: whoever took it has it.
-    answered(&core, batch, vec![Value::Int(0)]);
+    answered(&core, &mut batch, vec![Value::Int(0)]);
     assert!(core.has_session(early) && core.has_session(taken));
     tokio::time::advance(Duration::from_secs(2)).await;
     core.take_back_unread();
-    assert!(core.take_batch().calls.is_empty(), "it is asked once");
+    assert!(
+        core.take_batch(Vec::new()).calls.is_empty(),
+        "it is asked once"
+    );
     assert_eq!(heard(&core), None);
 }
 

@@ -39,7 +39,7 @@ async fn a_call_is_offered_until_its_time_is_over_and_no_faster_than_once_a_seco
         assert_eq!(heard(&core), Some(waits.clone()));
         times += 1;
         // Until it is written again, or has no time left.
-        while core.take_batch().calls.is_empty() && Instant::now() < until {
+        while core.take_batch(Vec::new()).calls.is_empty() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(16)).await;
         }
     }
@@ -48,7 +48,7 @@ async fn a_call_is_offered_until_its_time_is_over_and_no_faster_than_once_a_seco
     assert_eq!(core.hear_json(unread(7)), None);
     assert_eq!(heard(&core), Some(waits));
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(core.take_batch().calls.is_empty());
+    assert!(core.take_batch(Vec::new()).calls.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +65,10 @@ async fn an_offer_that_is_let_go_of_ends_as_one_that_may_be_made_again() {
     core.offers.keep(&WireId::Uint(8), &large, "arith", None);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(heard(&core), Some(delivery(7, busy)));
-    assert!(core.take_batch().calls.is_empty(), "it is not written");
+    assert!(
+        core.take_batch(Vec::new()).calls.is_empty(),
+        "it is not written"
+    );
     // So one that was let go of before anybody took it.
     assert_eq!(core.hear_json(unread(7)), Some(delivery(7, busy)));
     // One that was cancelled while it waits has ended, and is not written.
@@ -73,5 +76,5 @@ async fn an_offer_that_is_let_go_of_ends_as_one_that_may_be_made_again() {
     assert_eq!(heard(&core), Some(delivery(8, DeliveryStatus::Waits)));
     drop(core.offers.take(&WireId::Uint(8)));
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(core.take_batch().calls.is_empty());
+    assert!(core.take_batch(Vec::new()).calls.is_empty());
 }
