@@ -2,7 +2,7 @@
 
 use super::events::Subscriptions;
 use super::offers::Offers;
-use super::publish::Published;
+use super::publish::{Emitted, Published};
 use super::sessions::Sessions;
 use super::state::State;
 use crate::coding::Coding;
@@ -68,8 +68,8 @@ pub(super) enum Said {
     Note(Arc<str>, Written),
     /// A call is not to be taken out of this inbox any more: its number on the wire, and its entry.
     TakeBack(Arc<str>, u64, EntryId),
-    /// A message of a topic: the key of its stream, the number that it has here, and what it says.
-    Event(String, u64, Vec<u8>),
+    /// A message of a topic.
+    Event(Emitted),
 }
 
 /// A call that waits to be written.

@@ -205,9 +205,7 @@ pub(super) fn add(core: &Core, queued: &Queued, now: Instant, commands: &mut Com
         Said::Note(inbox, written) => {
             commands.add(|add| command::to_server(add, inbox, &core.reply_to, written));
         }
-        Said::Event(topic, number, message) => {
-            commands.add_command(core.event(topic, *number, message));
-        }
+        Said::Event(said) => commands.add_command(core.event(said)),
         Said::TakeBack(inbox, _, entry) => {
             commands.add(|add| command::delete(add, inbox, &[*entry]));
         }

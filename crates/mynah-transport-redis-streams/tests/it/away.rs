@@ -52,7 +52,8 @@ impl Visit for Lost {
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
-/// Of more than 2 MiB that a client emits while Redis is away the oldest go, and the log says how many. Calls have their place.
+/// Of more than 2 MiB that a client emits while Redis is away the oldest go, and the log and readers hear how many. Calls have
+/// their place.
 #[tokio::test]
 async fn what_is_emitted_while_redis_is_away_is_bounded_and_what_goes_is_told() {
     const MESSAGE: usize = 64 << 10;
@@ -69,6 +70,10 @@ async fn what_is_emitted_while_redis_is_away_is_bounded_and_what_goes_is_told() 
     let mut news = within(other.subscribe::<(u64, String)>("news"))
         .await
         .unwrap();
+    assert_eq!(within(arith.add(1, 2)).await.unwrap(), 3);
+    peer.emit("news", &(MANY, "x".repeat(MESSAGE))).unwrap();
+    assert_eq!(within(news.next()).await.unwrap().unwrap().0, MANY);
+    // What is answered behind it says that its writer knows that it was written.
     assert_eq!(within(arith.add(1, 2)).await.unwrap(), 3);
     redis.kill().await.unwrap();
     // From then on it knows that nothing can be written.
@@ -99,6 +104,7 @@ async fn what_is_emitted_while_redis_is_away_is_bounded_and_what_goes_is_told() 
     // Those that were emitted last, without one missing.
     assert_eq!(heard, Vec::from_iter(MANY - count..MANY));
     assert_eq!(lost.0.load(Ordering::SeqCst), MANY - count);
+    assert_eq!(news.dropped(), MANY - count, "readers are told as well");
     assert_eq!(within(call).await.unwrap(), 4);
 }
 
