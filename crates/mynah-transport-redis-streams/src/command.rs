@@ -216,8 +216,34 @@ pub(crate) fn wait(options: &RedisOptions) -> Cmd {
     wait
 }
 
+/// The longest time that is written: a script of Redis counts no further exactly, and no clock does.
+const LONGEST_MS: u64 = 1 << 53;
+
 /// Milliseconds, rounded up, so that something is never nothing.
 pub(crate) fn millis(time: Duration) -> u64 {
-    let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    whole + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
+    let whole = u64::try_from(time.as_millis()).unwrap_or(LONGEST_MS);
+    let more = u64::from(!time.subsec_nanos().is_multiple_of(1_000_000));
+    whole.min(LONGEST_MS - 1) + more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_up_and_end_somewhere() {
+        let nanos = |nanos| millis(Duration::from_nanos(nanos));
+        assert_eq!([0, 1, 999_999, 1_000_000].map(nanos), [0, 1, 1, 1]);
+        assert_eq!(nanos(1_000_001), 2);
+        let year = Duration::from_secs(365 * 24 * 3600);
+        assert_eq!(millis(year * 1000), 31_536_000_000_000);
+        for long in [
+            Duration::MAX,
+            Duration::from_secs(u64::MAX),
+            Duration::from_millis(u64::MAX),
+        ] {
+            let ms = millis(long);
+            assert!((LONGEST_MS - 1..=LONGEST_MS).contains(&ms), "{ms}");
+        }
+    }
 }

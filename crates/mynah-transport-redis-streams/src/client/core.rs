@@ -1,8 +1,8 @@
 //! What the tasks of a client share.
 
 use super::events::Subscriptions;
-use super::formats::Offers;
-use super::publish::Published;
+use super::offers::Offers;
+use super::publish::{Emitted, Published};
 use super::sessions::Sessions;
 use super::state::State;
 use crate::coding::Coding;
@@ -66,8 +66,10 @@ pub(super) enum Said {
     Open(u64),
     /// Something for the inbox of a server.
     Note(Arc<str>, Written),
-    /// A message of a topic: the key of its stream, the number that it has here, and what it says.
-    Event(String, u64, Vec<u8>),
+    /// A call is not to be taken out of this inbox any more: its number on the wire, and its entry.
+    TakeBack(Arc<str>, u64, EntryId),
+    /// A message of a topic.
+    Event(Emitted),
 }
 
 /// A call that waits to be written.
@@ -366,6 +368,8 @@ impl Core {
             }
             state.queue_of(&queued.said).push_front(queued);
         }
+        // More may have come meanwhile.
+        state.make_room_for_event(0);
         if batch.read.is_some() {
             state.read = state.read.max(batch.read);
             state.delete_now = true;

@@ -1,6 +1,10 @@
 //! Tests of the client's parts without Redis.
 
+mod given;
+mod offers;
+
 use super::core::{Batch, Core, Queued, Said};
+use super::table::Candidate;
 use super::write::{add, answered};
 use crate::command::Call;
 use crate::connect::Commands;
@@ -8,6 +12,7 @@ use crate::connect::Connector;
 use crate::entry::field;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
+use crate::presence::Living;
 use crate::session::{Note, Written, kind};
 use mynah_protocol::{
     Cancel, CancelReason, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, FormatId, Metadata,
@@ -162,12 +167,30 @@ fn heard(core: &Core) -> Option<Envelope<'static>> {
     }
 }
 
+/// A server that is alive until then, by the clock of Redis.
+fn living(server: &str, until_ms: u64) -> Living {
+    Living {
+        instance: server.into(),
+        until_ms,
+        late: false,
+    }
+}
+
+/// A server that takes the entries of calls out before it begins them.
+fn candidate(server: &str) -> Candidate {
+    Candidate {
+        server: server.into(),
+        until_ms: 12_000,
+        claims: true,
+    }
+}
+
 /// The batch with the first frame of a call for this server, as the writer has it before it is written.
 fn given(core: &Arc<Core>, server: &str) -> Batch {
     let mut batch = core.take_batch(Vec::new());
     for queued in &mut batch.calls {
         if let Said::Open(call) = queued.said {
-            let (inbox, written) = core.begin_session(call, &server.into()).unwrap();
+            let (inbox, written) = core.begin_session(call, candidate(server)).unwrap();
             queued.said = Said::Note(inbox, written);
         }
     }
@@ -292,11 +315,11 @@ async fn what_a_server_says_of_an_earlier_time_means_nothing() {
 async fn many_sessions_are_spread_and_leave_nothing() {
     const MANY: u64 = 10_000;
     let core = core(100_000);
-    let servers: Vec<Arc<str>> = ["a", "b", "c", "d"].map(Arc::from).to_vec();
+    let servers = ["a", "b", "c", "d"].map(|server| living(server, 12_000));
     for id in 1..=MANY {
         assert!(core.say_in_session(stream_call(id)).is_none());
-        let server = Arc::clone(core.least_loaded(servers.iter()).unwrap());
-        core.begin_session(id, &server).unwrap();
+        let server = core.least_loaded(servers.iter()).unwrap();
+        core.begin_session(id, candidate(&server.instance)).unwrap();
     }
     let load = |server| core.sessions.lock().load(server);
     assert_eq!(["a", "b", "c", "d"].map(load), [(false, 2500); 4]);
@@ -315,16 +338,16 @@ async fn many_sessions_are_spread_and_leave_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_nothing_of_its_sessions_is_the_last_to_be_asked() {
     let core = core(8);
-    let servers: [Arc<str>; 2] = ["dead", "alive"].map(Arc::from);
+    let servers = ["dead", "alive"].map(|server| living(server, 12_000));
     let mut numbers = Vec::new();
     for (id, server) in [(1, "dead"), (2, "alive"), (3, "alive")] {
         assert!(core.say_in_session(stream_call(id)).is_none());
-        let (_, first) = core.begin_session(id, &server.into()).unwrap();
+        let (_, first) = core.begin_session(id, candidate(server)).unwrap();
         numbers.push(first.call);
     }
     let least = || {
         core.least_loaded(servers.iter())
-            .map(|server| server.to_string())
+            .map(|server| server.instance.to_string())
     };
     assert_eq!(least().as_deref(), Some("dead"));
     for _ in 0..3 {

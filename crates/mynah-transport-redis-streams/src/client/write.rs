@@ -165,6 +165,10 @@ async fn write(
     let mut commands = connection.commands();
     let now = Instant::now();
     for queued in &batch.calls {
+        if matches!(&queued.said, Said::Note(_, first) if first.number == 1) {
+            // Where it stands, so that it can be taken back.
+            commands.with_texts();
+        }
         add(core, queued, now, &mut commands);
     }
     if let Some(last) = batch.read {
@@ -201,8 +205,9 @@ pub(super) fn add(core: &Core, queued: &Queued, now: Instant, commands: &mut Com
         Said::Note(inbox, written) => {
             commands.add(|add| command::to_server(add, inbox, &core.reply_to, written));
         }
-        Said::Event(topic, number, message) => {
-            commands.add_command(core.event(topic, *number, message));
+        Said::Event(said) => commands.add_command(core.event(said)),
+        Said::TakeBack(inbox, _, entry) => {
+            commands.add(|add| command::delete(add, inbox, &[*entry]));
         }
         // All of them have been given to somebody.
         Said::Open(_) => commands.add_command(cmd("PING")),
@@ -241,6 +246,13 @@ pub(super) fn answered(core: &Core, batch: &mut Batch, mut answers: Vec<Value>) 
     let mut lost = Vec::new();
     for (queued, answer) in batch.calls.drain(..).zip(answers) {
         let Value::ServerError(error) = answer else {
+            match &queued.said {
+                Said::TakeBack(_, number, _) if answer == Value::Int(1) => {
+                    core.was_taken_back(*number);
+                }
+                Said::Note(_, first) if first.number == 1 => core.was_put(first.call, &answer),
+                _ => {}
+            }
             match queued.id {
                 _ if answer == Value::Nil => not_there(core, &queued.said, &mut lost),
                 Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),

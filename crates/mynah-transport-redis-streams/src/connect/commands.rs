@@ -115,6 +115,13 @@ impl Commands {
         commands.into_iter().flatten()
     }
 
+    /// Has texts among the answers be answered with, as those of commands for the library are.
+    pub(crate) const fn with_texts(&mut self) {
+        if let Self::Packed(packed) = self {
+            packed.texts = true;
+        }
+    }
+
     /// Has Redis do all of it or nothing.
     pub(crate) fn atomic(&mut self) {
         match self {
@@ -132,6 +139,7 @@ pub(crate) struct Packed {
     bytes: Vec<u8>,
     len: usize,
     atomic: bool,
+    texts: bool,
     /// Where the command that is being said begins, and how many words it has until now.
     start: usize,
     words: u64,
@@ -189,6 +197,11 @@ impl Packed {
 
     pub(super) const fn is_atomic(&self) -> bool {
         self.atomic
+    }
+
+    /// Whether texts among the answers are wanted.
+    pub(super) const fn wants_texts(&self) -> bool {
+        self.texts
     }
 
     /// What is sent, and from which byte on.

@@ -11,6 +11,7 @@ use redis::{
     RedisResult, ServerError, Value, cmd,
 };
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// What a buffer keeps once it is empty.
 const KEPT: usize = 256 << 10;
@@ -46,40 +47,6 @@ impl Place {
             _ => None,
         }
     }
-
-    async fn connect(&self) -> io::Result<Stream> {
-        match self {
-            Self::Tcp(host, port) => {
-                let stream = connect_to_any(host, *port).await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            }
-            #[cfg(unix)]
-            Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
-        }
-    }
-}
-
-/// Connects to whichever address of a host answers first. Each is tried a little behind the one before, so that one that is
-/// silent delays nobody for long.
-async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
-    const BEHIND: Duration = Duration::from_millis(250);
-    let mut attempts = JoinSet::new();
-    for (number, address) in (0..).zip(lookup_host((host, port)).await?) {
-        attempts.spawn(async move {
-            sleep(BEHIND * number).await;
-            TcpStream::connect(address).await
-        });
-    }
-    let mut failed = None;
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.map_err(io::Error::other)? {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    let unknown = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    Err(failed.unwrap_or_else(unknown))
 }
 
 #[derive(Debug)]
@@ -129,19 +96,76 @@ impl Direct {
         response_timeout: Option<Duration>,
     ) -> RedisResult<Self> {
         let opened = timeout(connect_timeout, async {
-            let mut direct = Self {
-                stream: place.connect().await?,
-                input: Vec::new(),
-                taken: 0,
-                output: Vec::new(),
-                response_timeout: None,
-                owes: false,
+            let mut direct = match place {
+                Place::Tcp(host, port) => {
+                    let addresses = lookup_host((&**host, *port)).await?;
+                    Self::open_any(addresses.collect(), info).await?
+                }
+                #[cfg(unix)]
+                Place::Unix(path) => {
+                    Self::signed_in(Stream::Unix(UnixStream::connect(path).await?), info).await?
+                }
             };
-            direct.sign_in(info).await?;
             direct.response_timeout = response_timeout;
             Ok(direct)
         });
         opened.await.unwrap_or_else(|_elapsed| Err(too_slow()))
+    }
+
+    /// Opens whichever address of a host Redis answers at first. Each is tried a little behind the one before, or once that
+    /// has failed: one that is silent, though it takes connections, delays nobody for long.
+    async fn open_any(addresses: Vec<SocketAddr>, info: &ConnectionInfo) -> RedisResult<Self> {
+        const BEHIND: Duration = Duration::from_millis(250);
+        if let [only] = *addresses {
+            return Self::open_at(only, info).await;
+        }
+        let mut waiting = addresses.into_iter();
+        let mut attempts = JoinSet::new();
+        let mut failed = None;
+        loop {
+            if let Some(address) = waiting.next() {
+                let info = info.clone();
+                attempts.spawn(async move { Self::open_at(address, &info).await });
+            }
+            let ended = match waiting.len() {
+                0 => attempts.join_next().await,
+                _ => match timeout(BEHIND, attempts.join_next()).await {
+                    Ok(ended) => ended,
+                    Err(_elapsed) => continue,
+                },
+            };
+            match ended.map(|ended| ended.map_err(io::Error::other)) {
+                Some(Ok(Ok(direct))) => return Ok(direct),
+                // That is an answer as well.
+                Some(Ok(Err(error))) if !error.is_io_error() => return Err(error),
+                Some(Ok(Err(error))) => failed = failed.or(Some(error)),
+                Some(Err(error)) => return Err(error.into()),
+                None => {
+                    let unknown =
+                        || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+                    return Err(failed.unwrap_or_else(|| unknown().into()));
+                }
+            }
+        }
+    }
+
+    async fn open_at(address: SocketAddr, info: &ConnectionInfo) -> RedisResult<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Self::signed_in(Stream::Tcp(stream), info).await
+    }
+
+    async fn signed_in(stream: Stream, info: &ConnectionInfo) -> RedisResult<Self> {
+        let mut direct = Self {
+            stream,
+            input: Vec::new(),
+            taken: 0,
+            output: Vec::new(),
+            response_timeout: None,
+            owes: false,
+        };
+        direct.sign_in(info).await?;
+        Ok(direct)
     }
 
     async fn sign_in(&mut self, info: &ConnectionInfo) -> RedisResult<()> {
@@ -248,17 +272,21 @@ impl Direct {
         Packed::within(std::mem::take(&mut self.output))
     }
 
-    /// As [`Self::run_all`], with `OK` in place of the texts in the answers.
+    /// As [`Self::run_all`], with `OK` in place of the texts in the answers, unless they are wanted.
     pub(super) async fn tell(&mut self, commands: Packed) -> RedisResult<Vec<Value>> {
         self.begin()?;
         let (count, transaction) = (commands.len(), commands.is_atomic());
+        let make: Make = match commands.wants_texts() {
+            true => value,
+            false => brief,
+        };
         let (bytes, from) = commands.into_bytes();
         self.output = bytes;
         let answers = in_time(self.response_timeout, async {
             self.send(from).await?;
             match transaction {
-                true => self.transaction(count, brief).await,
-                false => self.answers(count, brief).await.map(Ok),
+                true => self.transaction(count, make).await,
+                false => self.answers(count, make).await.map(Ok),
             }
         });
         let answers = answers.await?;
