@@ -39,8 +39,10 @@ impl Definitions {
         let Some(given) = schema.as_ref() else {
             return Ok(());
         };
-        let (root, own) = taken_apart(given);
+        let (root, own) = taken_apart(given)?;
         if own.is_empty() {
+            // An empty list of them is none.
+            *schema = Some(Schema::trusted(root));
             return Ok(());
         }
         let names = self.names_for(&own)?;
@@ -133,9 +135,9 @@ impl Definitions {
 }
 
 /// A schema without the definitions that it brings along, and those.
-fn taken_apart(schema: &Schema) -> (Value, BTreeMap<String, Schema>) {
+fn taken_apart(schema: &Schema) -> Result<(Value, BTreeMap<String, Schema>), ContractError> {
     let Value::Map(members) = schema.as_value() else {
-        return (schema.as_value().clone(), BTreeMap::new());
+        return Ok((schema.as_value().clone(), BTreeMap::new()));
     };
     let mut own = BTreeMap::new();
     let mut rest = Vec::with_capacity(members.len());
@@ -149,6 +151,10 @@ fn taken_apart(schema: &Schema) -> (Value, BTreeMap<String, Schema>) {
                     }
                 }
             }
+            _ if is_own => {
+                let expected = "its definitions by name, in an object";
+                return Err(ContractError::shape("schema", expected));
+            }
             _ => rest.push((name.clone(), value.clone())),
         }
     }
@@ -159,7 +165,7 @@ fn taken_apart(schema: &Schema) -> (Value, BTreeMap<String, Schema>) {
             .values()
             .any(|schema| keywords::any_reference(schema.as_value(), &mut |target| target == "#"))
     {
-        return (root, own);
+        return Ok((root, own));
     }
     let title = schema.as_value().get("title").and_then(Value::as_str);
     let mut name = title.unwrap_or("Itself").to_owned();
@@ -177,7 +183,7 @@ fn taken_apart(schema: &Schema) -> (Value, BTreeMap<String, Schema>) {
         .map(|(name, schema)| (name, Schema::trusted(to_itself(schema.as_value()))))
         .collect();
     own.insert(name.clone(), Schema::trusted(to_itself(&root)));
-    (Value::Map(vec![("$ref".into(), itself)]), own)
+    Ok((Value::Map(vec![("$ref".into(), itself)]), own))
 }
 
 /// The same schema with references to definitions under their new names.

@@ -2,26 +2,24 @@
 //!
 //! Only servers and clients of ours say so to each other. An answer may have any byte in it, so nothing is looked for.
 
-use crate::entry::{decimal, put_decimal};
+use crate::entry::decimal;
 
 /// The most digits of a length.
 const MOST_DIGITS: usize = 10;
 
-/// All of them in one text.
-pub(crate) fn all(answers: &[&[u8]]) -> Vec<u8> {
-    let bytes: usize = answers.iter().map(|answer| answer.len() + 8).sum();
-    let mut all = Vec::with_capacity(bytes);
-    for answer in answers {
-        put(answer, &mut all);
-    }
-    all
+/// The bytes that they take.
+pub(crate) fn bytes(answers: &[&[u8]]) -> usize {
+    let of = |len: usize| len + 2 + usize::try_from(len.checked_ilog10().unwrap_or(0)).unwrap_or(0);
+    answers.iter().map(|answer| of(answer.len())).sum()
 }
 
-/// Adds an answer.
-fn put(answer: &[u8], all: &mut Vec<u8>) {
-    put_decimal(u64::try_from(answer.len()).unwrap_or(u64::MAX), all);
-    all.push(b':');
-    all.extend_from_slice(answer);
+/// Adds them to a text.
+pub(crate) fn put(answers: &[&[u8]], text: &mut Vec<u8>) {
+    for answer in answers {
+        text.extend_from_slice(itoa::Buffer::new().format(answer.len()).as_bytes());
+        text.push(b':');
+        text.extend_from_slice(answer);
+    }
 }
 
 /// The answers in an entry, in order. `Err` at what is none, and nothing after it.
@@ -56,13 +54,16 @@ fn first(all: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{all, each};
+    use super::{bytes, each, put};
 
     #[test]
     fn what_is_put_is_found() {
         let long = vec![b':'; 12_345];
-        let answers: [&[u8]; 5] = [b"", b"{}", b"3:abc", &long, b"\n\0"];
-        let all = all(&answers);
+        let ten = [b'1'; 10];
+        let answers: [&[u8]; 7] = [b"", b"{}", b"3:abc", &long, b"\n\0", &ten, &ten[1..]];
+        let mut all = Vec::new();
+        put(&answers, &mut all);
+        assert_eq!(all.len(), bytes(&answers));
         let found: Vec<_> = each(&all).collect();
         assert_eq!(found, answers.map(Ok));
         assert_eq!(all.get(..5), Some(&b"0:2:{"[..]));

@@ -18,7 +18,7 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    const ALL: [Self; 3] = [Self::Json, Self::Cbor, Self::MessagePack];
+    pub(crate) const ALL: [Self; 3] = [Self::Json, Self::Cbor, Self::MessagePack];
 
     /// `None` for formats of a program's own.
     pub(crate) const fn of(format: FormatId) -> Option<Self> {
@@ -127,11 +127,22 @@ impl Said {
 }
 
 /// One for each format.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PerCoding<T> {
     json: T,
     cbor: T,
     messagepack: T,
+}
+
+impl<T: Copy> PerCoding<T> {
+    /// The same for all.
+    pub(crate) const fn all(one: T) -> Self {
+        Self {
+            json: one,
+            cbor: one,
+            messagepack: one,
+        }
+    }
 }
 
 impl<T> PerCoding<T> {

@@ -1,6 +1,7 @@
 //! The commands that are sent.
 
 use crate::answers;
+use crate::connect::Words;
 use crate::entry::{EntryId, field};
 use crate::options::RedisOptions;
 use crate::session::{Written, kind};
@@ -29,49 +30,47 @@ impl Call {
 
     /// `timeout`: what is left now of the time that its caller gives it. `unserved`: nobody takes entries from the stream,
     /// and it is kept from growing without an end.
-    pub(crate) fn add(&self, timeout: Option<Duration>, unserved: bool) -> Cmd {
-        let mut add = Cmd::with_capacity(21, self.len() + 256);
-        add.arg("XADD").arg(&*self.stream);
+    pub(crate) fn add(&self, add: &mut dyn Words, timeout: Option<Duration>, unserved: bool) {
+        add.word(b"XADD");
+        add.word(self.stream.as_bytes());
         if unserved {
-            add.arg("MAXLEN").arg("~").arg(UNSERVED_LEN);
+            add.at_most(UNSERVED_LEN);
         }
-        add.arg("*");
-        add.arg(field::TYPE).arg("rpc");
-        add.arg(field::ENVELOPE).arg(&*self.envelope);
+        add.word(b"*");
+        add.field(field::TYPE, b"rpc");
+        add.field(field::ENVELOPE, &self.envelope);
         if let Some(reply_to) = &self.reply_to {
-            add.arg(field::REPLY_TO).arg(&**reply_to);
+            add.field(field::REPLY_TO, reply_to.as_bytes());
         }
         // What real clamator peers do not know stands behind what they do.
         if let Some(timeout) = timeout {
-            add.arg(field::TIMEOUT_MS).arg(millis(timeout));
+            add.word(field::TIMEOUT_MS.as_bytes());
+            add.number(millis(timeout));
         }
         if let Some(operation) = &self.operation {
-            add.arg(field::OPERATION).arg(&**operation);
+            add.field(field::OPERATION, operation.as_bytes());
         }
         if let Some(metadata) = &self.metadata {
-            add.arg(field::METADATA).arg(&**metadata);
+            add.field(field::METADATA, metadata);
         }
         if let Some((kind, frame)) = &self.frame {
-            add.arg(field::MYNAH)
-                .arg(kind)
-                .arg(field::BODY)
-                .arg(&**frame);
-            return add;
+            add.field(field::MYNAH, kind.as_bytes());
+            add.field(field::BODY, frame);
+            return;
         }
         // A field that clamator does not write says that this client hears what is said beside its calls.
         let marked = timeout.is_some() || self.operation.is_some() || self.metadata.is_some();
         if !marked && self.reply_to.is_some() {
-            add.arg(field::MYNAH).arg(kind::CLIENT);
+            add.field(field::MYNAH, kind::CLIENT.as_bytes());
         }
-        add
     }
 }
 
 /// About how many entries a command stream has that nobody serves.
-const UNSERVED_LEN: usize = 8192;
+const UNSERVED_LEN: u64 = 8192;
 
 /// About how many entries the control stream has.
-const CONTROL_LEN: usize = 1000;
+const CONTROL_LEN: u64 = 1000;
 
 /// Tells whichever server has a call that it is not wanted any more. Nothing, where no server of ours has made the stream.
 pub(crate) fn cancel(control: &str, reply_to: &str, call: u64) -> Cmd {
@@ -93,60 +92,82 @@ pub(crate) fn open_control(control: &str, kept: Duration) -> Pipeline {
     open
 }
 
-pub(crate) fn reply(stream: &str, envelope: &[u8], max_len: usize) -> Cmd {
-    let mut add = Cmd::with_capacity(10, envelope.len() + 128);
-    add.arg("XADD").arg(stream);
-    add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
-    add.arg(field::TYPE).arg("rpc");
-    add.arg(field::ENVELOPE).arg(envelope);
-    add
+/// One answer.
+pub(crate) fn reply(add: &mut dyn Words, stream: &str, envelope: &[u8], max_len: usize) {
+    add.word(b"XADD");
+    add.word(stream.as_bytes());
+    add.at_most(most(max_len));
+    add.word(b"*");
+    add.field(field::TYPE, b"rpc");
+    add.field(field::ENVELOPE, envelope);
 }
 
 /// Several answers in one entry, for clients of ours: an entry costs a client and Redis more than most answers do.
-pub(crate) fn replies(stream: &str, kind: Option<&str>, answers: &[&[u8]], max_len: usize) -> Cmd {
-    let all = answers::all(answers);
-    let mut add = Cmd::with_capacity(10, all.len() + 160);
-    add.arg("XADD").arg(stream);
-    add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
+pub(crate) fn replies(
+    add: &mut dyn Words,
+    stream: &str,
+    kind: Option<&str>,
+    answers: &[&[u8]],
+    max_len: usize,
+) {
+    add.word(b"XADD");
+    add.word(stream.as_bytes());
+    add.at_most(most(max_len));
+    add.word(b"*");
     if let Some(kind) = kind {
-        add.arg(field::MYNAH).arg(kind);
+        add.field(field::MYNAH, kind.as_bytes());
     }
-    add.arg(field::ANSWERS).arg(&*all);
-    add
+    add.word(field::ANSWERS.as_bytes());
+    add.parts(answers::bytes(answers), &mut |text| {
+        answers::put(answers, text);
+    });
+}
+
+fn most(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 /// About how many entries the inbox of a server has.
-const INBOX_LEN: usize = 16_384;
+const INBOX_LEN: u64 = 16_384;
 
 /// Says something to a server. Nothing is written when there is no such inbox: the server is gone.
-pub(crate) fn to_server(inbox: &str, from: &str, said: &Written) -> Cmd {
-    let mut add = Cmd::with_capacity(16, said.body.len() + 192);
-    add.arg("XADD").arg(inbox).arg("NOMKSTREAM");
-    add.arg("MAXLEN").arg("~").arg(INBOX_LEN).arg("*");
-    note(&mut add, from, said);
-    add
+pub(crate) fn to_server(add: &mut dyn Words, inbox: &str, from: &str, said: &Written) {
+    add.word(b"XADD");
+    add.word(inbox.as_bytes());
+    add.word(b"NOMKSTREAM");
+    add.at_most(INBOX_LEN);
+    add.word(b"*");
+    note(add, from, said);
 }
 
 /// Says something to a client.
-pub(crate) fn to_client(replies: &str, from: &str, said: &Written, max_len: usize) -> Cmd {
-    let mut add = Cmd::with_capacity(15, said.body.len() + 192);
-    add.arg("XADD").arg(replies);
-    add.arg("MAXLEN").arg("~").arg(max_len).arg("*");
-    note(&mut add, from, said);
-    add
+pub(crate) fn to_client(
+    add: &mut dyn Words,
+    replies: &str,
+    from: &str,
+    said: &Written,
+    max_len: usize,
+) {
+    add.word(b"XADD");
+    add.word(replies.as_bytes());
+    add.at_most(most(max_len));
+    add.word(b"*");
+    note(add, from, said);
 }
 
-fn note(add: &mut Cmd, from: &str, said: &Written) {
-    add.arg(field::MYNAH).arg(said.kind);
-    add.arg(field::FROM).arg(from);
+fn note(add: &mut dyn Words, from: &str, said: &Written) {
+    add.field(field::MYNAH, said.kind.as_bytes());
+    add.field(field::FROM, from.as_bytes());
     if said.call > 0 {
-        add.arg(field::CALL).arg(said.call);
+        add.word(field::CALL.as_bytes());
+        add.number(said.call);
     }
     if said.number > 0 {
-        add.arg(field::NUMBER).arg(said.number);
+        add.word(field::NUMBER.as_bytes());
+        add.number(said.number);
     }
     if !said.body.is_empty() {
-        add.arg(field::BODY).arg(&*said.body);
+        add.field(field::BODY, &said.body);
     }
 }
 
@@ -177,23 +198,21 @@ pub(crate) fn expire(key: &str, after: Duration) -> Cmd {
     expire
 }
 
-pub(crate) fn acknowledge(stream: &str, group: &str, ids: &[Vec<u8>]) -> Cmd {
-    let bytes = stream.len() + group.len() + ids.len() * 20 + 16;
-    let mut acknowledge = Cmd::with_capacity(3 + ids.len(), bytes);
-    acknowledge.arg("XACK").arg(stream).arg(group);
+pub(crate) fn acknowledge(ack: &mut dyn Words, stream: &str, group: &str, ids: &[EntryId]) {
+    ack.word(b"XACK");
+    ack.word(stream.as_bytes());
+    ack.word(group.as_bytes());
     for id in ids {
-        acknowledge.arg(&**id);
+        ack.id(*id);
     }
-    acknowledge
 }
 
-pub(crate) fn delete(stream: &str, ids: &[Vec<u8>]) -> Cmd {
-    let mut delete = Cmd::with_capacity(2 + ids.len(), stream.len() + ids.len() * 20 + 16);
-    delete.arg("XDEL").arg(stream);
+pub(crate) fn delete(delete: &mut dyn Words, stream: &str, ids: &[EntryId]) {
+    delete.word(b"XDEL");
+    delete.word(stream.as_bytes());
     for id in ids {
-        delete.arg(&**id);
+        delete.id(*id);
     }
-    delete
 }
 
 /// Lets go of all entries up to this one.
@@ -211,8 +230,34 @@ pub(crate) fn wait(options: &RedisOptions) -> Cmd {
     wait
 }
 
+/// The longest time that is written: a script of Redis counts no further exactly, and no clock does.
+const LONGEST_MS: u64 = 1 << 53;
+
 /// Milliseconds, rounded up, so that something is never nothing.
 pub(crate) fn millis(time: Duration) -> u64 {
-    let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    whole + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000))
+    let whole = u64::try_from(time.as_millis()).unwrap_or(LONGEST_MS);
+    let more = u64::from(!time.subsec_nanos().is_multiple_of(1_000_000));
+    whole.min(LONGEST_MS - 1) + more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_up_and_end_somewhere() {
+        let nanos = |nanos| millis(Duration::from_nanos(nanos));
+        assert_eq!([0, 1, 999_999, 1_000_000].map(nanos), [0, 1, 1, 1]);
+        assert_eq!(nanos(1_000_001), 2);
+        let year = Duration::from_secs(365 * 24 * 3600);
+        assert_eq!(millis(year * 1000), 31_536_000_000_000);
+        for long in [
+            Duration::MAX,
+            Duration::from_secs(u64::MAX),
+            Duration::from_millis(u64::MAX),
+        ] {
+            let ms = millis(long);
+            assert!((LONGEST_MS - 1..=LONGEST_MS).contains(&ms), "{ms}");
+        }
+    }
 }

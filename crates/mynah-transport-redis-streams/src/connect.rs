@@ -1,10 +1,12 @@
 //! Connections to Redis, and what their errors mean.
 
+mod commands;
 mod cures;
 mod direct;
 mod open;
 mod resp;
 
+pub(crate) use commands::{Commands, Words};
 pub(crate) use cures::{Cure, Pauses, cure};
 pub(crate) use open::Connector;
 
@@ -135,14 +137,7 @@ impl Connection {
     /// The entries in the answer to a reading of one stream. Empty when there are none.
     pub(crate) async fn entries(&mut self, command: &Cmd) -> RedisResult<Vec<Entry>> {
         if let Inner::Direct(direct) = &mut self.inner {
-            let read = |answer: Raw<'_>| match answer {
-                error @ Raw::Error(_) => error.into_value().map(|error| (error, Vec::new())),
-                answer => Ok((Value::Nil, entry::of_streams(answer))),
-            };
-            return match direct.ask(command, read).await?? {
-                (Value::ServerError(error), _) => Err(error.into()),
-                (_, entries) => Ok(entries),
-            };
+            return direct.entries(command).await;
         }
         let answer = self.run(command).await?;
         Ok(entry::of_streams(Raw::of(&answer)))
@@ -160,6 +155,41 @@ impl Connection {
         match &mut self.inner {
             Inner::Direct(direct) => direct.run_all(commands).await,
             Inner::Library(library) => library.run_all(commands).await,
+        }
+    }
+
+    /// Commands that this connection takes with [`Self::tell`].
+    pub(crate) fn commands(&mut self) -> Commands {
+        match &mut self.inner {
+            Inner::Direct(direct) => Commands::Packed(direct.packed()),
+            Inner::Library(_) => Commands::of_library(),
+        }
+    }
+
+    /// As [`Self::run_all`], but that texts among the answers may be left out: ids of entries, which whoever writes does not
+    /// look at.
+    pub(crate) async fn tell(&mut self, commands: Commands) -> RedisResult<Vec<Value>> {
+        match (commands, &mut self.inner) {
+            (commands, _) if commands.is_empty() => Ok(Vec::new()),
+            (Commands::Library(commands), _) => self.run_all(&commands).await,
+            (Commands::Packed(packed), Inner::Direct(direct)) => direct.tell(packed).await,
+            // No connection turns into another one.
+            (Commands::Packed(_), Inner::Library(_)) => {
+                Err((redis::ErrorKind::Client, "commands of another connection").into())
+            }
+        }
+    }
+
+    /// The answer to one command of words, with `OK` in place of a text.
+    pub(crate) async fn tell_one(
+        &mut self,
+        say: impl FnOnce(&mut dyn Words),
+    ) -> RedisResult<Value> {
+        let mut commands = self.commands();
+        commands.add(say);
+        match self.tell(commands).await?.pop() {
+            Some(Value::ServerError(error)) => Err(error.into()),
+            answer => Ok(answer.unwrap_or(Value::Nil)),
         }
     }
 

@@ -44,31 +44,44 @@ impl fmt::Display for EntryId {
 
 impl EntryId {
     /// As it is written on the wire.
-    pub(crate) fn spelled(self) -> Vec<u8> {
-        let mut text = Vec::with_capacity(24);
-        put_decimal(self.ms, &mut text);
-        text.push(b'-');
-        put_decimal(self.number, &mut text);
-        text
+    pub(crate) fn spelled(self) -> Spelled {
+        let mut spelled = Spelled {
+            text: [b'-'; 41],
+            len: 0,
+        };
+        spelled.push(self.ms);
+        // A dash is everywhere that nothing else is.
+        spelled.len += 1;
+        spelled.push(self.number);
+        spelled
     }
 }
 
-/// Adds the digits of a number.
-pub(crate) fn put_decimal(number: u64, text: &mut Vec<u8>) {
-    let start = text.len();
-    let mut left = number;
-    loop {
-        text.push(u8::try_from(left % 10).unwrap_or(0) + b'0');
-        left /= 10;
-        if left == 0 {
-            break;
+/// An id as it is written on the wire: two numbers of 20 digits at most.
+#[derive(Clone, Copy)]
+pub(crate) struct Spelled {
+    text: [u8; 41],
+    len: usize,
+}
+
+impl Spelled {
+    fn push(&mut self, number: u64) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number).as_bytes();
+        let end = self.len + digits.len();
+        if let Some(room) = self.text.get_mut(self.len..end) {
+            room.copy_from_slice(digits);
+            self.len = end;
         }
     }
-    text.get_mut(start..).unwrap_or_default().reverse();
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// One entry. The fields that mean something; of one that comes twice the first counts, as for clamator.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) id: EntryId,
     pub(crate) envelope: Option<Vec<u8>>,
@@ -131,15 +144,20 @@ mod bytes {
 }
 
 impl Entry {
+    /// One without fields.
+    pub(crate) fn new(id: EntryId) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+
     /// An entry as it stands in an answer; `None` when it is none. One that was deleted has no fields.
     pub(crate) fn read(value: &Raw<'_>) -> Option<Self> {
         let Raw::Array(parts) = value else {
             return None;
         };
-        let mut entry = Self {
-            id: EntryId::parse(parts.first()?.bytes()?)?,
-            ..Self::default()
-        };
+        let mut entry = Self::new(EntryId::parse(parts.first()?.bytes()?)?);
         let Some(Raw::Array(fields)) = parts.get(1) else {
             return Some(entry);
         };
@@ -160,7 +178,8 @@ impl Entry {
         texts + self.note.as_ref().map_or(0, |note| note.body.len())
     }
 
-    fn put(&mut self, name: &[u8], value: &[u8]) {
+    /// Adds a field, if it means something.
+    pub(crate) fn put(&mut self, name: &[u8], value: &[u8]) {
         fn first(field: &mut Option<Vec<u8>>, value: &[u8]) {
             // An empty one counts as absent.
             if field.is_none() && !value.is_empty() {

@@ -11,7 +11,8 @@ pub(crate) const KEPT_MS: u64 = 24 * 3600 * 1000;
 /// What the field `mynah` of a message is, in JSON; in other formats it says so.
 pub(crate) const EVENT: &str = "event";
 
-/// Adds a message under the next number. A stream that is made anew begins behind all that it may have had before, and its
+/// Adds a message under the next number, or as many further as its publisher has let go of before it: so readers count these as
+/// missed. A stream that is made anew begins behind all that it may have had before, and its
 /// first message says so.
 pub(crate) static PUBLISH: Lua = Lua::new(
     r"
@@ -19,7 +20,7 @@ local fields, next = {'mynah', ARGV[6], 'from', ARGV[4], 'call', ARGV[5], 'body'
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local info = redis.call('XINFO', 'STREAM', KEYS[1])
   for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then next = tonumber(string.match(info[i + 1], '^%d+')) + 1 end
+    if info[i] == 'last-generated-id' then next = tonumber(string.match(info[i + 1], '^%d+')) + 1 + (ARGV[7] or 0) end
   end
 else
   local now = redis.call('TIME')

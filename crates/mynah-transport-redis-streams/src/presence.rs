@@ -4,6 +4,11 @@
 //! alive, which is over for one that drains; and [`MARK`], which says that the service is one of ours even when nobody serves it. `<prefix>:server:<instance>`
 //! tells what an instance is, as JSON, and ends by itself.
 
+mod living;
+
+pub(crate) use living::{Abilities, Living, SUSPICION, abilities, living};
+
+use crate::coding::Coding;
 use crate::command::{all_well, millis};
 use crate::connect::{Connection, Connector};
 use crate::entry;
@@ -12,7 +17,6 @@ use crate::lua::Lua;
 use crate::options::RedisOptions;
 use mynah_protocol::TransportError;
 use redis::{Pipeline, RedisResult, Value, cmd};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a server says that it is alive.
@@ -32,14 +36,6 @@ static ALIVE: Lua = Lua::new(
     r"
 local now = redis.call('TIME')
 return redis.call('ZCOUNT', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), '+inf')
-",
-);
-
-/// Those that are alive.
-static LIVING: Lua = Lua::new(
-    r"
-local now = redis.call('TIME')
-return redis.call('ZRANGEBYSCORE', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000), '+inf', 'LIMIT', 0, 1000)
 ",
 );
 
@@ -89,6 +85,8 @@ impl Card {
             .collect();
         serde_json::json!({
             "version": crate::VERSION,
+            "formats": Coding::ALL.map(Coding::name),
+            "claims": true,
             "started_ms": self.started_ms,
             "draining": self.draining,
             "services": services,
@@ -143,21 +141,6 @@ pub(crate) enum Served {
     Maybe,
     /// Nobody.
     ByNobody,
-}
-
-/// The servers of ours that serve these services now: a thousand at most of each. In one round trip.
-pub(crate) async fn living(
-    keys: &Keys,
-    services: &[&str],
-    connection: &mut Connection,
-) -> RedisResult<Vec<RedisResult<Vec<Arc<str>>>>> {
-    let found = LIVING.run_all(connection, &of_each(keys, services)).await?;
-    let names = |found| {
-        let names = texts(found).into_iter();
-        let names = names.filter_map(|name| String::from_utf8(name).ok());
-        names.filter(|name| name != MARK).map(Arc::from).collect()
-    };
-    Ok(found.into_iter().map(|found| found.map(names)).collect())
 }
 
 /// Whether servers of ours serve these services now. In one round trip.

@@ -37,7 +37,7 @@ impl Members {
     pub(super) fn read<'b>(
         &mut self,
         text: &'b [u8],
-        mut member: impl FnMut(&str, Option<&'b [u8]>),
+        mut member: impl FnMut(&[u8], Option<&'b [u8]>),
     ) -> Result<(), DecodeError> {
         let mut rest = Rest { text, at: 0 };
         rest.blank();
@@ -59,8 +59,7 @@ impl Members {
             rest.blank();
             rest.byte(b':', "a colon is missing")?;
             rest.blank();
-            // A key that is no text is none that anybody looks for.
-            let key = json_text(key).unwrap_or_default();
+            let key = key_text(key);
             let value = match self.value(&mut rest) {
                 Ok(value) => value,
                 Err(error) => {
@@ -109,6 +108,18 @@ impl Members {
         })?;
         rest.at += len;
         Ok(text.get(..len).unwrap_or_default())
+    }
+}
+
+/// The bytes of a key without its quotes and escapes. One that is no text is none that anybody looks for.
+fn key_text(spelling: &[u8]) -> Cow<'_, [u8]> {
+    match spelling {
+        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Cow::Borrowed(inner),
+        _ => match json_text(spelling) {
+            Some(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
+            Some(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+            None => Cow::Borrowed(b""),
+        },
     }
 }
 
@@ -193,7 +204,8 @@ mod tests {
         let mut reader = Members::new(&limits, Options::PYTHON_TEXT);
         let read = reader.read(text, |key, value| {
             let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
-            members.push((key.to_owned(), value.unwrap_or_default()));
+            let key = String::from_utf8_lossy(key).into_owned();
+            members.push((key, value.unwrap_or_default()));
         });
         (members, read.err().map(|error| error.kind()))
     }

@@ -92,6 +92,32 @@ fn definitions_that_schemas_bring_along_are_shared_or_renamed() {
 }
 
 #[test]
+fn what_is_written_can_be_read_whatever_schemas_bring_along() {
+    let with = |text: &str| {
+        let method = Method::new("m", MethodKind::Unary).with_result(schema(text));
+        Contract::new("s").with_method(method)
+    };
+    for none in [
+        r#"{"type":"string","$defs":{}}"#,
+        r#"{"definitions":{},"type":"string"}"#,
+    ] {
+        let manifest = with(none).unwrap().manifest();
+        let text = manifest.to_json().unwrap();
+        assert_eq!(text.parse(), Ok(manifest), "{none}");
+    }
+    for wrong in [
+        r##"{"$ref":"#/$defs/T","$defs":300}"##,
+        r#"{"definitions":[]}"#,
+    ] {
+        let refused = with(wrong).unwrap_err();
+        assert!(
+            refused.to_string().contains("definitions by name"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn what_is_filtered_takes_its_definitions_along() {
     let named = |name: &str| schema(&format!(r##"{{"$ref":"#/$defs/{name}"}}"##));
     let contract = Contract::new("s")

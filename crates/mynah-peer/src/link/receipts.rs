@@ -2,7 +2,7 @@
 
 use mynah_connection::InboundKey;
 use mynah_protocol::{Receipt, Settled};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 /// The receipts of one connection over a carrier.
 ///
@@ -10,8 +10,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 /// do about that is for the carrier to know.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    /// Of calls and notifications that run.
-    held: HashMap<InboundKey, Receipt>,
+    /// Of calls and notifications that run, each in the place of its slot.
+    held: Vec<Option<(InboundKey, Receipt)>>,
     /// Of calls whose answers stand in the output: where, and in that order.
     behind: VecDeque<(u64, Receipt)>,
     /// To be given back now.
@@ -23,12 +23,19 @@ pub(crate) struct Receipts {
 impl Receipts {
     /// Keeps a receipt until its handler has ended.
     pub(crate) fn hold(&mut self, key: InboundKey, receipt: Receipt) {
-        self.held.insert(key, receipt);
+        let place = key.index();
+        if self.held.len() <= place {
+            self.held.resize_with(place + 1, || None);
+        }
+        if let Some(held) = self.held.get_mut(place) {
+            *held = Some((key, receipt));
+        }
     }
 
     /// The receipt of what runs.
     pub(crate) fn held(&self, key: InboundKey) -> Option<&Receipt> {
-        self.held.get(&key)
+        let (held, receipt) = self.held.get(key.index())?.as_ref()?;
+        (*held == key).then_some(receipt)
     }
 
     /// Gives a receipt back.
@@ -38,7 +45,10 @@ impl Receipts {
 
     /// The handler has ended, and its answer stands in the output at `place`. `None`: there is none.
     pub(crate) fn ended(&mut self, key: InboundKey, place: Option<u64>) {
-        let Some(receipt) = self.held.remove(&key) else {
+        let Some(held) = self.held.get_mut(key.index()) else {
+            return;
+        };
+        let Some((_, receipt)) = held.take_if(|(held, _)| *held == key) else {
             return;
         };
         match place {
@@ -71,7 +81,12 @@ impl Receipts {
 
     /// The connection ends: what is stopped now is not settled.
     pub(crate) fn forget_held(&mut self) {
-        self.stopped = self.held.drain().map(|(key, _unsettled)| key).collect();
+        self.stopped = self
+            .held
+            .drain(..)
+            .flatten()
+            .map(|(key, _unsettled)| key)
+            .collect();
     }
 
     /// Whether a call was stopped by the end of the connection, and is for the carrier to deliver again.

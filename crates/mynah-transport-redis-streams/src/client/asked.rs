@@ -2,6 +2,7 @@
 
 use mynah_protocol::WireId;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Calls that nobody waits for any more, and whose answers may come yet, that are remembered one by one.
 const MOST_GIVEN_UP: usize = 4096;
@@ -10,7 +11,7 @@ const MOST_GIVEN_UP: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// Whether the peer waits for the answer.
-    calls: HashMap<WireId, bool>,
+    calls: HashMap<WireId, bool, BuildHasherDefault<OwnIds>>,
     awaited: usize,
     /// Some that nobody waits for were not remembered.
     lost_count: bool,
@@ -53,6 +54,35 @@ impl Asked {
     /// Whether answers may come yet.
     pub(super) fn may_be_answered(&self) -> bool {
         self.lost_count || !self.calls.is_empty()
+    }
+}
+
+/// Tells ids apart that this program has given out itself: nobody else chooses them, and they need no secret.
+#[derive(Debug, Default)]
+struct OwnIds(u64);
+
+impl Hasher for OwnIds {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd number without a pattern (2^64 over the golden ratio) brings what differs up to the bits that a table looks
+        // at, and the turn brings it down again.
+        let mixed = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed.rotate_left(26);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(u64::from_ne_bytes(
+            i64::try_from(number).unwrap_or(0).to_ne_bytes(),
+        ));
     }
 }
 

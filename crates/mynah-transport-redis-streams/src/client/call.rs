@@ -4,9 +4,7 @@ use super::core::{Core, Queued, Said};
 use crate::command::Call;
 use mynah_codec::EncodeError;
 use mynah_codec::dialect::jsonrpc::Messages;
-use mynah_protocol::{
-    Envelope, ErrorCode, Metadata, MethodName, OPERATION_ID, Response, RpcError, WireId,
-};
+use mynah_protocol::{Envelope, ErrorCode, Metadata, OPERATION_ID, Response, RpcError, WireId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,19 +18,18 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
         Envelope::Request(mut request) => {
             let id = request.id.clone();
             let metadata = std::mem::take(&mut request.metadata);
-            let (name, timeout) = (request.name.clone(), request.timeout);
-            let service = name.service.to_string();
+            let timeout = request.timeout;
+            let service = request.name.service.to_string();
             core.mix(&mut request.id);
             let envelope = Envelope::Request(request);
-            let written = entry(core, messages, envelope, &name, timeout, &metadata, true);
+            let written = entry(core, messages, envelope, &service, timeout, &metadata, true);
             (Some(id), service, written)
         }
         Envelope::Notification(mut notification) => {
             let metadata = std::mem::take(&mut notification.metadata);
-            let name = notification.name.clone();
-            let service = name.service.to_string();
+            let service = notification.name.service.to_string();
             let envelope = Envelope::Notification(notification);
-            let written = entry(core, messages, envelope, &name, None, &metadata, false);
+            let written = entry(core, messages, envelope, &service, None, &metadata, false);
             (None, service, written)
         }
         Envelope::Cancel(mut cancel) => {
@@ -94,7 +91,7 @@ fn entry(
     core: &Core,
     messages: &Messages,
     mut envelope: Envelope<'static>,
-    name: &MethodName<'_>,
+    service: &str,
     timeout: Option<Duration>,
     metadata: &Metadata,
     answered: bool,
@@ -111,7 +108,7 @@ fn entry(
         _ => None,
     };
     let call = Call {
-        stream: core.keys.commands(&name.service),
+        stream: core.keys.commands(service),
         envelope: text,
         reply_to: (answered || note.is_some()).then(|| Arc::clone(&core.reply_to)),
         metadata: fields(metadata),
@@ -119,7 +116,7 @@ fn entry(
         frame,
     };
     if let Some(note) = &note {
-        core.keep_note(note, &call, &name.service);
+        core.keep_note(note, &call, service);
     }
     let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     Ok((call, until))

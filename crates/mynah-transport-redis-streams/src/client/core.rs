@@ -1,8 +1,8 @@
 //! What the tasks of a client share.
 
 use super::events::Subscriptions;
-use super::formats::Offers;
-use super::publish::Published;
+use super::offers::Offers;
+use super::publish::{Emitted, Published};
 use super::sessions::Sessions;
 use super::state::State;
 use crate::coding::Coding;
@@ -66,8 +66,10 @@ pub(super) enum Said {
     Open(u64),
     /// Something for the inbox of a server.
     Note(Arc<str>, Written),
-    /// A message of a topic: the key of its stream, the number that it has here, and what it says.
-    Event(String, u64, Vec<u8>),
+    /// A call is not to be taken out of this inbox any more: its number on the wire, and its entry.
+    TakeBack(Arc<str>, u64, EntryId),
+    /// A message of a topic.
+    Event(Emitted),
 }
 
 /// A call that waits to be written.
@@ -305,14 +307,14 @@ impl Core {
     }
 
     /// Takes what there is, in turns of bounded size, and no more calls than answers are kept for.
-    pub(super) fn take_batch(&self) -> Batch {
+    ///
+    /// `calls`: what has the room for them, and nothing in it.
+    pub(super) fn take_batch(&self, mut calls: Vec<Queued>) -> Batch {
         const MOST: usize = 512;
         const MOST_BYTES: usize = 1 << 20;
         // Answers to calls that were cancelled come beside them.
         let most_awaited = (self.options.reply_max_len / 2).max(1);
         let mut state = self.lock();
-        let waiting = state.outbox.len() + state.notes.len();
-        let mut calls = Vec::with_capacity(waiting.min(MOST));
         let mut bytes = 0;
         let mut held_back = false;
         // Half of a turn at most, so that calls have theirs.
@@ -366,6 +368,8 @@ impl Core {
             }
             state.queue_of(&queued.said).push_front(queued);
         }
+        // More may have come meanwhile.
+        state.make_room_for_event(0);
         if batch.read.is_some() {
             state.read = state.read.max(batch.read);
             state.delete_now = true;

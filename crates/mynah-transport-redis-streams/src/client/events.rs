@@ -278,11 +278,12 @@ impl Reading {
                 Said::Other => continue,
             };
             let is_first = note.number == 1 || last == EntryId::default();
-            if !is_first {
-                self.missed += entry.id.ms.saturating_sub(last.ms).saturating_sub(1);
-            }
+            // What its publisher has let go of before it was counted when it was heard.
             if note.call > 0 && self.was_heard(note.from, note.call) {
                 continue;
+            }
+            if !is_first {
+                self.missed += entry.id.ms.saturating_sub(last.ms).saturating_sub(1);
             }
             // Whoever may write to Redis can write anything, and a publisher of a later version in formats that are not
             // known here.

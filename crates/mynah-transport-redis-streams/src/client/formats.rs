@@ -4,6 +4,7 @@
 //! and says so; nothing has run, and the call is offered again, for somebody else to take.
 
 use super::core::{Batch, Core, Queued, Said};
+use super::offers::{Offer, lock};
 use super::served::{Directory, stands};
 use crate::coding::Coding;
 use crate::command::Call;
@@ -15,137 +16,22 @@ use mynah_protocol::{
     Request, Response, RpcError, Streams, Undelivered, WireId,
 };
 use redis::RedisResult;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What the server that took a call cannot do.
-const UNSPOKEN: &str = "calls in this format, where only servers that speak JSON take them";
+pub(super) const UNSPOKEN: &str =
+    "calls in this format, where only servers that speak JSON take them";
 
-/// How often something is offered: for about ten seconds.
-const MOST_OFFERS: u32 = 16;
 /// How long it waits before it is offered for the second time; then twice as long each time, up to about a second. Servers
-/// that know the format may have no room for the moment.
+/// that know the format may have no room for the moment: it is offered for as long as there are some, and its caller waits.
 const FIRST_WAIT: Duration = Duration::from_millis(16);
 const MOST_DOUBLED: u32 = 6;
 
-/// Bytes of calls that are kept for that, and the same of notifications. Older ones are let go of, and are not offered again.
-const MOST_BYTES: usize = 4 << 20;
-
-/// What one takes beside what it says, about.
-const CALL_BYTES: usize = 256;
-
 /// How long a notification is kept: nobody says that it has begun.
 const NOTE_KEPT: Duration = Duration::from_secs(30);
-
-/// What was written and may be answered by servers that have not read it.
-#[derive(Debug, Default)]
-pub(super) struct Offers {
-    /// By their numbers here.
-    calls: Mutex<Table>,
-    /// By numbers of their own.
-    notes: Mutex<Table>,
-    last_note: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    offers: BTreeMap<u64, Offer>,
-    bytes: usize,
-}
-
-/// One that may have to be made again.
-#[derive(Debug)]
-pub(super) struct Offer {
-    call: Call,
-    service: String,
-    until: Option<Instant>,
-    /// How often it was made.
-    times: u32,
-}
-
-impl Offer {
-    fn bytes(&self) -> usize {
-        self.call.len() + CALL_BYTES
-    }
-}
-
-impl Table {
-    fn put(&mut self, number: u64, offer: Offer) {
-        if offer.bytes() > MOST_BYTES {
-            return;
-        }
-        self.bytes += offer.bytes();
-        if let Some(before) = self.offers.insert(number, offer) {
-            self.bytes -= before.bytes();
-        }
-        while self.bytes > MOST_BYTES {
-            let Some((_, oldest)) = self.offers.pop_first() else {
-                break;
-            };
-            self.bytes -= oldest.bytes();
-        }
-    }
-
-    fn take(&mut self, number: u64) -> Option<Offer> {
-        let offer = self.offers.remove(&number)?;
-        self.bytes -= offer.bytes();
-        Some(offer)
-    }
-
-    /// Whether it is kept, and was offered so often.
-    fn is_at(&self, number: u64, times: u32) -> bool {
-        let offer = self.offers.get(&number);
-        offer.is_some_and(|offer| offer.times == times)
-    }
-
-    /// Lets go of the oldest, as long as their time is over.
-    fn sweep(&mut self, now: Instant) {
-        while let Some(oldest) = self.offers.first_entry()
-            && oldest.get().until.is_some_and(|until| until <= now)
-        {
-            self.bytes -= oldest.remove().bytes();
-        }
-    }
-}
-
-fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Offers {
-    /// Remembers a call, if it is one that servers may not know how to read.
-    pub(super) fn keep(&self, id: &WireId, call: &Call, service: &str, until: Option<Instant>) {
-        if let WireId::Uint(number) = id
-            && call.frame.is_some()
-        {
-            let offer = Offer {
-                call: call.clone(),
-                service: service.to_owned(),
-                until,
-                times: 1,
-            };
-            lock(&self.calls).put(*number, offer);
-        }
-    }
-
-    /// Forgets a call, and says how it stood.
-    pub(super) fn take(&self, id: &WireId) -> Option<Offer> {
-        match id {
-            WireId::Uint(number) => lock(&self.calls).take(*number),
-            _ => None,
-        }
-    }
-
-    /// Whether notifications may be answered yet.
-    pub(super) fn has_notes(&self) -> bool {
-        let mut notes = lock(&self.notes);
-        notes.sweep(Instant::now());
-        !notes.offers.is_empty()
-    }
-}
 
 impl Core {
     /// The frame of a call. What is left of it is the envelope for servers that do not know frames: it names a method that
@@ -214,6 +100,7 @@ impl Core {
                 service: service.to_owned(),
                 until: now.checked_add(NOTE_KEPT),
                 times: 1,
+                age: 0,
             };
             let mut notes = lock(&self.offers.notes);
             notes.sweep(now);
@@ -263,14 +150,16 @@ impl Core {
                 WireId::Uint(number) => number,
                 _ => 0,
             };
-            let again = offer.and_then(|offer| self.offer_again(Some(&id), number, offer));
-            let Some(again) = again else {
-                return Some(Envelope::Delivery(DeliveryReport {
-                    id,
-                    status: DeliveryStatus::Failed(Undelivered::Unsupported(UNSPOKEN)),
-                }));
+            let Some(offer) = offer else {
+                // Not kept, so not offered again. Nobody has run it: its caller may make it again.
+                let status = DeliveryStatus::Failed(Undelivered::Busy);
+                return Some(Envelope::Delivery(DeliveryReport { id, status }));
             };
-            lock(&self.offers.calls).put(number, again);
+            // Should its time be over before it is written again: nobody has it.
+            self.report([id.clone()], DeliveryStatus::Waits);
+            if let Some(again) = self.offer_again(Some(&id), number, offer) {
+                lock(&self.offers.calls).put(number, again);
+            }
             return None;
         }
         let result = match code {
@@ -283,8 +172,8 @@ impl Core {
         Some(Envelope::Response(Response { id, result }))
     }
 
-    /// Has something written once more, after a while, that nobody has run yet, and says how it stands then; `None`: it was
-    /// offered often enough.
+    /// Has something written once more, after a while, that nobody has run yet, and says how it stands then; `None`: its time
+    /// is over. Whether somebody is there who knows the format is looked for when it is written.
     fn offer_again(
         self: &Arc<Self>,
         id: Option<&WireId>,
@@ -292,13 +181,13 @@ impl Core {
         mut offer: Offer,
     ) -> Option<Offer> {
         let late = offer.until.is_some_and(|until| until <= Instant::now());
-        if late || offer.times >= MOST_OFFERS {
+        if late {
             let service = &*offer.service;
             tracing::warn!(service, "only servers that speak JSON alone have taken it");
             return None;
         }
         let wait = FIRST_WAIT * (1 << (offer.times - 1).min(MOST_DOUBLED));
-        offer.times += 1;
+        offer.times = offer.times.saturating_add(1);
         if let Some(id) = id {
             // Until then it is one that was not written.
             self.was_not_written(id);
@@ -310,7 +199,8 @@ impl Core {
             service: offer.service.clone(),
             until: offer.until,
             unserved: false,
-            told: false,
+            // So that its caller is told when it is written.
+            told: true,
         };
         let (core, times) = (Arc::clone(self), offer.times);
         tokio::spawn(async move {
@@ -327,19 +217,21 @@ impl Core {
                 core.write(queued);
             } else if let Some(id) = queued.id {
                 // Let go of meanwhile: nobody has run it. Cancelled, it has ended, and nobody is told.
-                let why = Undelivered::Unsupported(UNSPOKEN);
-                core.report([id], DeliveryStatus::Failed(why));
+                core.report([id], DeliveryStatus::Failed(Undelivered::Busy));
             }
         });
         Some(offer)
     }
 
-    /// The server that a session was offered to does not know the format: nothing has begun.
+    /// The server that a session was offered to does not know the format: nothing has begun, and others are asked.
     pub(super) fn hear_unspoken(&self, from: &str, call: u64) {
-        let call = self.sessions.lock().of(call, from).map(|(call, _)| call);
-        if let Some(call) = call {
-            self.fail_session(call, Undelivered::Unsupported(UNSPOKEN));
-        }
+        let mut table = self.sessions.lock();
+        let Some((call, session)) = table.of(call, from) else {
+            return;
+        };
+        session.deaf.push(from.into());
+        drop(table);
+        self.try_another(call);
     }
 }
 
@@ -360,9 +252,10 @@ impl Directory {
             }
         }
         for service in services {
-            match self.living(core, &service, connection).await {
-                Ok(living) if living.is_empty() && !self.doubts() => end(core, batch, &service),
-                Ok(_) => {}
+            match self.living_and_able(core, &service, connection).await {
+                Ok(true) => {}
+                Ok(false) if self.doubts() => {}
+                Ok(false) => end(core, batch, &service),
                 // Without permission to look whoever takes it says so.
                 Err(error) => {
                     stands(&error)?;
@@ -371,6 +264,21 @@ impl Directory {
             }
         }
         Ok(())
+    }
+}
+
+impl Directory {
+    /// Whether a server of ours is there that knows the format of this client.
+    async fn living_and_able(
+        &mut self,
+        core: &Core,
+        service: &str,
+        connection: &mut Connection,
+    ) -> RedisResult<bool> {
+        let living = self.living(core, service, connection).await?;
+        self.ask(core, &living, connection).await?;
+        let mut living = living.iter();
+        Ok(living.any(|one| self.abilities(&one.instance).speaks(core.coding)))
     }
 }
 
@@ -393,50 +301,4 @@ fn end(core: &Core, batch: &mut Batch, service: &str) {
         }
         false
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(bytes: usize) -> Call {
-        Call {
-            stream: "app:cmds:arith".to_owned(),
-            envelope: Vec::new(),
-            reply_to: None,
-            metadata: None,
-            operation: None,
-            frame: Some(("call+cbor", vec![0; bytes].into())),
-        }
-    }
-
-    #[test]
-    fn calls_that_may_be_offered_again_are_kept_in_bounds() {
-        let offers = Offers::default();
-        for number in 0..100_000 {
-            offers.keep(&WireId::Uint(number), &call(0), "arith", None);
-        }
-        let kept = lock(&offers.calls).offers.len();
-        assert_eq!(kept, MOST_BYTES / CALL_BYTES);
-        assert!(
-            offers.take(&WireId::Uint(0)).is_none(),
-            "the oldest go first"
-        );
-        assert!(offers.take(&WireId::Uint(99_999)).is_some());
-        // A call that is larger than all of that is sent, and not kept.
-        let kept = lock(&offers.calls).offers.len();
-        offers.keep(&WireId::Uint(100_000), &call(MOST_BYTES), "arith", None);
-        assert!(offers.take(&WireId::Uint(100_000)).is_none());
-        assert_eq!(lock(&offers.calls).offers.len(), kept);
-        for number in 0..100_000 {
-            drop(offers.take(&WireId::Uint(number)));
-        }
-        assert_eq!(lock(&offers.calls).bytes, 0);
-        let json = Call {
-            frame: None,
-            ..call(0)
-        };
-        offers.keep(&WireId::Uint(2), &json, "arith", None);
-        assert!(lock(&offers.calls).offers.is_empty());
-    }
 }

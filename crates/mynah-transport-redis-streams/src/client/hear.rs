@@ -177,7 +177,7 @@ impl Core {
             return;
         };
         let running = table.calls.get(&call).map_or(0, Session::callbacks);
-        if running >= MOST_CALLBACKS {
+        if running >= MOST_CALLBACKS || !table.may_call_back(call) {
             // The permits of this side are for the callbacks of all servers.
             let error = RpcError::from_code(ErrorCode::BUSY);
             return self.refuse(table, call, request.id.clone(), error, heard);

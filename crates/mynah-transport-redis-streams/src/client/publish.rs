@@ -14,6 +14,18 @@ pub(super) struct Published {
     last: AtomicU64,
 }
 
+/// A message of a topic.
+#[derive(Debug)]
+pub(super) struct Emitted {
+    /// The key of its stream.
+    pub(super) topic: String,
+    /// The number that it has here.
+    pub(super) number: u64,
+    pub(super) message: Vec<u8>,
+    /// How many of the topic were let go of before it.
+    pub(super) lost: u64,
+}
+
 impl Default for Published {
     fn default() -> Self {
         Self {
@@ -30,7 +42,12 @@ impl Core {
         let number = self.published.last.fetch_add(1, Ordering::Relaxed) + 1;
         self.write(Queued {
             bytes: message.len() + 64,
-            said: Said::Event(self.keys.events(&event.topic), number, message),
+            said: Said::Event(Emitted {
+                topic: self.keys.events(&event.topic),
+                number,
+                message,
+                lost: 0,
+            }),
             id: None,
             service: String::new(),
             until: None,
@@ -40,17 +57,18 @@ impl Core {
     }
 
     /// The command that writes it.
-    pub(super) fn event(&self, topic: &str, number: u64, message: &[u8]) -> Cmd {
+    pub(super) fn event(&self, said: &Emitted) -> Cmd {
         let (most, kept) = (self.options.event_len.to_string(), KEPT_MS.to_string());
-        let number = number.to_string();
-        let arguments: [&[u8]; 6] = [
+        let (number, lost) = (said.number.to_string(), said.lost.to_string());
+        let arguments: [&[u8]; 7] = [
             most.as_bytes(),
             kept.as_bytes(),
-            message,
+            &said.message,
             self.published.publisher.as_bytes(),
             number.as_bytes(),
             self.coding.event().as_bytes(),
+            lost.as_bytes(),
         ];
-        PUBLISH.command(topic, &arguments)
+        PUBLISH.command(&said.topic, &arguments)
     }
 }

@@ -1,9 +1,11 @@
 //! Which server a call with streams or callbacks goes to.
 
 use super::core::{Batch, Core, Queued, Said};
+use super::formats::UNSPOKEN;
 use super::served::Directory;
+use super::table::Candidate;
 use crate::connect::{Connection, Cure, cure};
-use crate::presence::{self, Served};
+use crate::presence::{self, Living, Served};
 use mynah_protocol::{ErrorCode, Undelivered};
 use redis::RedisResult;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ pub(super) async fn route(
         };
         match choose(core, directory, connection, call).await {
             Ok(Some(server)) => {
-                if let Some((inbox, written)) = core.begin_session(call, &server) {
+                if let Some((inbox, written)) = core.begin_session(call, server) {
                     queued.said = Said::Note(inbox, written);
                     batch.calls.push(queued);
                 }
@@ -62,7 +64,7 @@ async fn choose(
     directory: &mut Directory,
     connection: &mut Connection,
     call: u64,
-) -> RedisResult<Option<Arc<str>>> {
+) -> RedisResult<Option<Candidate>> {
     let Some(wanted) = core.to_route(call) else {
         return Ok(None);
     };
@@ -83,12 +85,28 @@ async fn choose(
         }
         return Ok(None);
     }
-    let untried = living
-        .iter()
-        .filter(|server| !wanted.tried.contains(server));
+    directory.ask(core, &living, connection).await?;
+    let speaks = |server: &&Living| {
+        directory.abilities(&server.instance).speaks(core.coding)
+            && !wanted.deaf.contains(&server.instance)
+    };
+    let able: Vec<&Living> = living.iter().filter(speaks).collect();
+    if able.is_empty() {
+        match directory.doubts() {
+            true => core.try_later(call),
+            false => core.fail_session(call, Undelivered::Unsupported(UNSPOKEN)),
+        }
+        return Ok(None);
+    }
+    let is_untried = |server: &&Living| !wanted.tried.contains(&server.instance);
+    let untried = able.into_iter().filter(is_untried);
     // Whoever has the fewest of this client's; those with as many by chance.
     if let Some(server) = core.least_loaded(untried) {
-        return Ok(Some(Arc::clone(server)));
+        return Ok(Some(Candidate {
+            server: Arc::clone(&server.instance),
+            until_ms: server.until_ms,
+            claims: directory.abilities(&server.instance).claims,
+        }));
     }
     directory.forget(service);
     match wanted.is_late {

@@ -3,7 +3,7 @@
 use super::core::{Batch, Core, Said};
 use crate::coding::Coding;
 use crate::connect::Connection;
-use crate::presence::{self, Served};
+use crate::presence::{self, Abilities, Living, Served};
 use mynah_protocol::ErrorCode;
 use redis::{RedisError, RedisResult};
 use std::collections::{HashMap, HashSet};
@@ -17,8 +17,11 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Services that are remembered.
 const MOST: usize = 4096;
 
+/// How long it is believed what a server says that it can do: another version may run under its name.
+const BELIEVED: Duration = Duration::from_secs(30);
+
 /// Servers, and when they were seen.
-type Seen = (Instant, Arc<[Arc<str>]>);
+type Seen = (Instant, Arc<[Living]>);
 
 /// When it was last seen that a service is served.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(super) struct Directory {
     seen: HashMap<String, Instant>,
     /// The servers of ours that serve a service, and when they were seen.
     living: HashMap<Box<str>, Seen>,
+    /// What servers can do, and when they said so.
+    abilities: HashMap<Arc<str>, (Instant, Abilities)>,
     /// Before that it is not believed that nobody serves: Redis was away, for servers as well.
     doubts_until: Option<Instant>,
 }
@@ -47,11 +52,16 @@ impl Directory {
         let now = Instant::now();
         let fresh = |at: &Instant| now.saturating_duration_since(*at) < FRESH;
         let mut asked: Vec<String> = Vec::new();
+        let mut last = None;
         for queued in &batch.calls {
-            let known = self.seen.get(&queued.service).is_some_and(fresh);
-            let is_call = matches!(queued.said, Said::Call(_));
-            if is_call && !known && !asked.contains(&queued.service) {
-                asked.push(queued.service.clone());
+            let service = &*queued.service;
+            // Mostly they are all of one service.
+            if !matches!(queued.said, Said::Call(_)) || last.replace(service) == Some(service) {
+                continue;
+            }
+            let known = self.seen.get(service).is_some_and(fresh);
+            if !known && !asked.iter().any(|asked| asked == service) {
+                asked.push(service.to_owned());
             }
         }
         let doubts = self.doubts_until.is_some_and(|until| now < until);
@@ -119,7 +129,7 @@ impl Directory {
         Ok(())
     }
 
-    fn known(&self, service: &str) -> Option<&Arc<[Arc<str>]>> {
+    fn known(&self, service: &str) -> Option<&Arc<[Living]>> {
         let (seen, living) = self.living.get(service)?;
         (seen.elapsed() < FRESH && !living.is_empty()).then_some(living)
     }
@@ -130,13 +140,13 @@ impl Directory {
         core: &Core,
         service: &str,
         connection: &mut Connection,
-    ) -> RedisResult<Arc<[Arc<str>]>> {
+    ) -> RedisResult<Arc<[Living]>> {
         if let Some(living) = self.known(service) {
             return Ok(Arc::clone(living));
         }
         // That nobody serves is believed only of a look that was made for the call.
         let found = presence::living(&core.keys, &[service], connection).await?;
-        let living: Arc<[Arc<str>]> = match found.into_iter().next() {
+        let living: Arc<[Living]> = match found.into_iter().next() {
             Some(living) => living?.into(),
             None => Arc::default(),
         };
@@ -146,6 +156,48 @@ impl Directory {
         let known = (Instant::now(), Arc::clone(&living));
         self.living.insert(service.into(), known);
         Ok(living)
+    }
+
+    /// Asks servers what they can do, where it is not known: in one round trip.
+    pub(super) async fn ask(
+        &mut self,
+        core: &Core,
+        living: &[Living],
+        connection: &mut Connection,
+    ) -> RedisResult<()> {
+        let now = Instant::now();
+        let fresh = |at: Instant| now.saturating_duration_since(at) < BELIEVED;
+        let is_new = |one: &&Living| match self.abilities.get(&one.instance) {
+            Some((at, _)) => !fresh(*at),
+            // One that had said nothing may have by now.
+            None => true,
+        };
+        let unknown: Vec<Arc<str>> = (living.iter().filter(is_new))
+            .map(|one| Arc::clone(&one.instance))
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        if self.abilities.len() + unknown.len() > MOST {
+            self.abilities.retain(|_, (at, _)| fresh(*at));
+        }
+        if self.abilities.len() + unknown.len() > MOST {
+            self.abilities.clear();
+        }
+        let said = presence::abilities(&core.keys, &unknown, connection).await?;
+        for (instance, said) in unknown.into_iter().zip(said) {
+            match said {
+                Some(said) => drop(self.abilities.insert(instance, (now, said))),
+                None => drop(self.abilities.remove(&instance)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What a server can do, as far as it was asked.
+    pub(super) fn abilities(&self, server: &str) -> Abilities {
+        let known = self.abilities.get(server);
+        known.map_or(Abilities::UNKNOWN, |(_, abilities)| *abilities)
     }
 
     /// Has them be looked for again: those that were known have no room, or are gone.

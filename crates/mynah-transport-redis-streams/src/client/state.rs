@@ -2,9 +2,10 @@
 
 use super::asked::Asked;
 use super::core::{FULL_BYTES, Queued, Said};
+use super::publish::Emitted;
 use crate::entry::EntryId;
 use mynah_protocol::{DeliveryReport, DeliveryStatus, Envelope};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::task::Waker;
 
 /// Bytes that wait to be written, above which the oldest events are let go of.
@@ -28,6 +29,8 @@ pub(super) struct State {
     /// Calls that were taken to be written.
     pub(super) asked: Asked,
     pub(super) writer: Option<Waker>,
+    /// Events that were let go of, by the keys of their topics: the next one of the topic tells its readers how many.
+    lost: HashMap<String, u64>,
     /// There is no connection to write on.
     pub(super) cut_off: bool,
     /// Answers up to this one were read, and are to be deleted.
@@ -56,6 +59,9 @@ impl State {
             if let Some(oldest) = self.outbox.remove(oldest) {
                 self.bytes = self.bytes.saturating_sub(oldest.bytes);
                 lost += 1;
+                if let Said::Event(event) = oldest.said {
+                    self.has_lost(event);
+                }
             }
         }
         if lost > 0 {
@@ -64,6 +70,14 @@ impl State {
                 "what was emitted waits for Redis, and the oldest is let go of"
             );
         }
+    }
+
+    fn has_lost(&mut self, event: Emitted) {
+        const MOST_TOPICS: usize = 1024;
+        if self.lost.len() >= MOST_TOPICS {
+            self.lost.clear();
+        }
+        *self.lost.entry(event.topic).or_default() += event.lost + 1;
     }
 
     pub(super) const fn is_much_read(&self) -> bool {
@@ -80,7 +94,10 @@ impl State {
     }
 
     /// Something is about to be written.
-    pub(super) fn ask(&mut self, queued: Queued) -> Queued {
+    pub(super) fn ask(&mut self, mut queued: Queued) -> Queued {
+        if let Said::Event(event) = &mut queued.said {
+            event.lost += self.lost.remove(&event.topic).unwrap_or(0);
+        }
         if let Some(id) = &queued.id {
             self.asked.ask(id.clone());
         }
@@ -90,7 +107,7 @@ impl State {
     /// Where something waits.
     pub(super) const fn queue_of(&mut self, said: &Said) -> &mut VecDeque<Queued> {
         match said {
-            Said::Note(..) => &mut self.notes,
+            Said::Note(..) | Said::TakeBack(..) => &mut self.notes,
             Said::Call(_) | Said::Cancel(_) | Said::Open(_) | Said::Event(..) => &mut self.outbox,
         }
     }

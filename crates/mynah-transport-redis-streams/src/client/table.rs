@@ -1,5 +1,7 @@
 //! The sessions of a client: what is known of each.
 
+use crate::entry::EntryId;
+use crate::presence::SUSPICION;
 use crate::random;
 use crate::session::Thread;
 use mynah_protocol::{
@@ -8,7 +10,6 @@ use mynah_protocol::{
 };
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// The sessions of a client, by the numbers that their calls have here.
@@ -19,11 +20,18 @@ pub(super) struct Table {
     given: HashMap<u64, u64>,
     /// What each server has.
     loads: HashMap<Arc<str>, Load>,
+    /// Servers that have left a call unread, and until when they counted as alive then: once they say again that they are,
+    /// they are asked again.
+    missed: HashMap<Arc<str>, u64>,
     /// Callbacks and other calls of servers that run here, by the numbers that they have here: whose they are.
     callbacks: HashMap<u64, u64>,
     last_callback: u64,
     pub(super) beating: bool,
 }
+
+/// The most calls of servers that run here at once, of all together: as many as a peer runs unless it is told otherwise
+/// (`Limits::calls_in_flight`).
+const MOST_CALLBACKS: usize = 1024;
 
 /// What one server has of a client.
 #[derive(Clone, Copy, Debug)]
@@ -31,10 +39,9 @@ struct Load {
     sessions: usize,
     /// When it was last heard, or was given the first of them.
     heard: Instant,
+    /// Callbacks and other calls of it that run here.
+    callbacks: usize,
 }
-
-/// A server that has sessions says so every few seconds. Two times that it did not: others are asked rather than it.
-const SUSPICION: Duration = Duration::from_secs(7);
 
 /// One call.
 #[derive(Debug)]
@@ -44,7 +51,6 @@ pub(super) struct Session {
     /// Until a server has taken it on.
     pub(super) request: Option<Box<Request<'static>>>,
     pub(super) service: Box<str>,
-    pub(super) until: Instant,
     /// When its caller does not wait any more, as its server is told.
     pub(super) deadline: Option<Instant>,
     /// Who was given it.
@@ -52,6 +58,10 @@ pub(super) struct Session {
     /// Who had no room for it in this round.
     pub(super) tried: Vec<Arc<str>>,
     pub(super) rounds: u32,
+    /// Who does not know the format of its frames.
+    pub(super) deaf: Vec<Arc<str>>,
+    /// How often it was taken back unread.
+    pub(super) unread: u32,
     pub(super) thread: Thread,
     /// The server has said that it goes away.
     pub(super) draining: bool,
@@ -70,6 +80,22 @@ pub(super) struct Given {
     /// What the call is called there: another number each time that it is given to somebody, so that nothing that is said of
     /// an earlier time is taken for something of this one.
     pub(super) number: u64,
+    /// Until when its server counted as alive by then.
+    pub(super) until_ms: u64,
+    /// Its server takes the entry of a call out before it begins it.
+    pub(super) claims: bool,
+    /// The entry of the call, and since when it stands in the inbox, while nothing is heard of it.
+    pub(super) unheard: Option<(EntryId, Instant)>,
+}
+
+/// A server that may be given a call.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) server: Arc<str>,
+    /// Until when it counts as alive.
+    pub(super) until_ms: u64,
+    /// It takes the entry of a call out before it begins it.
+    pub(super) claims: bool,
 }
 
 /// A call of a server that runs here, of a callback for the most part.
@@ -82,20 +108,17 @@ struct Running {
 }
 
 impl Session {
-    pub(super) fn new(
-        request: Request<'static>,
-        until: Instant,
-        deadline: Option<Instant>,
-    ) -> Self {
+    pub(super) fn new(request: Request<'static>, deadline: Option<Instant>) -> Self {
         Self {
             id: request.id.clone(),
             service: (*request.name.service).into(),
             request: Some(Box::new(request)),
-            until,
             deadline,
             server: None,
             tried: Vec::new(),
             rounds: 0,
+            deaf: Vec::new(),
+            unread: 0,
             thread: Thread::new(),
             draining: false,
             lost: None,
@@ -138,8 +161,10 @@ impl Table {
     pub(super) fn of(&mut self, number: u64, server: &str) -> Option<(u64, &mut Session)> {
         let call = self.own(number)?;
         let session = self.calls.get_mut(&call)?;
-        let given = session.server.as_ref()?;
+        let given = session.server.as_mut()?;
         (*given.server == *server).then_some(())?;
+        given.unheard = None;
+        self.missed.remove(server);
         if let Some(load) = self.loads.get_mut(server) {
             load.heard = Instant::now();
         }
@@ -154,28 +179,45 @@ impl Table {
         })
     }
 
+    /// Whether a server seems to be gone, of which Redis says that it is alive until then.
+    pub(super) fn has_missed(&self, server: &str, until_ms: u64) -> bool {
+        (self.missed.get(server)).is_some_and(|missed| until_ms <= *missed)
+    }
+
+    /// A server has left a call unread.
+    pub(super) fn miss(&mut self, given: &Given) {
+        const MOST: usize = 4096;
+        if self.missed.len() >= MOST {
+            self.missed.clear();
+        }
+        self.missed
+            .insert(Arc::clone(&given.server), given.until_ms);
+    }
+
     /// Gives a call to a server, under a number that it has not had before.
-    pub(super) fn give(&mut self, call: u64, server: &Arc<str>, inbox: Arc<str>) -> Option<u64> {
+    pub(super) fn give(&mut self, call: u64, to: Candidate, inbox: Arc<str>) -> Option<u64> {
         self.take_back(call);
         let session = self.calls.get_mut(&call)?;
         let mut number = 0;
         while number == 0 || self.given.contains_key(&number) {
             number = random::bits() & CallId::MAX;
         }
+        let load = self.loads.entry(Arc::clone(&to.server));
         session.server = Some(Given {
-            server: Arc::clone(server),
+            server: to.server,
             inbox,
             number,
+            until_ms: to.until_ms,
+            claims: to.claims,
+            unheard: None,
         });
         session.thread = Thread::new();
         self.given.insert(number, call);
-        let load = self
-            .loads
-            .entry(Arc::clone(server))
-            .or_insert_with(|| Load {
-                sessions: 0,
-                heard: Instant::now(),
-            });
+        let load = load.or_insert_with(|| Load {
+            sessions: 0,
+            heard: Instant::now(),
+            callbacks: 0,
+        });
         load.sessions += 1;
         Some(number)
     }
@@ -199,6 +241,16 @@ impl Table {
         }
     }
 
+    /// Whether the server of a call may have one more callback run here: as many as are left for others, of all that may run.
+    /// So each of them has a share, and there is one left for whoever comes next.
+    pub(super) fn may_call_back(&self, call: u64) -> bool {
+        let session = self.calls.get(&call);
+        let given = session.and_then(|session| session.server.as_ref());
+        let load = given.and_then(|given| self.loads.get(&given.server));
+        let runs = load.map_or(0, |load| load.callbacks);
+        runs < MOST_CALLBACKS.saturating_sub(self.callbacks.len())
+    }
+
     /// A callback begins: the number that it has here.
     pub(super) fn begin_callback(&mut self, call: u64, theirs: WireId) -> Option<u64> {
         let session = self.calls.get_mut(&call)?;
@@ -209,6 +261,11 @@ impl Table {
             theirs,
             cancelled: false,
         });
+        if let Some(given) = &session.server
+            && let Some(load) = self.loads.get_mut(&given.server)
+        {
+            load.callbacks += 1;
+        }
         self.callbacks.insert(local, call);
         Some(local)
     }
@@ -219,12 +276,18 @@ impl Table {
             true => self.callbacks.remove(&local)?,
             false => *self.callbacks.get(&local)?,
         };
-        let callbacks = &mut self.calls.get_mut(&call)?.callbacks;
+        let session = self.calls.get_mut(&call)?;
+        let callbacks = &mut session.callbacks;
         let at = callbacks.iter().position(|one| one.local == local)?;
-        let theirs = match is_over {
-            true => callbacks.swap_remove(at).theirs,
-            false => callbacks.get(at)?.theirs.clone(),
-        };
+        if !is_over {
+            return Some((call, callbacks.get(at)?.theirs.clone()));
+        }
+        let theirs = callbacks.swap_remove(at).theirs;
+        if let Some(given) = &session.server
+            && let Some(load) = self.loads.get_mut(&given.server)
+        {
+            load.callbacks = load.callbacks.saturating_sub(1);
+        }
         Some((call, theirs))
     }
 
@@ -236,6 +299,9 @@ impl Table {
     ) -> Option<Session> {
         let session = self.calls.remove(&call)?;
         if let Some(given) = &session.server {
+            if let Some(load) = self.loads.get_mut(&given.server) {
+                load.callbacks = load.callbacks.saturating_sub(session.callbacks.len());
+            }
             self.let_go(given);
         }
         for running in &session.callbacks {

@@ -1,12 +1,18 @@
 //! Tests of the client's parts without Redis.
 
+mod given;
+mod offers;
+
 use super::core::{Batch, Core, Queued, Said};
-use super::write::{answered, command_of};
+use super::table::Candidate;
+use super::write::{add, answered};
 use crate::command::Call;
+use crate::connect::Commands;
 use crate::connect::Connector;
 use crate::entry::field;
 use crate::keys::Keys;
 use crate::options::RedisOptions;
+use crate::presence::Living;
 use crate::session::{Note, Written, kind};
 use mynah_protocol::{
     Cancel, CancelReason, DeliveryReport, DeliveryStatus, Envelope, ErrorCode, FormatId, Metadata,
@@ -47,7 +53,9 @@ fn queued(id: Option<u64>, until: Option<Instant>) -> Queued {
 
 /// The time that a call is written with, in milliseconds.
 fn written(queued: &Queued, now: Instant) -> Option<String> {
-    let command = command_of(&core(8192), queued, now);
+    let mut commands = Commands::of_library();
+    add(&core(8192), queued, now, &mut commands);
+    let command = commands.each().next().unwrap();
     let mut arguments = command.args_iter().map(|argument| match argument {
         Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
         other => panic!("{other:?}"),
@@ -75,7 +83,7 @@ fn no_more_calls_are_written_than_answers_are_kept_for() {
     }
     core.write(queued(None, None));
     let take = || {
-        let batch = core.take_batch();
+        let batch = core.take_batch(Vec::new());
         let ids = batch.calls.iter().map(|queued| queued.id.clone());
         ids.collect::<Vec<_>>()
     };
@@ -89,7 +97,7 @@ fn no_more_calls_are_written_than_answers_are_kept_for() {
     assert_eq!(take(), [call(3)]);
     // So does a call that is not waited for any more.
     assert!(!core.withdraw(&WireId::Uint(2)));
-    let batch = core.take_batch();
+    let batch = core.take_batch(Vec::new());
     assert_eq!(batch.calls.len(), 1);
     core.put_back(batch);
     assert_eq!(take(), [call(4)]);
@@ -121,7 +129,11 @@ fn what_is_said_in_sessions_waits_for_no_answers() {
             Said::Note(_, written) => (None, written.number),
             _ => (queued.id.clone(), 0),
         };
-        core.take_batch().calls.iter().map(of).collect::<Vec<_>>()
+        core.take_batch(Vec::new())
+            .calls
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
     };
     // One answer is kept room for: the second call waits, and what ends streams does not.
     assert_eq!(take(), [(None, 2), (None, 3), (Some(WireId::Uint(1)), 0)]);
@@ -155,12 +167,30 @@ fn heard(core: &Core) -> Option<Envelope<'static>> {
     }
 }
 
+/// A server that is alive until then, by the clock of Redis.
+fn living(server: &str, until_ms: u64) -> Living {
+    Living {
+        instance: server.into(),
+        until_ms,
+        late: false,
+    }
+}
+
+/// A server that takes the entries of calls out before it begins them.
+fn candidate(server: &str) -> Candidate {
+    Candidate {
+        server: server.into(),
+        until_ms: 12_000,
+        claims: true,
+    }
+}
+
 /// The batch with the first frame of a call for this server, as the writer has it before it is written.
 fn given(core: &Arc<Core>, server: &str) -> Batch {
-    let mut batch = core.take_batch();
+    let mut batch = core.take_batch(Vec::new());
     for queued in &mut batch.calls {
         if let Said::Open(call) = queued.said {
-            let (inbox, written) = core.begin_session(call, &server.into()).unwrap();
+            let (inbox, written) = core.begin_session(call, candidate(server)).unwrap();
             queued.said = Said::Note(inbox, written);
         }
     }
@@ -180,21 +210,21 @@ fn calls_that_wait_for_room_for_their_answers_are_told_so_once() {
     for id in 1..=4 {
         core.write(queued(Some(id), None));
     }
-    assert_eq!(core.take_batch().calls.len(), 2);
+    assert_eq!(core.take_batch(Vec::new()).calls.len(), 2);
     let waits = |id| delivery(id, DeliveryStatus::Waits);
     let mut told = [heard(&core), heard(&core)].map(Option::unwrap);
     told.sort_by_key(|told| format!("{told:?}"));
     assert_eq!(told, [waits(3), waits(4)]);
     core.write(queued(Some(5), None));
-    assert_eq!(core.take_batch().calls.len(), 0);
+    assert_eq!(core.take_batch(Vec::new()).calls.len(), 0);
     assert_eq!(heard(&core), Some(waits(5)));
-    assert_eq!(core.take_batch().calls.len(), 0);
+    assert_eq!(core.take_batch(Vec::new()).calls.len(), 0);
     assert_eq!(heard(&core), None, "they know it");
     // Once there is room it is written, and that is told as well.
     core.was_not_written(&WireId::Uint(1));
-    let batch = core.take_batch();
+    let mut batch = core.take_batch(Vec::new());
     assert_eq!(batch.calls.len(), 1);
-    answered(&core, batch, vec![Value::BulkString(b"1-0".to_vec())]);
+    answered(&core, &mut batch, vec![Value::BulkString(b"1-0".to_vec())]);
     assert_eq!(heard(&core), Some(delivery(3, DeliveryStatus::Written)));
 }
 
@@ -212,12 +242,12 @@ async fn a_call_for_a_server_that_is_gone_is_given_to_another_whatever_else_was_
         b"1:1 ".to_vec(),
     );
     core.write_note("app:inbox:gone".into(), kind::BEAT, 0, 0, b"1:1 ".to_vec());
-    let beats = core.take_batch();
+    let beats = core.take_batch(Vec::new());
     batch.calls.splice(0..0, beats.calls);
     let answers = vec![Value::Nil; batch.calls.len()];
-    answered(&core, batch, answers);
+    answered(&core, &mut batch, answers);
     assert_eq!(heard(&core), None, "it has not ended");
-    let again = core.take_batch();
+    let again = core.take_batch(Vec::new());
     assert!(matches!(again.calls[0].said, Said::Open(7)), "{again:?}");
 }
 
@@ -225,8 +255,12 @@ async fn a_call_for_a_server_that_is_gone_is_given_to_another_whatever_else_was_
 async fn a_call_whose_server_has_gone_in_order_waits_for_its_word() {
     let core = core(8);
     assert!(core.say_in_session(stream_call(7)).is_none());
-    let written = given(&core, "gone");
-    answered(&core, written, vec![Value::BulkString(b"1-0".to_vec())]);
+    let mut written = given(&core, "gone");
+    answered(
+        &core,
+        &mut written,
+        vec![Value::BulkString(b"1-0".to_vec())],
+    );
     assert_eq!(heard(&core), Some(delivery(7, DeliveryStatus::Written)));
     core.lost_inbox("app:inbox:gone");
     core.end_silent_sessions(&core.pulse());
@@ -267,7 +301,10 @@ async fn what_a_server_says_of_an_earlier_time_means_nothing() {
     }
     core.hear_note(&note(kind::GONE, 0, &earlier.to_string()), &mut all);
     assert_eq!(all, []);
-    assert!(core.take_batch().calls.is_empty(), "nobody else is asked");
+    assert!(
+        core.take_batch(Vec::new()).calls.is_empty(),
+        "nobody else is asked"
+    );
     core.hear_note(&note(kind::GONE, 0, &later.to_string()), &mut all);
     let gone = DeliveryStatus::Failed(Undelivered::PeerGone);
     assert_eq!(all, [delivery(7, gone)]);
@@ -278,11 +315,11 @@ async fn what_a_server_says_of_an_earlier_time_means_nothing() {
 async fn many_sessions_are_spread_and_leave_nothing() {
     const MANY: u64 = 10_000;
     let core = core(100_000);
-    let servers: Vec<Arc<str>> = ["a", "b", "c", "d"].map(Arc::from).to_vec();
+    let servers = ["a", "b", "c", "d"].map(|server| living(server, 12_000));
     for id in 1..=MANY {
         assert!(core.say_in_session(stream_call(id)).is_none());
-        let server = Arc::clone(core.least_loaded(servers.iter()).unwrap());
-        core.begin_session(id, &server).unwrap();
+        let server = core.least_loaded(servers.iter()).unwrap();
+        core.begin_session(id, candidate(&server.instance)).unwrap();
     }
     let load = |server| core.sessions.lock().load(server);
     assert_eq!(["a", "b", "c", "d"].map(load), [(false, 2500); 4]);
@@ -301,16 +338,16 @@ async fn many_sessions_are_spread_and_leave_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_nothing_of_its_sessions_is_the_last_to_be_asked() {
     let core = core(8);
-    let servers: [Arc<str>; 2] = ["dead", "alive"].map(Arc::from);
+    let servers = ["dead", "alive"].map(|server| living(server, 12_000));
     let mut numbers = Vec::new();
     for (id, server) in [(1, "dead"), (2, "alive"), (3, "alive")] {
         assert!(core.say_in_session(stream_call(id)).is_none());
-        let (_, first) = core.begin_session(id, &server.into()).unwrap();
+        let (_, first) = core.begin_session(id, candidate(server)).unwrap();
         numbers.push(first.call);
     }
     let least = || {
         core.least_loaded(servers.iter())
-            .map(|server| server.to_string())
+            .map(|server| server.instance.to_string())
     };
     assert_eq!(least().as_deref(), Some("dead"));
     for _ in 0..3 {

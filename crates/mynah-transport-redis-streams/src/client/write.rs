@@ -4,12 +4,12 @@ use super::core::{Batch, Core, Queued, Said};
 use super::route::route;
 use super::served::Directory;
 use crate::command;
-use crate::connect::{Connection, Cure, Pauses, cure};
+use crate::connect::{Commands, Connection, Cure, Pauses, cure};
 use crate::entry;
 use crate::presence::BEAT;
 use crate::session::{self, Written, kind};
 use mynah_protocol::{DeliveryStatus, ErrorCode, Undelivered};
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value, cmd};
+use redis::{Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -28,8 +28,10 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
     let mut served = Directory::default();
     let mut expires = Instant::now();
     let mut closing_since = None;
+    // Used again each time.
+    let mut room = Vec::new();
     loop {
-        let mut batch = core.take_batch();
+        let mut batch = core.take_batch(std::mem::take(&mut room));
         if batch.calls.is_empty() && batch.read.is_none() {
             if batch.closing {
                 break;
@@ -86,7 +88,8 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
         }
         match write(&core, open, &batch, &mut expires).await {
             Ok(answers) => {
-                let outcome = answered(&core, batch, answers);
+                let outcome = answered(&core, &mut batch, answers);
+                room = batch.calls;
                 if outcome.elsewhere {
                     // It is no primary any more, or never was: who is will be asked for.
                     connection = None;
@@ -130,7 +133,7 @@ async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
                 body: session::gone_body(calls),
             };
             connection
-                .run(&command::to_server(&inbox, &core.reply_to, &gone))
+                .tell_one(|add| command::to_server(add, &inbox, &core.reply_to, &gone))
                 .await?;
         }
     }
@@ -158,10 +161,14 @@ async fn write(
     batch: &Batch,
     expires: &mut Instant,
 ) -> RedisResult<Vec<Value>> {
-    let mut commands = Pipeline::with_capacity(batch.calls.len() + 1);
+    let mut commands = connection.commands();
     let now = Instant::now();
     for queued in &batch.calls {
-        commands.add_command(command_of(core, queued, now));
+        if matches!(&queued.said, Said::Note(_, first) if first.number == 1) {
+            // Where it stands, so that it can be taken back.
+            commands.with_texts();
+        }
+        add(core, queued, now, &mut commands);
     }
     if let Some(last) = batch.read {
         commands.add_command(command::trim_to(&core.reply_to, last));
@@ -178,23 +185,31 @@ async fn write(
     if core.options.wait_replicas > 0 && !batch.calls.is_empty() {
         commands.add_command(command::wait(&core.options));
     }
-    connection.run_all(&commands).await
+    connection.tell(commands).await
 }
 
 /// How something is written now. Its caller waits for no longer than before, however long it was not written.
-pub(super) fn command_of(core: &Core, queued: &Queued, now: Instant) -> Cmd {
+pub(super) fn add(core: &Core, queued: &Queued, now: Instant, commands: &mut Commands) {
     match &queued.said {
         Said::Call(call) => {
             let left = queued
                 .until
                 .map(|until| until.saturating_duration_since(now));
-            call.add(left, queued.unserved)
+            commands.add(|add| call.add(add, left, queued.unserved));
         }
-        Said::Cancel(number) => command::cancel(&core.keys.control(), &core.reply_to, *number),
-        Said::Note(inbox, written) => command::to_server(inbox, &core.reply_to, written),
-        Said::Event(topic, number, message) => core.event(topic, *number, message),
+        Said::Cancel(number) => {
+            let cancel = command::cancel(&core.keys.control(), &core.reply_to, *number);
+            commands.add_command(cancel);
+        }
+        Said::Note(inbox, written) => {
+            commands.add(|add| command::to_server(add, inbox, &core.reply_to, written));
+        }
+        Said::Event(said) => commands.add_command(core.event(said)),
+        Said::TakeBack(inbox, _, entry) => {
+            commands.add(|add| command::delete(add, inbox, &[*entry]));
+        }
         // All of them have been given to somebody.
-        Said::Open(_) => cmd("PING"),
+        Said::Open(_) => commands.add_command(cmd("PING")),
     }
 }
 
@@ -218,7 +233,7 @@ pub(super) struct Outcome {
 }
 
 /// Calls that Redis refused end.
-pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> Outcome {
+pub(super) fn answered(core: &Core, batch: &mut Batch, mut answers: Vec<Value>) -> Outcome {
     let mut doubtful = false;
     let mut elsewhere = false;
     let mut again = Vec::new();
@@ -228,8 +243,15 @@ pub(super) fn answered(core: &Core, batch: Batch, mut answers: Vec<Value>) -> Ou
         doubtful = replicas.unwrap_or(0) < u64::from(core.options.wait_replicas);
     }
     let mut lost = Vec::new();
-    for (queued, answer) in batch.calls.into_iter().zip(answers) {
+    for (queued, answer) in batch.calls.drain(..).zip(answers) {
         let Value::ServerError(error) = answer else {
+            match &queued.said {
+                Said::TakeBack(_, number, _) if answer == Value::Int(1) => {
+                    core.was_taken_back(*number);
+                }
+                Said::Note(_, first) if first.number == 1 => core.was_put(first.call, &answer),
+                _ => {}
+            }
             match queued.id {
                 _ if answer == Value::Nil => not_there(core, &queued.said, &mut lost),
                 Some(id) if doubtful => core.report([id], DeliveryStatus::Doubtful),

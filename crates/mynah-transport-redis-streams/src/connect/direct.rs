@@ -3,12 +3,15 @@
 //! The library's connections are shared by many callers, through a task each and two channels; here every connection has one
 //! caller. Commands are the library's, and so are values and errors.
 
+use super::commands::Packed;
 use super::resp::{self, Answer, Raw};
+use crate::entry::{self, Entry};
 use redis::{
     Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, ProtocolVersion, RedisError,
     RedisResult, ServerError, Value, cmd,
 };
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// What a buffer keeps once it is empty.
 const KEPT: usize = 256 << 10;
@@ -44,40 +47,6 @@ impl Place {
             _ => None,
         }
     }
-
-    async fn connect(&self) -> io::Result<Stream> {
-        match self {
-            Self::Tcp(host, port) => {
-                let stream = connect_to_any(host, *port).await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            }
-            #[cfg(unix)]
-            Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
-        }
-    }
-}
-
-/// Connects to whichever address of a host answers first. Each is tried a little behind the one before, so that one that is
-/// silent delays nobody for long.
-async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
-    const BEHIND: Duration = Duration::from_millis(250);
-    let mut attempts = JoinSet::new();
-    for (number, address) in (0..).zip(lookup_host((host, port)).await?) {
-        attempts.spawn(async move {
-            sleep(BEHIND * number).await;
-            TcpStream::connect(address).await
-        });
-    }
-    let mut failed = None;
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.map_err(io::Error::other)? {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    let unknown = || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    Err(failed.unwrap_or_else(unknown))
 }
 
 #[derive(Debug)]
@@ -127,19 +96,76 @@ impl Direct {
         response_timeout: Option<Duration>,
     ) -> RedisResult<Self> {
         let opened = timeout(connect_timeout, async {
-            let mut direct = Self {
-                stream: place.connect().await?,
-                input: Vec::new(),
-                taken: 0,
-                output: Vec::new(),
-                response_timeout: None,
-                owes: false,
+            let mut direct = match place {
+                Place::Tcp(host, port) => {
+                    let addresses = lookup_host((&**host, *port)).await?;
+                    Self::open_any(addresses.collect(), info).await?
+                }
+                #[cfg(unix)]
+                Place::Unix(path) => {
+                    Self::signed_in(Stream::Unix(UnixStream::connect(path).await?), info).await?
+                }
             };
-            direct.sign_in(info).await?;
             direct.response_timeout = response_timeout;
             Ok(direct)
         });
         opened.await.unwrap_or_else(|_elapsed| Err(too_slow()))
+    }
+
+    /// Opens whichever address of a host Redis answers at first. Each is tried a little behind the one before, or once that
+    /// has failed: one that is silent, though it takes connections, delays nobody for long.
+    async fn open_any(addresses: Vec<SocketAddr>, info: &ConnectionInfo) -> RedisResult<Self> {
+        const BEHIND: Duration = Duration::from_millis(250);
+        if let [only] = *addresses {
+            return Self::open_at(only, info).await;
+        }
+        let mut waiting = addresses.into_iter();
+        let mut attempts = JoinSet::new();
+        let mut failed = None;
+        loop {
+            if let Some(address) = waiting.next() {
+                let info = info.clone();
+                attempts.spawn(async move { Self::open_at(address, &info).await });
+            }
+            let ended = match waiting.len() {
+                0 => attempts.join_next().await,
+                _ => match timeout(BEHIND, attempts.join_next()).await {
+                    Ok(ended) => ended,
+                    Err(_elapsed) => continue,
+                },
+            };
+            match ended.map(|ended| ended.map_err(io::Error::other)) {
+                Some(Ok(Ok(direct))) => return Ok(direct),
+                // That is an answer as well.
+                Some(Ok(Err(error))) if !error.is_io_error() => return Err(error),
+                Some(Ok(Err(error))) => failed = failed.or(Some(error)),
+                Some(Err(error)) => return Err(error.into()),
+                None => {
+                    let unknown =
+                        || io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+                    return Err(failed.unwrap_or_else(|| unknown().into()));
+                }
+            }
+        }
+    }
+
+    async fn open_at(address: SocketAddr, info: &ConnectionInfo) -> RedisResult<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Self::signed_in(Stream::Tcp(stream), info).await
+    }
+
+    async fn signed_in(stream: Stream, info: &ConnectionInfo) -> RedisResult<Self> {
+        let mut direct = Self {
+            stream,
+            input: Vec::new(),
+            taken: 0,
+            output: Vec::new(),
+            response_timeout: None,
+            owes: false,
+        };
+        direct.sign_in(info).await?;
+        Ok(direct)
     }
 
     async fn sign_in(&mut self, info: &ConnectionInfo) -> RedisResult<()> {
@@ -181,23 +207,42 @@ impl Direct {
     ///
     /// Not cancel safe: dropped before it is done, the connection is of no use any more, and says so.
     pub(super) async fn run(&mut self, command: &Cmd) -> RedisResult<Value> {
-        self.ask(command, value).await?
-    }
-
-    /// What is made of the answer to one command. Cancel safety as [`Self::run`].
-    pub(super) async fn ask<T>(
-        &mut self,
-        command: &Cmd,
-        make: impl FnOnce(Raw<'_>) -> T,
-    ) -> RedisResult<T> {
         self.begin()?;
         command.write_packed_command(&mut self.output);
         in_time(self.response_timeout, async {
-            self.send().await?;
-            self.answer(make).await
+            self.send(0).await?;
+            self.answer(value).await
         })
         .await
-        .inspect(|_| self.end())
+        .inspect(|_| self.end())?
+    }
+
+    /// The entries in the answer to a reading of one stream. Cancel safety as [`Self::run`].
+    pub(super) async fn entries(&mut self, command: &Cmd) -> RedisResult<Vec<Entry>> {
+        self.begin()?;
+        command.write_packed_command(&mut self.output);
+        in_time(self.response_timeout, async {
+            self.send(0).await?;
+            if self.input.is_empty() {
+                self.fill(1).await?;
+            }
+            let input = self.input.get(self.taken..).unwrap_or_default();
+            // What comes in parts is not looked at again and again.
+            if let Some((entries, len)) = resp::entries(input) {
+                self.pass(len);
+                return Ok(Ok(entries));
+            }
+            let answer = |answer: Raw<'_>| match answer {
+                error @ Raw::Error(_) => error.into_value().map(|error| (error, Vec::new())),
+                answer => Ok((Value::Nil, entry::of_streams(answer))),
+            };
+            match self.answer(answer).await?? {
+                (Value::ServerError(error), _) => Ok(Err(error.into())),
+                (_, entries) => Ok(Ok(entries)),
+            }
+        })
+        .await
+        .inspect(|_| self.end())?
     }
 
     /// The answers to all commands, errors of Redis among them. Of a transaction those of the commands within it.
@@ -211,10 +256,10 @@ impl Direct {
         self.output = commands.get_packed_pipeline();
         let transaction = commands.is_transaction();
         let answers = in_time(self.response_timeout, async {
-            self.send().await?;
+            self.send(0).await?;
             match transaction {
-                true => self.transaction(commands.len()).await,
-                false => self.answers(commands.len()).await.map(Ok),
+                true => self.transaction(commands.len(), value).await,
+                false => self.answers(commands.len(), value).await.map(Ok),
             }
         });
         let answers = answers.await?;
@@ -222,23 +267,54 @@ impl Direct {
         answers
     }
 
-    async fn answers(&mut self, count: usize) -> RedisResult<Vec<Value>> {
+    /// Commands for [`Self::tell`], in the room of those before.
+    pub(super) fn packed(&mut self) -> Packed {
+        Packed::within(std::mem::take(&mut self.output))
+    }
+
+    /// As [`Self::run_all`], with `OK` in place of the texts in the answers, unless they are wanted.
+    pub(super) async fn tell(&mut self, commands: Packed) -> RedisResult<Vec<Value>> {
+        self.begin()?;
+        let (count, transaction) = (commands.len(), commands.is_atomic());
+        let make: Make = match commands.wants_texts() {
+            true => value,
+            false => brief,
+        };
+        let (bytes, from) = commands.into_bytes();
+        self.output = bytes;
+        let answers = in_time(self.response_timeout, async {
+            self.send(from).await?;
+            match transaction {
+                true => self.transaction(count, make).await,
+                false => self.answers(count, make).await.map(Ok),
+            }
+        });
+        let answers = answers.await?;
+        self.end();
+        answers
+    }
+
+    async fn answers(&mut self, count: usize, make: Make) -> RedisResult<Vec<Value>> {
         let mut answers = Vec::with_capacity(count);
         for _ in 0..count {
-            answers.push(self.answer(value).await??);
+            answers.push(self.answer(make).await??);
         }
         Ok(answers)
     }
 
     /// Within: what Redis says of the transaction.
-    async fn transaction(&mut self, count: usize) -> RedisResult<RedisResult<Vec<Value>>> {
+    async fn transaction(
+        &mut self,
+        count: usize,
+        make: Make,
+    ) -> RedisResult<RedisResult<Vec<Value>>> {
         let mut refused = None;
         // That it begins, and that each command waits for its end.
         for _ in 0..=count {
             let error = self.answer(error_in).await??;
             refused = refused.or(error);
         }
-        let done = match self.answer(value).await?? {
+        let done = match self.answer(make).await?? {
             Value::Array(answers) => Ok(answers),
             Value::ServerError(error) => Err(error.into()),
             _ => Ok(Vec::new()),
@@ -261,8 +337,9 @@ impl Direct {
         self.output.shrink_to(KEPT);
     }
 
-    async fn send(&mut self) -> io::Result<()> {
-        self.stream.write_all(&self.output).await
+    async fn send(&mut self, from: usize) -> io::Result<()> {
+        let bytes = self.output.get(from..).unwrap_or_default();
+        self.stream.write_all(bytes).await
     }
 
     async fn answer<T>(&mut self, make: impl FnOnce(Raw<'_>) -> T) -> RedisResult<T> {
@@ -271,17 +348,22 @@ impl Direct {
             let missing = match resp::read(input).map_err(broken)? {
                 Answer::Whole(raw, len) => {
                     let value = make(raw);
-                    self.taken += len;
-                    if self.taken == self.input.len() {
-                        self.taken = 0;
-                        self.input.clear();
-                        self.input.shrink_to(KEPT);
-                    }
+                    self.pass(len);
                     return Ok(value);
                 }
                 Answer::Part(missing) => missing,
             };
             self.fill(missing).await?;
+        }
+    }
+
+    /// So many bytes of the input were read.
+    fn pass(&mut self, len: usize) {
+        self.taken += len;
+        if self.taken >= self.input.len() {
+            self.taken = 0;
+            self.input.clear();
+            self.input.shrink_to(KEPT);
         }
     }
 
@@ -313,8 +395,23 @@ fn is_about_room(error: &ServerError) -> bool {
     error.to_string().contains("max number of clients")
 }
 
+/// What is made of an answer.
+type Make = fn(Raw<'_>) -> RedisResult<Value>;
+
 fn value(answer: Raw<'_>) -> RedisResult<Value> {
     answer.into_value()
+}
+
+/// Without the texts.
+fn brief(answer: Raw<'_>) -> RedisResult<Value> {
+    match answer {
+        Raw::Text(_) => Ok(Value::Okay),
+        Raw::Array(answers) => {
+            let answers: RedisResult<_> = answers.into_iter().map(brief).collect();
+            Ok(Value::Array(answers?))
+        }
+        other => other.into_value(),
+    }
 }
 
 fn error_in(answer: Raw<'_>) -> RedisResult<Option<RedisError>> {

@@ -3,6 +3,10 @@
 //! redis-rs reads the same, and needs ten times the instructions for it, which is half of all that a call over Redis costs
 //! (ADR 67). What it makes of an answer is made here as well: a test holds the two against each other.
 
+mod entries;
+
+pub(super) use entries::entries;
+
 use redis::{RedisResult, Value};
 
 /// Arrays in arrays, at most. What is asked for here has six.

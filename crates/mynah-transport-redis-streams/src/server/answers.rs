@@ -5,14 +5,14 @@ use super::outbox::Step;
 use super::write;
 use crate::coding::Said;
 use crate::command;
-use redis::Pipeline;
+use crate::connect::Commands;
 use std::collections::HashMap;
 
 /// How much goes in one entry of answers. One that is bigger has an entry of its own.
 const TOGETHER_BYTES: usize = 32 << 10;
 
 /// The commands that write what is said to clients, and seal what is to be sealed.
-pub(super) fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) {
+pub(super) fn add_answers(core: &Core, steps: &[Step], commands: &mut Commands) {
     let max_len = core.options.reply_max_len;
     let mut streams: Vec<Answers<'_>> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -41,7 +41,7 @@ pub(super) fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) 
                 answers.add(None, envelope, max_len, commands);
             }
             Step::Reply { envelope, .. } => {
-                commands.add_command(command::reply(stream, envelope, max_len));
+                commands.add(|add| command::reply(add, stream, envelope, max_len));
             }
             Step::Note(_, written)
                 if Said::read("answer", written.kind.as_bytes()) != Said::Other =>
@@ -51,8 +51,8 @@ pub(super) fn add_answers(core: &Core, steps: &[Step], commands: &mut Pipeline) 
             // What is said of a call stays ahead of its answer, and behind that of an earlier one.
             Step::Note(_, written) => {
                 answers.write(max_len, commands);
-                let note = command::to_client(stream, &core.instance, written, max_len);
-                commands.add_command(note);
+                let from = &core.instance;
+                commands.add(|add| command::to_client(add, stream, from, written, max_len));
             }
             _ => {}
         }
@@ -89,7 +89,7 @@ impl<'s> Answers<'s> {
         kind: Option<&'static str>,
         answer: &'s [u8],
         max_len: usize,
-        commands: &mut Pipeline,
+        commands: &mut Commands,
     ) {
         if self.kind != kind || self.bytes + answer.len() > TOGETHER_BYTES {
             self.write(max_len, commands);
@@ -99,17 +99,16 @@ impl<'s> Answers<'s> {
         self.together.push(answer);
     }
 
-    fn write(&mut self, max_len: usize, commands: &mut Pipeline) {
+    fn write(&mut self, max_len: usize, commands: &mut Commands) {
         match &*self.together {
             [] => return,
             [one] if self.kind.is_none() => {
-                commands.add_command(command::reply(self.stream, one, max_len))
+                commands.add(|add| command::reply(add, self.stream, one, max_len));
             }
-            several => {
-                let replies = command::replies(self.stream, self.kind, several, max_len);
-                commands.add_command(replies)
-            }
-        };
+            several => commands.add(|add| {
+                command::replies(add, self.stream, self.kind, several, max_len);
+            }),
+        }
         self.together.clear();
         self.bytes = 0;
     }

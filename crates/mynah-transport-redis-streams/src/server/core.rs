@@ -61,6 +61,8 @@ pub(super) struct Core {
     pub(super) standing: tokio::sync::Mutex<Standing>,
     /// The last entry of the inbox that was heard.
     heard: Mutex<EntryId>,
+    /// Calls that are taken out of the inbox now, each with the stream of answers of its client: none of them has begun.
+    claiming: Mutex<Vec<(Arc<str>, u64)>>,
 }
 
 /// What of a server is to be seen in Redis.
@@ -117,6 +119,7 @@ impl Core {
             redis_ms_then: AtomicU64::new(0),
             standing: tokio::sync::Mutex::new(Standing::Serves),
             heard: Mutex::default(),
+            claiming: Mutex::default(),
         }
     }
 
@@ -201,6 +204,12 @@ impl Core {
     /// Up to which entry the inbox was heard.
     pub(super) fn heard(&self) -> EntryId {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers the calls that are taken out of the inbox now, and says which were before.
+    pub(super) fn set_claiming(&self, calls: Vec<(Arc<str>, u64)>) -> Vec<(Arc<str>, u64)> {
+        let mut claiming = self.claiming.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut claiming, calls)
     }
 
     fn age_ms(&self) -> u64 {

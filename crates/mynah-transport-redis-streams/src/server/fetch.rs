@@ -166,7 +166,7 @@ impl Fetcher {
         let patience = self.core.options.longest_read();
         let entries = in_time(patience, self.read(desk, connection, room.min(MOST))).await?;
         // One that was given back has a new id, and brings along how often it was delivered before.
-        let entries = entries.into_iter().map(|entry| (entry, 1)).collect();
+        let entries = entries.into_iter().map(|entry| (entry, 1));
         self.admit(desk, connection, entries).await
     }
 
@@ -227,7 +227,7 @@ impl Fetcher {
         &mut self,
         desk: &Desk,
         connection: &mut Connection,
-        entries: Vec<(Entry, u32)>,
+        entries: impl IntoIterator<Item = (Entry, u32)>,
     ) -> RedisResult<()> {
         let mut asked = Vec::new();
         let redis_ms = self.core.redis_ms();

@@ -9,6 +9,8 @@ use crate::lua::Lua;
 use crate::session::{self, Note, kind};
 use mynah_protocol::{Envelope, Request, WireId};
 use redis::{RedisResult, Value, cmd};
+use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -68,6 +70,10 @@ pub(super) async fn leave(core: &Core, connection: &mut Connection) -> RedisResu
         .run(connection, inbox, &[core.heard().to_string()])
         .await?;
     drop(standing);
+    // Nor has what was being taken out of it.
+    for (client, call) in core.set_claiming(Vec::new()) {
+        core.say_note(client, kind::REFUSED, call, 0, Vec::new());
+    }
     let Value::Array(calls) = calls else {
         return Ok(());
     };
@@ -84,11 +90,18 @@ pub(super) async fn leave(core: &Core, connection: &mut Connection) -> RedisResu
     Ok(())
 }
 
+/// How far the inbox was read, and up to where what was read is deleted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Position {
+    last: EntryId,
+    deleted: EntryId,
+}
+
 /// Reads until it is dropped, and deletes what was read.
 pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
     let mut connection = Some(connection);
     let mut pauses = Pauses::new();
-    let mut last = EntryId::default();
+    let mut position = Position::default();
     while !core.has_ended() {
         let Some(open) = &mut connection else {
             match core.connector.open_blocking().await {
@@ -100,16 +113,14 @@ pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
             }
             continue;
         };
-        match timeout(core.options.longest_read(), read(&core, open, last)).await {
+        match timeout(core.options.longest_read(), read(&core, open, position)).await {
             Ok(Ok(entries)) => {
                 pauses.reset();
                 core.sessions.set_pulse(true);
-                for entry in &entries {
-                    last = entry.id;
-                    if let Some(note) = &entry.note {
-                        hear(&core, entry, note);
-                    }
-                    core.set_heard(last);
+                if let Err(error) = hear_all(&core, open, &entries, &mut position).await {
+                    tracing::warn!(%error, "calls cannot be taken out of the inbox");
+                    connection = None;
+                    pauses.wait().await;
                 }
             }
             Ok(Err(error)) => {
@@ -127,16 +138,128 @@ pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
 }
 
 /// What came since, and nothing of what was there before is kept.
-async fn read(core: &Core, connection: &mut Connection, last: EntryId) -> RedisResult<Vec<Entry>> {
+pub(super) async fn read(
+    core: &Core,
+    connection: &mut Connection,
+    from: Position,
+) -> RedisResult<Vec<Entry>> {
     let inbox = core.keys.inbox(&core.instance);
-    if last != EntryId::default() {
-        connection.run(&command::trim_to(&inbox, last)).await?;
+    if from.last != from.deleted {
+        connection.run(&command::trim_to(&inbox, from.last)).await?;
     }
     let mut read = cmd("XREAD");
     read.arg("COUNT").arg(MOST);
     read.arg("BLOCK").arg(millis(core.options.block));
-    read.arg("STREAMS").arg(&inbox).arg(last.to_string());
+    read.arg("STREAMS").arg(&inbox).arg(from.last.to_string());
     connection.entries(&read).await
+}
+
+/// The client that a call begins for, if an entry is the first of a session.
+fn opening(core: &Core, entry: &Entry) -> Option<(Arc<str>, u64)> {
+    let note = entry.note.as_ref().filter(|note| note.number == 1)?;
+    let client = core.keys.instance_of(&note.from)?;
+    matches!(Said::read(kind::FRAME, &note.kind), Said::In(_)).then_some(())?;
+    Some((core.keys.replies(client).into(), note.call))
+}
+
+/// Hears what was read. A call begins only if it could be taken out of the inbox before: whoever has written it may have taken
+/// it back meanwhile, and given it to somebody else.
+pub(super) async fn hear_all(
+    core: &Arc<Core>,
+    connection: &mut Connection,
+    entries: &[Entry],
+    position: &mut Position,
+) -> RedisResult<()> {
+    let Some(last) = entries.last() else {
+        return Ok(());
+    };
+    let openings = entries.iter().filter_map(|entry| {
+        let (client, call) = opening(core, entry)?;
+        Some((entry.id, client, call))
+    });
+    let openings: Vec<_> = openings.collect();
+    let mut claimed = Ok(HashSet::new());
+    if !openings.is_empty() {
+        let calls = openings.iter();
+        let calls = calls.map(|(_, client, call)| (Arc::clone(client), *call));
+        core.set_claiming(calls.collect());
+        let ids: Vec<EntryId> = openings.iter().map(|(id, ..)| *id).collect();
+        claimed = match timeout(
+            core.options.response_timeout,
+            claim(core, connection, &ids, last.id),
+        )
+        .await
+        {
+            Ok(claimed) => claimed,
+            Err(_elapsed) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        };
+    }
+    let mine = claimed.as_ref().ok();
+    let mut openings = openings.into_iter().peekable();
+    for entry in entries {
+        position.last = entry.id;
+        match openings.next_if(|(id, ..)| *id == entry.id) {
+            // Should it be known by that number still, nobody has begun it.
+            Some((id, client, call)) if mine.is_none_or(|mine| !mine.contains(&id)) => {
+                core.say_note(client, kind::REFUSED, call, 0, Vec::new());
+            }
+            _ => {
+                if let Some(note) = &entry.note {
+                    hear(core, entry, note);
+                }
+            }
+        }
+        core.set_heard(position.last);
+    }
+    drop(core.set_claiming(Vec::new()));
+    if mine.is_some_and(|mine| !mine.is_empty()) {
+        position.deleted = position.last;
+    }
+    claimed.map(|_| ())
+}
+
+/// The same as one command, for a Cluster in which commands go one behind the other.
+static CLAIM: Lua = Lua::new(
+    r"
+local claimed = {}
+for i = 2, #ARGV do claimed[i - 1] = redis.call('XDEL', KEYS[1], ARGV[i]) end
+redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1])
+return claimed
+",
+);
+
+/// Takes these entries out of the inbox, and lets go of all others up to the last. Those that were there still.
+async fn claim(
+    core: &Core,
+    connection: &mut Connection,
+    ids: &[EntryId],
+    last: EntryId,
+) -> RedisResult<HashSet<EntryId>> {
+    let inbox = core.keys.inbox(&core.instance);
+    let answers = if core.connector.one_slot() {
+        let mut commands = connection.commands();
+        for id in ids {
+            commands.add(|add| command::delete(add, &inbox, &[*id]));
+        }
+        commands.add_command(command::trim_to(&inbox, last));
+        connection.tell(commands).await?
+    } else {
+        let ids = [last.next()].into_iter().chain(ids.iter().copied());
+        let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+        match CLAIM.run(connection, &inbox, &ids).await? {
+            Value::Array(answers) => answers,
+            _ => Vec::new(),
+        }
+    };
+    let mut claimed = HashSet::with_capacity(ids.len());
+    for (id, answer) in ids.iter().zip(answers) {
+        match answer {
+            Value::ServerError(error) => return Err(error.into()),
+            Value::Int(1) => drop(claimed.insert(*id)),
+            _ => {}
+        }
+    }
+    Ok(claimed)
 }
 
 fn hear(core: &Arc<Core>, entry: &Entry, note: &Note) {

@@ -113,12 +113,11 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Takes what there is, in turns of bounded size. It counts as waiting until [`Self::written`].
-    pub(super) fn take(&self) -> Vec<Step> {
+    /// Takes what there is, in turns of bounded size, behind `steps`, which are none. It counts as waiting until [`Self::written`].
+    pub(super) fn take(&self, steps: &mut Vec<Step>) {
         const MOST: usize = 1024;
         const MOST_BYTES: usize = 1 << 20;
         let mut state = self.lock();
-        let mut steps = Vec::with_capacity(state.steps.len().min(MOST));
         let mut bytes = 0;
         while steps.len() < MOST && bytes < MOST_BYTES {
             let Some(step) = state.steps.pop_front() else {
@@ -128,7 +127,6 @@ impl Outbox {
             steps.push(step);
         }
         state.writing = steps.len();
-        steps
     }
 
     /// What was taken last is written.

@@ -88,9 +88,11 @@ async fn claim(
         .collect();
     // Before 7.0 Redis keeps entries in the list that the stream does not have any more.
     if gone > 0 && gone == missing.len() {
-        let missing: Vec<Vec<u8>> = missing.into_iter().map(EntryId::spelled).collect();
-        let acknowledge = crate::command::acknowledge(&desk.stream, &desk.service, &missing);
-        connection.run(&acknowledge).await?;
+        connection
+            .tell_one(|add| {
+                crate::command::acknowledge(add, &desk.stream, &desk.service, &missing);
+            })
+            .await?;
     }
     let attempt = |entry: &Entry| {
         let row = rows.iter().find(|row| row.id == entry.id);

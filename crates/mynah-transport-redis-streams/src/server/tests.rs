@@ -56,6 +56,12 @@ fn call(id: u64) -> Envelope<'static> {
     Envelope::Request(request).into_owned()
 }
 
+fn taken(core: &Core) -> Vec<Step> {
+    let mut steps = Vec::new();
+    core.outbox.take(&mut steps);
+    steps
+}
+
 fn nobody_has_arrived(core: &Core) -> bool {
     core.poll_arrived(&Context::from_waker(Waker::noop()))
         .is_pending()
@@ -66,7 +72,7 @@ fn a_call_that_was_cancelled_before_it_is_handed_on_does_not_begin() {
     let core = core();
     core.cancel("c", 7);
     core.deliver("c", call(7), PLACE, 1, None, MANNER);
-    let steps = core.outbox.take();
+    let steps = taken(&core);
     assert!(
         matches!(&*steps, [Step::Done(place)] if *place == PLACE),
         "{steps:?}"
@@ -81,7 +87,7 @@ fn a_client_that_comes_when_the_server_stops_is_left_to_others() {
     let core = core();
     core.stop();
     core.deliver("c", call(7), PLACE, 3, None, MANNER);
-    let steps = core.outbox.take();
+    let steps = taken(&core);
     assert!(
         matches!(&*steps, [Step::Release { place, attempts: 2 }] if *place == PLACE),
         "{steps:?}"
@@ -107,7 +113,10 @@ fn many_clients_are_a_crowd_until_the_quiet_ones_are_gone() {
 
 /// A server that has one service, without Redis.
 fn serves(concurrency: usize) -> Arc<Core> {
-    let core = core();
+    with_service(core(), concurrency)
+}
+
+fn with_service(core: Arc<Core>, concurrency: usize) -> Arc<Core> {
     let seals = Seals::new("app", "numbers", Duration::from_secs(1));
     let (stream, consumer) = ("app:cmds:numbers".to_owned(), "numbers:own".to_owned());
     let desk = Desk::new("numbers", None, stream, consumer, concurrency, seals);
@@ -153,7 +162,7 @@ fn said(core: &Core) -> Vec<(&'static str, u64)> {
         Step::Note(_, written) => (written.kind, written.call),
         other => panic!("{other:?}"),
     };
-    core.outbox.take().into_iter().map(note).collect()
+    taken(core).into_iter().map(note).collect()
 }
 
 /// Hears frames until the session has ended, or so many were heard: how many.
@@ -265,12 +274,64 @@ async fn calls_that_a_server_leaves_unread_are_given_back() {
     put("app:replies:d", "3", "1").await;
     put("app:cmds:numbers", "4", "1").await;
     put("app:replies:c", "x", "1").await;
+    // Its reader was ended while it took this one out.
+    core.set_claiming(vec![("app:replies:c".into(), 9)]);
     inbox::leave(&core, &mut connection).await.unwrap();
-    assert_eq!(said(&core), [(kind::REFUSED, 2), (kind::REFUSED, 3)]);
+    let refused = [9, 2, 3].map(|call| (kind::REFUSED, call));
+    assert_eq!(said(&core), refused);
     let gone = redis.command(&["EXISTS", "app:inbox:own"]).await.unwrap();
     assert_eq!(gone.as_integer(), Some(0));
     // And nothing makes it again.
     assert_eq!(*core.standing.lock().await, Standing::Leaves);
+}
+
+#[tokio::test]
+async fn a_call_that_was_taken_back_meanwhile_does_not_begin() {
+    let redis = mynah_testkit::redis::RedisServer::start().await.unwrap();
+    let options = RedisOptions::new(redis.url()).with_prefix("app");
+    let connector = Connector::new(&options).unwrap();
+    let core = Core::new(options, connector, Keys::new("app"), "own".to_owned());
+    let core = with_service(Arc::new(core), 8);
+    let mut connection = core.connector.open().await.unwrap();
+    inbox::open(&core, &mut connection).await.unwrap();
+    let mut position = inbox::Position::default();
+    let mut entries = Vec::new();
+    for call in 1..=4 {
+        let body = format!(r#"[1,{call},"numbers","count",null,null,10,1000,0]{{"to":1}}"#);
+        let number = call.to_string();
+        let frame = ["mynah", "frame", "from", "app:replies:c", "n", "1", "call"];
+        let mut add = vec!["XADD", "app:inbox:own", "*"];
+        add.extend(frame.into_iter().chain([&*number, "body", &*body]));
+        let added = redis.command(&add).await.unwrap();
+        entries.push(added.as_text().unwrap().to_owned());
+    }
+    let read = inbox::read(&core, &mut connection, position).await.unwrap();
+    assert_eq!(read.len(), 5, "the first says hello");
+    // Two of them are taken back after they were read.
+    let delete = ["XDEL", "app:inbox:own", &entries[1], &entries[3]];
+    redis.command(&delete).await.unwrap();
+    inbox::hear_all(&core, &mut connection, &read, &mut position)
+        .await
+        .unwrap();
+    let refused = [2, 4].map(|call| (kind::REFUSED, call));
+    assert_eq!(said(&core), refused);
+    assert_eq!(core.take_arrived().len(), 2);
+    let len = redis.command(&["XLEN", "app:inbox:own"]).await.unwrap();
+    assert_eq!(len.as_integer(), Some(0), "what was read is deleted");
+    assert_eq!(core.set_claiming(Vec::new()), []);
+    // Where it cannot be known, nothing begins.
+    drop(said(&core));
+    redis.command(&["DEL", "app:inbox:own"]).await.unwrap();
+    redis
+        .command(&["SET", "app:inbox:own", "of another type"])
+        .await
+        .unwrap();
+    inbox::hear_all(&core, &mut connection, &read, &mut position)
+        .await
+        .unwrap_err();
+    let refused = [1, 2, 3, 4].map(|call| (kind::REFUSED, call));
+    assert_eq!(said(&core), refused);
+    assert!(nobody_has_arrived(&core));
 }
 
 /// An entry with a call that has a time of its own, added when the clock of Redis stood so.

@@ -6,10 +6,10 @@ use super::desk::Desk;
 use super::outbox::{Letter, Place, Sealing, Step};
 use super::scripts;
 use crate::command;
-use crate::connect::{Connection, Cure, Pauses, cure};
+use crate::connect::{Commands, Connection, Cure, Pauses, cure};
 use crate::entry::{self, EntryId, field};
 use crate::events::{KEPT_MS, PUBLISH};
-use redis::{Pipeline, RedisResult, Value, cmd};
+use redis::{RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -26,9 +26,11 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
         connection: Some(connection),
     };
     let core = Arc::clone(&writer.core);
+    // Used again each time.
+    let mut steps = Vec::new();
     loop {
         let filled = core.outbox.filled.notified();
-        let steps = core.outbox.take();
+        core.outbox.take(&mut steps);
         if steps.is_empty() {
             let mut filled = std::pin::pin!(filled);
             let mut ended = std::pin::pin!(core.wait_for_end());
@@ -44,6 +46,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection) {
         let given_up = !writer.write(&steps).await;
         writer.settle(&steps);
         core.outbox.written(&steps);
+        steps.clear();
         if given_up {
             tracing::error!("redis did not take what was left when the server stopped");
             core.give_up();
@@ -94,14 +97,14 @@ impl Writer {
             replicate_seals(core, connection, steps).await?;
         }
         let written = if self.one_step {
-            let mut commands = Pipeline::with_capacity(steps.len() + 4);
+            let mut commands = connection.commands();
             // A single command is a step by itself.
             add_answers(core, steps, &mut commands);
             add_acknowledgements(core, steps, &mut commands);
             if commands.len() > 1 {
                 commands.atomic();
             }
-            run(connection, &commands).await
+            run(connection, commands).await
         } else {
             separately(core, connection, steps).await
         };
@@ -151,13 +154,13 @@ async fn replicate_seals(
     connection: &mut Connection,
     steps: &[Step],
 ) -> RedisResult<()> {
-    let mut commands = Pipeline::new();
+    let mut commands = connection.commands();
     for step in steps {
         add_seal(core, step, &mut commands);
     }
     commands.add_command(command::wait(&core.options));
     let Some(replicas) = connection
-        .run_all(&commands)
+        .tell(commands)
         .await?
         .pop()
         .and_then(entry::integer)
@@ -175,7 +178,7 @@ async fn replicate_seals(
     Ok(())
 }
 
-pub(super) fn add_seal(core: &Core, step: &Step, commands: &mut Pipeline) {
+pub(super) fn add_seal(core: &Core, step: &Step, commands: &mut Commands) {
     if let Step::Seal(sealing, envelope) = step
         && let Some(desk) = core.desks().get(sealing.desk)
     {
@@ -188,7 +191,7 @@ pub(super) fn add_seal(core: &Core, step: &Step, commands: &mut Pipeline) {
     }
 }
 
-fn add_acknowledgements(core: &Core, steps: &[Step], commands: &mut Pipeline) {
+fn add_acknowledgements(core: &Core, steps: &[Step], commands: &mut Commands) {
     let done = steps.iter().filter_map(|step| match step {
         Step::Done(place) => Some(*place),
         _ => None,
@@ -216,18 +219,14 @@ fn by_desk(places: impl Iterator<Item = Place>) -> Vec<(usize, Vec<EntryId>)> {
 }
 
 /// Acknowledges entries and deletes them: there is one group, and nobody needs them any more.
-fn acknowledge(desk: &Desk, ids: &[EntryId], commands: &mut Pipeline) {
-    let ids: Vec<Vec<u8>> = ids.iter().copied().map(EntryId::spelled).collect();
-    commands.add_command(command::acknowledge(&desk.stream, &desk.service, &ids));
-    commands.add_command(command::delete(&desk.stream, &ids));
+fn acknowledge(desk: &Desk, ids: &[EntryId], commands: &mut Commands) {
+    commands.add(|add| command::acknowledge(add, &desk.stream, &desk.service, ids));
+    commands.add(|add| command::delete(add, &desk.stream, ids));
 }
 
 /// Runs commands. What cannot be done to a key, for what the key is, is passed over.
-async fn run(connection: &mut Connection, commands: &Pipeline) -> RedisResult<()> {
-    if commands.is_empty() {
-        return Ok(());
-    }
-    for answer in connection.run_all(commands).await? {
+async fn run(connection: &mut Connection, commands: Commands) -> RedisResult<()> {
+    for answer in connection.tell(commands).await? {
         if let Value::ServerError(error) = answer {
             tolerate(Err(error.into()))?;
         }
@@ -249,19 +248,19 @@ fn tolerate(answer: RedisResult<Value>) -> RedisResult<()> {
 
 /// Where the keys are in several slots: the answers first, and what they answer is acknowledged once they are written.
 async fn separately(core: &Core, connection: &mut Connection, steps: &[Step]) -> RedisResult<()> {
-    let mut commands = Pipeline::new();
+    let mut commands = connection.commands();
     add_answers(core, steps, &mut commands);
-    run(connection, &commands).await?;
-    commands.clear();
+    run(connection, commands).await?;
+    let mut commands = connection.commands();
     add_acknowledgements(core, steps, &mut commands);
-    run(connection, &commands).await
+    run(connection, commands).await
 }
 
 async fn one_by_one(core: &Core, connection: &mut Connection, step: &Step) -> RedisResult<()> {
-    let mut commands = Pipeline::new();
+    let mut commands = Commands::of_library();
     add_answers(core, std::slice::from_ref(step), &mut commands);
     add_acknowledgements(core, std::slice::from_ref(step), &mut commands);
-    for command in commands.cmd_iter() {
+    for command in commands.each() {
         tolerate(connection.run(command).await)?;
     }
     Ok(())
@@ -311,9 +310,9 @@ async fn bury(core: &Core, connection: &mut Connection, letter: &Letter) -> Redi
         add.arg(field::BODY).arg(&*note.body);
     }
     tolerate(connection.run(&add).await)?;
-    let mut commands = Pipeline::new();
+    let mut commands = connection.commands();
     acknowledge(desk, &[letter.place.id], &mut commands);
-    run(connection, &commands).await
+    run(connection, commands).await
 }
 
 impl Step {

@@ -1,6 +1,6 @@
 //! Calls in CBOR and MessagePack, beside calls in JSON.
 
-use crate::fleet::{self, ArithClient, len, pending, redis, serve, settled, until, url, within};
+use crate::fleet::{self, ArithClient, len, redis, serve, settled, until, url, within};
 use crate::robust::{STREAM, abandon, add, answered, group, send};
 use crate::sessions::{self, NumbersClient};
 use futures::{Stream, StreamExt as _, stream};
@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const BINARY: [&str; 2] = ["format=cbor", "format=messagepack"];
+pub(crate) const BINARY: [&str; 2] = ["format=cbor", "format=messagepack"];
 
 #[mynah::service(name = "blobs")]
 trait Blobs {
@@ -35,12 +35,12 @@ impl Blobs for MyBlobs {
     }
 }
 
-async fn arith(redis: &RedisServer, options: &str) -> ArithClient {
+pub(crate) async fn arith(redis: &RedisServer, options: &str) -> ArithClient {
     fleet::connect(redis, options).await
 }
 
 /// Says that a server of ours is alive, which is not there.
-async fn alive(redis: &RedisServer, service: &str) {
+pub(crate) async fn alive(redis: &RedisServer, service: &str) {
     let servers = format!("app:servers:{service}");
     let says = ["ZADD", &servers, "99999999999999", "ghost"];
     redis.command(&says).await.unwrap();
@@ -314,86 +314,6 @@ async fn deadlines_and_cancels_hold() {
         settled(&redis).await;
         assert_eq!(state.runs(), 2 * round, "{format}");
     }
-}
-
-/// Answers as servers do that know nothing of formats: the method of the envelope is not there. How often.
-async fn answer_in_json(redis: &RedisServer) -> u64 {
-    let answer = "local found = redis.call('XREADGROUP', 'GROUP', 'arith', 'arith:old', 'STREAMS', KEYS[1], '>') \
-        if not found then return 0 end \
-        local count = 0 \
-        for _, entry in ipairs(found[1][2]) do \
-          local to, id \
-          for i = 1, #entry[2], 2 do \
-            if entry[2][i] == 'reply-to' then to = entry[2][i + 1] end \
-            if entry[2][i] == 'envelope' then id = cjson.decode(entry[2][i + 1]).id end \
-          end \
-          local text = cjson.encode(id) \
-          redis.call('XADD', to, '*', 'type', 'rpc', 'envelope', '{\"jsonrpc\": \"2.0\", \"id\": ' .. text .. \
-            ', \"error\": {\"code\": -32601, \"message\": \"Method not found\", \"data\": null}}') \
-          redis.call('XACK', KEYS[1], 'arith', entry[1]) redis.call('XDEL', KEYS[1], entry[1]) \
-          count = count + 1 \
-        end \
-        return count";
-    let count = redis.command(&["EVAL", answer, "1", STREAM]).await.unwrap();
-    u64::try_from(count.as_integer().unwrap()).unwrap()
-}
-
-fn is_unsupported(error: &CallError<RpcError>) -> bool {
-    matches!(error, CallError::Unsupported { feature, .. } if feature.contains("format"))
-}
-
-#[tokio::test]
-async fn where_nobody_knows_the_format_its_caller_hears_so_and_nothing_is_written() {
-    let redis = redis().await;
-    group(&redis).await;
-    let arith = arith(&redis, "format=cbor").await;
-    let error = within(arith.add(1, 2)).await.unwrap_err();
-    assert!(is_unsupported(&error), "{error:?}");
-    arith.touch("lost".into()).await.unwrap();
-    let error = within(arith.add(1, 2)).await.unwrap_err();
-    assert!(is_unsupported(&error), "{error:?}");
-    assert_eq!(len(&redis, STREAM).await, 0);
-}
-
-#[tokio::test]
-async fn what_servers_of_json_take_is_offered_again_and_not_for_ever() {
-    let redis = redis().await;
-    group(&redis).await;
-    alive(&redis, "arith").await;
-    let arith = arith(&redis, "format=cbor").await;
-    let mut call = arith.add(1, 2).start();
-    let mut answered = 0;
-    let outcome = within(async {
-        loop {
-            answered += answer_in_json(&redis).await;
-            let pause = tokio::time::timeout(Duration::from_millis(5), &mut call);
-            if let Ok(outcome) = pause.await {
-                return outcome;
-            }
-        }
-    })
-    .await;
-    let error = outcome.unwrap_err();
-    assert!(is_unsupported(&error), "{error:?}");
-    assert_eq!(answered, 16);
-    assert_eq!(pending(&redis).await, 0);
-    // Somebody who knows it takes it at a later attempt, and runs it once. So with notifications.
-    let call = arith.add(1, 2).start();
-    arith.touch("k".into()).await.unwrap();
-    let mut answered = 0;
-    within(async {
-        while answered < 2 {
-            answered += answer_in_json(&redis).await;
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-    until(async || len(&redis, STREAM).await == 2).await;
-    let (_server, state) = serve(&redis, "").await;
-    assert_eq!(within(call).await.unwrap(), 3);
-    until(async || *state.touched.lock().unwrap() == ["k"]).await;
-    settled(&redis).await;
-    assert_eq!(state.runs(), 1);
 }
 
 #[tokio::test]

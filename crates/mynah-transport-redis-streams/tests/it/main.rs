@@ -6,13 +6,18 @@
     reason = "a test that panics has failed"
 )]
 
+mod acl;
+mod away;
 mod calls;
 mod cancel;
 mod conformance;
+mod deadlines;
 mod drains;
 mod equals;
 mod fleet;
 mod formats;
+mod killed;
+mod offers;
 mod operations;
 mod outages;
 mod presence;

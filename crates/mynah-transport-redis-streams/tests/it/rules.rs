@@ -13,7 +13,6 @@ use mynah_testkit::redis::{RedisServer, Reply};
 use mynah_transport_redis_streams::{RedisDialer, RedisOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// A server that says what its test wants it to say.
 struct Scripted<'r> {
@@ -73,11 +72,11 @@ impl<'r> Scripted<'r> {
         entries.items().iter().filter_map(open).collect()
     }
 
-    /// The call in which this stands, once it is given that.
-    async fn given(&self, what: &str) -> Opened {
+    /// The call in which this stands, once it is given that; `None` once the other server has it.
+    async fn given_unless(&self, what: &str, runs_there: impl Fn() -> bool) -> Option<Opened> {
         let is_it = |call: &Opened| call.body.contains(what);
-        until(async || self.calls().await.iter().any(is_it)).await;
-        self.calls().await.into_iter().find(is_it).unwrap()
+        until(async || runs_there() || self.calls().await.iter().any(is_it)).await;
+        self.calls().await.into_iter().find(is_it)
     }
 
     /// The call that it is given as the so manyth.
@@ -208,7 +207,7 @@ async fn a_server_that_breaks_the_rules_ends_its_call_and_no_other() {
         }),
     ];
     let redis = redis().await;
-    let (_server, _state) = serve(&redis, "").await;
+    let (_server, state) = serve(&redis, "").await;
     let numbers = small(&redis).await;
     // One that keeps the rules has this.
     let mut whole = numbers.count(u64::MAX).start();
@@ -222,10 +221,11 @@ async fn a_server_that_breaks_the_rules_ends_its_call_and_no_other() {
         // It has none of this client's calls, and the other one has: once it is known, it is given the next.
         let (mut broken, call) = loop {
             most -= 1;
+            let before = state.runs.load(Ordering::SeqCst);
             let stream = numbers.count(most).start();
             let marker = most.to_string();
-            let given = ghost.given(&marker);
-            if let Ok(call) = tokio::time::timeout(Duration::from_millis(300), given).await {
+            let runs_there = || state.runs.load(Ordering::SeqCst) > before;
+            if let Some(call) = ghost.given_unless(&marker, runs_there).await {
                 break (stream, call);
             }
         };
@@ -272,17 +272,20 @@ async fn functions_are_those_of_the_server_that_they_were_given_to() {
     let ghost = Scripted::start(&redis).await;
     let (theirs, call) = loop {
         let counts = Arc::clone(&ran);
-        // The one before is cancelled by now, and given to nobody any more.
         let before = ghost.calls().await.len();
+        // The other server tells its function at once.
+        let told = ran.load(Ordering::SeqCst);
         let theirs = numbers
             .tell(1, move |_number| {
                 counts.fetch_add(1, Ordering::SeqCst);
             })
             .start();
-        let given = ghost.call(before + 1);
-        if let Ok(call) = tokio::time::timeout(Duration::from_millis(300), given).await {
-            break (theirs, call);
+        let calls = async || ghost.calls().await.len();
+        until(async || ran.load(Ordering::SeqCst) > told || calls().await > before).await;
+        if ran.load(Ordering::SeqCst) == told {
+            break (theirs, ghost.call(before + 1).await);
         }
+        within(theirs).await.unwrap();
     };
     let own = ran.load(Ordering::SeqCst);
     // Its own: the number stands in the params.

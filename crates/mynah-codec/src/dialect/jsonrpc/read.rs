@@ -56,14 +56,14 @@ pub(super) struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    pub(super) fn put(&mut self, key: &str, value: Option<&'b [u8]>) {
+    pub(super) fn put(&mut self, key: &[u8], value: Option<&'b [u8]>) {
         let field = match key {
-            "jsonrpc" => &mut self.jsonrpc,
-            "method" => &mut self.method,
-            "params" => &mut self.params,
-            "id" => &mut self.id,
-            "result" => &mut self.result,
-            "error" => &mut self.error,
+            b"jsonrpc" => &mut self.jsonrpc,
+            b"method" => &mut self.method,
+            b"params" => &mut self.params,
+            b"id" => &mut self.id,
+            b"result" => &mut self.result,
+            b"error" => &mut self.error,
             _ => return,
         };
         *field = value.map_or(Field::Broken, Field::Value);
@@ -348,9 +348,9 @@ fn error_object(spelling: &[u8], rules: &Rules) -> Option<RpcError> {
     let (mut code, mut message, mut data) = (None, None, None);
     let mut members = Members::new(&rules.decode, Options::PYTHON_TEXT);
     let read = members.read(spelling, |key, value| match key {
-        "code" => code = value,
-        "message" => message = value,
-        "data" => data = value,
+        b"code" => code = value,
+        b"message" => message = value,
+        b"data" => data = value,
         _ => {}
     });
     read.ok()?;

@@ -34,17 +34,17 @@ pub(super) struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    pub(super) fn put(&mut self, key: &str, value: Option<&'b [u8]>) {
+    pub(super) fn put(&mut self, key: &[u8], value: Option<&'b [u8]>) {
         let field = match key {
-            "action" => &mut self.action,
-            "request_id" => &mut self.request_id,
-            "method" => &mut self.method,
-            "params" => &mut self.params,
-            "timeout" => &mut self.timeout,
-            "result" => &mut self.result,
-            "error" => &mut self.error,
-            "error_kind" => &mut self.error_kind,
-            "reason" => &mut self.reason,
+            b"action" => &mut self.action,
+            b"request_id" => &mut self.request_id,
+            b"method" => &mut self.method,
+            b"params" => &mut self.params,
+            b"timeout" => &mut self.timeout,
+            b"result" => &mut self.result,
+            b"error" => &mut self.error,
+            b"error_kind" => &mut self.error_kind,
+            b"reason" => &mut self.reason,
             _ => return,
         };
         *field = value;

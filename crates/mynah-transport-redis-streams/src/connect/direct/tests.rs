@@ -199,3 +199,54 @@ async fn a_large_answer_is_read_and_not_kept() {
     };
     tokio::join!(server, client);
 }
+
+/// A listener that takes connections, and says nothing: on another kind of address where there is one.
+async fn silent() -> TcpListener {
+    match TcpListener::bind("[::1]:0").await {
+        Ok(listener) => listener,
+        Err(_no_such_kind) => TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_silent_keeps_nobody_from_another() {
+    let (good, info) = listener("", "").await;
+    let silent = silent().await;
+    let (here, there) = (good.local_addr().unwrap(), silent.local_addr().unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = closed.local_addr().unwrap();
+    drop(closed);
+    for addresses in [
+        vec![here],
+        vec![there, here],
+        vec![here, there],
+        vec![gone, there, gone, here],
+        vec![there, there, there, here, gone],
+    ] {
+        let shown = format!("{addresses:?}");
+        let opened = tokio::time::timeout(LIMIT, Direct::open_any(addresses, &info));
+        let (opened, mut stream) = tokio::join!(opened, accept(&good));
+        let mut opened = opened.expect(&shown).expect(&shown);
+        let (pong, ()) = tokio::join!(ping(&mut opened), exchange(&mut stream, PING, b"+PONG\r\n"));
+        assert_eq!(pong.unwrap(), Value::SimpleString("PONG".to_owned()));
+    }
+    // What Redis refuses is not asked for elsewhere.
+    let refused = async {
+        let (mut stream, _) = good.accept().await.unwrap();
+        exchange(&mut stream, PING, b"-NOAUTH who are you\r\n").await;
+        stream
+    };
+    let (error, _stream) = tokio::join!(Direct::open_any(vec![here, there], &info), refused);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::AuthenticationFailed);
+    // Nobody is there.
+    let error = Direct::open_any(vec![gone, gone], &info).await;
+    assert!(error.unwrap_err().is_io_error());
+    assert!(Direct::open_any(vec![], &info).await.is_err());
+    // Where all are silent it ends in its time.
+    let url = format!("redis://{there}");
+    let info = url.into_connection_info().unwrap();
+    let limit = Duration::from_millis(100);
+    let place = Place::of(&info).unwrap();
+    let error = Direct::open(&place, &info, limit, None).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+}

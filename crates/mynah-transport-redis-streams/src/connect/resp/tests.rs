@@ -1,4 +1,5 @@
-use super::{Answer, MOST_DEPTH, Raw, read};
+use super::{Answer, MOST_DEPTH, Raw, entries, read};
+use crate::entry;
 use redis::Value;
 
 /// The value at the start, and its length.
@@ -54,6 +55,48 @@ fn an_answer_is_what_the_library_makes_of_it() {
         // What stands behind it is left alone.
         input.extend_from_slice(b"garbage");
         assert!(matches!(read(&input), Ok(Answer::Whole(_, len)) if len == answer.len()));
+    }
+}
+
+/// Readings that have the usual shape, and some that have not.
+const READINGS: &[(&[u8], bool)] = &[
+    (b"*1\r\n*2\r\n$3\r\na:b\r\n*0\r\n", true),
+    (
+        b"*1\r\n*2\r\n$3\r\na:b\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*4\r\n$8\r\nenvelope\r\n$4\r\na\r\nb\r\n$10\r\ntimeout-ms\r\n$3\r\n250\r\n*2\r\n$21\r\n18446744073709551615-7\r\n*-1\r\n",
+        false,
+    ),
+    (
+        b"*1\r\n*2\r\n$3\r\na:b\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*4\r\n$8\r\nenvelope\r\n$4\r\na\r\nb\r\n$10\r\ntimeout-ms\r\n$3\r\n250\r\n*2\r\n$22\r\n18446744073709551615-7\r\n*-1\r\n",
+        true,
+    ),
+    (b"*-1\r\n", false),
+    (b"*1\r\n*2\r\n$3\r\na:b\r\n*1\r\n$-1\r\n", false),
+    (b"*1\r\n*2\r\n$3\r\na:b\r\n*1\r\n*2\r\n$3\r\n1-x\r\n*0\r\n", false),
+    (b"*1\r\n*2\r\n$3\r\na:b\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*1\r\n$1\r\na\r\n", false),
+    (b"*1\r\n*2\r\n$3\r\na:b\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$8\r\nenvelope\r\n$-1\r\n", false),
+    (b"*1\r\n*2\r\n$3\r\na:b\r\n*99999999999\r\n", false),
+    (b"-NOGROUP No such key\r\n", false),
+];
+
+#[test]
+fn entries_are_those_that_any_answer_has() {
+    for (reading, usual) in READINGS {
+        let shown = reading.escape_ascii();
+        let found = entries(reading);
+        assert_eq!(found.is_some(), *usual, "{shown}");
+        if let Some((found, len)) = found {
+            let Ok(Answer::Whole(raw, whole)) = read(reading) else {
+                panic!("{shown}");
+            };
+            assert_eq!((found, len), (entry::of_streams(raw), whole), "{shown}");
+        }
+        // A part of it is no answer, and what stands behind it is left alone.
+        for len in 0..reading.len() {
+            assert_eq!(entries(&reading[..len]), None, "{len} of {shown}");
+        }
+        let more = [*reading, b"*1\r\n"].concat();
+        let len = entries(&more).map(|(_, len)| len);
+        assert_eq!(len, usual.then_some(reading.len()), "{shown}");
     }
 }
 
