@@ -10,13 +10,14 @@ use std::time::Duration;
 /// A command that takes longer than this has lost its connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// One Redis by its URL, or the primary that sentinels know: `sentinel://HOST:PORT,HOST:PORT/NAME`, and `?wait=N` where `N`
-/// replicas are to be waited for.
+/// One Redis by its URL, or the primary that sentinels know: `sentinel://HOST:PORT,HOST:PORT/NAME`. Then `?wait=N` where `N`
+/// replicas are to be waited for, and `&patience=MS` where Redis has so long for an answer, and a blocking read as long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     nodes: Vec<String>,
     primary: Option<String>,
     wait: u32,
+    patience: Option<Duration>,
 }
 
 impl Place {
@@ -28,9 +29,11 @@ impl Place {
                 nodes: vec![text.to_owned()],
                 primary: None,
                 wait: 0,
+                patience: None,
             };
         };
         let (rest, wait) = rest.split_once("?wait=").unwrap_or((rest, "0"));
+        let (wait, patience) = wait.split_once("&patience=").unwrap_or((wait, ""));
         let (nodes, primary) = rest.split_once('/').unwrap_or((rest, "mynah"));
         Self {
             nodes: nodes
@@ -39,6 +42,7 @@ impl Place {
                 .collect(),
             primary: Some(primary.to_owned()),
             wait: wait.parse().unwrap_or(0),
+            patience: patience.parse().ok().map(Duration::from_millis),
         }
     }
 
@@ -59,6 +63,7 @@ impl Place {
             nodes,
             primary: found,
             wait: options.wait_replicas,
+            patience: None,
         }
     }
 
@@ -69,7 +74,11 @@ impl Place {
             .nodes
             .split_first()
             .map_or(("", &[][..]), |(first, more)| (first.as_str(), more));
-        let options = RedisOptions::new(first).with_wait_replicas(self.wait);
+        let mut options = RedisOptions::new(first).with_wait_replicas(self.wait);
+        if let Some(patience) = self.patience {
+            options.block = patience;
+            options.response_timeout = patience;
+        }
         match &self.primary {
             None => options,
             Some(primary) => options.with_topology(RedisTopology::Sentinel {
@@ -157,5 +166,8 @@ mod tests {
         assert_eq!(pair.nodes, ["redis://127.0.0.1:1", "redis://127.0.0.1:2"]);
         assert_eq!(pair.wait, 1);
         assert_eq!(Place::of(&pair.options()), pair);
+        let hasty = Place::read("sentinel://127.0.0.1:1/name?wait=1&patience=1500").options();
+        assert_eq!(hasty.wait_replicas, 1);
+        assert_eq!(hasty.response_timeout, Duration::from_millis(1500));
     }
 }

@@ -25,7 +25,6 @@ mod write;
 mod tests;
 
 pub(crate) use dial::check_options;
-pub(crate) use replies::SILENCE;
 pub(crate) use transport::{profile, session_profile};
 
 pub use dial::RedisDialer;

@@ -5,7 +5,7 @@ use crate::connect::Words;
 use crate::entry::{EntryId, field};
 use crate::options::RedisOptions;
 use crate::session::{Written, kind};
-use redis::{Cmd, cmd};
+use redis::{Cmd, Pipeline, RedisResult, Value, cmd};
 use std::time::Duration;
 
 /// What a client adds to the command stream of a service.
@@ -82,12 +82,14 @@ pub(crate) fn cancel(control: &str, reply_to: &str, call: u64) -> Cmd {
     add
 }
 
-/// Makes the control stream.
-pub(crate) fn open_control(control: &str) -> Cmd {
-    let mut add = cmd("XADD");
-    add.arg(control).arg("MAXLEN").arg("~").arg(CONTROL_LEN);
-    add.arg("*").arg(field::TYPE).arg("hello");
-    add
+/// Makes the control stream, and lets it expire: in one step, for whoever does it may be killed.
+pub(crate) fn open_control(control: &str, kept: Duration) -> Pipeline {
+    let mut open = Pipeline::with_capacity(2);
+    open.atomic().cmd("XADD").arg(control);
+    open.arg("MAXLEN").arg("~").arg(CONTROL_LEN);
+    open.arg("*").arg(field::TYPE).arg("hello");
+    open.add_command(expire(control, kept));
+    open
 }
 
 /// One answer.
@@ -169,13 +171,25 @@ fn note(add: &mut dyn Words, from: &str, said: &Written) {
     }
 }
 
-/// Makes an empty inbox, in place of what an earlier process of the same name has left.
-pub(crate) fn open_inbox(inbox: &str) -> [Cmd; 2] {
-    let mut delete = cmd("DEL");
-    delete.arg(inbox);
-    let mut add = cmd("XADD");
-    add.arg(inbox).arg("*").arg(field::MYNAH).arg("hello");
-    [delete, add]
+/// Makes an empty inbox, in place of what an earlier process of the same name has left, and lets it expire: in one step, for
+/// whoever does it may be killed.
+pub(crate) fn open_inbox(inbox: &str, kept: Duration) -> Pipeline {
+    let mut open = Pipeline::with_capacity(3);
+    open.atomic().cmd("DEL").arg(inbox);
+    open.cmd("XADD").arg(inbox);
+    open.arg("*").arg(field::MYNAH).arg("hello");
+    open.add_command(expire(inbox, kept));
+    open
+}
+
+/// The answers to commands, or the first error among them.
+pub(crate) fn all_well(answers: Vec<Value>) -> RedisResult<Vec<Value>> {
+    for answer in &answers {
+        if let Value::ServerError(error) = answer {
+            return Err(error.clone().into());
+        }
+    }
+    Ok(answers)
 }
 
 pub(crate) fn expire(key: &str, after: Duration) -> Cmd {

@@ -96,7 +96,8 @@ pub struct RedisOptions {
     pub early_calls: Duration,
     /// How long one blocking read waits. Default 5 s.
     pub block: Duration,
-    /// How long Redis may take for a command that does not block, before the connection is given up. Default 15 s.
+    /// How long Redis may take for a command that does not block, and beyond [`RedisOptions::block`] for one that does, before the
+    /// connection is given up. Default 15 s.
     pub response_timeout: Duration,
     /// How long a connection may take to be opened. Default 5 s.
     pub connect_timeout: Duration,
@@ -105,7 +106,7 @@ pub struct RedisOptions {
     /// replica has not got yet. Not in a Cluster.
     pub wait_replicas: u32,
     /// How long these replicas may take. Calls that they do not have in time count as doubtful: they end as
-    /// indeterminate if nothing is heard of them. Default 1 s.
+    /// indeterminate if nothing is heard of them. Longer than nothing, shorter than [`RedisOptions::response_timeout`]. Default 1 s.
     pub wait_timeout: Duration,
     /// Whether Redis is to write to its disk before it answers: asked of it when a connection is opened (`CONFIG GET
     /// appendfsync`, which the user of Redis must be allowed), and an error when it does not. Default `false`.
@@ -208,6 +209,11 @@ impl RedisOptions {
     #[must_use]
     pub fn with_serial(self, service: impl Into<String>) -> Self {
         self.with_concurrency_of(service, 1)
+    }
+
+    /// How long a blocking read may take before its connection counts as broken.
+    pub(crate) fn longest_read(&self) -> Duration {
+        self.block.saturating_add(self.response_timeout)
     }
 
     /// Sets when an entry may be taken over.

@@ -9,7 +9,7 @@ mod living;
 pub(crate) use living::{Abilities, Living, SUSPICION, abilities, living};
 
 use crate::coding::Coding;
-use crate::command::millis;
+use crate::command::{all_well, millis};
 use crate::connect::{Connection, Connector};
 use crate::entry;
 use crate::keys::Keys;
@@ -115,7 +115,7 @@ impl Card {
         }
         commands.cmd("SET").arg(keys.server(&self.instance));
         commands.arg(self.json()).arg("PX").arg(millis(TTL));
-        all_well(connection.run_all(&commands).await?)
+        all_well(connection.run_all(&commands).await?).map(drop)
     }
 
     /// Says that it is not.
@@ -130,17 +130,8 @@ impl Card {
             commands.arg(&self.instance);
         }
         commands.cmd("DEL").arg(keys.server(&self.instance));
-        all_well(connection.run_all(&commands).await?)
+        all_well(connection.run_all(&commands).await?).map(drop)
     }
-}
-
-fn all_well(answers: Vec<Value>) -> RedisResult<()> {
-    for answer in answers {
-        if let Value::ServerError(error) = answer {
-            return Err(error.into());
-        }
-    }
-    Ok(())
 }
 
 /// Whether anybody may serve a service now.

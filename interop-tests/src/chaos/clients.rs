@@ -27,8 +27,8 @@ pub(super) struct Calls {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// When, in milliseconds since 1970.
-    succeeded: HashMap<String, u128>,
+    /// When it was first asked for, and when it was answered, in milliseconds since 1970.
+    succeeded: HashMap<String, (u128, u128)>,
     given_up: Vec<String>,
     attempts: usize,
     /// Operations that were asked for more than once.
@@ -67,8 +67,8 @@ impl Calls {
         done.chain(open).collect()
     }
 
-    /// When a client was told that an operation is done.
-    pub(super) fn succeeded_at(&self, operation: &str) -> u128 {
+    /// When an operation was first asked for, and when a client was told that it is done.
+    pub(super) fn under_way(&self, operation: &str) -> (u128, u128) {
         self.seen()
             .succeeded
             .get(operation)
@@ -116,7 +116,7 @@ pub(super) async fn start(plan: &Plan, store: &str, calls: &Arc<Calls>) -> Vec<J
 
 async fn ask(fleet: &FleetClient, operation: String, deadline: Duration, calls: &Calls) {
     let account = operation.split('-').next().unwrap_or_default().to_owned();
-    let first = Instant::now();
+    let (first, asked) = (Instant::now(), now());
     let mut attempts = 0;
     while first.elapsed() < PATIENCE {
         let begun = Instant::now();
@@ -135,7 +135,7 @@ async fn ask(fleet: &FleetClient, operation: String, deadline: Duration, calls: 
             }
             match ended {
                 Ok(_deposited) => {
-                    seen.succeeded.insert(operation, now());
+                    seen.succeeded.insert(operation, (asked, now()));
                     return;
                 }
                 Err(error) => *seen.errors.entry(kind(&error)).or_default() += 1,

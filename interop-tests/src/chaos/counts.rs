@@ -27,6 +27,10 @@ pub struct Counts {
     pub frozen: usize,
     /// Restarts of Redis.
     pub restarted: usize,
+    /// Those among them that the sentinels took for the end of the primary.
+    pub moved: usize,
+    /// Failovers beside them.
+    pub failed_over: usize,
     /// Runs of handlers.
     pub runs: usize,
     /// Runs after the first of an operation, by what explains them.
@@ -61,6 +65,9 @@ impl Counts {
             && self.given_up == 0
             && self.effects_twice == 0
             && self.restarted == plan.restarts
+            && self.failed_over == plan.failovers
+            && self.killed > 0
+            && self.frozen > 0
             && (self.effects_missing == 0 || plan.replicas == Replicas::Behind)
             && self.effects_unexplained == 0
             && self.balance_off == 0
@@ -83,7 +90,9 @@ impl fmt::Display for Counts {
         writeln!(f, "  the longest                 {:>8} ms", self.longest)?;
         writeln!(f, "servers killed                {:>8}", self.killed)?;
         writeln!(f, "servers frozen                {:>8}", self.frozen)?;
-        writeln!(f, "restarts of redis, failovers  {:>8}", self.restarted)?;
+        writeln!(f, "restarts of redis             {:>8}", self.restarted)?;
+        writeln!(f, "  that failed over            {:>8}", self.moved)?;
+        writeln!(f, "failovers                     {:>8}", self.failed_over)?;
         writeln!(f, "runs of handlers              {:>8}", self.runs)?;
         for (why, count) in &self.extra_runs {
             writeln!(f, "  again: {why:<21}{count:>8}")?;

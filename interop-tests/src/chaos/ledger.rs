@@ -20,10 +20,10 @@ pub(super) async fn read(redis: &Store, calls: &Calls, nodes: &Nodes, counts: &m
         match effect {
             0 if succeeded => {
                 counts.effects_missing += 1;
-                // What was answered before that was on the replica, or is lost without a reason.
+                // What was answered before that was on the replica, and what was asked for behind it ran on the new primary.
                 let explained = nodes
                     .history
-                    .lost_in_a_failover(calls.succeeded_at(&operation));
+                    .lost_in_a_failover(calls.under_way(&operation));
                 counts.effects_unexplained += usize::from(!explained);
             }
             0 => {}

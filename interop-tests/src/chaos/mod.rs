@@ -1,6 +1,7 @@
 //! A fleet that is being destroyed while it works: what its callers see, what happened, and what is left.
 //!
-//! Servers are processes of their own (`fleet_node`), killed and frozen at random; Redis is killed and started again. Each
+//! Servers are processes of their own (`fleet_node`), killed and frozen at random; Redis is killed and started again, or its
+//! replica takes over. Each
 //! call is an operation, which its client asks for until it is done. What has to hold is checked at the end, from what the
 //! handlers have left in Redis.
 #![allow(
@@ -18,6 +19,7 @@ mod store;
 
 pub use counts::Counts;
 pub use nodes::{NodeProcess, options};
+pub use store::{fail_over, place};
 
 use clients::Calls;
 use mynah_testkit::Dice;
@@ -25,8 +27,9 @@ use nodes::Nodes;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::{Blow, Store, Strike};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 /// The service's commands.
 pub const STREAM: &str = "app:cmds:fleet-work";
@@ -52,7 +55,9 @@ pub struct Plan {
     pub freeze_for: Duration,
     /// How often Redis is killed, and started again with what it kept.
     pub restarts: usize,
-    /// Whether it is a primary that is killed instead, whose replica takes over.
+    /// How often the primary is killed and its replica takes over.
+    pub failovers: usize,
+    /// What there is of Redis.
     pub replicas: Replicas,
     /// The time for one attempt of a call.
     pub deadline: Duration,
@@ -82,12 +87,8 @@ pub async fn run(plan: Plan) -> Counts {
     let nodes = Nodes::start(&plan, &store).await;
     let calls = Arc::new(Calls::new(&plan));
     let clients = clients::start(&plan, &store, &calls).await;
-    let destroyed = tokio::spawn(destroy(
-        plan.clone(),
-        Arc::clone(&redis),
-        nodes,
-        Arc::clone(&calls),
-    ));
+    let struck = tokio::spawn(strike(plan.clone(), Arc::clone(&redis), Arc::clone(&calls)));
+    let destroyed = tokio::spawn(destroy(plan.clone(), struck, nodes, Arc::clone(&calls)));
     for client in clients {
         client.await.expect("no client panics");
     }
@@ -102,32 +103,39 @@ pub async fn run(plan: Plan) -> Counts {
     counts
 }
 
-/// Kills, freezes and restarts until every operation has come to its end.
+async fn strike(plan: Plan, redis: Arc<Mutex<Store>>, calls: Arc<Calls>) -> Vec<Blow> {
+    store::strike_all(&mut *redis.lock().await, &plan, &calls).await
+}
+
+/// Kills and freezes until every operation has come to its end, whatever is done to Redis meanwhile.
 async fn destroy(
     plan: Plan,
-    redis: Arc<Mutex<Store>>,
+    struck: JoinHandle<Vec<Blow>>,
     mut nodes: Nodes,
     calls: Arc<Calls>,
 ) -> (Nodes, Counts) {
     let mut counts = Counts::default();
     let mut dice = Dice::new(plan.seed);
-    while !calls.are_done() {
+    while !(calls.are_done() && struck.is_finished()) {
         tokio::time::sleep(plan.kill_every).await;
-        let victim = dice.index_below(plan.servers);
-        let frozen = (victim + 1 + dice.index_below(plan.servers - 1)) % plan.servers;
-        nodes.freeze(frozen, plan.freeze_for);
-        counts.frozen += 1;
-        nodes.replace(victim).await;
-        counts.killed += 1;
-        let share = (counts.restarted + 1) * plan.calls / (plan.restarts + 1);
-        if counts.restarted < plan.restarts && calls.ended() >= share {
-            let (from, until) = redis.lock().await.strike().await;
-            nodes.redis_was_away(from, until);
-            counts.restarted += 1;
+        nodes.welcome();
+        if let Some((victim, frozen)) = nodes.choose(&mut dice) {
+            counts.frozen += usize::from(nodes.freeze(frozen, plan.freeze_for));
+            nodes.replace(victim).await;
+            counts.killed += 1;
         }
         nodes.thaw_those_due();
     }
     nodes.thaw_all();
+    nodes.welcome_all().await;
+    for blow in struck.await.expect("redis can be killed and started") {
+        nodes.redis_was_away(blow.from, blow.until);
+        match blow.strike {
+            Strike::Restart => counts.restarted += 1,
+            Strike::FailOver => counts.failed_over += 1,
+        }
+        counts.moved += usize::from(blow.moved && blow.strike == Strike::Restart);
+    }
     (nodes, counts)
 }
 

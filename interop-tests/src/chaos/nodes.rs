@@ -5,6 +5,7 @@ use crate::fleet::now;
 use crate::python::within;
 use crate::store::Place;
 use mynah::redis_streams::RedisOptions;
+use mynah_testkit::Dice;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,15 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::JoinSet;
 
 /// How long an entry may lie with a server that does not touch it.
 const CLAIM_IDLE: Duration = Duration::from_secs(1);
+
+/// A server that is not there after this, Redis or not, does not come.
+const STARTS: Duration = Duration::from_secs(60);
+/// Between two attempts to start one.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How many milliseconds a replica may be behind on a machine that is busy.
 const BEHIND: u128 = 2_000;
@@ -55,6 +62,20 @@ impl NodeProcess {
     /// # Panics
     /// It does not start.
     pub async fn start_with(program: &Path, store: &str, instance: &str, more: &[&str]) -> Self {
+        let started = Self::try_start_with(program, store, instance, more).await;
+        started.expect("redis is there")
+    }
+
+    /// The same; `None` where it has ended, as it does while Redis is away.
+    ///
+    /// # Panics
+    /// It does neither.
+    pub async fn try_start_with(
+        program: &Path,
+        store: &str,
+        instance: &str,
+        more: &[&str],
+    ) -> Option<Self> {
         let mut child = Command::new(program)
             .args([store, instance])
             .args(more)
@@ -67,13 +88,17 @@ impl NodeProcess {
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         let mut line = String::new();
         let read = within("a server starts", stdout.read_line(&mut line)).await;
-        read.expect("stdout can be read");
+        if read.expect("stdout can be read") == 0 {
+            let ended = within("a server ends", child.wait()).await;
+            assert!(!ended.expect("it can be waited for").success(), "it serves");
+            return None;
+        }
         assert_eq!(line.trim(), format!("listening {instance}"));
-        Self {
+        Some(Self {
             instance: instance.to_owned(),
             child,
             _stdin: stdin,
-        }
+        })
     }
 
     /// Its memory, in KiB.
@@ -114,7 +139,9 @@ impl NodeProcess {
 pub(super) struct Nodes {
     program: PathBuf,
     store: String,
-    running: Vec<NodeProcess>,
+    /// `None`: one that was killed, and whose successor has not begun to serve.
+    running: Vec<Option<NodeProcess>>,
+    starting: JoinSet<(usize, NodeProcess)>,
     /// Which are frozen, and until when.
     frozen: HashMap<usize, Instant>,
     started: usize,
@@ -136,46 +163,94 @@ impl Nodes {
             program: plan.program.clone(),
             store: store.to_owned(),
             running: Vec::new(),
+            starting: JoinSet::new(),
             frozen: HashMap::new(),
             started: 0,
             history: History::default(),
         };
-        for _ in 0..plan.servers {
-            let node = nodes.another().await;
-            nodes.running.push(node);
+        for index in 0..plan.servers {
+            nodes.running.push(None);
+            nodes.begin(index);
         }
+        nodes.welcome_all().await;
         nodes
     }
 
-    async fn another(&mut self) -> NodeProcess {
+    /// Starts one in this place, and again until Redis is there for it, as whoever keeps servers running does.
+    fn begin(&mut self, index: usize) {
         self.started += 1;
         let name = format!("node-{}", self.started);
-        NodeProcess::start(&self.program, &self.store, &name).await
+        let (program, store) = (self.program.clone(), self.store.clone());
+        self.starting.spawn(async move {
+            let start = async {
+                loop {
+                    match NodeProcess::try_start_with(&program, &store, &name, &[]).await {
+                        Some(node) => return (index, node),
+                        None => tokio::time::sleep(AGAIN).await,
+                    }
+                }
+            };
+            let started = tokio::time::timeout(STARTS, start).await;
+            started.expect("a server starts once redis is there")
+        });
     }
 
-    /// Kills one and starts another in its place.
+    /// Those that serve by now.
+    pub(super) fn welcome(&mut self) {
+        while let Some(started) = self.starting.try_join_next() {
+            let (index, node) = started.expect("a server starts");
+            *self.running.get_mut(index).expect("its place") = Some(node);
+        }
+    }
+
+    /// All that were begun.
+    pub(super) async fn welcome_all(&mut self) {
+        while let Some(started) = self.starting.join_next().await {
+            let (index, node) = started.expect("a server starts");
+            *self.running.get_mut(index).expect("its place") = Some(node);
+        }
+    }
+
+    /// One to kill and another one to freeze, of those that run; `None` while there are not two.
+    pub(super) fn choose(&self, dice: &mut Dice) -> Option<(usize, usize)> {
+        let mut run: Vec<usize> = (0..self.running.len())
+            .filter(|index| self.running.get(*index).is_some_and(Option::is_some))
+            .collect();
+        if run.len() < 2 {
+            return None;
+        }
+        let victim = run.swap_remove(dice.index_below(run.len()));
+        let frozen = run.get(dice.index_below(run.len()))?;
+        Some((victim, *frozen))
+    }
+
+    fn at(&self, index: usize) -> &NodeProcess {
+        let node = self.running.get(index).and_then(Option::as_ref);
+        node.expect("one that runs")
+    }
+
+    /// Kills one, and has another started in its place.
     pub(super) async fn replace(&mut self, index: usize) {
         self.thaw(index);
-        let new = self.another().await;
-        let old = std::mem::replace(self.running.get_mut(index).expect("one of them"), new);
+        let old = self.running.get_mut(index).and_then(Option::take);
+        let old = old.expect("one that runs");
         self.history.killed.insert(old.instance.clone(), now());
         old.kill().await;
+        self.begin(index);
     }
 
-    pub(super) fn freeze(&mut self, index: usize, time: Duration) {
+    /// Freezes one for a time; `false` where it is frozen already.
+    pub(super) fn freeze(&mut self, index: usize, time: Duration) -> bool {
         if self.frozen.contains_key(&index) {
-            return;
+            return false;
         }
-        let node = self.running.get(index).expect("one of them");
+        let node = self.at(index);
         node.signal(Signal::STOP);
-        let from = now();
-        let of = self
-            .history
-            .frozen
-            .entry(node.instance.clone())
-            .or_default();
+        let (instance, from) = (node.instance.clone(), now());
+        let of = self.history.frozen.entry(instance).or_default();
         of.push((from, u128::MAX));
         self.frozen.insert(index, Instant::now() + time);
+        true
     }
 
     pub(super) fn thaw_those_due(&mut self) {
@@ -198,9 +273,10 @@ impl Nodes {
         if self.frozen.remove(&index).is_none() {
             return;
         }
-        let node = self.running.get(index).expect("one of them");
+        let node = self.at(index);
         node.signal(Signal::CONT);
-        let of = self.history.frozen.get_mut(&node.instance);
+        let instance = node.instance.clone();
+        let of = self.history.frozen.get_mut(&instance);
         if let Some((_, until)) = of.and_then(|of| of.last_mut()) {
             *until = now();
         }
@@ -212,10 +288,10 @@ impl Nodes {
 }
 
 impl History {
-    /// Whether what was answered at this time may be lost: its replica had not got it when the primary was killed.
-    pub(super) fn lost_in_a_failover(&self, at: u128) -> bool {
-        let near =
-            |(from, until): &(u128, u128)| (from.saturating_sub(BEHIND)..=*until).contains(&at);
+    /// Whether what was under way from then until then may be lost: the replica had not got it when the primary was killed. The
+    /// handler may have run before that, and its answer may have been written to the new primary.
+    pub(super) fn lost_in_a_failover(&self, (asked, answered): (u128, u128)) -> bool {
+        let near = |(from, until): &(u128, u128)| asked <= *until && answered + BEHIND >= *from;
         self.redis_away.iter().any(near)
     }
 

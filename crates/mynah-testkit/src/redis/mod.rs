@@ -20,7 +20,7 @@ use std::io;
 use std::time::Duration;
 
 /// How long a server may take to come up, or a cluster to agree: a bound, no measure.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 

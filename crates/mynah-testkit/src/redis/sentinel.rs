@@ -131,7 +131,8 @@ impl RedisSentinel {
         until("a failover", || async {
             let [one, other] = &self.sentinels;
             let now = self.named_by(one).await?;
-            if self.named_by(other).await? != now {
+            // The old one may be frozen, and is not asked.
+            if now == before || self.named_by(other).await? != now {
                 return Ok(false);
             }
             let Some(server) = self.servers.get(now) else {
@@ -139,9 +140,66 @@ impl RedisSentinel {
             };
             let role = server.command(&["ROLE"]).await?;
             let role = role.items().first().and_then(Reply::as_text);
-            Ok(now != before && role == Some("master"))
+            Ok(role == Some("master"))
         })
         .await
+    }
+
+    /// Starts a server that was the primary again, as a replica of the one that is now, and does not wait until the Sentinels
+    /// say so: they need 8 s for it, or a little longer.
+    ///
+    /// # Errors
+    /// As [`RedisServer::restart`]; this one is the primary.
+    ///
+    /// # Cancel safety
+    /// As [`RedisServer::restart`].
+    pub async fn rejoin(&mut self, old: usize) -> io::Result<()> {
+        let primary = self.primary().await?;
+        let port = self.servers.get(primary).map(RedisServer::port);
+        let (Some(port), Some(server)) = (port, self.servers.get_mut(old)) else {
+            return Err(unexpected("no such server"));
+        };
+        if old == primary {
+            return Err(unexpected("it is the primary"));
+        }
+        server.restart().await?;
+        let follow = ["REPLICAOF", "127.0.0.1", &port.to_string()];
+        server.command(&follow).await?;
+        server.command(&["CONFIG", "REWRITE"]).await?;
+        Ok(())
+    }
+
+    /// Waits until both Sentinels name the same primary, it says that it is one, and the other server follows it and has all
+    /// that it has. Answers with the primary.
+    ///
+    /// A primary that comes back after a failover by itself is told whom to follow after 8 s, or a little later.
+    ///
+    /// # Errors
+    /// It takes too long.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn settled(&self) -> io::Result<usize> {
+        until("the servers follow the Sentinels", || async {
+            let [one, other] = &self.sentinels;
+            let primary = self.named_by(one).await?;
+            let [first, second] = &self.servers;
+            let [server, replica] = match primary {
+                0 => [first, second],
+                _ => [second, first],
+            };
+            let role = server.command(&["ROLE"]).await?;
+            let role = role.items().first().and_then(Reply::as_text);
+            let info = replica.command(&["INFO", "replication"]).await?;
+            let info = info.as_text().unwrap_or_default();
+            let follows = format!("master_port:{}\r\n", server.port());
+            Ok(self.named_by(other).await? == primary
+                && role == Some("master")
+                && info.contains(&follows)
+                && info.contains("master_link_status:up"))
+        })
+        .await?;
+        self.primary().await
     }
 
     async fn agree(&self) -> io::Result<()> {

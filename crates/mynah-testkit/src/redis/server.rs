@@ -277,8 +277,8 @@ impl RedisServer {
     async fn launch(&mut self) -> io::Result<()> {
         let folder = self.folder.path();
         let file = folder.join("redis.conf");
-        // A Sentinel keeps what it learns in its file.
-        if !(self.options.sentinel && file.exists()) {
+        // A Sentinel keeps what it learns in its file, and has others write there whom they follow.
+        if !file.exists() {
             std::fs::write(&file, self.options.configuration(folder, self.port))?;
         }
         let log = std::fs::File::create(self.log_file())?;

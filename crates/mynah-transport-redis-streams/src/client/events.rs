@@ -1,7 +1,6 @@
 //! Subscriptions: this side reads the stream of a topic, and hands it on as the results of a call.
 
 use super::core::Core;
-use super::replies::SILENCE;
 use crate::coding::{Coding, Said};
 use crate::command::millis;
 use crate::connect::{Connection, Pauses, Raw};
@@ -212,7 +211,7 @@ impl Reading {
                     }
                 },
             };
-            let patience = self.core.options.block + SILENCE;
+            let patience = self.core.options.longest_read();
             match timeout(patience, self.turn(open)).await {
                 Ok(Ok(true)) => pauses.reset(),
                 Ok(Ok(false)) => {

@@ -9,14 +9,10 @@ use mynah_codec::dialect::jsonrpc::{JsonRpc, Messages, Read};
 use mynah_protocol::{Envelope, Limits};
 use redis::{Cmd, RedisResult};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
 
 /// The most answers of one reading.
 const MOST: usize = 512;
-
-/// How much longer than its own time a blocking read may take before the connection counts as broken.
-pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 
 /// Reads until it is told to end: dropping a read loses nothing, because answers are read again from the last on.
 pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
@@ -35,7 +31,7 @@ pub(super) async fn read_all(core: Arc<Core>, connection: Connection) {
             }
             continue;
         };
-        match timeout(core.options.block + SILENCE, read(&core, open, last)).await {
+        match timeout(core.options.longest_read(), read(&core, open, last)).await {
             Ok(Ok(entries)) => {
                 pauses.reset();
                 core.set_pulse(true);

@@ -9,7 +9,7 @@ use crate::entry;
 use crate::presence::BEAT;
 use crate::session::{self, Written, kind};
 use mynah_protocol::{DeliveryStatus, ErrorCode, Undelivered};
-use redis::{RedisError, RedisResult, Value, cmd};
+use redis::{Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -143,13 +143,12 @@ async fn leave(core: &Core, connection: &mut Connection) -> RedisResult<()> {
         connection.run(&delete).await?;
         return Ok(());
     }
-    let mut empty = cmd("XADD");
-    empty.arg(&*core.reply_to).arg("MAXLEN").arg(0).arg("*");
-    empty.arg("type").arg("end");
-    connection.run(&empty).await?;
-    let expire = command::expire(&core.reply_to, core.options.reply_ttl);
-    connection.run(&expire).await?;
-    Ok(())
+    // In one step: whoever closes may be killed.
+    let mut empty = Pipeline::with_capacity(2);
+    empty.atomic().cmd("XADD").arg(&*core.reply_to);
+    empty.arg("MAXLEN").arg(0).arg("*").arg("type").arg("end");
+    empty.add_command(command::expire(&core.reply_to, core.options.reply_ttl));
+    command::all_well(connection.run_all(&empty).await?).map(drop)
 }
 
 async fn reconnect(core: &Core) -> RedisResult<Connection> {
@@ -267,11 +266,19 @@ pub(super) fn answered(core: &Core, batch: &mut Batch, mut answers: Vec<Value>) 
         let error = RedisError::from(error);
         tracing::warn!(%error, "a call was not written");
         elsewhere |= cure(&error) == Cure::Reconnect;
-        if let Said::Event(..) = &queued.said {
-            if matches!(cure(&error), Cure::Wait | Cure::Reconnect) {
+        let passes = matches!(cure(&error), Cure::Wait | Cure::Reconnect);
+        match &queued.said {
+            Said::Event(..) if passes => {
                 again.push(queued);
+                continue;
             }
-            continue;
+            Said::Event(..) => continue,
+            // Heard once however often it is written. One behind it that was written all the same is a gap: its server says so.
+            Said::Note(_, note) if passes && note.number > 1 => {
+                again.push(queued);
+                continue;
+            }
+            _ => {}
         }
         if let Said::Note(_, note) = &queued.said {
             // What was to be said in a session is missing now.
@@ -284,7 +291,7 @@ pub(super) fn answered(core: &Core, batch: &mut Batch, mut answers: Vec<Value>) 
         }
         let Some(id) = queued.id else { continue };
         // What may work after a while may be tried again by whoever made the call.
-        if matches!(cure(&error), Cure::Wait | Cure::Reconnect) {
+        if passes {
             core.report([id], DeliveryStatus::Failed(Undelivered::Busy));
             continue;
         }

@@ -87,6 +87,14 @@ impl Connector {
             let what = "certificates of one's own are for a single server; a cluster and sentinels have those of the system";
             return Err(wrong(what));
         }
+        // For Redis no time means for ever; and whoever does not answer in time is left.
+        let waits = options.wait_replicas > 0;
+        if waits
+            && (options.wait_timeout.is_zero() || options.wait_timeout >= options.response_timeout)
+        {
+            let what = "replicas are waited for for longer than nothing, and not as long as Redis may take for an answer: wait_timeout";
+            return Err(wrong(what));
+        }
         let address = first.addr().to_string();
         let mut one_slot = true;
         let place = match &options.topology {

@@ -2,7 +2,7 @@
 
 use super::effect::{Committed, Effect, EffectReply};
 use crate::command::{self, millis};
-use crate::connect::{self, Connection, Connector, Cure, cure};
+use crate::connect::{self, Connector, Cure, cure};
 use crate::entry;
 use crate::lua::Lua;
 use crate::options::RedisOptions;
@@ -10,6 +10,7 @@ use mynah_protocol::TransportError;
 use redis::{Cmd, RedisError, Value};
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -59,12 +60,40 @@ pub struct Operations {
 
 struct Shared {
     connector: Connector,
-    /// `None` after it failed.
     /// How many replicas are to have an effect before it counts, and how Redis is asked for that.
     replicas: u32,
     wait: Cmd,
-    connection: Mutex<Option<connect::Shared>>,
+    /// `None` after it failed.
+    connection: Mutex<Option<Arc<Open>>>,
     prefix: String,
+}
+
+/// A connection, and what replicas have of what was written on it.
+struct Open {
+    shared: connect::Shared,
+    /// How many effects Redis has answered on it.
+    answered: AtomicU64,
+    asked: tokio::sync::Mutex<Replicated>,
+}
+
+/// What Redis said when it was last asked. While it waits for replicas it answers nothing else on the connection, so it is asked
+/// once for all effects that were answered before.
+#[derive(Debug, Default)]
+struct Replicated {
+    /// It was asked for the first so many effects.
+    effects: u64,
+    /// Enough replicas have them.
+    enough: bool,
+}
+
+impl Open {
+    fn new(shared: connect::Shared) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            answered: AtomicU64::new(0),
+            asked: tokio::sync::Mutex::default(),
+        })
+    }
 }
 
 /// Why an effect was not committed.
@@ -123,7 +152,7 @@ impl Operations {
         Ok(Self {
             shared: Arc::new(Shared {
                 connector,
-                connection: Mutex::new(Some(connection)),
+                connection: Mutex::new(Some(Open::new(connection))),
                 replicas: options.wait_replicas,
                 wait: command::wait(&options),
                 prefix: options.prefix,
@@ -149,7 +178,8 @@ impl Operations {
     /// - [`OperationError::Misuse`]: the effect is empty or too large, or the id is empty or longer than 256 bytes.
     /// - [`OperationError::Refused`]: Redis refused the first command, or keys that are in different slots of a Cluster.
     /// - [`OperationError::Unknown`]: the connection failed, or not as many replicas have it as
-    ///   [`RedisOptions::with_wait_replicas`] asks for; ask again with the same id.
+    ///   [`RedisOptions::with_wait_replicas`] asks for; ask again with the same id. While there are too few replicas that is said
+    ///   within three times [`RedisOptions::wait_timeout`], however many effects are under way.
     ///
     /// # Cancel safety
     /// Dropped, it may or may not have happened; asked for again, it happens no second time.
@@ -175,16 +205,13 @@ impl Operations {
             arguments.push(length);
             arguments.extend(command.iter().map(Vec::as_slice));
         }
-        let mut connection = self.shared.connection().await.map_err(unknown)?;
+        let open = self.shared.connection().await.map_err(unknown)?;
+        let mut connection = open.shared.connection();
         let answer = ONCE.run(&mut connection, &key, &arguments);
         match answer.await {
             Ok(answer) => match read(answer) {
                 // Whoever gives an answer may give it to another primary than this one.
-                Ok(committed) => self
-                    .shared
-                    .replicated(&mut connection)
-                    .await
-                    .map(|()| committed),
+                Ok(committed) => self.shared.replicated(&open).await.map(|()| committed),
                 // A primary that has become a replica: nothing has happened, and the next attempt finds the new one.
                 Err(OperationError::Refused(why)) if why.starts_with("READONLY") => {
                     self.shared.forget();
@@ -245,38 +272,47 @@ fn tag(key: &[u8]) -> &[u8] {
 
 impl Shared {
     /// Waits until replicas have what was committed, where that is asked for.
-    async fn replicated(&self, connection: &mut Connection) -> Result<(), OperationError> {
+    async fn replicated(&self, open: &Open) -> Result<(), OperationError> {
         if self.replicas == 0 {
             return Ok(());
         }
-        match connection.run(&self.wait).await.map(entry::integer) {
-            Ok(Some(have)) if have >= u64::from(self.replicas) => Ok(()),
-            Ok(_) => {
-                let why = "fewer replicas than were asked for have the effect";
-                Err(OperationError::Unknown(why.into()))
-            }
-            Err(error) => {
+        let own = open.answered.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut asked = open.asked.lock().await;
+        if asked.effects < own {
+            let effects = open.answered.load(Ordering::Acquire);
+            let have = open.shared.connection().run(&self.wait).await;
+            let have = have.map_err(|error| {
                 self.forget();
-                Err(unknown(error))
-            }
+                unknown(error)
+            })?;
+            *asked = Replicated {
+                effects,
+                enough: entry::integer(have).is_some_and(|have| have >= u64::from(self.replicas)),
+            };
         }
+        if asked.enough {
+            return Ok(());
+        }
+        let why = "fewer replicas than were asked for have the effect";
+        Err(OperationError::Unknown(why.into()))
     }
 
-    async fn connection(&self) -> Result<Connection, RedisError> {
+    async fn connection(&self) -> Result<Arc<Open>, RedisError> {
         let known = self
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if let Some(shared) = known {
-            return Ok(shared.connection());
+        if let Some(open) = known {
+            return Ok(open);
         }
-        let shared = self.connector.open_shared().await?;
+        let opened = Open::new(self.connector.open_shared().await?);
         let mut known = self
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Ok(known.insert(shared).connection())
+        // Somebody else may have been quicker.
+        Ok(Arc::clone(known.get_or_insert(opened)))
     }
 
     fn forget(&self) {

@@ -1,7 +1,6 @@
 //! What clients say to whichever server has their call: so far that it is not wanted any more.
 
 use super::core::Core;
-use crate::client::SILENCE;
 use crate::command::{self, millis};
 use crate::connect::{Connection, Pauses};
 use crate::entry::{self, Entry, EntryId};
@@ -20,9 +19,10 @@ const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Makes the stream, and says behind which entry this server begins to read.
 pub(super) async fn open(core: &Core, connection: &mut Connection) -> RedisResult<EntryId> {
     let control = core.keys.control();
-    let added = connection.run(&command::open_control(&control)).await?;
-    connection.run(&command::expire(&control, KEPT)).await?;
-    let id = entry::text(added).and_then(|id| EntryId::parse(&id));
+    let open = command::open_control(&control, KEPT);
+    let answers = command::all_well(connection.run_all(&open).await?)?;
+    let id = answers.into_iter().next().and_then(entry::text);
+    let id = id.and_then(|id| EntryId::parse(&id));
     Ok(id.unwrap_or_default())
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn listen(core: Arc<Core>, connection: Connection, mut last: En
             }
             continue;
         };
-        match timeout(core.options.block + SILENCE, read(&core, open, last)).await {
+        match timeout(core.options.longest_read(), read(&core, open, last)).await {
             Ok(Ok(entries)) => {
                 pauses.reset();
                 for entry in entries {

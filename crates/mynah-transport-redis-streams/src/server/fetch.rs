@@ -4,7 +4,6 @@ use super::core::{Core, Fetching};
 use super::desk::{Begun, Desk};
 use super::guard::{Asked, Guard};
 use super::{reclaim, upkeep};
-use crate::client::SILENCE;
 use crate::command::millis;
 use crate::connect::{Connection, Cure, Pauses, cure};
 use crate::entry::{self, Entry};
@@ -93,7 +92,7 @@ impl Fetcher {
         match (cure(error), connection.as_mut()) {
             (Cure::CreateGroup, Some(open)) => {
                 let created = upkeep::create_group_again(&self.core, open, desk);
-                if let Err(error) = in_time(SILENCE, created).await {
+                if let Err(error) = in_time(self.core.options.response_timeout, created).await {
                     tracing::warn!(service = %desk.service, %error, "the group cannot be created again");
                     self.close(connection);
                     self.pause(pauses).await;
@@ -124,7 +123,9 @@ impl Fetcher {
             Ok(mut connection) => {
                 if self.core.connector.can_unblock() {
                     let asked = client_id(&mut connection);
-                    let id = timeout(SILENCE, asked).await.unwrap_or(0);
+                    let id = timeout(self.core.options.response_timeout, asked)
+                        .await
+                        .unwrap_or(0);
                     self.client.store(id, Ordering::Release);
                 }
                 Some(connection)
@@ -143,7 +144,7 @@ impl Fetcher {
         if std::mem::take(&mut self.lost) {
             self.lost = true;
             let own = reclaim::own(desk, connection, desk.free());
-            let found = in_time(SILENCE, own).await?;
+            let found = in_time(self.core.options.response_timeout, own).await?;
             self.lost = found.more;
             self.admit(desk, connection, found.entries).await?;
         }
@@ -153,7 +154,7 @@ impl Fetcher {
         let now = Instant::now();
         if self.reclaims <= now {
             let others = reclaim::others(&self.core, desk, connection, room);
-            let found = in_time(SILENCE, others).await?;
+            let found = in_time(self.core.options.response_timeout, others).await?;
             // More than one turn takes: the next one looks again.
             if !found.more {
                 self.reclaims = now + upkeep::period(&self.core.options);
@@ -164,7 +165,7 @@ impl Fetcher {
                 return Ok(());
             }
         }
-        let patience = self.core.options.block + SILENCE;
+        let patience = self.core.options.longest_read();
         let entries = in_time(patience, self.read(desk, connection, room.min(MOST))).await?;
         // One that was given back has a new id, and brings along how often it was delivered before.
         let entries = entries.into_iter().map(|entry| (entry, 1));
@@ -185,7 +186,11 @@ impl Fetcher {
         }
         let operations = self.waiting.iter();
         let operations = operations.map(|asked| (&*asked.operation, &asked.digest));
-        let begun = in_time(SILENCE, desk.seals.begin(connection, operations)).await?;
+        let begun = in_time(
+            self.core.options.response_timeout,
+            desk.seals.begin(connection, operations),
+        )
+        .await?;
         let mut failed = None;
         for (asked, begun) in std::mem::take(&mut self.waiting).into_iter().zip(begun) {
             match begun {

@@ -1,7 +1,6 @@
 //! The inbox of a server: what clients say in sessions.
 
 use super::core::{Core, Standing};
-use crate::client::SILENCE;
 use crate::coding::{Coding, Said};
 use crate::command::{self, millis};
 use crate::connect::{Connection, Pauses};
@@ -25,11 +24,8 @@ const KEPT: Duration = Duration::from_secs(30);
 /// Makes an empty inbox.
 pub(super) async fn open(core: &Core, connection: &mut Connection) -> RedisResult<()> {
     let inbox = core.keys.inbox(&core.instance);
-    for command in command::open_inbox(&inbox) {
-        connection.run(&command).await?;
-    }
-    connection.run(&command::expire(&inbox, KEPT)).await?;
-    Ok(())
+    let open = command::open_inbox(&inbox, KEPT);
+    command::all_well(connection.run_all(&open).await?).map(drop)
 }
 
 /// Keeps the inbox, and makes it again when it is gone.
@@ -117,7 +113,7 @@ pub(super) async fn listen(core: Arc<Core>, connection: Connection) {
             }
             continue;
         };
-        match timeout(core.options.block + SILENCE, read(&core, open, position)).await {
+        match timeout(core.options.longest_read(), read(&core, open, position)).await {
             Ok(Ok(entries)) => {
                 pauses.reset();
                 core.sessions.set_pulse(true);
@@ -188,7 +184,12 @@ pub(super) async fn hear_all(
         let calls = calls.map(|(_, client, call)| (Arc::clone(client), *call));
         core.set_claiming(calls.collect());
         let ids: Vec<EntryId> = openings.iter().map(|(id, ..)| *id).collect();
-        claimed = match timeout(SILENCE, claim(core, connection, &ids, last.id)).await {
+        claimed = match timeout(
+            core.options.response_timeout,
+            claim(core, connection, &ids, last.id),
+        )
+        .await
+        {
             Ok(claimed) => claimed,
             Err(_elapsed) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         };

@@ -22,6 +22,7 @@ mod operations;
 mod outages;
 mod presence;
 mod recovery;
+mod replicas;
 mod robust;
 mod rules;
 mod session_ends;

@@ -1,10 +1,6 @@
 //! Calls with streams and callbacks whose server process is killed or frozen in their midst.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that panics has failed"
-)]
 
+use super::{SILENCE, program, until, within};
 use futures::stream::{self, StreamExt as _};
 use interop_tests::chaos::{NodeProcess, options};
 use interop_tests::fleet::{FleetClient, dial};
@@ -13,33 +9,13 @@ use mynah::redis_streams::servers;
 use mynah::{CallError, CloseReason, EndReason, RpcError, Streaming};
 use mynah_testkit::redis::RedisServer;
 use rustix::process::Signal;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Longer than a side may be silent, and the next look at it.
-const SILENCE: Duration = Duration::from_secs(20);
-
-async fn within<T>(time: Duration, what: impl IntoFuture<Output = T>) -> T {
-    let what = tokio::time::timeout(time, what.into_future()).await;
-    what.expect("it happens in time")
-}
-
-/// Looks until it holds, for a minute.
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    let looks = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    within(Duration::from_secs(60), looks).await;
-}
-
 async fn start(redis: &RedisServer, instance: &str) -> NodeProcess {
-    let program = Path::new(env!("CARGO_BIN_EXE_fleet_node"));
-    NodeProcess::start_with(program, &redis.url(), instance, &["app", "100", "flow"]).await
+    NodeProcess::start_with(program(), &redis.url(), instance, &["app", "100", "flow"]).await
 }
 
 /// Calls of one client that a server has, and that go on for as long as it does.
