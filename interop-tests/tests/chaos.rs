@@ -18,7 +18,7 @@ fn plan(seed: u64) -> Plan {
         in_flight: 16,
         servers: 4,
         kill_every: Duration::from_secs(1),
-        freeze_for: Duration::from_millis(1_500),
+        freeze_for: Duration::from_millis(2_500),
         restarts: 0,
         failovers: 0,
         replicas: Replicas::None,

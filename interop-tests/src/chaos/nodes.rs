@@ -15,8 +15,9 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
 
-/// How long an entry may lie with a server that does not touch it.
-const CLAIM_IDLE: Duration = Duration::from_secs(1);
+/// How long an entry may lie with a server that does not touch it. One that gets no time to run for that long is as one that is
+/// frozen, and nobody would have seen it.
+const CLAIM_IDLE: Duration = Duration::from_secs(2);
 
 /// A server that is not there after this, Redis or not, does not come.
 const STARTS: Duration = Duration::from_secs(60);
@@ -87,7 +88,10 @@ impl NodeProcess {
         let stdin = child.stdin.take().expect("stdin is a pipe");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         let mut line = String::new();
-        let read = within("a server starts", stdout.read_line(&mut line)).await;
+        let read = tokio::time::timeout(STARTS, stdout.read_line(&mut line)).await;
+        let Ok(read) = read else {
+            panic!("{instance} neither serves nor ends");
+        };
         if read.expect("stdout can be read") == 0 {
             let ended = within("a server ends", child.wait()).await;
             assert!(!ended.expect("it can be waited for").success(), "it serves");
@@ -190,7 +194,7 @@ impl Nodes {
                     }
                 }
             };
-            let started = tokio::time::timeout(STARTS, start).await;
+            let started = tokio::time::timeout(STARTS * 2, start).await;
             started.expect("a server starts once redis is there")
         });
     }

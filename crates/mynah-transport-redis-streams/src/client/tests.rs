@@ -251,6 +251,45 @@ async fn a_call_for_a_server_that_is_gone_is_given_to_another_whatever_else_was_
     assert!(matches!(again.calls[0].said, Said::Open(7)), "{again:?}");
 }
 
+/// A Redis that has come back refuses everything while it loads what it kept; so does a primary that was made a replica.
+#[tokio::test]
+async fn frames_that_are_refused_for_a_while_are_written_again_in_their_order() {
+    let core = core(8);
+    assert!(core.say_in_session(stream_call(7)).is_none());
+    let mut first = given(&core, "one");
+    let Said::Note(inbox, opening) = &first.calls[0].said else {
+        panic!("{first:?}");
+    };
+    let (inbox, call) = (Arc::clone(inbox), opening.call);
+    let taken = vec![Value::BulkString(b"1-0".to_vec())];
+    answered(&core, &mut first, taken);
+    assert_eq!(heard(&core), Some(delivery(7, DeliveryStatus::Written)));
+    for number in [2, 3] {
+        core.write_note(Arc::clone(&inbox), kind::FRAME, call, number, Vec::new());
+    }
+    core.write_note(inbox, kind::BEAT, 0, 0, b"1:1 ".to_vec());
+    for (refusal, leaves) in [("LOADING", false), ("READONLY", true)] {
+        let mut batch = core.take_batch(Vec::new());
+        let error = format!("-{refusal} not now\r\n");
+        let refused = redis::parse_redis_value(error.as_bytes()).unwrap();
+        let answers = vec![refused; batch.calls.len()];
+        let outcome = answered(&core, &mut batch, answers);
+        assert_eq!((outcome.again, outcome.elsewhere), (true, leaves));
+        assert_eq!(heard(&core), None, "nothing was lost");
+    }
+    let again = core.take_batch(Vec::new());
+    let numbers = again.calls.iter().map(|queued| match &queued.said {
+        Said::Note(_, note) => note.number,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        numbers.collect::<Vec<_>>(),
+        [2, 3],
+        "a beat is none of them"
+    );
+    assert!(core.has_session(call));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_server_has_gone_in_order_waits_for_its_word() {
     let core = core(8);

@@ -122,10 +122,8 @@ impl Fetcher {
         match opened {
             Ok(mut connection) => {
                 if self.core.connector.can_unblock() {
-                    let asked = client_id(&mut connection);
-                    let id = timeout(self.core.options.response_timeout, asked)
-                        .await
-                        .unwrap_or(0);
+                    let patience = self.core.options.response_timeout;
+                    let id = client_id(&mut connection, patience).await;
                     self.client.store(id, Ordering::Release);
                 }
                 Some(connection)
@@ -290,10 +288,11 @@ async fn in_time<T>(
     }
 }
 
-/// By what number Redis knows the connection; zero where it does not say.
-pub(super) async fn client_id(connection: &mut Connection) -> u64 {
+/// By what number Redis knows the connection; zero where it does not say, or not in time.
+pub(super) async fn client_id(connection: &mut Connection, patience: Duration) -> u64 {
     let mut id = cmd("CLIENT");
     id.arg("ID");
-    let id = connection.run(&id).await.ok().and_then(entry::integer);
+    let id = timeout(patience, connection.run(&id)).await;
+    let id = id.ok().and_then(Result::ok).and_then(entry::integer);
     id.unwrap_or(0)
 }

@@ -164,7 +164,7 @@ impl Listener for RedisListener {
         let reading = tokio::spawn(inbox::listen(Arc::clone(core), inbox_ears));
         for (index, mut reader) in readers.into_iter().enumerate() {
             let client = match core.connector.can_unblock() {
-                true => fetch::client_id(&mut reader).await,
+                true => fetch::client_id(&mut reader, core.options.response_timeout).await,
                 false => 0,
             };
             let client = Arc::new(AtomicU64::new(client));

@@ -48,7 +48,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
                 Ok(opened) => connection.insert(opened),
                 Err(error) => {
                     tracing::warn!(%error, "no connection to renew claims on");
-                    pauses.wait().await;
+                    pause(&core, &mut pauses).await;
                     continue;
                 }
             },
@@ -58,7 +58,7 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
             Err(error) => {
                 tracing::warn!(%error, "claims cannot be renewed");
                 connection = None;
-                pauses.wait().await;
+                pause(&core, &mut pauses).await;
                 continue;
             }
         }
@@ -73,6 +73,12 @@ pub(super) async fn keep_up(core: Arc<Core>, connection: Connection) {
             false => drop(timeout(pause, core.wait_for_stop()).await),
         }
     }
+}
+
+/// A pause after something failed. What was fetched meanwhile has to be renewed in time all the same: it may be another
+/// connection that works again first.
+async fn pause(core: &Core, pauses: &mut Pauses) {
+    tokio::time::sleep(pauses.next().min(period(&core.options))).await;
 }
 
 /// When what is due less often is done again.
