@@ -147,7 +147,7 @@ fn taken_apart(schema: &Schema) -> Result<(Value, BTreeMap<String, Schema>), Con
             Value::Map(definitions) if is_own => {
                 for (name, definition) in definitions {
                     if let Some(name) = name.as_str() {
-                        own.insert(name.to_owned(), Schema::trusted(definition.clone()));
+                        own.insert(name.to_owned(), Schema::new(definition.clone())?);
                     }
                 }
             }

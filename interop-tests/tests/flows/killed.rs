@@ -120,6 +120,16 @@ async fn slow_r4_a_server_that_is_killed_in_the_midst_ends_its_streams_and_no_ot
     let mut other = on(&flow, &redis, "node-2").await;
     let mut last = 0;
     doomed.kill().await;
+    // It counts as alive for seconds still: what it is given then is taken back, and given to the other.
+    for _ in 0..4 {
+        let late = dial(options(&redis.url())).await.unwrap();
+        let flow: FlowClient = late.client();
+        let sums = (0..5).map(|_| flow.sum(stream::iter([1, 2, 3u64])).deadline(SILENCE));
+        for sum in sums.map(IntoFuture::into_future).collect::<Vec<_>>() {
+            assert_eq!(within(SILENCE, sum).await.unwrap(), 6);
+        }
+        late.close();
+    }
     under.end().await;
     lives_on(&fleet, &mut other, &mut last).await;
     // Who is gone is not chosen any more.

@@ -164,7 +164,9 @@ impl Table {
         let given = session.server.as_mut()?;
         (*given.server == *server).then_some(())?;
         given.unheard = None;
-        self.missed.remove(server);
+        if !self.missed.is_empty() {
+            self.missed.remove(server);
+        }
         if let Some(load) = self.loads.get_mut(server) {
             load.heard = Instant::now();
         }

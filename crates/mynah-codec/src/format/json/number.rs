@@ -87,7 +87,8 @@ pub(super) fn spelling(bytes: &[u8], start: usize) -> Result<Spelling, (DecodeEr
         exponent = exponent.saturating_add(written);
         at = end;
     }
-    let long = count > SAFE_DIGITS && count - leading_zeros(bytes, first) > SAFE_DIGITS;
+    let long = count > SAFE_DIGITS
+        && count - leading_zeros(bytes.get(first..at).unwrap_or_default()) > SAFE_DIGITS;
     Ok(Spelling {
         negative,
         integer,
@@ -109,14 +110,11 @@ pub(super) fn short_integer(bytes: &[u8], start: usize) -> Option<(u64, usize)> 
     (fits && !more && !leading_zero).then_some((value, at))
 }
 
-/// How many zeros come before the first digit that counts.
+/// How many zeros come before the first digit that counts. `number`: its spelling without a sign, and nothing behind it:
+/// that may go on with zeros, and points.
 #[cold]
-fn leading_zeros(bytes: &[u8], first: usize) -> usize {
-    let digits = bytes
-        .get(first..)
-        .unwrap_or_default()
-        .iter()
-        .filter(|byte| **byte != b'.');
+fn leading_zeros(number: &[u8]) -> usize {
+    let digits = number.iter().filter(|byte| **byte != b'.');
     digits.take_while(|byte| **byte == b'0').count()
 }
 

@@ -58,3 +58,18 @@ fn the_product_tells_or_leaves_it() {
     }
     assert!(told > 99_000, "{told}");
 }
+
+/// Zeros and points behind a number do not belong to it, however many they are.
+#[test]
+fn what_stands_behind_a_number_is_not_counted() {
+    for number in ["0.0000000000000000000", "0.00000000000000000001"] {
+        for behind in ["", ".0", ".0900000.0974", "...0000", ",0.0"] {
+            let text = format!("{number}{behind}");
+            let spelling = spelling(text.as_bytes(), 0).unwrap();
+            assert_eq!(spelling.end, number.len(), "{text}");
+            assert!(!spelling.long, "{text}");
+        }
+    }
+    let long = spelling(b"0.123456789012345678901", 0).unwrap();
+    assert!(long.long);
+}
