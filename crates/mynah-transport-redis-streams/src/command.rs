@@ -25,7 +25,9 @@ impl Call {
     /// Bytes of what it says.
     pub(crate) fn len(&self) -> usize {
         let frame = self.frame.as_ref().map_or(0, |(_, frame)| frame.len());
-        self.envelope.len() + frame
+        let metadata = self.metadata.as_ref().map_or(0, Vec::len);
+        let operation = self.operation.as_ref().map_or(0, String::len);
+        self.envelope.len() + frame + metadata + operation
     }
 
     /// `timeout`: what is left now of the time that its caller gives it. `unserved`: nobody takes entries from the stream,

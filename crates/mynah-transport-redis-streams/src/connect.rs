@@ -195,6 +195,10 @@ impl Connection {
 
     /// Where the keys are in several slots each command goes its own way, one behind the other.
     async fn run_apart(&mut self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
+        if let (true, Inner::Library(library)) = (commands.is_transaction(), &mut self.inner) {
+            // One step on one key.
+            return library.run_all(commands).await;
+        }
         let mut answers = Vec::with_capacity(commands.len());
         for command in commands.cmd_iter() {
             answers.push(match &mut self.inner {

@@ -246,6 +246,13 @@ fn names(list: Value) -> Vec<Vec<u8>> {
             }
             None
         }
+        // As version 3 of the protocol has it.
+        Value::Map(fields) => {
+            let mut fields = fields.into_iter();
+            fields.find_map(|(key, value)| {
+                (entry::text(key)? == b"name").then(|| entry::text(value))?
+            })
+        }
         _ => None,
     };
     list.into_iter().filter_map(name).collect()

@@ -138,16 +138,16 @@ impl Core {
 
     /// Hands what was heard to the peer.
     pub(super) fn hear(&self, heard: impl IntoIterator<Item = Envelope<'static>>) {
+        let offered = self.coding != Coding::Json;
         let mut state = self.lock();
         let before = state.asked.awaited();
         for heard in heard {
-            match &heard {
-                Envelope::Response(response) => state.asked.end(&response.id),
-                Envelope::Delivery(DeliveryReport {
-                    id,
-                    status: DeliveryStatus::Failed(_),
-                }) => state.asked.end(id),
-                _ => {}
+            if let Some(ended) = ended_by(&heard) {
+                state.asked.end(ended);
+                // Nor is it offered again.
+                if offered {
+                    drop(self.offers.take(ended));
+                }
             }
             state.inbox.push_back(heard);
         }
@@ -457,5 +457,17 @@ impl Core {
         }
         state.closer = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+/// The call that ends with it.
+const fn ended_by<'h>(heard: &'h Envelope<'_>) -> Option<&'h WireId> {
+    match heard {
+        Envelope::Response(response) => Some(&response.id),
+        Envelope::Delivery(DeliveryReport {
+            id,
+            status: DeliveryStatus::Failed(_),
+        }) => Some(id),
+        _ => None,
     }
 }

@@ -135,33 +135,27 @@ impl Core {
         );
         let id = response.id;
         if let Some(number) = self.note_number(&id) {
-            let note = lock(&self.offers.notes).take(number);
-            if let Some(note) = note
-                && is_unread
-                && let Some(again) = self.offer_again(None, number, note)
-            {
-                lock(&self.offers.notes).put(number, again);
+            match is_unread {
+                true => drop(self.offer_again(None, number)),
+                false => drop(lock(&self.offers.notes).take(number)),
             }
             return None;
         }
-        let offer = self.offers.take(&id);
         if is_unread {
-            let number = match id {
-                WireId::Uint(number) => number,
-                _ => 0,
+            let known = match id {
+                WireId::Uint(number) => self.offer_again(Some(&id), number),
+                _ => None,
             };
-            let Some(offer) = offer else {
+            let Some(()) = known else {
                 // Not kept, so not offered again. Nobody has run it: its caller may make it again.
                 let status = DeliveryStatus::Failed(Undelivered::Busy);
                 return Some(Envelope::Delivery(DeliveryReport { id, status }));
             };
             // Should its time be over before it is written again: nobody has it.
-            self.report([id.clone()], DeliveryStatus::Waits);
-            if let Some(again) = self.offer_again(Some(&id), number, offer) {
-                lock(&self.offers.calls).put(number, again);
-            }
+            self.report([id], DeliveryStatus::Waits);
             return None;
         }
+        drop(self.offers.take(&id));
         let result = match code {
             Some(_) => response.result,
             None => {
@@ -172,55 +166,46 @@ impl Core {
         Some(Envelope::Response(Response { id, result }))
     }
 
-    /// Has something written once more, after a while, that nobody has run yet, and says how it stands then; `None`: its time
-    /// is over. Whether somebody is there who knows the format is looked for when it is written.
-    fn offer_again(
-        self: &Arc<Self>,
-        id: Option<&WireId>,
-        number: u64,
-        mut offer: Offer,
-    ) -> Option<Offer> {
-        let late = offer.until.is_some_and(|until| until <= Instant::now());
-        if late {
-            let service = &*offer.service;
-            tracing::warn!(service, "only servers that speak JSON alone have taken it");
-            return None;
-        }
-        let wait = FIRST_WAIT * (1 << (offer.times - 1).min(MOST_DOUBLED));
-        offer.times = offer.times.saturating_add(1);
+    /// Has something written once more, after a while, that nobody has run yet; `None`: it was not kept. Whether its time is
+    /// over, and somebody is there who knows the format, is looked for when it is written.
+    fn offer_again(self: &Arc<Self>, id: Option<&WireId>, number: u64) -> Option<()> {
+        let calls = id.is_some();
+        let (queued, times) = {
+            let mut table = lock(self.offers.of(calls));
+            let offer = table.again(number)?;
+            let queued = Queued {
+                bytes: offer.call.len(),
+                said: Said::Call(offer.call.clone()),
+                id: id.cloned(),
+                service: offer.service.clone(),
+                until: offer.until,
+                unserved: false,
+                // So that its caller is told when it is written.
+                told: true,
+            };
+            (queued, offer.times)
+        };
         if let Some(id) = id {
             // Until then it is one that was not written.
             self.was_not_written(id);
         }
-        let queued = Queued {
-            bytes: offer.call.len(),
-            said: Said::Call(offer.call.clone()),
-            id: id.cloned(),
-            service: offer.service.clone(),
-            until: offer.until,
-            unserved: false,
-            // So that its caller is told when it is written.
-            told: true,
-        };
-        let (core, times) = (Arc::clone(self), offer.times);
+        let wait = FIRST_WAIT * (1 << (times.saturating_sub(2)).min(MOST_DOUBLED));
+        let core = Arc::clone(self);
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            let table = match &queued.id {
-                Some(_) => &core.offers.calls,
-                None => &core.offers.notes,
-            };
-            let kept = lock(table).is_at(number, times);
+            let now = lock(core.offers.of(calls)).times(number);
             if core.is_closing() {
                 return;
             }
-            if kept {
-                core.write(queued);
-            } else if let Some(id) = queued.id {
+            match (now, queued.id.clone()) {
+                (Some(now), _) if now == times => core.write(queued),
+                // It was said again, by somebody else, that it was not read: then it is written a little later.
+                (Some(_), _) | (None, None) => {}
                 // Let go of meanwhile: nobody has run it. Cancelled, it has ended, and nobody is told.
-                core.report([id], DeliveryStatus::Failed(Undelivered::Busy));
+                (None, Some(id)) => core.report([id], DeliveryStatus::Failed(Undelivered::Busy)),
             }
         });
-        Some(offer)
+        Some(())
     }
 
     /// The server that a session was offered to does not know the format: nothing has begun, and others are asked.
@@ -229,6 +214,9 @@ impl Core {
         let Some((call, session)) = table.of(call, from) else {
             return;
         };
+        if session.thread.is_answered() || session.deaf.iter().any(|deaf| **deaf == *from) {
+            return;
+        }
         session.deaf.push(from.into());
         drop(table);
         self.try_another(call);

@@ -120,8 +120,10 @@ impl Core {
             session.tried.push(server);
         }
         drop(table);
-        // It waits as one that was never written does, behind those that were there before.
+        // It waits as one that was never written does, behind those that were there before. Should its time be over: nobody
+        // has it.
         self.was_not_written(&id);
+        self.report([id.clone()], DeliveryStatus::Waits);
         self.write(Queued {
             said: Said::Open(call),
             bytes: 0,
@@ -149,6 +151,33 @@ impl Core {
             && given.claims
         {
             given.unheard = Some((id, Instant::now()));
+        }
+    }
+
+    /// Redis is back, and may be another one, that does not know what was taken out of inboxes there. Nothing is taken back
+    /// until servers have had time to say what they have.
+    pub(super) fn wait_for_servers(&self, until: Instant) {
+        let mut table = self.sessions.lock();
+        for session in table.calls.values_mut() {
+            if let Some(given) = &mut session.server
+                && let Some((_, since)) = &mut given.unheard
+            {
+                *since = until;
+            }
+        }
+    }
+
+    /// Whether an entry was taken out of its inbox nobody knows: that is asked again.
+    pub(super) fn was_not_asked(&self, number: u64, entry: EntryId) {
+        let mut table = self.sessions.lock();
+        let session = table
+            .own(number)
+            .and_then(|call| table.calls.get_mut(&call));
+        if let Some(session) = session
+            && !session.thread.is_answered()
+            && let Some(given) = &mut session.server
+        {
+            given.unheard.get_or_insert((entry, Instant::now()));
         }
     }
 
@@ -190,13 +219,11 @@ impl Core {
             return;
         };
         session.unread += 1;
-        let id = session.id.clone();
         if let Some(given) = session.server.clone() {
             tracing::info!(server = %given.server.escape_debug(), "a server does not read its inbox");
             table.miss(&given);
         }
         drop(table);
-        self.report([id], DeliveryStatus::Waits);
         self.try_another(call);
     }
 

@@ -78,10 +78,16 @@ impl Table {
         Some(offer)
     }
 
-    /// Whether it is kept, and was offered so often.
-    pub(super) fn is_at(&self, number: u64, times: u32) -> bool {
-        let offer = self.offers.get(&number);
-        offer.is_some_and(|offer| offer.times == times)
+    /// One that is about to be made once more.
+    pub(super) fn again(&mut self, number: u64) -> Option<&Offer> {
+        let offer = self.offers.get_mut(&number)?;
+        offer.times = offer.times.saturating_add(1);
+        Some(offer)
+    }
+
+    /// How often it was made, if it is kept.
+    pub(super) fn times(&self, number: u64) -> Option<u32> {
+        self.offers.get(&number).map(|offer| offer.times)
     }
 
     /// Lets go of the oldest, as long as their time is over.
@@ -100,6 +106,14 @@ pub(super) fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 }
 
 impl Offers {
+    /// Those of calls, or of notifications.
+    pub(super) const fn of(&self, calls: bool) -> &Mutex<Table> {
+        match calls {
+            true => &self.calls,
+            false => &self.notes,
+        }
+    }
+
     /// Remembers a call, if it is one that servers may not know how to read.
     pub(super) fn keep(&self, id: &WireId, call: &Call, service: &str, until: Option<Instant>) {
         if let WireId::Uint(number) = id

@@ -188,7 +188,11 @@ impl Directory {
         for (instance, said) in unknown.into_iter().zip(said) {
             match said {
                 Some(said) => drop(self.abilities.insert(instance, (now, said))),
-                None => drop(self.abilities.remove(&instance)),
+                // It may say it yet, and is asked again before long.
+                None => match now.checked_sub(BELIEVED.saturating_sub(FRESH)) {
+                    Some(at) => drop(self.abilities.insert(instance, (at, Abilities::UNKNOWN))),
+                    None => drop(self.abilities.remove(&instance)),
+                },
             }
         }
         Ok(())

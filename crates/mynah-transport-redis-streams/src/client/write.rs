@@ -13,10 +13,13 @@ use redis::{Pipeline, RedisError, RedisResult, Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long the last words of a client may take.
 const LAST_WORDS: Duration = Duration::from_millis(400);
+
+/// How long nothing is written after Redis has refused what may pass, because it loads or has no room.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How long servers that lost Redis as well have to say that they are alive: until their next beat, and to connect again.
 const RETURN: Duration = BEAT.saturating_add(Duration::from_secs(2));
@@ -28,6 +31,8 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
     let mut served = Directory::default();
     let mut expires = Instant::now();
     let mut closing_since = None;
+    // When servers have had time to come back, too.
+    let mut back_at = Instant::now();
     // Used again each time.
     let mut room = Vec::new();
     loop {
@@ -59,7 +64,8 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
             None => match reconnect(&core).await {
                 Ok(opened) => {
                     core.set_connected();
-                    served.doubt_until(Instant::now() + RETURN);
+                    back_at = Instant::now() + RETURN;
+                    served.doubt_until(back_at);
                     connection.insert(opened)
                 }
                 Err(error) => {
@@ -74,6 +80,16 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 }
             },
         };
+        if Instant::now() < back_at {
+            batch.calls.retain(|queued| {
+                let Said::TakeBack(_, number, entry) = queued.said else {
+                    return true;
+                };
+                core.was_not_asked(number, entry);
+                false
+            });
+            core.wait_for_servers(back_at);
+        }
         let routed = match served.sift(&core, open, &mut batch).await {
             Ok(()) => route(&core, &mut served, open, &mut batch).await,
             lost => lost,
@@ -95,9 +111,11 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                     connection = None;
                 }
                 // Nor is it asked again and again where that stays so.
-                match outcome.again || outcome.elsewhere {
-                    false => pauses.reset(),
-                    true => pauses.wait().await,
+                match (outcome.elsewhere, outcome.again) {
+                    (true, _) => pauses.wait().await,
+                    // Others wait as long.
+                    (false, true) => sleep(AGAIN).await,
+                    (false, false) => pauses.reset(),
                 }
             }
             Err(error) => {
@@ -105,6 +123,11 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 // Whether they were written nobody knows: an answer may come, or their time will be over.
                 let doubtful = batch.calls.iter().filter_map(|queued| queued.id.clone());
                 core.report(doubtful, DeliveryStatus::Doubtful);
+                for queued in &batch.calls {
+                    if let Said::TakeBack(_, number, entry) = queued.said {
+                        core.was_not_asked(number, entry);
+                    }
+                }
                 let calls = batch.calls.len();
                 core.write_again(batch.calls);
                 tracing::warn!(%error, calls, "calls may not have been written");
@@ -275,7 +298,13 @@ pub(super) fn answered(core: &Core, batch: &mut Batch, mut answers: Vec<Value>) 
             Said::Event(..) => continue,
             // Heard once however often it is written. One behind it that was written all the same is a gap: its server says so.
             Said::Note(_, note) if passes && note.number > 1 => {
-                again.push(queued);
+                if core.has_session(note.call) {
+                    again.push(queued);
+                }
+                continue;
+            }
+            Said::TakeBack(_, number, entry) => {
+                core.was_not_asked(*number, *entry);
                 continue;
             }
             _ => {}

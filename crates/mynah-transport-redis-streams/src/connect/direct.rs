@@ -334,6 +334,7 @@ impl Direct {
 
     fn end(&mut self) {
         self.owes = false;
+        self.output.clear();
         self.output.shrink_to(KEPT);
     }
 

@@ -242,6 +242,10 @@ async fn claim(
             commands.add(|add| command::delete(add, &inbox, &[*id]));
         }
         commands.add_command(command::trim_to(&inbox, last));
+        if core.options.wait_replicas > 0 {
+            // After a failover they would stand there again, for their clients to take back.
+            commands.add_command(command::wait(&core.options));
+        }
         connection.tell(commands).await?
     } else {
         let ids = [last.next()].into_iter().chain(ids.iter().copied());
