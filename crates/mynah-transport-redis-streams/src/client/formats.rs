@@ -166,13 +166,19 @@ impl Core {
         Some(Envelope::Response(Response { id, result }))
     }
 
-    /// Has something written once more, after a while, that nobody has run yet; `None`: it was not kept. Whether its time is
-    /// over, and somebody is there who knows the format, is looked for when it is written.
+    /// Has something written once more, after a while, that nobody has run yet; `None`: it was not kept. One whose time is
+    /// over is not written. Whether somebody is there who knows the format is looked for when it is.
     fn offer_again(self: &Arc<Self>, id: Option<&WireId>, number: u64) -> Option<()> {
         let calls = id.is_some();
         let (queued, times) = {
             let mut table = lock(self.offers.of(calls));
             let offer = table.again(number)?;
+            if offer.until.is_some_and(|until| until <= Instant::now()) {
+                let service = &*offer.service;
+                tracing::warn!(service, "only servers that speak JSON alone have taken it");
+                drop(table.take(number));
+                return Some(());
+            }
             let queued = Queued {
                 bytes: offer.call.len(),
                 said: Said::Call(offer.call.clone()),
