@@ -177,7 +177,7 @@ impl Core {
             && !session.thread.is_answered()
             && let Some(given) = &mut session.server
         {
-            given.unheard.get_or_insert((entry, Instant::now()));
+            given.unheard.get_or_insert_with(|| (entry, Instant::now()));
         }
     }
 
