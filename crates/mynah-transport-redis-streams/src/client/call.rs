@@ -68,15 +68,7 @@ pub(super) fn say(core: &Arc<Core>, messages: &Messages, envelope: Envelope<'sta
 fn say_cancel(core: &Core, id: &WireId) {
     // Ids of the program's own have numbers below them.
     let WireId::Uint(number) = id else { return };
-    core.write(Queued {
-        said: Said::Cancel(*number),
-        bytes: 0,
-        id: None,
-        service: String::new(),
-        until: None,
-        unserved: false,
-        told: false,
-    });
+    core.write(Queued::aside(Said::Cancel(*number)));
 }
 
 fn refusal(id: WireId, error: &EncodeError) -> Envelope<'static> {

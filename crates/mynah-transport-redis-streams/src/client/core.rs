@@ -90,6 +90,21 @@ pub(super) struct Queued {
     pub(super) told: bool,
 }
 
+impl Queued {
+    /// Something beside the calls, of no size and with no end of its own.
+    pub(super) const fn aside(said: Said) -> Self {
+        Self {
+            said,
+            bytes: 0,
+            id: None,
+            service: String::new(),
+            until: None,
+            unserved: false,
+            told: false,
+        }
+    }
+}
+
 /// What is to be written now.
 #[derive(Debug, Default)]
 pub(super) struct Batch {

@@ -141,9 +141,7 @@ impl Core {
             return;
         };
         let mut table = self.sessions.lock();
-        let session = table
-            .own(number)
-            .and_then(|call| table.calls.get_mut(&call));
+        let session = table.given_as(number);
         // What its server says may have been heard before Redis says this.
         if let Some(session) = session
             && !session.thread.is_answered()
@@ -170,10 +168,7 @@ impl Core {
     /// Whether an entry was taken out of its inbox nobody knows: that is asked again.
     pub(super) fn was_not_asked(&self, number: u64, entry: EntryId) {
         let mut table = self.sessions.lock();
-        let session = table
-            .own(number)
-            .and_then(|call| table.calls.get_mut(&call));
-        if let Some(session) = session
+        if let Some(session) = table.given_as(number)
             && !session.thread.is_answered()
             && let Some(given) = &mut session.server
         {
@@ -197,15 +192,7 @@ impl Core {
         }
         drop(table);
         for (inbox, number, entry) in unread {
-            self.write(Queued {
-                said: Said::TakeBack(inbox, number, entry),
-                bytes: 0,
-                id: None,
-                service: String::new(),
-                until: None,
-                unserved: false,
-                told: false,
-            });
+            self.write(Queued::aside(Said::TakeBack(inbox, number, entry)));
         }
     }
 

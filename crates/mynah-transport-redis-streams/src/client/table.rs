@@ -157,6 +157,12 @@ impl Table {
         self.given.get(&number).copied()
     }
 
+    /// The call that has this number on the wire.
+    pub(super) fn given_as(&mut self, number: u64) -> Option<&mut Session> {
+        let call = self.own(number)?;
+        self.calls.get_mut(&call)
+    }
+
     /// The call that this server has under a number: nobody else may say anything of it.
     pub(super) fn of(&mut self, number: u64, server: &str) -> Option<(u64, &mut Session)> {
         let call = self.own(number)?;

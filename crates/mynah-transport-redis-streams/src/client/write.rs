@@ -66,6 +66,7 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                     core.set_connected();
                     back_at = Instant::now() + RETURN;
                     served.doubt_until(back_at);
+                    core.wait_for_servers(back_at);
                     connection.insert(opened)
                 }
                 Err(error) => {
@@ -88,7 +89,6 @@ pub(super) async fn write_all(core: Arc<Core>, connection: Connection, reading: 
                 core.was_not_asked(number, entry);
                 false
             });
-            core.wait_for_servers(back_at);
         }
         let routed = match served.sift(&core, open, &mut batch).await {
             Ok(()) => route(&core, &mut served, open, &mut batch).await,
@@ -304,7 +304,9 @@ pub(super) fn answered(core: &Core, batch: &mut Batch, mut answers: Vec<Value>) 
                 continue;
             }
             Said::TakeBack(_, number, entry) => {
-                core.was_not_asked(*number, *entry);
+                if passes {
+                    core.was_not_asked(*number, *entry);
+                }
                 continue;
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! How calls are given to servers, and taken back.
 
 use super::*;
+use crate::entry::EntryId;
 use mynah_protocol::Limits;
 
 /// The call of which the entry is to be taken out of an inbox, of each that is to be written.
@@ -74,6 +75,37 @@ async fn a_call_that_nobody_reads_is_taken_back_and_given_to_another() {
     tokio::time::advance(Duration::from_secs(60)).await;
     core.take_back_unread();
     assert_eq!(taken_out(&core.take_batch(Vec::new())), [0; 0]);
+}
+
+/// What Redis has forgotten of entries that were taken out servers remember: they are given time to say so.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_taken_back_until_servers_have_had_time_to_come_back() {
+    let core = core(8);
+    assert!(core.say_in_session(stream_call(7)).is_none());
+    let mut first = given(&core, "one");
+    let Said::Note(_, Written { call: number, .. }) = first.calls[0].said else {
+        panic!("{first:?}")
+    };
+    answered(&core, &mut first, vec![Value::BulkString(b"1-0".to_vec())]);
+    core.wait_for_servers(Instant::now() + Duration::from_secs(5));
+    let asked = |core: &Core| {
+        core.take_back_unread();
+        taken_out(&core.take_batch(Vec::new()))
+    };
+    tokio::time::advance(Duration::from_millis(5_999)).await;
+    assert_eq!(asked(&core), [0; 0]);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(asked(&core), [number]);
+    // It is asked again where nobody knows what became of it, and in its own time.
+    core.was_not_asked(number, EntryId { ms: 1, number: 0 });
+    assert_eq!(asked(&core), [0; 0]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(asked(&core), [number]);
+    // One that has ended is not.
+    core.fail_session(7, Undelivered::PeerGone);
+    core.was_not_asked(number, EntryId { ms: 1, number: 0 });
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(asked(&core), [0; 0]);
 }
 
 #[tokio::test(start_paused = true)]
